@@ -22,15 +22,17 @@ NEEDED = ("ros_gz_sim", "ros_gz_bridge", "gz_ros2_control", "controller_manager"
 ARGUMENTS = (
     DeclareLaunchArgument("world", default_value="", description="SDF file; empty: the table of this package"),
     DeclareLaunchArgument(
-        "params_file", default_value="", description="ROS parameter file for our bridge; it wins over config/gazebo"
+        "params_file", default_value="", description="ROS parameter file for the bridge; overrides config/gazebo"
     ),
     DeclareLaunchArgument(
         "autostart",
         default_value="",
         choices=["", *SWITCH],
-        description="false: the bridge waits to be configured and activated; empty: true",
+        description="false: the bridge must be configured and activated by hand; empty: true",
     ),
-    DeclareLaunchArgument("gui", default_value="true", choices=SWITCH, description="false: Gazebo without a window"),
+    DeclareLaunchArgument(
+        "gui", default_value="true", choices=SWITCH, description="false: run Gazebo without a window"
+    ),
 )
 
 
@@ -79,7 +81,7 @@ def gazebo(context: LaunchContext) -> list:
         executable="parameter_bridge",
         parameters=[on_the_clock, {"config_file": os.path.join(own, "bridge.yaml")}],
         output="screen",
-        on_exit=ends_the_launch("ros_gz_bridge has ended: there are no images any more."),
+        on_exit=ends_the_launch("ros_gz_bridge has exited: no more images."),
     )
     controllers = Node(
         package="controller_manager",

@@ -45,12 +45,12 @@ WATCHED = ("servo", "ros2_control", "gazebo")  # arms whose bridge publishes arm
 PASSED_ON = ("namespace", "params_file", "lock_step", "suite", "seed", "instruction")
 SIMULATED = ("sim", "gazebo")
 REMOTE = {  # parameters of the policy node
-    "token_file": "path of a file with the server's token",
-    "ca": "path of the certificate by which the server is trusted, or system; empty: without TLS",
-    "certificate": "path of this robot's own certificate, where the server demands one",
+    "token_file": "file with the server's token",
+    "ca": "CA certificate of the server, or system; empty: no TLS",
+    "certificate": "client certificate, if the server requires one",
     "key": "path of its key",
-    "jpeg": "quality of the images that are sent; empty: as they are",
-    "budget": "an answer that takes longer is not acted on [s]; empty: until the next decision is due",
+    "jpeg": "JPEG quality of sent images; empty: uncompressed",
+    "budget": "discard answers that take longer [s]; empty: until the next decision is due",
 }
 # Any other arm begins slowly, unless a parameter file says otherwise. A dictionary here would put those behind it
 # before that file, too: ROS takes a section's place from where it is first named.
@@ -63,51 +63,51 @@ ARGUMENTS = (
         "arm",
         default_value="sim",
         choices=["sim", "gazebo", "servo", "ros2_control", "none"],
-        description="Which arm is started: simulated here or in Gazebo, one that MoveIt Servo moves, one with a joint "
-        "group controller of ros2_control, or none of ours",
+        description="Arm to start: simulated, in Gazebo, controlled by MoveIt Servo or by a joint group "
+        "controller of ros2_control, or none",
     ),
     DeclareLaunchArgument(
         "gripper",
         default_value="",
         choices=["", "none", "parallel_gripper_command", "gripper_command", "franka", "topic"],
-        description="What moves the fingers (docs/grippers.md); empty: none, in Gazebo parallel_gripper_command",
+        description="Gripper interface (docs/grippers.md); empty: none, in Gazebo parallel_gripper_command",
     ),
     DeclareLaunchArgument(
         "world", default_value="", description="With arm:=gazebo: SDF file; empty: the table of this package"
     ),
     DeclareLaunchArgument(
-        "gui", default_value="true", choices=SWITCH, description="With arm:=gazebo: false: Gazebo without a window"
+        "gui", default_value="true", choices=SWITCH, description="With arm:=gazebo: false: run Gazebo without a window"
     ),
     DeclareLaunchArgument(
         "robot",
         default_value="panda",
         choices=list(SERVO_ROBOTS),
-        description="With arm:=servo: which robot, see config/servo",
+        description="With arm:=servo: robot, see config/servo",
     ),
     DeclareLaunchArgument(
         "servo",
         default_value="running",
         choices=["mock", "real", "running"],
-        description="With arm:=servo: Servo is started with mock hardware (never beside a real arm, whose names that "
-        "has), or for an arm whose driver runs, or it runs already",
+        description="With arm:=servo: mock: Servo with mock hardware (never next to a real arm: same names); "
+        "real: start Servo for a running arm driver; running: use a running Servo",
     ),
     DeclareLaunchArgument(
         "servo_node",
         default_value="/servo_node",
-        description="With arm:=servo: the full name of Servo's node, where it runs already under another one",
+        description="With arm:=servo: full name of a running Servo node, if not the default",
     ),
-    DeclareLaunchArgument("policy", default_value="", description="Name or directory of a checkpoint; empty: rt1-mini"),
+    DeclareLaunchArgument("policy", default_value="", description="Checkpoint name or directory; empty: rt1-mini"),
     DeclareLaunchArgument(
         "cameras",
         default_value="",
-        description="Names of the policy's cameras, with commas between: the first one's images come on `image`, those "
-        "of a further one on `NAME_image`; empty: front",
+        description="Comma-separated cameras of the policy: the first is on the topic `image`, each "
+        "other on `NAME_image`; empty: front",
     ),
     DeclareLaunchArgument(
         "image_transport",
         default_value="",
         choices=["", "raw", "compressed"],
-        description="How the cameras' images come, to the policy and to the page: raw, or compressed (JPEG, PNG) on "
+        description="Image transport for policy and console: raw, or compressed (JPEG, PNG) on "
         "the topic's /compressed; empty: raw",
     ),
     DeclareLaunchArgument(
@@ -117,15 +117,13 @@ ARGUMENTS = (
         "weights",
         default_value="",
         choices=["", "auto", "float32", "bfloat16", "int8", "int4"],
-        description="How the policy's weights are held; empty: auto, which is bfloat16 for RT-2 on a GPU, else float32",
+        description="Weight format of the policy; empty: auto, which is bfloat16 for RT-2 on a GPU, else float32",
     ),
-    DeclareLaunchArgument(
-        "threads", default_value="", description="Threads of torch on the CPU; empty: as few as keep up"
-    ),
+    DeclareLaunchArgument("threads", default_value="", description="Torch CPU threads; empty: as few as keep up"),
     DeclareLaunchArgument(
         "language",
         default_value="",
-        description="Sentence encoder of an RT-1 that takes sentence vectors; empty: the table beside its weights",
+        description="Sentence encoder of an RT-1 with sentence embeddings; empty: the table next to its weights",
     ),
     *(
         DeclareLaunchArgument(f"remote_{name}", default_value="", description=f"For policy:=remote:HOST: {meaning}")
@@ -135,74 +133,72 @@ ARGUMENTS = (
         "trust_remote_code",
         default_value="",
         choices=["", *SWITCH],
-        description="true: Python code that lies in the checkpoint's directory may be run; read it first",
+        description="true: allow Python code in the checkpoint's directory to run; review it first",
     ),
     DeclareLaunchArgument(
         "stream",
         default_value="",
         choices=["", *SWITCH],
-        description="true: the first steps of a chunk are published before the rest, by RT-2 policies",
+        description="true: RT-2 policies publish the first steps of a chunk before the rest",
     ),
     DeclareLaunchArgument(
         "plan",
         default_value="",
         choices=["", *SWITCH],
-        description="true: a plan in words before each action, of RT-2 policies that were taught to write one",
+        description="true: RT-2 policies trained with plans write a plan in words before each action",
     ),
     DeclareLaunchArgument(
         "console",
         default_value="false",
         choices=SWITCH,
-        description="true: a page in the browser to see, tell, stop and take over the arm (docs/console.md)",
+        description="true: start the web console (docs/console.md)",
     ),
     DeclareLaunchArgument(
-        "console_port", default_value="", description="Port of that page on localhost; empty: 8767; 0: any that is free"
+        "console_port", default_value="", description="Port of the console on localhost; empty: 8767; 0: any free port"
     ),
     DeclareLaunchArgument(
         "console_cameras",
         default_value="",
-        description="Names of the cameras that the page shows, with commas between, as `cameras`; empty: those",
+        description="Comma-separated cameras shown by the console; empty: those of `cameras`",
     ),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of all nodes; empty: none"),
     DeclareLaunchArgument(
-        "use_sim_time", default_value="false", choices=SWITCH, description="Whether policy and smoother follow /clock"
+        "use_sim_time", default_value="false", choices=SWITCH, description="Use simulation time from /clock"
     ),
     DeclareLaunchArgument(
-        "dry_run", default_value="", choices=["", *SWITCH], description="true: everything but commands to the arm"
+        "dry_run", default_value="", choices=["", *SWITCH], description="true: do everything except commanding the arm"
     ),
     DeclareLaunchArgument(
         "drive_base",
         default_value="",
         choices=["", *SWITCH],
-        description="true: actions may move a mobile base as well, by velocities on `base_twist_cmds`; empty: such are "
-        "refused",
+        description="true: actions may also move a mobile base, on `base_twist_cmds`; empty: such actions are refused",
     ),
     DeclareLaunchArgument(
-        "params_file", default_value="", description="ROS parameter file for the nodes; what is given here wins over it"
+        "params_file", default_value="", description="ROS parameter file for the nodes; launch arguments override it"
     ),
     DeclareLaunchArgument(
         "autostart",
         default_value="",
         choices=["", *SWITCH],
-        description="false: policy and bridges wait for `ros2 lifecycle set`, or a manager of nodes; empty: true",
+        description="false: policy and bridges wait for `ros2 lifecycle set` or a lifecycle manager; empty: true",
     ),
     DeclareLaunchArgument(
         "respawn_policy",
         default_value="false",
         choices=SWITCH,
-        description="Whether a policy that died is started again",
+        description="Restart the policy node if it dies",
     ),
     DeclareLaunchArgument(
         "lock_step",
         default_value="false",
         choices=SWITCH,
-        description="true: the simulation waits for policy and smoother at every step: a run is a function of its seed "
-        "alone",
+        description="true: simulation, policy and smoother run in lock step: a run is determined by its seed alone",
     ),
-    DeclareLaunchArgument("suite", default_value="", description="Suite of scenes for the simulated arm"),
-    DeclareLaunchArgument("seed", default_value="", description="The scene is a function of suite and seed"),
+    DeclareLaunchArgument("suite", default_value="", description="Scene suite of the simulated arm"),
+    DeclareLaunchArgument("seed", default_value="", description="Random seed of the scene"),
     DeclareLaunchArgument(
-        "instruction", default_value="", description="Sets up a scene with the object that this names"
+        "instruction", default_value="", description="Set up a scene with the object that this instruction names"
     ),
 )
 
@@ -220,7 +216,7 @@ def refuse_lost_settings(context: LaunchContext) -> None:
     for name in context.launch_configurations:
         if name in limits:
             raise RuntimeError(
-                f"{name!r} is no argument of policy.launch.py but a parameter: set it in params_file. Where it is for "
+                f"{name!r} is not an argument of policy.launch.py but a parameter: set it in params_file. If it is for "
                 "something else, include policy.launch.py in a GroupAction with forwarding=False"
             )
         near = difflib.get_close_matches(name, [*limits, "dry_run"], n=1, cutoff=0.85)
@@ -259,8 +255,8 @@ def policy_ended(event: ProcessExited, context: LaunchContext) -> list:
         return []
     return [
         LogInfo(
-            msg=f"The policy has ended (exit code {event.returncode}); the arm stands still, and the other nodes stay. "
-            "Start a policy_node by hand, or all of them again with respawn_policy:=true."
+            msg=f"The policy has exited (exit code {event.returncode}); the arm is stopped, other nodes keep running. "
+            "Start a policy_node by hand, or restart everything with respawn_policy:=true."
         )
     ]
 
@@ -302,7 +298,7 @@ def gripper_bridge(context: LaunchContext) -> list[Node]:
                 *chosen_parameters(context, autostart=bool),
                 {"kind": kind},
             ],
-            on_exit=ends_the_launch("The gripper's bridge has ended: the gripper does not follow any more."),
+            on_exit=ends_the_launch("The gripper bridge has exited: the gripper is no longer controlled."),
             **PATIENCE,
         )
     ]
@@ -320,7 +316,7 @@ def servo_bridge(context: LaunchContext) -> list[Node]:
                 *chosen_parameters(context, autostart=bool),
                 {"servo_node": LaunchConfiguration("servo_node").perform(context)},
             ],
-            on_exit=ends_the_launch("The bridge to Servo has ended: nobody knows what the arm does any more."),
+            on_exit=ends_the_launch("The bridge to Servo has exited: the state of the arm is unknown."),
             **PATIENCE,
         )
     ]
@@ -332,7 +328,7 @@ def servo_itself(context: LaunchContext) -> list[IncludeLaunchDescription]:
     if how == "running":
         return []
     if LaunchConfiguration("servo_node").perform(context) != "/servo_node":
-        raise RuntimeError("servo_node:= names a Servo that runs already: give servo:=running too")
+        raise RuntimeError("servo_node:= names a running Servo: add servo:=running")
     given = {name: LaunchConfiguration(name) for name in ("robot", "use_sim_time")} | {
         "hardware": how,
         "servo_params_file": LaunchConfiguration("params_file"),
@@ -396,7 +392,7 @@ def policy_and_smoother(context: LaunchContext) -> list[Node]:
                 *after,
             ],
             remappings=remaps,
-            on_exit=ends_the_launch("The smoother has ended: nobody follows the policy's actions any more."),
+            on_exit=ends_the_launch("The smoother has exited: the policy's actions are no longer executed."),
             **PATIENCE,
         ),
     ]
@@ -416,7 +412,7 @@ def console(context: LaunchContext) -> list[Node]:
                 *([{"cameras": cameras.split(",")}] if cameras else []),
                 *([{"port": int(port) if port.isdecimal() else port}] if port else []),
             ],
-            on_exit=[LogInfo(msg="The console has ended; the other nodes stay.")],
+            on_exit=[LogInfo(msg="The console has exited; the other nodes keep running.")],
             **PATIENCE,
         )
     ]
@@ -444,7 +440,9 @@ def bridged_arm(context: LaunchContext) -> list[IncludeLaunchDescription]:
     if name not in BRIDGED:
         return []
     if name == "gazebo" and LaunchConfiguration("namespace").perform(context):
-        raise RuntimeError("arm:=gazebo takes no namespace: Gazebo's images, joints and controllers are in none")
+        raise RuntimeError(
+            "arm:=gazebo does not support a namespace: Gazebo's images, joints and controllers have none"
+        )
     passed_on = [(argument, LaunchConfiguration(argument)) for argument in BRIDGED[name]]
     if name == "ros2_control":
         passed_on.append(("use_sim_time", FOLLOW_CLOCK))

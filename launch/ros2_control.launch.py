@@ -20,22 +20,22 @@ ARGUMENTS = (
         "params_file", default_value="", description="ROS parameter file for the bridge and the spawned controllers"
     ),
     DeclareLaunchArgument(
-        "defaults_file", default_value="", description="ROS parameter file for the bridge, over which params_file wins"
+        "defaults_file", default_value="", description="ROS parameter file for the bridge, overridden by params_file"
     ),
     DeclareLaunchArgument(
-        "use_sim_time", default_value="false", choices=SWITCH, description="Whether the bridge follows /clock"
+        "use_sim_time", default_value="false", choices=SWITCH, description="Use simulation time from /clock"
     ),
     DeclareLaunchArgument(
         "autostart",
         default_value="",
         choices=["", *SWITCH],
-        description="false: the bridge waits to be configured and activated; empty: true",
+        description="false: the bridge must be configured and activated by hand; empty: true",
     ),
     DeclareLaunchArgument(
         "spawn",
         default_value="false",
         choices=SWITCH,
-        description="true: the joint_state_broadcaster and the controller are loaded and activated first",
+        description="true: first load and activate the joint_state_broadcaster and the controller",
     ),
     DeclareLaunchArgument(
         "controller", default_value="forward_position_controller", description="Name of the controller to spawn"
@@ -62,7 +62,7 @@ def bridge(context: LaunchContext) -> list[Node]:
             parameters=[*(one for one in (defaults, file) if one), *autostart],
             sigterm_timeout="3",
             sigkill_timeout="1",
-            on_exit=ends_the_launch("The bridge to ros2_control has ended: nobody moves the arm any more."),
+            on_exit=ends_the_launch("The bridge to ros2_control has exited: the arm is no longer controlled."),
         )
     ]
     if value("spawn") == "true":

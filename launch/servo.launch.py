@@ -26,20 +26,20 @@ PACKAGE = "rt_vla_ros"
 PANDA = "moveit_resources_panda_moveit_config"
 ARGUMENTS = (
     DeclareLaunchArgument(
-        "robot", default_value="panda", choices=list(SERVO_ROBOTS), description="Which robot's names and limits"
+        "robot", default_value="panda", choices=list(SERVO_ROBOTS), description="Robot, for names and limits"
     ),
     DeclareLaunchArgument(
         "hardware",
         default_value="real",
         choices=["mock", "real"],
-        description="mock: ros2_control with mock hardware is started too and moved a little, never beside a real arm; "
-        "real: the arm's driver runs already",
+        description="mock: also start ros2_control with mock hardware and move it a little; never next to a real arm; "
+        "real: the arm's driver is already running",
     ),
     DeclareLaunchArgument(
-        "servo_params_file", default_value="", description="ROS parameter file for Servo; it wins over config/servo"
+        "servo_params_file", default_value="", description="ROS parameter file for Servo; overrides config/servo"
     ),
     DeclareLaunchArgument(
-        "use_sim_time", default_value="false", choices=["true", "false"], description="Whether Servo follows /clock"
+        "use_sim_time", default_value="false", choices=["true", "false"], description="Use simulation time from /clock"
     ),
 )
 # Servo waits for a joint state that differs from those before, and those of mock hardware never change: the last joint
@@ -67,9 +67,9 @@ def refuse_a_second_arm() -> None:
     listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
     if "/controller_manager" in listed:
         raise RuntimeError(
-            "Mock hardware is not started: a node /controller_manager runs already, perhaps that of a real arm, which "
-            "the mock arm's commands would reach. For that arm give servo:=real to policy.launch.py, or hardware:=real "
-            "to servo.launch.py; else end that node, or take another ROS_DOMAIN_ID"
+            "Mock hardware is not started: a node /controller_manager is running, perhaps that of a real arm, which "
+            "would get the mock arm's commands. For that arm use servo:=real with policy.launch.py, or hardware:=real "
+            "with servo.launch.py; otherwise stop that node, or use another ROS_DOMAIN_ID"
         )
 
 
@@ -80,7 +80,7 @@ def robot_model(robot: str) -> dict:
     except ImportError as error:
         raise RuntimeError(
             f"MoveIt is missing ({error}): sudo apt install ros-$ROS_DISTRO-moveit-servo "
-            "ros-$ROS_DISTRO-moveit-configs-utils. Where Servo runs already, give servo:=running to policy.launch.py"
+            "ros-$ROS_DISTRO-moveit-configs-utils. If Servo already runs, use servo:=running with policy.launch.py"
         ) from error
     if robot == "panda":
         panda = MoveItConfigsBuilder("moveit_resources_panda").robot_description(file_path="config/panda.urdf.xacro")

@@ -13,24 +13,24 @@ SWITCH = ["true", "false"]
 ARGUMENTS = (
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node; empty: none"),
     DeclareLaunchArgument(
-        "params_file", default_value="", description="ROS parameter file for the node; what is given here wins over it"
+        "params_file", default_value="", description="ROS parameter file for the node; launch arguments override it"
     ),
     DeclareLaunchArgument(
-        "publish_clock", default_value="false", choices=SWITCH, description="Whether simulated time goes out on /clock"
+        "publish_clock", default_value="false", choices=SWITCH, description="Publish simulation time on /clock"
     ),
     DeclareLaunchArgument(
         "lock_step",
         default_value="false",
         choices=SWITCH,
-        description="true: the simulation waits for policy and smoother at every step; they must follow /clock",
+        description="true: the simulation runs in lock step with policy and smoother; they must use /clock",
     ),
     DeclareLaunchArgument(
-        "wrist_image", default_value="false", choices=SWITCH, description="Whether the wrist camera is on too"
+        "wrist_image", default_value="false", choices=SWITCH, description="Also publish the wrist camera"
     ),
-    DeclareLaunchArgument("suite", default_value="", description="Suite of scenes; empty: the node's own choice"),
-    DeclareLaunchArgument("seed", default_value="", description="The scene is a function of suite and seed"),
+    DeclareLaunchArgument("suite", default_value="", description="Scene suite; empty: the node's default"),
+    DeclareLaunchArgument("seed", default_value="", description="Random seed of the scene"),
     DeclareLaunchArgument(
-        "instruction", default_value="", description="Sets up a scene with the object that this names"
+        "instruction", default_value="", description="Set up a scene with the object that this instruction names"
     ),
 )
 
@@ -58,7 +58,7 @@ def sim_arm(context: LaunchContext) -> list[Node]:
             parameters=[*([value("params_file")] if value("params_file") else []), given],
             sigterm_timeout="3",
             sigkill_timeout="1",
-            on_exit=ends_the_launch("The simulated arm has ended: without an arm there is nothing to do."),
+            on_exit=ends_the_launch("The simulated arm has exited: nothing left to do."),
         )
     ]
 

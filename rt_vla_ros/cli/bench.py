@@ -1,9 +1,9 @@
 """Benchmarks: `rt-vla bench node` measures the latency from a camera image to a velocity command on a private graph.
 
-`rt-vla bench rt1` times RT-1's networks, `rt-vla bench rt2` vision-language models, `rt-vla bench rt2-training` how
-fast one learns; `rt-vla bench rt2-weights` counts how many actions int8 and int4 weights change. `rt-vla bench batch`
-times several robots on one network, `rt-vla bench serve` a policy server, `rt-vla bench arm` the solver of the inverse
-kinematics, `rt-vla bench bag` the conversion of a bag.
+`rt-vla bench rt1` times RT-1's networks, `rt-vla bench rt2` vision-language models, `rt-vla bench rt2-training` RT-2
+training throughput; `rt-vla bench rt2-weights` counts the actions that int8 and int4 weights change. `rt-vla bench
+batch` times several robots on one network, `rt-vla bench serve` a policy server, `rt-vla bench arm` the inverse
+kinematics solver, `rt-vla bench bag` the conversion of a bag.
 """
 
 from __future__ import annotations
@@ -31,83 +31,115 @@ MOST = {"seconds": 3600, "repeats": 1000, "images": 10_000, "prompts": 10_000, "
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
-    path = "image -> policy node -> smoother node -> command, and a minimal pair of nodes for comparison"
+    path = "latency image -> policy node -> smoother node -> command, beside a minimal subscriber/publisher baseline"
     node = what.add_parser("node", help=path)
-    node.add_argument("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="whose inference is measured too")
-    node.add_argument("--seconds", type=float, default=30.0, metavar="S", help="duration of the measurement; 30")
+    node.add_argument(
+        "--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="policy to run; its inference time is measured too"
+    )
+    node.add_argument(
+        "--seconds", type=float, default=30.0, metavar="S", help="duration of the measurement (default 30)"
+    )
     node.set_defaults(measure=_node, bounded=("seconds",))
-    console = what.add_parser("console", help="the same with none, one and more pages of the console open, in turn")
     policy, viewers, seconds, repeats = COST
-    console.add_argument("--policy", default=policy, metavar="PATH_OR_NAME", help="that acts meanwhile; rt1-mini")
-    console.add_argument("--viewers", type=int, default=viewers, metavar="N", help="pages that are open at most; 3")
-    console.add_argument("--seconds", type=float, default=seconds, metavar="S", help="of each round; 15")
-    console.add_argument("--repeats", type=int, default=repeats, metavar="N", help="of the rounds; 4")
-    times = "in place of that: N times each in a real Chromium, STOP and lost connections while the arm moves"
+    console = what.add_parser("console", help="the same with no, one and more console pages open, in turn")
+    console.add_argument(
+        "--policy", default=policy, metavar="PATH_OR_NAME", help="policy that acts meanwhile (default rt1-mini)"
+    )
+    console.add_argument(
+        "--viewers", type=int, default=viewers, metavar="N", help="maximum number of open pages (default 3)"
+    )
+    console.add_argument(
+        "--seconds", type=float, default=seconds, metavar="S", help="duration of each round (default 15)"
+    )
+    console.add_argument("--repeats", type=int, default=repeats, metavar="N", help="number of rounds (default 4)")
+    times = "instead: N times each in a real Chromium, STOP and lost connections while the arm moves"
     console.add_argument("--in-browser", type=int, default=0, metavar="N", help=times)
     console.set_defaults(measure=_console, bounded=("viewers", "seconds", "repeats"))
-    faults = what.add_parser("faults", help="kills, stops and damages the nodes and times the simulated arm")
-    faults.add_argument("--repeats", type=int, default=20, metavar="N", help="of each fault; 20")
-    faults.add_argument("--only", nargs="+", action="extend", default=[], metavar="FAULT", help="these alone")
-    faults.add_argument("--seed", type=int, default=0, metavar="N", help="of the random moments; 0")
+    faults = what.add_parser("faults", help="inject faults into the nodes and time how fast the simulated arm stops")
+    faults.add_argument("--repeats", type=int, default=20, metavar="N", help="repetitions of each fault (default 20)")
+    faults.add_argument("--only", nargs="+", action="extend", default=[], metavar="FAULT", help="only these faults")
+    faults.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of the fault times (default 0)")
     faults.add_argument(
-        "--soak", type=float, default=0.0, metavar="MINUTES", help="no faults: is the processes' memory flat so long?"
+        "--soak",
+        type=float,
+        default=0.0,
+        metavar="MINUTES",
+        help="instead of faults: watch the memory of the processes for this long",
     )
     faults.set_defaults(measure=_faults, bounded=("repeats",))
-    _rt1_arguments(what.add_parser("rt1", help="RT-1: a step of each network, part by part"))
-    _rt2_arguments(what.add_parser("rt2", help="RT-2: transformers' generate and the decoding engine"))
-    _batch_arguments(what.add_parser("batch", help="several robots on one network, beside one after the other"))
-    training = what.add_parser("rt2-training", help="RT-2: samples a second beside a plain transformers.Trainer")
-    training.add_argument("--seconds", type=float, default=20.0, metavar="S", help="of each way in a round; 20")
-    training.add_argument("--repeats", type=int, default=3, metavar="N", help="rounds, for the median; 3")
-    training.add_argument("--threads", type=positive_int, metavar="N", help="of the CPU (default: all)")
+    _rt1_arguments(what.add_parser("rt1", help="RT-1: step time of each network, by component"))
+    _rt2_arguments(what.add_parser("rt2", help="RT-2: transformers' generate against this package's decoding"))
+    _batch_arguments(what.add_parser("batch", help="several robots on one network: batched against one by one"))
+    training = what.add_parser(
+        "rt2-training", help="RT-2: training samples per second against a plain transformers.Trainer"
+    )
+    training.add_argument(
+        "--seconds", type=float, default=20.0, metavar="S", help="duration of each variant per round (default 20)"
+    )
+    training.add_argument("--repeats", type=int, default=3, metavar="N", help="rounds for the median (default 3)")
+    training.add_argument("--threads", type=positive_int, metavar="N", help="CPU threads (default: all)")
     training.set_defaults(measure=_training, bounded=("seconds", "repeats"))
-    arm = what.add_parser("arm", help="the solver that turns the tip's velocity into joint velocities, pipe included")
-    arm.add_argument("--requests", type=int, default=2000, metavar="N", help="answers that are timed; 2000")
-    arm.add_argument("--solver-python", default="", metavar="PYTHON", help="one that has Pinocchio and Pink")
+    arm = what.add_parser(
+        "arm", help="inverse kinematics: end-effector velocity to joint velocities, including the pipe"
+    )
+    arm.add_argument("--requests", type=int, default=2000, metavar="N", help="number of timed requests (default 2000)")
+    arm.add_argument("--solver-python", default="", metavar="PYTHON", help="Python interpreter with Pinocchio and Pink")
     arm.set_defaults(measure=_arm, bounded=("requests",))
-    changed = "RT-2: what int8 and int4 weights change in a checkpoint's actions"
+    changed = "RT-2: how many actions of a checkpoint int8 and int4 weights change"
     _weights_arguments(what.add_parser("rt2-weights", help=changed))
-    serve = what.add_parser("serve", help="a policy server: robots as processes on loopback, batched and one by one")
-    serve.add_argument("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="what is served; rt1-mini")
-    serve.add_argument("--robots", default="1,2,4,8", metavar="N,...", help="how many at a time; 1,2,4,8")
-    serve.add_argument("--seconds", type=float, default=10.0, metavar="S", help="of each; 10")
+    serve = what.add_parser("serve", help="policy server: robot processes on loopback, batched and one by one")
+    serve.add_argument(
+        "--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="policy to serve (default rt1-mini)"
+    )
+    serve.add_argument(
+        "--robots", default="1,2,4,8", metavar="N,...", help="numbers of concurrent robots (default 1,2,4,8)"
+    )
+    serve.add_argument(
+        "--seconds", type=float, default=10.0, metavar="S", help="duration per number of robots (default 10)"
+    )
     serve.set_defaults(measure=_serve, bounded=("seconds",))
-    _bag_arguments(what.add_parser("bag", help="converts a bag with two VGA cameras: is it faster than playing it?"))
+    _bag_arguments(what.add_parser("bag", help="conversion speed of a bag with two VGA cameras, against real time"))
     for one in what.choices.values():
-        one.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures there")
+        one.add_argument("--out", type=Path, metavar="FILE.json", help="also write the results to this file")
 
 
 def _rt1_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--repeats", type=int, default=5, metavar="N", help="steps that are timed; 5")
+    add("--repeats", type=int, default=5, metavar="N", help="number of timed steps (default 5)")
     add("--device", default="cpu", help="cpu (default) or cuda")
-    add("--cuda-graphs", action="store_true", help="record both halves of a step on a GPU")
-    add("--only", metavar="NETWORK", help="rt1-x, rt1 or rt1-mini alone")
-    add("--reference", type=Path, metavar="DIR", help="a checkout of open_x_embodiment; needs jax, flax")
-    add("--reference-python", default=sys.executable, metavar="PYTHON", help="one that has jax and flax")
+    add("--cuda-graphs", action="store_true", help="use CUDA graphs for both halves of a step")
+    add("--only", metavar="NETWORK", help="only this network: rt1-x, rt1 or rt1-mini")
+    add("--reference", type=Path, metavar="DIR", help="checkout of open_x_embodiment to compare with; needs jax, flax")
+    add("--reference-python", default=sys.executable, metavar="PYTHON", help="Python interpreter with jax and flax")
     parser.set_defaults(measure=_rt1, bounded=("repeats",))
 
 
 def _rt2_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--shapes", nargs="+", action="extend", metavar="SHAPE", help="which models; default: by the device")
-    add("--repeats", type=int, default=5, metavar="N", help="rounds, for the median; 5")
+    add("--shapes", nargs="+", action="extend", metavar="SHAPE", help="model shapes (default: depends on the device)")
+    add("--repeats", type=int, default=5, metavar="N", help="rounds for the median (default 5)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
     add("--weights", choices=NUMBER_TYPES, default="auto", help="auto: float32 on a CPU, else bfloat16")
-    add("--images", type=int, default=10, metavar="N", help="actions compared in half precision; 10")
+    add("--images", type=int, default=10, metavar="N", help="number of actions compared in half precision (default 10)")
     add("--no-pack", action="store_true", help="do not repack linear layers on a CPU")
-    add("--cuda-graphs", action="store_true", help="passes of fixed shapes as CUDA graphs")
+    add("--cuda-graphs", action="store_true", help="run fixed-shape passes as CUDA graphs")
     parser.set_defaults(measure=_rt2, bounded=("repeats", "images"))
 
 
 def _batch_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="an RT-1 or RT-2 checkpoint; rt1-mini")
-    add("--batch-sizes", type=_sizes, default="1,2,4,8,16,32", metavar="N,N...", help="robots; 1,2,4,8,16,32")
-    add("--repeats", type=int, default=10, metavar="N", help="actions of each robot that are timed; 10")
+    add("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="RT-1 or RT-2 checkpoint (default rt1-mini)")
+    add(
+        "--batch-sizes",
+        type=_sizes,
+        default="1,2,4,8,16,32",
+        metavar="N,N...",
+        help="numbers of robots (default 1,2,4,8,16,32)",
+    )
+    add("--repeats", type=int, default=10, metavar="N", help="number of timed actions per robot (default 10)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
     add("--weights", choices=NUMBER_TYPES, default="auto", help="auto: float32 on a CPU")
-    add("--threads", type=positive_int, metavar="N", help="of the CPU (default: all)")
+    add("--threads", type=positive_int, metavar="N", help="CPU threads (default: all)")
     parser.set_defaults(measure=_batch, bounded=("repeats",))
 
 
@@ -118,12 +150,18 @@ def _sizes(text: str) -> list[int]:
 def _weights_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--policy", default=UNTRAINED, metavar="PATH_OR_NAME", help="an RT-2 checkpoint")
-    add("--shape", metavar="SHAPE", help="in place of a checkpoint: a shape of `bench rt2`, random")
-    add("--weights", nargs="+", default=["int8", "int4"], metavar="WAY", help="int8 int4, and others")
-    add("--reference", default="auto", metavar="WAY", help="the reference format; auto")
-    add("--prompts", type=int, default=20, metavar="N", help="number of actions of each; 20")
-    add("--images", type=Path, metavar="DIR", help="input images; default: seeded blocks of colour")
-    add("--instruction", nargs="+", action="extend", default=[], metavar="TEXT", help="instructions, in turn")
+    add("--shape", metavar="SHAPE", help="instead of a checkpoint: a shape of `bench rt2` with random weights")
+    add(
+        "--weights",
+        nargs="+",
+        default=["int8", "int4"],
+        metavar="WAY",
+        help="weight formats to compare (default int8 int4)",
+    )
+    add("--reference", default="auto", metavar="WAY", help="reference weight format (default auto)")
+    add("--prompts", type=int, default=20, metavar="N", help="number of actions per format (default 20)")
+    add("--images", type=Path, metavar="DIR", help="input images (default: random blocks of colour)")
+    add("--instruction", nargs="+", action="extend", default=[], metavar="TEXT", help="instructions, used in turn")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
     add("--trust-remote-code", action="store_true", help="run Python code of the checkpoint")
     parser.set_defaults(measure=_weights, bounded=("prompts",))
@@ -131,9 +169,9 @@ def _weights_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _bag_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--seconds", type=float, default=60.0, metavar="S", help="of the bag; 60")
-    add("--codecs", nargs="+", action="extend", metavar="CODEC", help="of the videos; default: all that are there")
-    add("--raw", action="store_true", help="images as they are (60 s: 3.2 GiB) in place of JPEG")
+    add("--seconds", type=float, default=60.0, metavar="S", help="length of the bag (default 60)")
+    add("--codecs", nargs="+", action="extend", metavar="CODEC", help="video codecs (default: all available)")
+    add("--raw", action="store_true", help="uncompressed images (60 s: 3.2 GiB) instead of JPEG")
     parser.set_defaults(measure=_bag, bounded=("seconds",))
 
 
@@ -163,7 +201,7 @@ def _serve(args: argparse.Namespace) -> Any:
     find_checkpoint(args.policy)
     words = args.robots.split(",")
     if not all(word.isdecimal() and 1 <= int(word) <= MOST_ROBOTS for word in words):
-        raise CliError(f"--robots is {args.robots!r}, expected numbers of 1 to {MOST_ROBOTS} with commas between.")
+        raise CliError(f"--robots is {args.robots!r}, expected comma-separated numbers from 1 to {MOST_ROBOTS}.")
     from rt_vla_ros.benchmarks.serving import measure, table
 
     figures = measure(args.policy, [int(word) for word in words], args.seconds, partial(print, file=sys.stderr))
@@ -226,10 +264,12 @@ def _faults(args: argparse.Namespace) -> Any:
 
 def _rt1(args: argparse.Namespace) -> Any:
     if args.reference is None and args.reference_python != sys.executable:
-        raise CliError("--reference-python is for --reference DIR; name both.")
+        raise CliError("--reference-python needs --reference DIR; give both.")
     models = None if args.reference is None else args.reference / "models"
     if models is not None and not (models / "rt1.py").is_file():
-        raise CliError(f"{args.reference} has no models/rt1.py; give a checkout of google-deepmind/open_x_embodiment.")
+        raise CliError(
+            f"{args.reference} has no models/rt1.py; expected a checkout of google-deepmind/open_x_embodiment."
+        )
     from rt_vla_ros.benchmarks.rt1 import CASES, measure, table
     from rt_vla_ros.policies.load import find_device
 
@@ -302,14 +342,14 @@ def _weights(args: argparse.Namespace) -> Any:
     if args.shape is not None:
         _check_name("is no shape", args.shape, SHAPES)
         if args.policy != UNTRAINED or args.trust_remote_code:
-            raise CliError("--shape is in place of a checkpoint: leave out --policy and --trust-remote-code.")
+            raise CliError("--shape replaces the checkpoint: leave out --policy and --trust-remote-code.")
 
     def load(weights: str) -> RT2Policy:
         if args.shape is not None:
             return shape_policy(SHAPES[args.shape], weights, find_device(args.device))
         policy = load_policy(args.policy, device=args.device, weights=weights, trust_remote_code=args.trust_remote_code)
         if not isinstance(policy, RT2Policy):
-            raise ValueError(f"{args.policy} is no RT-2 policy; others have no int8 and int4 weights.")
+            raise ValueError(f"{args.policy} is not an RT-2 policy; only those have int8 and int4 weights.")
         return policy
 
     prompts = partial(make_prompts, count=args.prompts, folder=args.images, instructions=args.instruction)

@@ -1,10 +1,10 @@
-"""Collect episodes in the simulator as a dataset (LeRobot format v3.0).
+"""Collect episodes in simulation as a dataset (LeRobot format v3.0).
 
 rt-vla collect --suite pick-colours,pick-any --episodes 1000 --noise 0.5 --out data/expert
 rt-vla collect --suite pick-any --episodes 500 --policy rt1-mini --noise 0.3 --out data/corrected
 
-Without --policy a scripted expert acts; with one the policy does, and the expert labels each state (DAgger). The same
-command again resumes.
+Without --policy a scripted expert acts; with --policy the policy acts and the expert labels each state (DAgger). Run
+the same command again to resume.
 """
 
 from __future__ import annotations
@@ -40,18 +40,23 @@ DATASET_CARD = "---\nlicense: apache-2.0\ntask_categories: [robotics]\ntags: [Le
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--suite", default="pick-colours,pick-any", help="families of tasks, with commas between")
-    add("--episodes", type=positive_int, default=100, help="in the dataset at the end (default 100)")
-    add("--seed", type=nonnegative_int, default=0, help="of the dataset (default 0)")
-    add("--out", type=Path, required=True, metavar="DIR", help="the dataset: new, or to be continued")
-    add("--policy", metavar="P", help="name or path of a checkpoint that acts; default: the expert")
-    add("--expert-share", type=float, default=0.0, help="of the steps, with --policy: 0 to 1 (default 0)")
-    add("--noise", type=float, default=0.5, help="on the executed actions: 0 none, 1 strong (default 0.5)")
-    add("--image-size", type=positive_int, default=96, metavar="PX", help="of the camera (default 96)")
-    add("--cameras", default="front", help="of the images, with commas between: front,wrist (default front)")
-    add("--state", action="store_true", help="with the robot's own state: its joints and gripper")
-    add("--per-file", type=positive_int, default=50, help="episodes in each file (default 50)")
-    add("--device", default="auto", help="of the policy: auto, cpu, cuda, cuda:N (default auto)")
+    add("--suite", default="pick-colours,pick-any", help="comma-separated task suites")
+    add("--episodes", type=positive_int, default=100, help="total episodes in the dataset (default 100)")
+    add("--seed", type=nonnegative_int, default=0, help="random seed (default 0)")
+    add("--out", type=Path, required=True, metavar="DIR", help="dataset directory; resumes if it exists")
+    add("--policy", metavar="P", help="checkpoint that acts, by name or path; default: the expert")
+    add(
+        "--expert-share",
+        type=float,
+        default=0.0,
+        help="with --policy: share of steps where the expert acts, 0 to 1 (default 0)",
+    )
+    add("--noise", type=float, default=0.5, help="perturbation strength of executed actions, 0 to 1 (default 0.5)")
+    add("--image-size", type=positive_int, default=96, metavar="PX", help="camera image size (default 96)")
+    add("--cameras", default="front", help="comma-separated cameras to record: front,wrist (default front)")
+    add("--state", action="store_true", help="record the robot state: joints and gripper")
+    add("--per-file", type=positive_int, default=50, help="episodes per file (default 50)")
+    add("--device", default="auto", help="device of the policy: auto, cpu, cuda, cuda:N (default auto)")
 
 
 @refused(ValueError)
@@ -59,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     """0 when the dataset has its episodes."""
     if args.policy is None and (args.expert_share or args.device != "auto"):
         given = "--expert-share" if args.expert_share else "--device"
-        raise ValueError(f"{given} is for a policy that acts; name one with --policy.")
+        raise ValueError(f"{given} needs a policy; give one with --policy.")
     suites = tuple(name.strip() for name in args.suite.split(","))
     collection, progress = CollectionSettings(suites, args.seed, args.noise, args.expert_share), Progress()
     about = _about(args, collection)
@@ -71,9 +76,9 @@ def run(args: argparse.Namespace) -> int:
     writer = LeRobotWriter(args.out, card, with_scene=True, episodes_per_file=args.per_file)
     write_json(args.out / META / ABOUT, about)
     for suite in measured_only(collection.suites):
-        progress.line(f"Note: {suite!r} is for evaluation: a policy that is trained on it cannot be measured with it.")
+        progress.line(f"Note: {suite!r} is an evaluation suite: a policy trained on it cannot be evaluated on it.")
     if writer.episodes:
-        progress.line(f"{args.out} has {writer.episodes} episodes already.")
+        progress.line(f"Resuming: {args.out} already has {writer.episodes} episodes.")
     try:
         _collect_episodes(args, demonstrator, writer, progress)
         writer.commit()
@@ -81,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         writer.commit()
         raise
     except OSError as error:
-        kept = f"{args.out} has {writer.episodes} episodes, all whole; the same command continues after them."
+        kept = f"{args.out} has {writer.episodes} complete episodes; run the same command again to resume."
         raise CliError(f"{in_words(error)} {kept}") from error
     finally:
         demonstrator.close()
@@ -101,7 +106,7 @@ def _collect_episodes(
         writer.add(episode)
         rate = (index + 1 - first) / (time.monotonic() - started)
         done = f"episode {index + 1} of {args.episodes}, {outcomes[True]} of {outcomes.total()} succeeded"
-        progress.update(f"{done}, {60 * rate:.0f} a minute, {(args.episodes - index - 1) / rate:.0f} s left")
+        progress.update(f"{done}, {60 * rate:.0f} per minute, {(args.episodes - index - 1) / rate:.0f} s left")
 
 
 def _data_card(args: argparse.Namespace, collection: CollectionSettings, card: ActionCard) -> str:
@@ -116,7 +121,7 @@ def _data_card(args: argparse.Namespace, collection: CollectionSettings, card: A
     command = f"rt-vla collect --suite {','.join(collection.suites)} --episodes {len(rows)} --seed {args.seed} "
     command += f"--noise {args.noise} --image-size {args.image_size}{options} --out DIR"
     title, suites = f"Episodes of {', '.join(collection.suites)}", collection.suites
-    origin = f"Collected on the simulated table; the same again with `{command}`{digest}."
+    origin = f"Collected in simulation; reproduce with `{command}`{digest}."
     return DATASET_CARD + data_card(counts, title=title, origin=origin, suites=suites, card=card)
 
 
@@ -132,8 +137,8 @@ def _check_same(out: Path, about: dict[str, Any]) -> None:
     there = read_object(path, ValueError) if path.is_file() else about
     different = [f"{key} {there.get(key)!r}, not {value!r}" for key, value in about.items() if there.get(key) != value]
     if different:
-        found = f"{out} holds another collection ({', '.join(different)})"
-        raise ValueError(f"{found}. Name another directory; train takes several.")
+        found = f"{out} was collected with different settings ({', '.join(different)})"
+        raise ValueError(f"{found}. Choose another directory; `rt-vla train` accepts several.")
 
 
 def _load(args: argparse.Namespace) -> Policy | None:

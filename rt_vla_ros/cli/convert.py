@@ -1,7 +1,7 @@
 """Convert a public checkpoint: `rt-vla convert rt1 --from SOURCE --to DIR`, `rt-vla convert vla0 --from DIR --out DIR`.
 
-Of RT-1, SOURCE is a Flax msgpack file, an Orbax directory, the prefix of a TensorFlow checkpoint (ckpt-..., without
-.index) or a SavedModel directory. The result loads like any policy: `rt-vla evaluate --policy DIR`.
+For RT-1, SOURCE is a Flax msgpack file, an Orbax directory, the prefix of a TensorFlow checkpoint (ckpt-..., without
+.index) or a SavedModel directory. The result loads like any other policy: `rt-vla evaluate --policy DIR`.
 """
 
 from __future__ import annotations
@@ -23,30 +23,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rt1 = what.add_parser("rt1", help="RT-1 and RT-1-X")
     rt1.add_argument("--from", dest="source", type=Path, required=True, metavar="SOURCE", help="the public checkpoint")
     rt1.add_argument("--to", dest="directory", type=Path, required=True, metavar="DIR", help="a new directory")
-    presets = "rt1, rt1-multirobot, rt1-jax, rt1-x; without it, the one whose shapes fit"
+    presets = "rt1, rt1-multirobot, rt1-jax, rt1-x; default: the one whose shapes match"
     rt1.add_argument("--preset", metavar="NAME", help=presets)
     robots = "action conventions: google_robot (default), widowx"
     rt1.add_argument("--robot", default="google_robot", metavar="NAME", help=robots)
     order = "order of the action tokens; required for TensorFlow checkpoints, whose code does not define it: "
     order += "base-vector-first (a third party's list for rt1main), jax, or the six names, separated by commas"
     rt1.add_argument("--action-order", metavar="ORDER", help=order)
-    base = "give the base's dimensions their roles too, so that actions drive it; without it they are unused"
+    base = "also give the base dimensions their roles, so that actions drive a mobile base; default: unused"
     rt1.add_argument("--base", action="store_true", help=base)
-    also = "an option of RT1Config that differs from the preset, such as time_sequence_length=10; may be repeated"
+    also = "override an RT1Config option of the preset, e.g. time_sequence_length=10; repeatable"
     rt1.add_argument("--set", dest="options", action="append", default=[], metavar="KEY=VALUE", help=also)
     rt1.set_defaults(convert=_rt1)
-    _vla0_arguments(what.add_parser("vla0", help="VLA-0 and VLA-0-Smol, which also load as they are published"))
+    _vla0_arguments(what.add_parser("vla0", help="VLA-0 and VLA-0-Smol (both also load unconverted)"))
 
 
 def _vla0_arguments(vla0: argparse.ArgumentParser) -> None:
-    source = "the published folder, or its name on the Hugging Face Hub"
+    source = "the published directory, or its name on the Hugging Face Hub"
     vla0.add_argument("--from", dest="source", required=True, metavar="DIR", help=source)
-    statistics = (
-        "dataset_stats.pkl, of which nothing is run, a .safetensors or a JSON file with min and max; without it, "
-    )
-    statistics += "the folder's own"
+    statistics = "dataset_stats.pkl (never executed), or a .safetensors or JSON file with min and max; default: "
+    statistics += "those in the directory"
     vla0.add_argument("--statistics", type=Path, metavar="FILE", help=statistics)
-    base = "tokenizer and processor; without it, those of VLA-0's folder, or of the model that VLA-0-Smol's names"
+    base = "tokenizer and processor; default: VLA-0's own, or those of the base model that VLA-0-Smol names"
     vla0.add_argument("--base", type=Path, metavar="DIR", help=base)
     vla0.add_argument(
         "--out", "--to", dest="directory", type=Path, required=True, metavar="DIR", help="a new directory"
@@ -87,11 +85,11 @@ def _rt1(args: argparse.Namespace) -> int:
         order = action_order(args.action_order) if args.action_order else None
         source = read_source(args.source)
         if order is None and source.flavour != FLAX:
-            told = "the public code of the TensorFlow release does not say in which order an action's tokens are"
+            told = "the public code of the TensorFlow release does not define the order of the action tokens"
             ways = "base-vector-first (a third party lists it for rt1main), jax, or the six names"
-            raise CliError(f"{told}. Say which one you have: --action-order {ways}.")
+            raise CliError(f"{told}. Specify it with --action-order: {ways}.")
         if source.flavour == FLAX and order not in (None, JAX_ORDER):
-            told = "the public code says in which order the tokens of a Flax checkpoint are (jax)"
+            told = "the token order of a Flax checkpoint is known (jax)"
             raise CliError(f"{told}; leave --action-order out.")
         preset = args.preset or find_preset(source, overrides)
         name = f"{preset} for {args.robot}, converted from {args.source.name}"
@@ -103,7 +101,7 @@ def _rt1(args: argparse.Namespace) -> int:
         with signals_to(lambda number, _: sys.exit(128 + number), signal.SIGTERM, signal.SIGHUP):
             report = convert_checkpoint(source, args.directory, preset, card, overrides)
     print(report.table())
-    print(f"Written: {args.directory}. It takes 512-d sentence vectors; make a table of them with `rt-vla embed`.")
+    print(f"Written: {args.directory}. It needs 512-d sentence embeddings; make a table of them with `rt-vla embed`.")
     return 0
 
 

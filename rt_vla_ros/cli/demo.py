@@ -1,6 +1,6 @@
-"""One instruction, start to end: a simulated arm, a policy and a smoother, one process each.
+"""Run one instruction, start to end: a simulated arm, a policy and a smoother, one process each.
 
-It runs on a private ROS graph on this machine, so that no real arm receives anything.
+The processes use a private ROS graph on this machine: no real arm receives anything.
 Writes demo.mp4, demo.png and demo.json. Exit status: 0 success, 1 failure, 2 an argument was refused, 130 interrupted.
 """
 
@@ -35,23 +35,23 @@ QUESTION = "what does the gripper hold?"
 """Asked where nobody says otherwise, of a policy that writes words as well as actions."""
 ANSWER_BY_DEFAULT = ("rt2", UNTRAINED_RT2)
 LAST_FRAME_REPEATS = 12  # a little more than a second
-WRITTEN = {"demo.mp4": "the video", "demo.png": "six frames of it", "demo.json": "the figures"}
+WRITTEN = {"demo.mp4": "the video", "demo.png": "six frames of it", "demo.json": "the measurements"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--instruction", default="pick up the red cube", metavar="TEXT", help="what the arm is to do")
-    add("--seed", type=int, default=0, metavar="N", help="the scene is a function of suite and seed")
-    add("--suite", default="pick-colours", help="name of the suite of scenes")
-    add("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="a checkpoint, by name or directory")
-    asks = f"""asked again and again while the arm moves; may be repeated; "" asks nothing; {QUESTION!r} of RT-2"""
+    add("--instruction", default="pick up the red cube", metavar="TEXT", help="the instruction to carry out")
+    add("--seed", type=int, default=0, metavar="N", help="random seed; suite and seed define the scene")
+    add("--suite", default="pick-colours", help="scene suite (docs/evaluation.md)")
+    add("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="checkpoint name or directory")
+    asks = f"""question to ask repeatedly while the arm moves; repeatable; "": none; default for RT-2: {QUESTION!r}"""
     add("--ask", action="append", metavar="QUESTION", help=asks)
-    add("--plan", action="store_true", help="of an RT-2 that was taught to: a plan in words before each action")
+    add("--plan", action="store_true", help="write a plan in words before each action (an RT-2 trained with plans)")
     add("--out", type=Path, default=Path("demo_out"), metavar="DIR", help="output directory")
-    add("--timeout", type=float, metavar="S", help="time limit in simulated seconds; 20")
-    alike = "every step waits for the previous one: the same run on every machine"
+    add("--timeout", type=float, metavar="S", help="time limit in simulated seconds (default 20)")
+    alike = "run simulation and policy in lock step: reproducible on any machine"
     add("--lock-step", action="store_true", help=alike)
-    page = "a page in the browser, which stays open for more instructions until Ctrl-C (docs/console.md)"
+    page = "open the web console, which stays available after the run until Ctrl-C (docs/console.md)"
     add("--console", action="store_true", help=page)
     add_remote_options(parser)
 
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         result = perform(settings, graph, progress)
         if settings.console:
             conclude(settings, result, progress)
-            progress.line("The page stays, and the arm does what is said there, until Ctrl-C.")
+            progress.line("The console stays open and takes more instructions until Ctrl-C.")
             with contextlib.suppress(KeyboardInterrupt):
                 graph.wait()
     if not settings.console:
@@ -116,11 +116,11 @@ def checked(args: argparse.Namespace) -> DemoSettings:
         with tempfile.TemporaryFile(dir=args.out):
             pass
     except OSError as error:
-        said = f"nothing can be written into {args.out} ({error.strerror}); name another folder: --out DIR."
+        said = f"cannot write to {args.out} ({error.strerror}); choose another directory with --out DIR."
         raise CliError(said) from error
     if args.console and args.lock_step:
         raise CliError(
-            "--console and --lock-step: a page is for an arm that moves in real time; leave one of them out."
+            "--console and --lock-step cannot be combined: the console needs an arm that moves in real time."
         )
     return DemoSettings(
         scene,
@@ -148,7 +148,7 @@ def _questions(asked: list[str] | None, checkpoint: Checkpoint) -> tuple[str, ..
     for question in questions:
         problem = too_long("question", question, LONGEST_TEXT)
         if not question:
-            problem = "one of the questions is empty; say what is to be asked."
+            problem = "one of the questions is empty; give its text."
         if problem is not None:
             raise CliError(f"--ask: {problem}")
     return questions
@@ -174,7 +174,7 @@ def write(settings: DemoSettings, result: DemoOutcome) -> list[str]:
                     os.replace(made / name, settings.out / name)
                     lines.append(f"  {settings.out / name}  {meaning}")
     except OSError as error:
-        raise CliError(f"the result cannot be written into {settings.out} ({error.strerror}).") from error
+        raise CliError(f"cannot write the result to {settings.out} ({error.strerror}).") from error
     return lines
 
 

@@ -1,10 +1,10 @@
-"""Have an instruction carried out, and say how far it is and how it ended.
+"""Send an instruction to a running policy node, show progress, and report the result.
 
     rt-vla do "pick up the red cube"
     rt-vla do "pick up the red cube" --time-limit 30
 
-It asks the policy node that runs on the graph, by its action ~/execute. Ctrl-C or SIGTERM cancels: the arm brakes, and
-the command ends when it stands still. The exit code is 0 only where the policy says that it is carried out.
+Uses the action ~/execute of the policy node. Ctrl-C or SIGTERM cancels: the arm brakes, and the command exits once it
+has stopped. The exit code is 0 only if the policy reports success.
 """
 
 from __future__ import annotations
@@ -43,11 +43,13 @@ _LONGEST_PLAN = 60  # of what is shown [characters]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("instruction", nargs="+", help="what the arm shall do, e.g. pick up the red cube")
+    parser.add_argument("instruction", nargs="+", help="the instruction, e.g. pick up the red cube")
     parser.add_argument(
         "--time-limit", type=positive_float, metavar="S", help="stop the arm after this time; default: none"
     )
-    parser.add_argument("--action", metavar="NAME", help="where several policy nodes run, e.g. /policy_node/execute")
+    parser.add_argument(
+        "--action", metavar="NAME", help="action to use if several policy nodes run, e.g. /policy_node/execute"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -72,7 +74,7 @@ def _find(node: Node, wanted: str | None, patience: float) -> str:
 
     def comes(condition: Callable[[], bool]) -> bool:
         if not wait_until(condition, min(SOON, patience)) and patience > SOON:
-            print(f"Waiting for a policy node, for {patience:g} s at most; Ctrl-C ends it.", flush=True)
+            print(f"Waiting up to {patience:g} s for a policy node; Ctrl-C to quit.", flush=True)
         return wait_until(condition, max(0.0, patience - SOON))
 
     if wanted is not None:
@@ -82,13 +84,13 @@ def _find(node: Node, wanted: str | None, patience: float) -> str:
         return name
     if not comes(lambda: bool(offered())):
         raise CliError(
-            f"no policy node on the graph: nobody offers an action of the type {TYPE}. Start one, e.g. "
-            "`rt-vla launch policy.launch.py arm:=sim`, and see `rt-vla node list`"
+            f"no policy node on the graph: there is no action server of type {TYPE}. Start one, e.g. "
+            "`rt-vla launch policy.launch.py arm:=sim`, and check `rt-vla node list`"
         )
     settle(node)
     found = offered()
     if len(found) != 1:
-        raise CliError(f"{len(found)} policy nodes could do it; say which: --action {' or --action '.join(found)}")
+        raise CliError(f"{len(found)} policy nodes are running; choose one: --action {' or --action '.join(found)}")
     return found[0]
 
 
@@ -109,7 +111,7 @@ class Errand:
     def run(self, goal: Any, interrupts: list[int]) -> int:
         """The exit code. interrupts: the signals that came so far."""
         if not spin_until(self._node, lambda: self._client.server_is_ready() or bool(interrupts), graph.PATIENCE):
-            raise CliError(f"the action {self._name!r} cannot be reached, although it is on the graph")
+            raise CliError(f"the action {self._name!r} is on the graph but cannot be reached")
         if interrupts:
             return 128 + interrupts[0]  # nothing was sent
         self._begun = self._heard = self._seen = time.monotonic()
@@ -118,7 +120,7 @@ class Errand:
         spin_until(self._node, lambda: sent.done() or len(interrupts) > 1 or self._is_gone() or self._is_late(limit))
         if not sent.done():
             within = f" within {limit:g} s" if self._is_late(limit) else ""
-            raise CliError(f"{self._name} did not answer{within}: whether it took the goal is not known; {STOP}")
+            raise CliError(f"{self._name} did not answer{within}; it may or may not have accepted the goal; {STOP}")
         handle = sent.result()
         if not handle.accepted:
             spin_until(self._node, lambda: bool(self._reason), REASON)
@@ -132,13 +134,13 @@ class Errand:
             handle.cancel_goal_async()
             spin_until(self._node, lambda: ended.done() or len(interrupts) > 1 or self._is_gone(), BRAKING)
         if not ended.done() and len(interrupts) > 1:
-            raise CliError(f"the result was not waited for: whether the arm stands still is not known; {STOP}")
+            raise CliError(f"exited before the result arrived: the arm may still be moving; {STOP}")
         if not ended.done():
-            raise CliError(f"{self._name} does not tell the result: its node hangs or has ended; {STOP}")
+            raise CliError(f"{self._name} did not return a result: its node hangs or has exited; {STOP}")
         answer = ended.result()
         succeeded = answer.status == GoalStatus.STATUS_SUCCEEDED
         if answer.result.outcome == answer.result.UNKNOWN:
-            raise CliError(f"{self._name} does not know the goal, or failed while it told the result; {STOP}")
+            raise CliError(f"{self._name} does not know the goal, or failed to return the result; {STOP}")
         self._tell(answer.result)
         if succeeded:
             return 0
@@ -152,7 +154,7 @@ class Errand:
         if now - self._heard > SILENT and not self._silence_told:
             self._silence_told = True
             self._progress.line(
-                f"Nothing has been heard of the policy node for {SILENT:g} s: it loads, or hangs; Ctrl-C cancels."
+                f"No feedback from the policy node for {SILENT:g} s: it is loading or hangs; Ctrl-C cancels."
             )
         return now - self._seen > GONE
 
@@ -173,7 +175,7 @@ class Errand:
         feedback = message.feedback
         before, self._waits_for = self._waits_for, feedback.waits_for
         if before.partition(":")[0] != self._waits_for.partition(":")[0]:  # behind that stands how far it is
-            goes_on = "The policy acts again." if feedback.step else "The policy begins."
+            goes_on = "The policy is acting again." if feedback.step else "The policy starts acting."
             self._progress.line(printable(self._waits_for or goes_on))
         parts = [f"{self._heard - self._begun:5.1f} s", f"step {feedback.step}"]
         if feedback.distance >= 0:

@@ -1,8 +1,8 @@
 """Make a table of sentence embeddings: `rt-vla embed --encoder USE.onnx --to DIR/instructions.safetensors TEXT ...`.
 
-A network such as RT-1 takes sentence embeddings. The table holds those of the instructions that the robot will be
+RT-1 takes sentence embeddings. The table holds the embeddings of the instructions that the robot will be
 given, so that no encoder is needed at run time. The encoder is a Universal Sentence Encoder in ONNX or as TensorFlow's
-SavedModel, or a sentence-transformers folder. Vectors of the same encoder can be added to an existing table.
+SavedModel, or a sentence-transformers folder. Embeddings from the same encoder can be added to an existing table.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from zenoh_ros.commands.errors import CliError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("instructions", nargs="*", metavar="TEXT", help="instructions, each in quotes")
     parser.add_argument("--encoder", type=Path, required=True, metavar="PATH", help="the sentence encoder")
-    parser.add_argument("--to", type=Path, required=True, metavar="FILE.safetensors", help="the table")
+    parser.add_argument(
+        "--to", type=Path, required=True, metavar="FILE.safetensors", help="output table; extended if it exists"
+    )
     parser.add_argument("--file", type=Path, metavar="FILE.txt", help="more instructions, one per line")
 
 
@@ -38,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         texts = [*args.instructions, *(args.file.read_text(encoding="utf-8").splitlines() if args.file else [])]
         texts = [text.strip() for text in texts if text.strip()]
         if not texts:
-            raise CliError("no instruction was given; write them in quotes, or one per line in a file (--file).")
+            raise CliError("no instruction given; pass them in quotes, or one per line in a file (--file).")
         old = InstructionTable.load(args.to) if args.to.exists() else None
         vectors = {} if old is None else {text: old.encode(text) for text in old.instructions}
         encoder = find_encoder(args.encoder)

@@ -13,16 +13,14 @@ PLAIN: dict[str, object] = {"intervention_weight": None, "before_takeover": None
 def add_frame_weight_options(group: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
     """To a group of options."""
     add = group.add_argument
-    weight = "how often frames that a human corrected (column `intervention`) are drawn, against others; default 1. "
-    weight += "What IWR (arXiv:2012.06733) does is the weight with which they are half of all: the share is said"
+    weight = "sampling weight of frames corrected by a human (column `intervention`); default 1. "
+    weight += "IWR (arXiv:2012.06733) balances them to half of all samples; the resulting share is printed"
     add("--intervention-weight", type=float, metavar="W", help=weight)
-    early = "leave out what the policy did in the last S seconds before a takeover, as Sirius (arXiv:2211.08416) does; "
-    early += "default 0: nothing"
+    early = "drop the policy's last S seconds before each takeover, as Sirius (arXiv:2211.08416) does; "
+    early += "default 0"
     add("--before-takeover", type=float, metavar="S", help=early)
-    who = (
-        "learn frames that these commanded (column `commander`: human, policy, expert), separated by commas; default: "
-    )
-    who += "all. A policy's frames are its own actions: HG-DAgger (arXiv:1810.02890) leaves them out: human,expert"
+    who = "comma-separated commanders (column `commander`: human, policy, expert) whose frames to train on; default: "
+    who += "all. HG-DAgger (arXiv:1810.02890) excludes the policy's own actions: human,expert"
     add("--commanders", metavar="NAME,...", help=who)
 
 

@@ -47,12 +47,14 @@ class CommandEntry:
 
 
 COMMANDS: dict[str, CommandEntry] = {
-    "demo": CommandEntry("rt_vla_ros.cli.demo", "the main job once: simulated arm, policy, an instruction"),
-    "do": CommandEntry("rt_vla_ros.cli.do", "have a running policy node carry out an instruction", True),
+    "demo": CommandEntry("rt_vla_ros.cli.demo", "run one instruction on a simulated arm, start to end"),
+    "do": CommandEntry(
+        "rt_vla_ros.cli.do", "send an instruction to a running policy node and wait for the result", True
+    ),
     "launch": CommandEntry("zenoh_ros.commands.launch", "start a launch file, e.g. policy.launch.py arm:=sim", True),
     "run": CommandEntry("zenoh_ros.commands.run", "start one node of a package", True),
-    "stop": CommandEntry("rt_vla_ros.cli.stop", "stop the arm; with --key the space bar does", True),
-    "teleop": CommandEntry("rt_vla_ros.cli.teleop", "move the arm with the keys of a terminal", True),
+    "stop": CommandEntry("rt_vla_ros.cli.stop", "stop the arm, at once or with the space bar (--key)", True),
+    "teleop": CommandEntry("rt_vla_ros.cli.teleop", "move the arm with the keyboard", True),
     "topic": CommandEntry("zenoh_ros.commands.topic", "pub, echo, list, info, type, hz, bw, delay", True),
     "node": CommandEntry("zenoh_ros.commands.node", "list, info", True),
     "param": CommandEntry("zenoh_ros.commands.param", "list, get, set, describe, dump, load", True),
@@ -61,22 +63,26 @@ COMMANDS: dict[str, CommandEntry] = {
     "lifecycle": CommandEntry("zenoh_ros.commands.lifecycle", "nodes, get, set, list", True),
     "interface": CommandEntry("zenoh_ros.commands.interface", "list, show, package, packages", True),
     "bag": CommandEntry("zenoh_ros.commands.bag", "info, play, record", True),
-    "router": CommandEntry("zenoh_ros.commands.router", "the graph's router, for other hosts; says whom it refuses"),
-    "keys": CommandEntry("zenoh_ros.commands.keys", "certificates for the graph: create, add, renew, show, restrict"),
-    "evaluate": CommandEntry("rt_vla_ros.cli.evaluate", "how often a policy does what it is told, in the simulator"),
-    "env": CommandEntry("rt_vla_ros.cli.env", "benchmarks of others: list, install, remove, check, card"),
-    "collect": CommandEntry("rt_vla_ros.cli.collect", "play episodes in the simulator and write a dataset"),
+    "router": CommandEntry(
+        "zenoh_ros.commands.router", "run a Zenoh router for other hosts; reports refused connections"
+    ),
+    "keys": CommandEntry(
+        "zenoh_ros.commands.keys", "certificates for a secured graph: create, add, renew, show, restrict"
+    ),
+    "evaluate": CommandEntry("rt_vla_ros.cli.evaluate", "measure a policy's success rate in simulation"),
+    "env": CommandEntry("rt_vla_ros.cli.env", "external benchmarks: list, install, remove, check, card"),
+    "collect": CommandEntry("rt_vla_ros.cli.collect", "collect a dataset in simulation"),
     "record": CommandEntry("rt_vla_ros.cli.record", "record episodes from a running robot into a dataset", True),
-    "data": CommandEntry("rt_vla_ros.cli.data", "datasets: check, show, convert, merge, split, correct"),
-    "card": CommandEntry("rt_vla_ros.cli.card", "the action card: from a robot's graph, compared with it, shown"),
-    "train": CommandEntry("rt_vla_ros.cli.train", "train an RT-1, or an RT-2 from a vision-language model"),
-    "embed": CommandEntry("rt_vla_ros.cli.embed", "make a table of sentence vectors for a policy that needs them"),
-    "convert": CommandEntry("rt_vla_ros.cli.convert", "bring a public RT-1 or VLA-0 checkpoint here"),
-    "serve": CommandEntry("rt_vla_ros.cli.serve", "decide for robots on other machines: policy:=remote:HOST"),
-    "bench": CommandEntry("rt_vla_ros.cli.bench", "measure latencies and write them down"),
-    "selftest": CommandEntry("rt_vla_ros.cli.selftest", "whether a GPU is usable here: everything that wants one"),
-    "doctor": CommandEntry("rt_vla_ros.cli.doctor", "what this machine, or a setup, has and lacks; what to do"),
-    "test": CommandEntry("rt_vla_ros.cli.test", "run the project's tests"),
+    "data": CommandEntry("rt_vla_ros.cli.data", "datasets: check, show, convert, merge, split, edit"),
+    "card": CommandEntry("rt_vla_ros.cli.card", "action cards: create from a running robot, check against it, show"),
+    "train": CommandEntry("rt_vla_ros.cli.train", "train an RT-1, or fine-tune a vision-language model to an RT-2"),
+    "embed": CommandEntry("rt_vla_ros.cli.embed", "make a table of sentence embeddings for RT-1"),
+    "convert": CommandEntry("rt_vla_ros.cli.convert", "convert a public RT-1 or VLA-0 checkpoint"),
+    "serve": CommandEntry("rt_vla_ros.cli.serve", "serve policies to robots on other machines (policy:=remote:HOST)"),
+    "bench": CommandEntry("rt_vla_ros.cli.bench", "benchmarks of latency, throughput and memory"),
+    "selftest": CommandEntry("rt_vla_ros.cli.selftest", "check that this package works on your GPU"),
+    "doctor": CommandEntry("rt_vla_ros.cli.doctor", "check this machine or a setup, and say what is missing"),
+    "test": CommandEntry("rt_vla_ros.cli.test", "run the test suite"),
 }
 
 
@@ -104,8 +110,8 @@ def _overview() -> str:
     width = max(map(len, COMMANDS))
     lines = "\n".join(f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items())
     return (
-        "usage: rt-vla COMMAND ...\n\nSay what you want in words, and an arm on a ROS 2 graph does it.\n\n"
-        f"commands:\n{lines}\n\n`rt-vla COMMAND --help` says more of one."
+        "usage: rt-vla COMMAND ...\n\nControl a robot arm on a ROS 2 graph with natural-language instructions.\n\n"
+        f"commands:\n{lines}\n\n`rt-vla COMMAND --help` shows the options of a command."
     )
 
 
@@ -178,9 +184,9 @@ def _open_streams() -> None:
 
 def _in_words(error: Exception) -> str:
     if isinstance(error, RecursionError):
-        return "what was given is nested too deeply."
+        return "the input is nested too deeply."
     if isinstance(error, MemoryError):
-        return "there is too little memory; end what else runs here."
+        return "out of memory; close other programs on this machine."
     # A command may hand on what the operating system said as it is, or let it come here.
     said = error.__cause__ if isinstance(error, CliError) else error
     return in_words(said) if isinstance(said, OSError) and str(said) == str(error) else str(error)

@@ -30,13 +30,13 @@ def raw_bag(path: Path, topics: Sequence[str]) -> Iterator[None]:
     assert process.stdout is not None
     try:
         if not process.stdout.readline():  # it has said why
-            raise CliError(f"The bag {path} could not be begun; nothing was recorded.")
+            raise CliError(f"Could not start the bag {path}; nothing was recorded.")
         yield
         ended_before = process.poll() is not None
         process.send_signal(signal.SIGINT)
         print(process.communicate(timeout=ENDS_WITHIN)[0], end="", flush=True)
         if ended_before:
-            raise CliError(f"The bag {path} ended before the recording; what it said is above. The dataset is whole.")
+            raise CliError(f"The bag {path} ended before the recording; see its output above. The dataset is complete.")
     except subprocess.TimeoutExpired as error:
         raise CliError(f"The bag {path} was not closed within {ENDS_WITHIN:g} s.") from error
     finally:

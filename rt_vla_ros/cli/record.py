@@ -2,13 +2,13 @@
 
     rt-vla record --topics topics.yaml --card action_card.json --out data/mine --instruction "pick up the red cube"
 
-It starts recorder_node on the graph of this shell. In a terminal keys begin and end the episodes:
+It runs recorder_node on the ROS graph of this shell. In a terminal, keys start and end episodes:
 
-    s  start      y  stop: success      n  stop: no success      d  discard      q  end
-    Y  the last episode was a success   N  it was none
+    s  start      y  stop (success)      n  stop (failure)      d  discard      q  quit
+    Y  relabel the last episode as success             N  as failure
 
-Without one, or from other programs, the node's services do: ~/start, ~/stop, ~/discard, ~/label, and the action
-~/record. The same command again continues the dataset.
+Other programs use the node's services ~/start, ~/stop, ~/discard, ~/label and its action ~/record. Run the same
+command again to add episodes to the dataset.
 """
 
 from __future__ import annotations
@@ -40,21 +40,26 @@ from rt_vla_ros.recording.topic_map import TopicMap, TopicMapError
 from zenoh_ros.commands.interrupts import noted_interrupts
 from zenoh_ros.commands.numbers import positive_int
 
-KEYS = "s: start, y: stop, success, n: stop, no success, d: discard, Y or N: label the last one anew, q: end"
+KEYS = "s: start, y: stop (success), n: stop (failure), d: discard, Y/N: relabel the last episode, q: quit"
 LINE = 1.0  # between two lines [s]
 FAREWELL = 0.5  # for the answer to who ended the last episode [s]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--topics", type=Path, required=True, metavar="YAML", help="the topic map: a file, or the directory of one")
-    add("--card", type=Path, required=True, metavar="CARD", help="the action card, or a directory that has one")
-    add("--out", type=Path, required=True, metavar="DIR", help="the dataset: new, or to be continued")
-    add("--episodes", type=positive_int, metavar="N", help="end when the dataset has so many; default: go on")
-    add("--instruction", default="", help="what the episodes show; default: what the topic `instruction` says")
-    add("--codec", choices=tuple(CODECS), default="lossless", help="of the videos (default lossless)")
-    add("--bag", type=Path, metavar="BAG", help="also keep the raw messages, in a new bag (rosbag2, MCAP)")
-    add("--use-sim-time", action="store_true", help="the stamps are a simulation's, which publishes /clock")
+    add("--topics", type=Path, required=True, metavar="YAML", help="topic map: file or directory")
+    add("--card", type=Path, required=True, metavar="CARD", help="action card: file or directory")
+    add("--out", type=Path, required=True, metavar="DIR", help="dataset directory; resumes if it exists")
+    add(
+        "--episodes",
+        type=positive_int,
+        metavar="N",
+        help="stop at this many episodes in the dataset (default: no limit)",
+    )
+    add("--instruction", default="", help="instruction of the episodes (default: from the topic `instruction`)")
+    add("--codec", choices=tuple(CODECS), default="lossless", help="video codec (default lossless)")
+    add("--bag", type=Path, metavar="BAG", help="also record the raw messages to a new bag (rosbag2, MCAP)")
+    add("--use-sim-time", action="store_true", help="use simulation time from /clock")
 
 
 @refused(StartError, TopicMapError, DatasetError)

@@ -11,11 +11,17 @@ from rt_vla_ros.policies.remote.settings import LONGEST_BUDGET, RemoteSettings
 def add_remote_options(parser: argparse.ArgumentParser) -> None:
     """Their names and defaults are those of the policy node's parameters."""
     add = parser.add_argument_group("for --policy remote:HOST[:PORT][/NAME], see docs/serving.md").add_argument
-    add("--remote-token-file", default="", metavar="FILE", help="with the server's token")
-    add("--remote-ca", default="", metavar="FILE", help="certificate by which the server is trusted, or system")
-    add("--remote-certificate", default="", metavar="FILE", help="this robot's own, where the server demands one")
-    add("--remote-key", default="", metavar="FILE", help="its key")
-    add("--remote-jpeg", type=int, default=0, metavar="QUALITY", help="of the images; 0: as they are (default)")
+    add("--remote-token-file", default="", metavar="FILE", help="file with the server's token")
+    add("--remote-ca", default="", metavar="FILE", help="CA certificate of the server, or system")
+    add("--remote-certificate", default="", metavar="FILE", help="client certificate, if the server requires one")
+    add("--remote-key", default="", metavar="FILE", help="key of the client certificate")
+    add(
+        "--remote-jpeg",
+        type=int,
+        default=0,
+        metavar="QUALITY",
+        help="JPEG quality of sent images; 0: uncompressed (default)",
+    )
 
 
 def remote_settings(args: argparse.Namespace) -> RemoteSettings:

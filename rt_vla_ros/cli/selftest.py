@@ -1,9 +1,9 @@
-"""Whether a GPU (or a CPU) is usable with this package: everything that wants one, checked and timed, part by part.
+"""Check and time everything in this package that uses a GPU (or a CPU), part by part.
 
-With --out the results are written after each part, and the same command carries on: what has passed with the same
-device, torch and version of this package stands, the rest is done again. A bench takes its published sizes on a GPU and
-small ones on a CPU, where everything runs in one thread. Exit code: 0 all passed or were skipped, 1 something failed, 2
-refused.
+With --out the results are written after each part, and the same command resumes: parts that passed with the same
+device, torch and version of this package are kept, the others run again. Benchmarks use published model sizes on a GPU
+and small ones on a CPU, where everything runs in one thread. Exit code: 0 all passed or skipped, 1 a part failed, 2
+invalid arguments.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from zenoh_ros.commands.errors import CliError, did_you_mean
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", default="auto", help="auto (a GPU where there is one), cpu, cuda, cuda:1 ...")
-    parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the results there, and carry on from them")
-    parser.add_argument("--overwrite", action="store_true", help="begin anew, whatever is in FILE.json")
-    alone = "these alone; `rt2` stands for all whose names begin with `rt2-`"
+    parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1 ...")
+    parser.add_argument("--out", type=Path, metavar="FILE.json", help="results file; resumes if it exists")
+    parser.add_argument("--overwrite", action="store_true", help="overwrite the results in FILE.json")
+    alone = "run only these parts; `rt2` selects all names that start with `rt2-`"
     parser.add_argument("--only", nargs="+", action="extend", metavar="PART", help=alone)
-    parser.add_argument("--list", action="store_true", help="say what parts there are, and end")
+    parser.add_argument("--list", action="store_true", help="list the parts and exit")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
             machine = Machine(find_device(args.device))
             file = ResultsFile(args.out or Path(folder) / "results.json", overwrite=args.overwrite)
         except ValueError as error:
-            hint = " Name another --out, or say --overwrite to begin anew." if args.out and args.out.exists() else ""
+            hint = " Choose another --out, or overwrite it with --overwrite." if args.out and args.out.exists() else ""
             raise CliError(f"{error}{hint}") from error
         if not machine.on_gpu:
             torch.set_num_threads(1)  # threads that wait for each other are slow beside other work
@@ -63,14 +63,14 @@ def _chosen(names: Sequence[str] | None) -> Sequence[Part]:
     except KeyError as error:
         (name,) = error.args
         known = did_you_mean(name, [part.name for part in table.PARTS])
-        raise CliError(f"there is no part {name!r}. {known} `rt-vla selftest --list` says what there is.") from error
+        raise CliError(f"there is no part {name!r}. {known} `rt-vla selftest --list` shows all parts.") from error
 
 
 def _run_all(parts: Sequence[Part], machine: Machine, file: ResultsFile) -> None:
     """Here, and what cannot be run here any more, in a process of its own."""
     rest = run_parts(parts, machine, file)
     if rest:
-        print("The GPU is lost to this process; another one goes on.", flush=True)
+        print("This process lost the GPU; a new process runs the remaining parts.", flush=True)
         names, place = [part.name for part in rest], ("--device", str(machine.device), "--out", str(file.path))
         subprocess.run([sys.executable, "-m", "rt_vla_ros.cli", "selftest", *place, "--only", *names], check=False)
         file.read()
@@ -82,4 +82,4 @@ def _figures(parts: Sequence[Part], machine: Machine, file: ResultsFile) -> str:
     counts = [f"{sum(result.status == status for result in results)} {status}" for status in (PASSED, FAILED, SKIPPED)]
     about = ", ".join(f"{name} {version}" for name, version in versions(machine).items() if name != "device")
     took = sum(result.seconds for result in results)
-    return "\n".join(["", f"{machine.name}; {about}", *tables, f"{', '.join(counts)}; {took:.0f} s of work."])
+    return "\n".join(["", f"{machine.name}; {about}", *tables, f"{', '.join(counts)}; {took:.0f} s in total."])

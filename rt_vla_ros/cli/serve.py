@@ -1,12 +1,12 @@
-"""Decide for robots on other machines: they say `policy:=remote:HOST`, and one set of weights serves them all.
+"""Serve policies to robots on other machines, which connect with `policy:=remote:HOST`; they share one set of weights.
 
-rt-vla serve rt1-mini                                                    # for this machine alone
+rt-vla serve rt1-mini                                                    # this machine only
 rt-vla serve runs/mine/checkpoint --host 0.0.0.0 --token-file policy_token
 rt-vla serve rt1-mini rt2-mini --device cuda --host 0.0.0.0 --certificate cert.pem --key key.pem --client-ca ca.pem
 
-Requests of several robots are decided in one batch; what cannot be in time is answered "late" and moves nothing.
-On a terminal it shows a table of the robots, else it prints a line every ten seconds; http://HOST:PORT/metrics has the
-same for Prometheus, /health says whether it can decide. Ctrl-C ends it. See docs/serving.md.
+Requests of several robots are batched; a request that cannot meet its deadline is answered "late" and moves nothing.
+A terminal shows a table of the robots, otherwise a line is printed every ten seconds. http://HOST:PORT/metrics has the
+same for Prometheus, /health is the health check. Ctrl-C to quit. See docs/serving.md.
 """
 
 from __future__ import annotations
@@ -42,22 +42,44 @@ PING = {"ws_ping_interval": 5.0, "ws_ping_timeout": 5.0}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("checkpoints", nargs="+", metavar="CHECKPOINT", help="by name, directory or name on the Hugging Face Hub")
-    add("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1); 0.0.0.0: all of IPv4")
-    add("--port", type=nonnegative_int, default=DEFAULT_PORT, help=f"default {DEFAULT_PORT}; 0: any that is free")
-    add("--token-file", default="", metavar="FILE", help="with a token of 16 to 256 characters that robots need")
-    add("--certificate", default="", metavar="FILE", help="for TLS (PEM)")
-    add("--key", default="", metavar="FILE", help="of the certificate (PEM)")
-    add("--client-ca", default="", metavar="FILE", help="robots need a certificate that this one has signed (PEM)")
-    add("--max-batch", type=positive_int, default=32, metavar="N", help="robots in a batch (default 32); 1: none")
-    add("--max-wait", type=float, default=5.0, metavar="MS", help="that a request waits for others (default 5)")
-    add("--max-robots", type=positive_int, default=64, metavar="N", help="at a time (default 64)")
+    add(
+        "checkpoints",
+        nargs="+",
+        metavar="CHECKPOINT",
+        help="checkpoint name, directory or name on the Hugging Face Hub",
+    )
+    add("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1); 0.0.0.0: all IPv4 interfaces")
+    add("--port", type=nonnegative_int, default=DEFAULT_PORT, help=f"port (default {DEFAULT_PORT}); 0: any free port")
+    add(
+        "--token-file",
+        default="",
+        metavar="FILE",
+        help="file with the token (16 to 256 characters) that robots must send",
+    )
+    add("--certificate", default="", metavar="FILE", help="TLS certificate (PEM)")
+    add("--key", default="", metavar="FILE", help="key of the certificate (PEM)")
+    add("--client-ca", default="", metavar="FILE", help="require client certificates signed by this CA (PEM)")
+    add(
+        "--max-batch",
+        type=positive_int,
+        default=32,
+        metavar="N",
+        help="maximum batch size (default 32); 1: no batching",
+    )
+    add("--max-wait", type=float, default=5.0, metavar="MS", help="maximum time a request waits for others (default 5)")
+    add(
+        "--max-robots",
+        type=positive_int,
+        default=64,
+        metavar="N",
+        help="maximum number of connected robots (default 64)",
+    )
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
-    add("--weights", choices=WEIGHTS, default="auto", help="format of the weights (default auto)")
-    add("--decoding", choices=("argmax", "expected_value"), help="default: the checkpoint's")
-    add("--language", metavar="FILE", help="sentence encoder of an RT-1 that takes sentence vectors")
-    add("--plan", action="store_true", help="of an RT-2 that was taught to: a plan in words before each action")
-    add("--threads", type=nonnegative_int, default=0, metavar="N", help="of torch (default: as few as keep up)")
+    add("--weights", choices=WEIGHTS, default="auto", help="weight format (default auto)")
+    add("--decoding", choices=("argmax", "expected_value"), help="action decoding (default: the checkpoint's)")
+    add("--language", metavar="FILE", help="sentence encoder for an RT-1 with sentence embeddings")
+    add("--plan", action="store_true", help="write a plan in words before each action (an RT-2 trained with plans)")
+    add("--threads", type=nonnegative_int, default=0, metavar="N", help="torch threads (default: as few as keep up)")
     add("--trust-remote-code", action="store_true", help="run Python code of the checkpoint")
 
 
@@ -114,7 +136,7 @@ def _running(args: argparse.Namespace, token: str | None, end: threading.Event) 
         for name in args.checkpoints:
             one = _load(name, args, metrics, limits)
             if one.name in policies:
-                raise ValueError(f"Two of the checkpoints are called {one.name!r}; robots could not tell them apart.")
+                raise ValueError(f"Two of the checkpoints are named {one.name!r}; names must be unique.")
             policies[one.name] = one
             stack.callback(one.worker.close)
             while not one.worker.loaded.done():
@@ -132,7 +154,7 @@ def _running(args: argparse.Namespace, token: str | None, end: threading.Event) 
         web.start()
         stack.callback(web.close)
         reached = said_of_listening(args.host, token, args.client_ca, args.certificate)
-        _say(f"Robots reach it as remote:{args.host}:{web.port}. {reached}")
+        _say(f"Connect robots with policy:=remote:{args.host}:{web.port}. {reached}")
         yield RunningPolicies(web, metrics, policies, screen)
 
 
@@ -144,7 +166,7 @@ def _load(name: str, args: argparse.Namespace, metrics: Any, limits: Any) -> Any
 
     checkpoint = resolve(name, _say)
     if checkpoint.family == REMOTE:
-        raise ValueError(f"{name} is on a server already.")
+        raise ValueError(f"{name} is already on a server.")
     names = ("device", "decoding", "language", "weights", "trust_remote_code", "plan")
     load = partial(load_policy, checkpoint, tell=_say, **{option: getattr(args, option) for option in names})
     called = Path(checkpoint.name).name
@@ -158,11 +180,11 @@ def _watch(server: RunningPolicies, end: threading.Event) -> int:
     period, line = (LINES if screen is None else TABLES), ""
     while not end.wait(WATCH):
         if not server.web.alive:
-            _say("The web server has ended by itself.")
+            _say("The web server has stopped unexpectedly.")
             return 1
         dead = [name for name, one in server.policies.items() if not one.worker.alive]
         if dead:
-            _say(f"The thread of {dead[0]} has ended by itself.")
+            _say(f"The thread of {dead[0]} has stopped unexpectedly.")
             return 1
         if time.monotonic() - shown >= period:
             shown = time.monotonic()

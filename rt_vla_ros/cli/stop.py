@@ -1,6 +1,6 @@
-"""Stops the arm: every smoother on the graph is stopped and stays so until its ~/release is called.
+"""Stop the arm: stops every smoother on the graph until its ~/release is called.
 
-With --key it waits, and the space bar stops.
+With --key it waits for the space bar.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LACKING = "No smoother_node was found on this graph: NOTHING WAS STOPPED. Use th
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--key", action="store_true", help="wait for the space bar, which stops; q ends the program")
+    parser.add_argument("--key", action="store_true", help="wait, and stop when the space bar is pressed; q quits")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         if not args.key:
             return stop_smoothers(node, found(node, LACKING))
         names = found(node, LACKING)
-        print(f"The space bar stops {' and '.join(names)}; q ends this program and stops nothing.", flush=True)
+        print(f"Press space to stop {' and '.join(names)}; q quits without stopping.", flush=True)
         with raw_keys("--key") as keys:
             while not {"q", "\x03", END} & (pressed := set(keys.within(None))):
                 if " " in pressed:
@@ -95,5 +95,5 @@ def stop_smoothers(node: Node, names: list[str]) -> int:
     for client in clients.values():
         node.destroy_client(client)
     if silent:
-        raise CliError(f"{' and '.join(silent)} did not say that it is stopped. Use the emergency stop.")
+        raise CliError(f"{' and '.join(silent)} did not confirm the stop. Use the emergency stop.")
     return 0

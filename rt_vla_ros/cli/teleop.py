@@ -1,9 +1,9 @@
-"""Move the arm with the keys of a terminal, in place of the policy, without a joystick.
+"""Move the arm with the keyboard instead of the policy; no joystick needed.
 
-    rt-vla teleop                         # beside a running smoother_node
+    rt-vla teleop                         # needs a running smoother_node
     rt-vla teleop --frame tool0           # in the axes of the tool
 
-A key moves the arm as long as the terminal repeats it. The first one takes the arm over: the policy waits until p.
+The arm moves while a key is held. The first key takes over from the policy, which resumes after p.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ DIRECTIONS = dict(zip("wsadrfouikjl", [(axis, sign) for axis in range(6) for sig
 HELP = """\
   w s   forward, back       i k   pitch           c v   close, open the gripper
   a d   left, right         o u   roll            + -   faster, slower
-  r f   up, down            j l   yaw             p     the policy may go on
-  space stops the arm       q     ends this"""
+  r f   up, down            j l   yaw             p     resume the policy
+  space stop the arm        q     quit"""
 
 
 class KeyStick:
@@ -93,11 +93,17 @@ class KeyStick:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--linear", type=positive_float, default=0.05, metavar="M/S", help="speed; default: 0.05")
-    parser.add_argument("--angular", type=positive_float, default=0.3, metavar="RAD/S", help="speed; default: 0.3")
-    parser.add_argument("--frame", default="", help="TF frame of the directions; default: the smoother's teleop_frame")
-    parser.add_argument("--namespace", default="", help="of the smoother; default: none")
-    parser.add_argument("--use-sim-time", action="store_true", help="stamp by /clock, where the smoother does")
+    parser.add_argument(
+        "--linear", type=positive_float, default=0.05, metavar="M/S", help="linear speed (default 0.05)"
+    )
+    parser.add_argument(
+        "--angular", type=positive_float, default=0.3, metavar="RAD/S", help="angular speed (default 0.3)"
+    )
+    parser.add_argument("--frame", default="", help="TF frame of the directions (default: the smoother's teleop_frame)")
+    parser.add_argument("--namespace", default="", help="namespace of the smoother (default: none)")
+    parser.add_argument(
+        "--use-sim-time", action="store_true", help="use simulation time from /clock, if the smoother does"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -108,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
         desk = Desk(node, args)
         names = found(node, LACKING)
         desk.wait_for_listener()
-        print(f"{' and '.join(names)} obeys these keys as long as each is held:\n{HELP}", flush=True)
+        print(f"Controlling {' and '.join(names)}; the arm moves while a key is held:\n{HELP}", flush=True)
         try:
             desk.run(keys, names)
         finally:

@@ -1,7 +1,7 @@
 """Run the project's tests; arguments are pytest's: `rt-vla test test/control -k terminate`.
 
-With pytest-xdist, folders are tested on all cores first; tests with the marker `serial` then run alone, one by one.
-`rt-vla test -m "not slow"` leaves out those that take more than ten seconds.
+With pytest-xdist, tests run on all cores first; tests marked `serial` then run one by one.
+`rt-vla test -m "not slow"` skips tests that take more than ten seconds.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ SINGLE = {"-n", "--numprocesses", "--dist", "--pdb", "--trace", "--co", "--colle
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Everything goes to pytest, options too (also `--help`)."""
     parser.prefix_chars = "\0"  # so that nothing looks like an option of ours
-    parser.add_argument("pytest", nargs="*", help="arguments of pytest")
+    parser.add_argument("pytest", nargs="*", help="arguments for pytest")
 
 
 def run(args: argparse.Namespace) -> int:
     """pytest's exit status. Raises CliError where there are no tests to run."""
     if not (CHECKOUT / "test").is_dir():
-        only = f"the tests are part of the source tree, not of an installation ({CHECKOUT})"
-        raise CliError(f"{only}: ./rt-vla test there.")
+        only = f"the tests are in the source tree, not in an installation ({CHECKOUT})"
+        raise CliError(f"{only}: run ./rt-vla test in a checkout.")
     if importlib.util.find_spec("pytest") is None:
         raise CliError("pytest is not installed here; `./rt-vla test` installs it, or: pip install 'rt_vla_ros[test]'.")
     os.chdir(CHECKOUT)

@@ -4,8 +4,8 @@ rt-vla train rt1 --data data/expert data/corrected --out runs/mine
 rt-vla train rt1 --recipe rt1-mini --out runs/mini
 rt-vla train rt2 --base small --robot data/expert --out runs/tried
 
-The policy is OUT/checkpoint: rt-vla evaluate --policy OUT/checkpoint. The same command again resumes a run, however it
-ended. `rt-vla train rt1 --help` and `rt-vla train rt2 --help` say all.
+The policy is written to OUT/checkpoint: rt-vla evaluate --policy OUT/checkpoint. Run the same command again to resume.
+See `rt-vla train rt1 --help` and `rt-vla train rt2 --help` for all options.
 """
 
 from __future__ import annotations
@@ -37,5 +37,5 @@ def run(args: argparse.Namespace) -> int:
     """0 when the policy is trained."""
     others = [option for option, of in OF_ONE.items() if of != args.family and vars(args)[f"other{option}"] is not None]
     if others:
-        raise CliError(f"{', '.join(others)} is for rt-vla train {OF_ONE[others[0]]}.")
+        raise CliError(f"{', '.join(others)} is an option of rt-vla train {OF_ONE[others[0]]}.")
     return int(FAMILIES[args.family].run(args))

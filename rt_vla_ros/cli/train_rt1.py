@@ -1,13 +1,12 @@
-"""Train an RT-1: from datasets, or by a recipe that collects its own episodes (DAgger).
+"""Train an RT-1 from datasets, or with a recipe that collects its own episodes (DAgger).
 
 rt-vla train rt1 --data data/expert data/corrected --out runs/mine
 rt-vla train rt1 --data data/shown data/takeovers --intervention-weight 4 --before-takeover 1 --out runs/second
 rt-vla train rt1 --recipe rt1-mini --out runs/mini
-rt-vla train rt1 --data data/300px --preset rt1 --out runs/full                  # the paper's size; wants a GPU
+rt-vla train rt1 --data data/300px --preset rt1 --out runs/full                  # the paper's size; needs a GPU
 accelerate launch --num_processes 4 -m rt_vla_ros.cli train rt1 --data data/300px --preset rt1 --out runs/full
 
-The policy is OUT/checkpoint: rt-vla evaluate --policy OUT/checkpoint. The same command again resumes a run, however it
-ended.
+The policy is written to OUT/checkpoint: rt-vla evaluate --policy OUT/checkpoint. Run the same command again to resume.
 """
 
 from __future__ import annotations
@@ -46,31 +45,41 @@ DEFAULT = TrainingSettings()
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--out", type=Path, required=True, metavar="DIR", help="of the run; its policy: DIR/checkpoint")
-    add("--seed", type=nonnegative_int, help=f"of the run (default {DEFAULT.seed})")
-    add("--steps", type=positive_int, help=f"of the optimizer (default {DEFAULT.steps:,}; with --recipe the recipe's)")
-    add("--batch-size", type=positive_int, help="windows per step, of all processes (default: below)")
-    add("--learning-rate", type=positive_float, help="its peak (default: below)")
-    add("--init-from", metavar="CHECKPOINT", help="start from its weights (default: random)")
-    add("--save-interval", type=positive_int, default=500, help="steps between savings (default 500)")
-    add("--evaluate", type=nonnegative_int, help="episodes per suite at the end (--recipe: 100, else 0)")
+    add(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="run directory, resumes if it exists; policy in DIR/checkpoint",
+    )
+    add("--seed", type=nonnegative_int, help=f"random seed (default {DEFAULT.seed})")
+    add("--steps", type=positive_int, help=f"optimizer steps (default {DEFAULT.steps:,}; with --recipe the recipe's)")
+    add("--batch-size", type=positive_int, help="global batch size, in windows (default: see below)")
+    add("--learning-rate", type=positive_float, help="peak learning rate (default: see below)")
+    add("--init-from", metavar="CHECKPOINT", help="initialize from these weights (default: random)")
+    add("--save-interval", type=positive_int, default=500, help="steps between checkpoints (default 500)")
+    add(
+        "--evaluate",
+        type=nonnegative_int,
+        help="evaluation episodes per suite after training (with --recipe 100, else 0)",
+    )
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
-    add("--threads", type=positive_int, help="of the CPU (default: all; with --recipe 1)")
+    add("--threads", type=positive_int, help="CPU threads (default: all; with --recipe 1)")
     data = parser.add_argument_group("from datasets")
-    several = "datasets; all with the same action card"
+    several = "dataset directories, all with the same action card"
     data.add_argument("--data", type=Path, nargs="+", action="extend", metavar="DIR", help=several)
-    drawn = "how often a frame of each dataset is drawn, compared with the others; default: all alike"
+    drawn = "relative sampling weight per frame of each dataset (default: equal)"
     data.add_argument("--weights", type=float, nargs="+", metavar="W", help=drawn)
     add_frame_weight_options(data)
-    data.add_argument("--preset", help=f"size of the network: {', '.join(PRESETS)}")
+    data.add_argument("--preset", help=f"network size: {', '.join(PRESETS)}")
     data.add_argument("--validation", type=float, help=f"share of the episodes held out (default {DEFAULT.validation})")
-    frames = "decode all videos into DIR/frames first; default: on demand"
+    frames = "decode all videos to DIR/frames first (default: decode on demand)"
     data.add_argument("--cache-frames", action="store_true", help=frames)
-    data.add_argument("--num-workers", type=positive_int, help="threads that decode and make batches (default 1)")
-    recipe = parser.add_argument_group("by a recipe")
-    recipe.add_argument("--recipe", help=f"with episodes of its own: {', '.join(RECIPES)}")
+    data.add_argument("--num-workers", type=positive_int, help="data loading threads (default 1)")
+    recipe = parser.add_argument_group("with a recipe")
+    recipe.add_argument("--recipe", help=f"recipe that collects its own episodes: {', '.join(RECIPES)}")
     recipe.add_argument("--collectors", type=positive_int, help="processes that collect episodes (default 1)")
-    other = "another setting: a field of TrainingSettings (training/settings.py), network.KEY of RT1Config, with "
+    other = "any other setting: a field of TrainingSettings (training/settings.py) or network.KEY of RT1Config; with "
     other += "--recipe also dagger.KEY of DaggerSettings"
     add("--set", action="append", default=[], metavar="KEY=VALUE", help=other)
     parser.set_defaults(**OF_DATA, **OF_RECIPES)
@@ -84,13 +93,13 @@ def run(args: argparse.Namespace) -> int:
     way, other, usual = ("--data", "--recipe", OF_RECIPES) if args.recipe is None else ("--recipe", "--data", OF_DATA)
     given = [f"--{name.replace('_', '-')}" for name, value in usual.items() if getattr(args, name) != value]
     if given:
-        raise CliError(f"{', '.join(given)} is for {other}, not for {way}.")
+        raise CliError(f"{', '.join(given)} requires {other} and cannot be used with {way}.")
     transformers_logging.disable_progress_bar()
     with refused(SafetensorError, ValueError):
         if args.recipe is None:
             _from_datasets(args)
         elif is_launched():
-            raise CliError("a recipe is trained in one process; several are for --data.")
+            raise CliError("a recipe trains in a single process; distributed training needs --data.")
         else:
             _by_recipe(args)
     return 0
@@ -125,7 +134,7 @@ def _from_datasets(args: argparse.Namespace) -> None:
     places = [directory.resolve() for directory in args.data]
     again = [str(one) for one, place in zip(args.data, places, strict=True) if places.count(place) > 1]
     if again:
-        kept = "its episodes would be held out and trained on. Name each once."
+        kept = "its episodes would be in both the training and the validation split. Give each once."
         raise CliError(f"--data names the same dataset more than once ({', '.join(again)}): {kept}")
     datasets = load_datasets(args.data)
     with process_group(args.device) as group:
@@ -135,7 +144,7 @@ def _from_datasets(args: argparse.Namespace) -> None:
         source = DatasetSource(datasets, settings, group, weighting=weighting, cache_frames=frames, num_workers=workers)
         made = TrainingRun(args.out, source, settings, progress.update, group)
         together = "" if group.size == 1 else f" and {group.size - 1} more"
-        episodes = f"{len(source.training)} episodes for training, {len(source.validation)} held out"
+        episodes = f"{len(source.training)} training episodes, {len(source.validation)} held out"
         progress.line(f"{episodes}, {source.windows.frames:,} frames; on {group.device}{together}.")
         for sentence in source.effect():
             progress.line(sentence)
@@ -158,6 +167,6 @@ def _evaluate(made: TrainingRun, episodes: int, progress: Progress) -> None:
     if episodes:
         made.evaluate(episodes, progress.line)
     last = made.log.rows[-1]
-    rest = f", {last['validation']:.3f} on the episodes held out" if "validation" in last else ""
+    rest = f", validation loss {last['validation']:.3f}" if "validation" in last else ""
     out = made.directory
     progress.line(f"Loss {last['training']:.3f}{rest}. Policy: {out / CHECKPOINT}. Losses: {out / PLOT}, {ROWS}.")

@@ -1,14 +1,13 @@
-"""Train an RT-2: fine-tune a vision-language model on robot data, and on web data beside it (co-fine-tuning).
+"""Train an RT-2: fine-tune a vision-language model on robot data, optionally with web data (co-fine-tuning).
 
-rt-vla train rt2 --base small --robot data/expert --out runs/tried                 # a tiny random model, to try it
-rt-vla train rt2 --recipe rt2-mini --out runs/mini                                  # from nothing
+rt-vla train rt2 --base small --robot data/expert --out runs/tried                 # tiny random model, for a quick test
+rt-vla train rt2 --recipe rt2-mini --out runs/mini                                  # from scratch
 rt-vla train rt2 --base HuggingFaceTB/SmolVLM2-256M-Video-Instruct --robot data/expert --web vqa.jsonl --out runs/rt2
 rt-vla train rt2 --base Qwen/Qwen2.5-VL-3B-Instruct --recipe vla0 --robot data/expert --out runs/vla0
 rt-vla train rt2 --base openvla/openvla-7b --recipe openvla-lora --robot data/mine --out runs/openvla
 accelerate launch --config_file fsdp.yaml -m rt_vla_ros.cli train rt2 --base DIR --robot data/expert --out runs/rt2
 
-The policy is OUT/checkpoint: rt-vla evaluate --policy OUT/checkpoint. The same command again resumes a run, however it
-ended.
+The policy is written to OUT/checkpoint: rt-vla evaluate --policy OUT/checkpoint. Run the same command again to resume.
 """
 
 from __future__ import annotations
@@ -54,33 +53,51 @@ AS_SETTINGS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    base = f"a directory, a name on the Hugging Face Hub, or {SMALL!r}: a tiny random model made here"
+    base = f"a directory, a name on the Hugging Face Hub, or {SMALL!r}: a tiny randomly initialized model"
     add("--base", metavar="MODEL", help=base)
-    several = "LeRobot data sets; all with the same action card"
+    several = "LeRobot datasets, all with the same action card"
     add("--robot", type=Path, nargs="+", action="extend", default=[], metavar="DIR", help=several)
-    web = "questions, captions and chats about pictures: a file, a folder or a name on the Hub (docs/rt2_training.md)"
+    web = "visual questions, captions or chats: a file, a directory or a name on the Hub (docs/rt2_training.md)"
     add("--web", nargs="+", action="extend", default=[], metavar="DATA", help=web)
-    add("--share", action="append", default=[], metavar="NAME=SHARE", help="of a set by its name, of all samples")
+    add(
+        "--share",
+        action="append",
+        default=[],
+        metavar="NAME=SHARE",
+        help="share of all samples drawn from a dataset, by its name",
+    )
     add_frame_weight_options(parser)
-    add("--out", type=Path, required=True, metavar="DIR", help="of the run; its policy: DIR/checkpoint")
-    recipes = f"settings: {', '.join(RECIPES)}, see below; or {MINI}, which is made from nothing"
+    add(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="run directory, resumes if it exists; policy in DIR/checkpoint",
+    )
+    recipes = f"preset settings: {', '.join(RECIPES)}, see below; or {MINI}, trained from scratch"
     add("--recipe", metavar="NAME", help=recipes)
     add("--method", help=f"{' or '.join(METHODS)} (default {DEFAULT.method})")
-    add("--steps", type=positive_int, help=f"of the optimizer (default {DEFAULT.steps:,})")
-    add("--batch-size", type=positive_int, help=f"samples in each, of all processes (default {DEFAULT.batch_size})")
-    add("--micro-batch-size", type=nonnegative_int, help="samples at once in a process (default 0: all of them)")
-    add("--learning-rate", type=positive_float, help=f"its peak (default {DEFAULT.learning_rate:g})")
-    add("--robot-share", type=float, help="of all samples, with web data (default 0.5)")
-    add("--plan-share", type=float, help="of the actions have a plan in words before them (default 0)")
-    add("--seed", type=nonnegative_int, help=f"of the run (default {DEFAULT.seed})")
-    add("--save-interval", type=positive_int, default=500, help="steps between savings and measurements (default 500)")
+    add("--steps", type=positive_int, help=f"optimizer steps (default {DEFAULT.steps:,})")
+    add("--batch-size", type=positive_int, help=f"global batch size (default {DEFAULT.batch_size})")
+    add(
+        "--micro-batch-size",
+        type=nonnegative_int,
+        help="samples per forward pass and process (default 0: no accumulation)",
+    )
+    add("--learning-rate", type=positive_float, help=f"peak learning rate (default {DEFAULT.learning_rate:g})")
+    add("--robot-share", type=float, help="share of robot samples when there is web data (default 0.5)")
+    add("--plan-share", type=float, help="share of robot samples with a plan in words before the action (default 0)")
+    add("--seed", type=nonnegative_int, help=f"random seed (default {DEFAULT.seed})")
+    add(
+        "--save-interval", type=positive_int, default=500, help="steps between checkpoints and validation (default 500)"
+    )
     add("--device", default="auto", help="auto, cpu, cuda (default auto)")
-    add("--threads", type=positive_int, help=f"of the CPU (default: all; {MINI}: 1)")
-    by_device = "on a CPU {}, on a GPU by the number of CPUs"
-    add("--collectors", type=positive_int, help=f"of {MINI}: processes that render (default: {by_device.format(1)})")
-    makers = f"of {MINI}: processes that make batches, 0: a thread (default: {by_device.format(0)})"
+    add("--threads", type=positive_int, help=f"CPU threads (default: all; {MINI}: 1)")
+    by_device = "{} on a CPU; on a GPU from the number of CPUs"
+    add("--collectors", type=positive_int, help=f"{MINI} only: rendering processes (default: {by_device.format(1)})")
+    makers = f"{MINI} only: data loading processes, 0: a thread (default: {by_device.format(0)})"
     add("--num-workers", type=nonnegative_int, help=makers)
-    other = f"another setting: a field of FineTuneSettings, or rt2.KEY of rt2_config.json; of {MINI} see below"
+    other = f"any other setting: a field of FineTuneSettings, or rt2.KEY of rt2_config.json; for {MINI} see below"
     add("--set", action="append", default=[], metavar="KEY=VALUE", help=other)
     parser.epilog = f"settings by recipe:\n{table_of_recipes()}\n\n{settings_of_mini()}"
 
@@ -91,9 +108,9 @@ def run(args: argparse.Namespace) -> int:
         raise CliError(f"there is no recipe {args.recipe!r}. {did_you_mean(args.recipe, (*RECIPES, MINI))}")
     of_mini = [f"--{name.replace('_', '-')}" for name in ONLY_MINI if getattr(args, name) is not None]
     if of_mini and args.recipe != MINI:
-        raise CliError(f"{', '.join(of_mini)} is for --recipe {MINI}, which makes its data while it learns.")
+        raise CliError(f"{', '.join(of_mini)} requires --recipe {MINI}, which generates its data during training.")
     if args.base is None and args.recipe != MINI:
-        raise CliError(f"give --base MODEL, what is to be fine-tuned, or --recipe {MINI}, which is made from nothing.")
+        raise CliError(f"give --base MODEL to fine-tune a model, or --recipe {MINI} to train one from scratch.")
     try:
         from rt_vla_ros.cli.train_rt2_mini import train_mini
         from rt_vla_ros.training.rt2.fine_tuning import CHECKPOINT, FineTuning, fine_tune, quietly
@@ -141,8 +158,8 @@ def _losses(rows: Sequence[Mapping[str, Any]], best: bool) -> str:
     if not learned:
         return ""
     row = min(learned, key=lambda row: row.get("validation", math.inf)) if best else rows[-1]
-    held_out = f", {row['validation']:.3f} held out" if "validation" in row else ""
-    at = f" (step {row['step']:,}, the best one)" if best else ""
+    held_out = f", validation loss {row['validation']:.3f}" if "validation" in row else ""
+    at = f" (step {row['step']:,}, the best)" if best else ""
     return f"Loss {row['training']:.3f}{held_out}{at}. " if "training" in row else ""
 
 

@@ -34,7 +34,7 @@ def train_mini(args: argparse.Namespace) -> int:
     """0 when the policy is trained. args: of `train_rt2.add_arguments`."""
     refuse = [f"--{name.replace('_', '-')}" for name in NOT_TAKEN if getattr(args, name)]
     if refuse:
-        raise CliError(f"{', '.join(refuse)} is for fine-tuning; the recipe {RECIPE} makes its model and data itself.")
+        raise CliError(f"{', '.join(refuse)} is for fine-tuning; the recipe {RECIPE} creates its own model and data.")
     transformers_logging.disable_progress_bar()
     set_threads(args.threads or 1)
     with refused(SafetensorError, ValueError):
@@ -42,8 +42,8 @@ def train_mini(args: argparse.Namespace) -> int:
         settings = replace(MiniSettings().changed(args.set), **given)
         device, progress = find_device(args.device), Progress()
         if device.index is not None:  # transformers' Trainer takes the first one that it sees
-            others = f"say CUDA_VISIBLE_DEVICES={device.index} before the command"
-            raise CliError(f"--device {args.device} cannot be chosen here; {others}.")
+            others = f"set CUDA_VISIBLE_DEVICES={device.index} instead"
+            raise CliError(f"--device {args.device} is not supported by this recipe; {others}.")
         workers, collectors = _processes(device.type == "cuda")
         run = MiniRun(
             args.out,

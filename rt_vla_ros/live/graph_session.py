@@ -193,7 +193,7 @@ class GraphSession:
         else:
             heard = self.wait(lambda: self._instructions.get_subscription_count() > 0)
         if not heard:
-            raise RunFailed("Nobody listened to the instruction.")
+            raise RunFailed("No subscriber on the instruction topic; is policy_node running?")
         if not again:
             self._instructions.publish(String(data=instruction))
 

@@ -19,67 +19,79 @@ from rt_vla_ros.nodes.velocity_rivals import ALLOW_OTHER_VELOCITIES
 _limits, _settings, _takeover = Limits(), ControllerSettings(), TakeoverSettings()
 _gripper = _settings.gripper
 _LIMITS = (
-    ("max_translation", "An action that goes farther is refused [m].", 1.0),
-    ("max_rotation", "An action that turns farther is refused [rad].", 6.3),
-    ("max_linear_velocity", "Faster motion is slowed down [m/s].", 5.0),
-    ("max_angular_velocity", "Faster turning is slowed down [rad/s].", 20.0),
-    ("max_linear_acceleration", "Also the deceleration of every stop [m/s^2].", 50.0),
-    ("max_angular_acceleration", "Also the deceleration of every stop [rad/s^2].", 200.0),
+    ("max_translation", "Actions with a larger translation are rejected [m].", 1.0),
+    ("max_rotation", "Actions with a larger rotation are rejected [rad].", 6.3),
+    ("max_linear_velocity", "Velocity limit; faster motion is slowed down [m/s].", 5.0),
+    ("max_angular_velocity", "Angular velocity limit; faster motion is slowed down [rad/s].", 20.0),
+    ("max_linear_acceleration", "Acceleration limit, also for braking [m/s^2].", 50.0),
+    ("max_angular_acceleration", "Angular acceleration limit, also for braking [rad/s^2].", 200.0),
 )
 _BASE_LIMITS = {
-    "max_base_translation": ("max_translation", "An action that moves the base farther is refused [m].", 5.0),
-    "max_base_rotation": ("max_rotation", "An action that turns the base farther is refused [rad].", 6.3),
-    "max_base_linear_velocity": ("max_linear_velocity", "A faster base is slowed down [m/s].", 3.0),
-    "max_base_angular_velocity": ("max_angular_velocity", "A base that turns faster is slowed down [rad/s].", 10.0),
-    "max_base_linear_acceleration": ("max_linear_acceleration", "Also the base's braking [m/s^2].", 10.0),
-    "max_base_angular_acceleration": ("max_angular_acceleration", "Also the base's braking [rad/s^2].", 50.0),
+    "max_base_translation": ("max_translation", "Actions with a larger base translation are rejected [m].", 5.0),
+    "max_base_rotation": ("max_rotation", "Actions with a larger base rotation are rejected [rad].", 6.3),
+    "max_base_linear_velocity": ("max_linear_velocity", "Velocity limit of the base [m/s].", 3.0),
+    "max_base_angular_velocity": ("max_angular_velocity", "Angular velocity limit of the base [rad/s].", 10.0),
+    "max_base_linear_acceleration": (
+        "max_linear_acceleration",
+        "Acceleration limit of the base, also for braking [m/s^2].",
+        10.0,
+    ),
+    "max_base_angular_acceleration": (
+        "max_angular_acceleration",
+        "Angular acceleration limit of the base, also for braking [rad/s^2].",
+        50.0,
+    ),
 }
 _JERKS = (
-    ("max_linear_jerk", "Of motion, not of stops; 0: no limit [m/s^3].", 1e5),
-    ("max_angular_jerk", "Of motion, not of stops; 0: no limit [rad/s^3].", 1e6),
+    ("max_linear_jerk", "Jerk limit of motion, not of stops; 0: no limit [m/s^3].", 1e5),
+    ("max_angular_jerk", "Angular jerk limit of motion, not of stops; 0: no limit [rad/s^3].", 1e6),
 )
 _SETTINGS = (
-    ("smoothing_time_constant", "Of the exponential smoothing; 0 for none [s].", 0.0, 2.0),
+    ("smoothing_time_constant", "Time constant of the exponential smoothing; 0: off [s].", 0.0, 2.0),
     (
         "action_timeout",
-        "Silence of the policy, from the last step on, that is a fault; more than its period [s].",
+        "Silence of the policy after its last step that counts as a fault; longer than its period [s].",
         0.05,
         60.0,
     ),
-    ("max_action_age", "An action from an older image is refused [s].", 0.05, 60.0),
-    ("max_chunk_age", "An action of several steps is followed until its image is this old [s].", 0.05, 60.0),
-    ("max_stamp_lead", "An action from an image this far in the future is refused [s].", 0.01, 60.0),
-    ("max_tick_gap", "A pause between two ticks that is a fault [s].", 0.06, 10.0),
-    ("halt_duration", "How long velocities of zero are still sent once the arm stands still [s].", 0.02, 10.0),
+    ("max_action_age", "Actions from older images are rejected [s].", 0.05, 60.0),
+    ("max_chunk_age", "A chunk is executed until its image is this old [s].", 0.05, 60.0),
+    ("max_stamp_lead", "Actions from images this far in the future are rejected [s].", 0.01, 60.0),
+    ("max_tick_gap", "Longer pauses between two ticks are a fault [s].", 0.06, 10.0),
+    ("halt_duration", "How long zero velocities are published after the arm has stopped [s].", 0.02, 10.0),
 )
 
 SMOOTHER_PARAMETERS = (
-    Parameter("command_rate", 50.0, "Velocities per second [Hz].", low=20.0, high=500.0),
-    Parameter("dry_run", False, "Everything but commands: the arm is told nothing.", read_only=False),
+    Parameter("command_rate", 50.0, "Rate of velocity commands [Hz].", low=20.0, high=500.0),
+    Parameter("dry_run", False, "Do everything except commanding the arm.", read_only=False),
     ALLOW_OTHER_VELOCITIES,
-    Parameter("require_arm_status", False, "Nothing moves unless the arm's bridge says on arm_status: ready."),
-    Parameter("deadman_timeout", 0.0, "How long a true on deadman lets the policy act; 0: off [s].", low=0.0, high=2.0),
+    Parameter("require_arm_status", False, "Move only while the arm's bridge reports ready on arm_status."),
+    Parameter(
+        "deadman_timeout",
+        0.0,
+        "How long a true on the topic deadman enables the policy; 0: off [s].",
+        low=0.0,
+        high=2.0,
+    ),
     Parameter(
         "teleop_timeout",
         _takeover.timeout,
-        "Silence of a human who commands that is a stop; 0: no human may [s].",
+        "Stop if the operator in control is silent this long; 0: no takeover [s].",
         low=0.0,
         high=1.0,
     ),
     Parameter(
         "teleop_deadman",
         _takeover.deadman,
-        "Of teleop_twist: true on the topic teleop_deadman, or the motion of the stick itself.",
+        "Deadman switch of teleop_twist: the topic teleop_deadman, or motion of the input device itself.",
         choices=DEADMEN,
     ),
-    Parameter("teleop_frame", "", "TF frame of twists that name none; empty: workspace_frame, or else base_link."),
-    Parameter(
-        "joy_map", "", "File of axes and buttons for the topic joy, or gamepad or spacemouse; empty: no joystick."
-    ),
-    Parameter("tip_frame", "", "TF frame of the end effector; needed for the walls of a workspace."),
-    Parameter("workspace_frame", "", "TF frame of the walls and the actions; needed for the walls of a workspace."),
-    Parameter("follow_time", 0.0, "Within what time it must show that the arm follows; 0: off [s].", low=0.0, high=2.0),
-    Parameter("follow_tolerance", 0.12, "Share of the commanded way that may be missing.", low=0.01, high=0.9),
+    Parameter("teleop_frame", "", "TF frame of twists without frame_id; empty: workspace_frame, or else base_link."),
+    Parameter("joy_map", "", "Joystick mapping for the topic joy: a file, gamepad or spacemouse; empty: no joystick."),
+    Parameter("tip_frame", "", "TF frame of the end effector; required for workspace walls."),
+    Parameter("workspace_frame", "", "TF frame of walls and actions; required for workspace walls."),
+    Parameter("follow_time", 0.0, "Time within which the arm must follow its commands; 0: off [s].", low=0.0, high=2.0),
+    Parameter("follow_tolerance", 0.12, "Tolerated share of missing motion.", low=0.01, high=0.9),
     *(Parameter(name, getattr(_limits, name), text, low=1e-4, high=high) for name, text, high in _LIMITS),
     *(Parameter(name, getattr(_limits, name), text, low=0.0, high=high) for name, text, high in _JERKS),
     Parameter(
@@ -91,22 +103,24 @@ SMOOTHER_PARAMETERS = (
     Parameter(
         "forbidden_boxes",
         list(NO_BOX),
-        "Low and high corner, six numbers for each box that the tip may not enter [m]; six zeros: none.",
+        "Boxes that the tip may not enter, six numbers each: low and high corner [m]; six zeros: none.",
     ),
+    Parameter("tip_radius", 0.0, "Distance of the tip from walls and boxes [m].", low=0.0, high=1.0),
+    Parameter("speed_scale", 1.0, "Factor for the velocity and acceleration limits.", low=0.01, high=1.0),
     Parameter(
-        "tip_radius", 0.0, "Of a ball about the tip that keeps away from walls and boxes [m].", low=0.0, high=1.0
+        "drive_base", False, "Actions may also move a mobile base, with base_twist_cmds; otherwise they are rejected."
     ),
-    Parameter("speed_scale", 1.0, "Factor of the velocity and acceleration limits.", low=0.01, high=1.0),
-    Parameter("drive_base", False, "Actions move a mobile base too, by base_twist_cmds; else such are refused."),
-    Parameter("base_twist_frame", BASE_LINK, "TF frame of the base, which base_twist_cmds names."),
+    Parameter("base_twist_frame", BASE_LINK, "TF frame of the base, frame_id of base_twist_cmds."),
     *(
         Parameter(name, getattr(BASE_LIMITS, limit), text, low=1e-3, high=high)
         for name, (limit, text, high) in _BASE_LIMITS.items()
     ),
     *(Parameter(name, getattr(_settings, name), text, low=low, high=high) for name, text, low, high in _SETTINGS),
-    Parameter("gripper_mode", _gripper.mode, "binary sends 0 or 1, continuous the policy's own value.", choices=MODES),
-    Parameter("gripper_open_below", _gripper.open_below, "Binary: it opens below this.", low=0.01, high=0.99),
-    Parameter("gripper_close_above", _gripper.close_above, "Binary: it closes above this.", low=0.01, high=0.99),
+    Parameter(
+        "gripper_mode", _gripper.mode, "binary: send 0 or 1; continuous: send the policy's value.", choices=MODES
+    ),
+    Parameter("gripper_open_below", _gripper.open_below, "Binary: open below this value.", low=0.01, high=0.99),
+    Parameter("gripper_close_above", _gripper.close_above, "Binary: close above this value.", low=0.01, high=0.99),
     Parameter("gripper_deadband", _gripper.deadband, "Continuous: smaller changes are not sent.", low=0.001, high=0.5),
 )
 
@@ -134,7 +148,7 @@ def make_controller(values: Mapping[str, Any], refuse_frame: Callable[[str], str
         base = Limits(**{limit: values[name] for name, (limit, *_) in _BASE_LIMITS.items()})
         scaled = base.scaled(values["speed_scale"]) if values["drive_base"] else None
         if scaled is not None and not values["base_twist_frame"].strip():
-            raise ValueError("base_twist_frame is empty, expected the TF frame of the base that drive_base is about")
+            raise ValueError("base_twist_frame is empty, expected the TF frame of the base (drive_base is set)")
         return Controller(limits, settings, base=scaled, refuse_frame=refuse_frame)
     except ValueError as error:
-        raise StartError(f"The smoother's parameters make no sense: {error}.") from error
+        raise StartError(f"Invalid parameters of the smoother: {error}.") from error

@@ -86,5 +86,5 @@ def make_following(tree: TransformTree, values: Mapping[str, Any]) -> Following 
     try:
         watch = FollowWatch(values["follow_time"], values["follow_tolerance"])
     except ValueError as error:
-        raise StartError(f"The smoother's parameters make no sense: {error}.") from error
+        raise StartError(f"Invalid parameters of the smoother: {error}.") from error
     return Following(tree, watch, tip, workspace, values["max_tick_gap"])

@@ -23,7 +23,7 @@ from rt_vla_ros.nodes.start_error import StartError
 AUTOSTART = Parameter(
     "autostart",
     True,
-    "Whether the node configures and activates itself; else it waits for `ros2 lifecycle set`, or a manager of nodes.",
+    "Configure and activate automatically; otherwise wait for `ros2 lifecycle set` or a lifecycle manager.",
 )
 SUCCESS, FAILURE, ERROR = (
     TransitionCallbackReturn.SUCCESS,

@@ -12,20 +12,20 @@ from rt_vla_ros.runtime.instruction_gate import LONGEST_TEXT
 # trust_remote_code: who may set parameters must not thereby run code.
 POLICY_PARAMETERS = (
     AUTOSTART,
-    Parameter("policy", "rt1-mini", "Name or directory of the checkpoint.", read_only=False),
-    Parameter("device", "auto", "Where it runs: auto, cpu, cuda, cuda:1 ...", read_only=False),
+    Parameter("policy", "rt1-mini", "Checkpoint name or directory.", read_only=False),
+    Parameter("device", "auto", "Device of the policy: auto, cpu, cuda, cuda:1 ...", read_only=False),
     Parameter(
         "weights",
         "auto",
-        "How its weights are held; auto: bfloat16 for RT-2 on a GPU, float32 for everything else. int8 and int4: RT-2.",
+        "Weight format; auto: bfloat16 for RT-2 on a GPU, float32 otherwise. int8 and int4: RT-2 only.",
         choices=WEIGHTS,
         read_only=False,
     ),
     Parameter(
         "threads",
         0,
-        "Threads of torch on the CPU, at most one for each core; 0: as few as keep up with the policy's rate, measured "
-        "when it is warmed up.",
+        "Torch CPU threads, at most one per core; 0: as few as keep up with the policy's rate, measured "
+        "during warm-up.",
         low=0,
         high=1024,
         read_only=False,
@@ -33,30 +33,30 @@ POLICY_PARAMETERS = (
     Parameter(
         "language",
         "",
-        "Path of the sentence encoder or table of an RT-1 that takes sentence vectors; empty: the "
-        "table beside its weights.",
+        "Path of the sentence encoder or table of an RT-1 with sentence embeddings; empty: the "
+        "table next to its weights.",
         read_only=False,
     ),
     Parameter(
         "trust_remote_code",
         False,
-        "Whether Python code that lies in the checkpoint's directory is run, where a model needs it. Read it first.",
+        "Allow a model to run Python code in the checkpoint's directory. Review it first.",
     ),
     Parameter(
         "cuda_graphs",
         True,
-        "Whether a GPU replays RT-1's step and RT-2's passes as CUDA graphs (docs/gpu.md).",
+        "Use CUDA graphs for RT-1's step and RT-2's passes on a GPU (docs/gpu.md).",
     ),
     Parameter(
         "device_images",
         True,
-        "Whether RT-2's images are prepared on its GPU, where that gives the very same pixels (docs/gpu.md).",
+        "Preprocess RT-2's images on its GPU if that gives identical pixels (docs/gpu.md).",
     ),
     Parameter(
         "cameras",
         ["front"],
-        "Names of the cameras as the policy's action card has them. The first one's images come on `image`, those of "
-        "any further one on `NAME_image`.",
+        "Camera names as in the policy's action card. The first camera is on the topic `image`, each "
+        "other on `NAME_image`.",
     ),
     Parameter(
         "image_transport",
@@ -67,37 +67,37 @@ POLICY_PARAMETERS = (
     Parameter(
         "image_fit",
         "card",
-        "How an image of another size is brought to the policy's: as its action card says, or against it.",
+        "How images are resized to the policy's input: as in its action card, or overriding it.",
         choices=("card", "center", "stretch"),
     ),
     Parameter(
         "stream",
         False,
-        "Whether the first steps of a chunk are published before the rest, where the policy and its ensemble allow it.",
+        "Publish the first steps of a chunk before the rest, if policy and ensemble allow it.",
         read_only=False,
     ),
     Parameter(
         "plan",
         False,
-        "Whether an RT-2 that was taught to writes a plan in words before each action; it comes with the action.",
+        "Write a plan in words before each action (RT-2 trained with plans); it is part of the action message.",
         read_only=False,
     ),
     Parameter(
         "remote_token_file",
         "",
-        "Path of a file with the token of a policy on a server (policy:=remote:HOST); empty: none is sent.",
+        "File with the token for a policy server (policy:=remote:HOST); empty: no token.",
     ),
     Parameter(
         "remote_ca",
         "",
-        "Path of the certificate by which that server is trusted (PEM), or system; empty: without TLS.",
+        "CA certificate of that server (PEM), or system; empty: no TLS.",
     ),
-    Parameter("remote_certificate", "", "Path of this robot's own certificate (PEM), where the server demands one."),
-    Parameter("remote_key", "", "Path of the key of remote_certificate (PEM)."),
+    Parameter("remote_certificate", "", "Client certificate (PEM), if the server requires one."),
+    Parameter("remote_key", "", "Key of remote_certificate (PEM)."),
     Parameter(
         "remote_jpeg",
         0,
-        "Quality of the images that are sent to a server as JPEG; 0: as they are, which changes no action.",
+        "JPEG quality of images sent to a server; 0: uncompressed, which does not affect actions.",
         low=0,
         high=95,
         read_only=False,
@@ -105,64 +105,63 @@ POLICY_PARAMETERS = (
     Parameter(
         "remote_budget",
         0.0,
-        "A server's answer that takes longer, from the image to the action, is not acted on [s]; 0: until the next "
+        "Maximum time from image to a server's answer; later answers are discarded [s]; 0: until the next "
         "decision is due, but at least 0.5.",
         low=0.0,
         high=LONGEST_BUDGET,
         read_only=False,
     ),
-    Parameter("frame_id", "", "Frame of the actions; empty: as the action card says."),
-    Parameter("tip_frame", "", "TF frame of the arm's tip, for a policy whose state has its pose."),
+    Parameter("frame_id", "", "TF frame of the actions; empty: as in the action card."),
+    Parameter("tip_frame", "", "TF frame of the arm's tip, for policies with its pose as state."),
     Parameter(
         "base_frame",
         "",
-        "TF frame in which that pose is given; empty: that of the actions, where these are in axes of the base.",
+        "TF frame of that pose; empty: the frame of the actions, if they are in base axes.",
     ),
-    Parameter("gripper_joint", "", "Joint in joint_states that tells how far the gripper is closed, for such a state."),
-    Parameter("gripper_joint_open", 0.0, "Its position where the gripper is open [rad] or [m].", -1000.0, 1000.0),
-    Parameter("gripper_joint_closed", 0.0, "Its position where the gripper is closed [rad] or [m].", -1000.0, 1000.0),
+    Parameter("gripper_joint", "", "Gripper joint in joint_states, for policies with the gripper as state."),
+    Parameter("gripper_joint_open", 0.0, "Position of gripper_joint when open [rad] or [m].", -1000.0, 1000.0),
+    Parameter("gripper_joint_closed", 0.0, "Position of gripper_joint when closed [rad] or [m].", -1000.0, 1000.0),
     Parameter(
         "max_state_age",
         0.1,
-        "A state farther in time from the image, before or after it, is not acted on [s].",
+        "Maximum time difference between state and image, either way [s].",
         0.001,
         60.0,
     ),
-    Parameter("max_image_age", 0.5, "Images older, or this far in the future, are not acted on [s].", 0.01, 60.0),
+    Parameter("max_image_age", 0.5, "Maximum age of an image, also into the future [s].", 0.01, 60.0),
     Parameter(
         "min_confidence",
         0.0,
-        "The arm holds still in place of actions that the policy is less sure of; 0: never.",
+        "Hold still if the confidence of an action is lower; 0: off.",
         low=0.0,
         high=1.0,
     ),
     Parameter(
         "min_legal_probability",
         0.0,
-        "The arm holds still in place of actions that the policy's model would hardly write by itself; 0: never.",
+        "Hold still if the legal probability of an action is lower (docs/rt2.md); 0: off.",
         low=0.0,
         high=1.0,
     ),
     Parameter(
         "max_frozen_way",
         0.05,
-        "The request is ended where the arm is told to go this far while a camera's image stays the same to the last "
-        "bit; a turn by 1 rad counts as 0.2 m; 0: never [m].",
+        "End the request if the arm is commanded to move this far while a camera's image stays "
+        "bit-identical; a rotation of 1 rad counts as 0.2 m; 0: off [m].",
         low=0.0,
         high=10.0,
     ),
     Parameter(
         "max_instruction_length",
         LONGEST_TEXT,
-        "Longer instructions stop the arm, longer questions are refused [characters].",
+        "Longer instructions stop the arm, longer questions are rejected [characters].",
         low=1,
         high=100_000,
     ),
     Parameter(
         "instruction_pause",
         3.0,
-        "The same instruction again after a pause longer than this is a new request once the first one has ended by "
-        "itself [s].",
+        "An instruction repeated after a longer pause is a new request, once the first one has ended by itself [s].",
         low=0.0,
         high=3600.0,
     ),

@@ -20,17 +20,17 @@ def _parameter(one: Field[Any]) -> Parameter:
 
 RECORDER_PARAMETERS = (
     *map(_parameter, fields(TopicMap)),
-    Parameter("card", "", "The action card: a file, or a directory that has one."),
-    Parameter("out", "", "Directory of the dataset: new, or one that is continued."),
+    Parameter("card", "", "Action card: file or directory."),
+    Parameter("out", "", "Dataset directory; resumes if it exists."),
     Parameter(
         "instruction",
         "",
-        "What an episode shows that is begun without an instruction; empty: what the topic said last.",
+        "Instruction of episodes started without one; empty: the last on the topic.",
     ),
     Parameter(
         "codec",
         "lossless",
-        "Of the videos. lossless: the very pixels; h264, av1: small files, as LeRobot writes them.",
+        "Video codec. lossless: exact pixels; h264, av1: small files, as in LeRobot.",
         choices=tuple(CODECS),
     ),
 )

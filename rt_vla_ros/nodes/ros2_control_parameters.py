@@ -19,61 +19,59 @@ ROS2_CONTROL_BRIDGE_PARAMETERS = (
     Parameter(
         "command_interface",
         _defaults.interface,
-        "What the controller takes. A position is held where this node ends, a velocity goes on.",
+        "Command interface. If this node exits, a position is held, a velocity continues.",
         choices=("position", "velocity"),
     ),
     Parameter("controller_manager", "controller_manager", "Name of the controller manager's node."),
     Parameter(
         "switch_controllers",
         False,
-        "Whether the controller is activated, and those in its way deactivated; once: nobody's deactivation is undone.",
+        "Activate the controller and deactivate conflicting ones; once only: a later deactivation is not undone.",
     ),
-    Parameter("tip_frame", "", "Link whose velocity is commanded; empty: the robot's only end."),
-    Parameter("base_frame", "", "Link from which the chain of joints leads to the tip; empty: the robot's root."),
-    Parameter("joints", [""], "The chain's joints in the controller's order; empty: in the chain's."),
+    Parameter("tip_frame", "", "Link whose velocity is commanded; empty: the robot's only end link."),
+    Parameter("base_frame", "", "First link of the kinematic chain; empty: the robot's root."),
+    Parameter("joints", [""], "Joints in the controller's order; empty: in the order of the chain."),
     Parameter("command_rate", 1 / _defaults.period, "Commands per second [Hz].", low=20.0, high=1000.0),
-    Parameter("twist_timeout", 0.1, "Velocities older, or this far in the future, are not followed [s].", 0.02, 10.0),
+    Parameter("twist_timeout", 0.1, "Maximum age of a velocity command, also into the future [s].", 0.02, 10.0),
     Parameter(
         "max_state_age",
         _defaults.max_state_age,
-        "Joint states older, or this far in the future, stop the arm [s].",
+        "Maximum age of joint states, also into the future; otherwise the arm stops [s].",
         0.02,
         10.0,
     ),
     Parameter(
         "max_joint_acceleration",
         5.0,
-        "Of a joint for which the URDF gives none [rad/s^2 or m/s^2].",
+        "Acceleration limit of joints without one in the URDF [rad/s^2 or m/s^2].",
         low=0.01,
         high=200.0,
     ),
     Parameter(
-        "joint_limit_margin", _defaults.joint_limit_margin, "Kept from a joint's limits [rad or m].", low=0.0, high=0.5
+        "joint_limit_margin", _defaults.joint_limit_margin, "Margin to joint limits [rad or m].", low=0.0, high=0.5
     ),
     Parameter(
         "max_position_lead",
         _defaults.max_position_lead,
-        "Of a commanded position before the measured one [rad or m].",
+        "Maximum distance between commanded and measured position [rad or m].",
         low=0.001,
         high=1.0,
     ),
     Parameter(
         "max_condition_slow",
         _defaults.slow_condition,
-        "Condition number of the Jacobian from which on motion towards a singularity is slowed down.",
+        "Jacobian condition number above which motion towards a singularity is slowed down.",
         low=1.0,
         high=1e6,
     ),
     Parameter(
         "max_condition",
         _defaults.stop_condition,
-        "Condition number of the Jacobian from which on there is no motion towards a singularity.",
+        "Jacobian condition number above which motion towards a singularity stops.",
         low=1.0,
         high=1e6,
     ),
-    Parameter(
-        "solver_python", "", "Python interpreter that has Pinocchio, Pink and daqp; empty: the one of this node."
-    ),
+    Parameter("solver_python", "", "Python interpreter with Pinocchio, Pink and daqp; empty: this node's."),
 )
 
 

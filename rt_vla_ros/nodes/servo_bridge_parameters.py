@@ -9,11 +9,11 @@ from rt_vla_ros.nodes.velocity_rivals import ALLOW_OTHER_VELOCITIES
 SERVO_BRIDGE_PARAMETERS = (
     AUTOSTART,
     ALLOW_OTHER_VELOCITIES,
-    Parameter("servo_node", "/servo_node", "Name of Servo's node; without a slash it is in the bridge's namespace."),
-    Parameter("smoother_node", "smoother_node", "Name of the smoother's node, whose limits Servo must keep up with."),
+    Parameter("servo_node", "/servo_node", "Name of Servo's node; relative names are in the bridge's namespace."),
+    Parameter("smoother_node", "smoother_node", "Name of the smoother's node, whose limits Servo must support."),
     Parameter(
         "check_servo_parameters",
         True,
-        "Nothing moves before Servo's parameters were read and found right; false: they are not read.",
+        "Check Servo's parameters before any motion; false: no check.",
     ),
 )

@@ -182,7 +182,7 @@ def make_teleop(
     try:
         return Teleop(node, controller, tree, values, stop, heard, resume)
     except (ValueError, OSError) as error:
-        raise StartError(f"The smoother's parameters make no sense: {error}.") from error
+        raise StartError(f"Invalid parameters of the smoother: {error}.") from error
 
 
 def _joy_map(given: str) -> Path:

@@ -12,7 +12,7 @@ CHECK_PERIOD = 0.1  # [s]
 ALLOW_OTHER_VELOCITIES = Parameter(
     "allow_other_velocities",
     False,
-    "Whether the arm moves where several nodes publish velocities on the topic that it follows.",
+    "Allow motion while several nodes publish on the arm's velocity topic.",
 )
 
 
@@ -38,7 +38,7 @@ class VelocityRivals:
             if len(names) > 1:
                 self.problem = (
                     f"Velocities on {topic!r} come from {len(names)} publishers, {' and '.join(names)}, and nothing "
-                    "moves until there is one: end all but one. Of a process that died, some middlewares know after 20 "
-                    f"s. Where it shall be so, set {ALLOW_OTHER_VELOCITIES.name}."
+                    "moves until there is one: stop all but one. Some middlewares notice a dead process only after 20 "
+                    f"s. To allow several, set {ALLOW_OTHER_VELOCITIES.name}."
                 )
                 return

@@ -39,43 +39,45 @@ class TopicMap:
 
     cameras: tuple[str, ...] = _entry(
         ("front=image",),
-        "NAME=TOPIC for each camera of the action card. A topic that ends in /compressed has CompressedImage.",
+        "NAME=TOPIC for each camera of the action card. Topics ending in /compressed are CompressedImage.",
     )
     joint_states: str = _entry("joint_states", "Topic of sensor_msgs/JointState.")
-    state_topic: str = _entry("state", "Topic of std_msgs/Float64MultiArray, for a state with sources topic:N.")
-    base_frame: str = _entry("", "TF frame that stands still, of the tip's pose; empty: the card's frame_id.")
-    tip_frame: str = _entry("", "TF frame of the arm's tip, whose displacement is the action.")
-    frame_id: str = _entry("", "TF frame in whose axes the actions are; empty: the card's frame_id.")
-    gripper_joint: str = _entry("", "Joint in joint_states that tells how far the gripper is closed; empty: none.")
-    gripper_joint_open: float = _entry(0.0, "Its position where it is open [rad] or [m].", -1000.0, 1000.0)
-    gripper_joint_closed: float = _entry(0.0, "Its position where it is closed [rad] or [m].", -1000.0, 1000.0)
+    state_topic: str = _entry("state", "Topic of std_msgs/Float64MultiArray, for state sources topic:N.")
+    base_frame: str = _entry("", "Fixed TF frame of the tip's pose; empty: the card's frame_id.")
+    tip_frame: str = _entry("", "TF frame of the arm's tip; its displacement is the action.")
+    frame_id: str = _entry("", "TF frame of the action axes; empty: the card's frame_id.")
+    gripper_joint: str = _entry("", "Gripper joint in joint_states; empty: none.")
+    gripper_joint_open: float = _entry(0.0, "Position of gripper_joint when open [rad] or [m].", -1000.0, 1000.0)
+    gripper_joint_closed: float = _entry(0.0, "Position of gripper_joint when closed [rad] or [m].", -1000.0, 1000.0)
     gripper_topic: str = _entry(
         "gripper_command",
-        "Topic of the commanded gripper, std_msgs/Float64, 0 open to 1 closed. Empty, or before the first command: how "
-        "far the gripper_joint is closed.",
+        "Topic of the gripper command, std_msgs/Float64, 0 open to 1 closed. Empty, or before the first command: the "
+        "measured position of gripper_joint.",
     )
     action_from: str = _entry(
         "tf",
-        "The recorded action: tf: how the tip moved, by TF; commands: the integral of the commanded twists.",
+        "Source of the recorded action: tf: motion of the tip in TF; commands: integral of the commanded twists.",
         choices=ACTIONS_FROM,
     )
     twist_topic: str = _entry("delta_twist_cmds", "Topic of the commanded geometry_msgs/TwistStamped.")
     twist_timeout: float = _entry(0.1, "A commanded twist holds until the next one, or this long [s].", 0.001, 10.0)
-    instruction_topic: str = _entry("instruction", "Topic of std_msgs/String: what the arm shall do from then on.")
+    instruction_topic: str = _entry("instruction", "Topic of the instruction, std_msgs/String.")
     status_topic: str = _entry(
-        "controller_status", "Topic of rt_vla_ros/ControllerStatus, which tells who commands; empty: none."
+        "controller_status", "Topic of rt_vla_ros/ControllerStatus, which names the commander; empty: none."
     )
     teleop_topic: str = _entry(
         "teleop_twist",
-        "Topic of the human's geometry_msgs/TwistStamped: where no status comes, a human commands while something "
-        "comes here.",
+        "Topic of the operator's geometry_msgs/TwistStamped: without a status topic, a human is the commander while "
+        "messages arrive here.",
     )
     commander: str = _entry(
-        "", "Who commands all the time, where no topic tells: human, policy or expert.", choices=COMMANDED_BY
+        "", "Commander of all frames if no topic tells: human, policy or expert.", choices=COMMANDED_BY
     )
-    max_image_age: float = _entry(0.5, "An image older than this at a frame ends the episode there [s].", 0.01, 60.0)
+    max_image_age: float = _entry(
+        0.5, "Maximum age of an image at a frame; otherwise the episode ends there [s].", 0.01, 60.0
+    )
     max_state_age: float = _entry(
-        0.25, "A state older than this at a frame, or such a gap in TF, ends the episode there [s].", 0.001, 60.0
+        0.25, "Maximum age of the state at a frame, or gap in TF; otherwise the episode ends there [s].", 0.001, 60.0
     )
 
     def __post_init__(self) -> None:
@@ -85,7 +87,7 @@ class TopicMap:
         if self.gripper_joint and self.gripper_joint_open == self.gripper_joint_closed:
             raise TopicMapError(
                 f"gripper_joint is {self.gripper_joint!r}, but gripper_joint_open and gripper_joint_closed are both "
-                f"{self.gripper_joint_open:g}: give its positions where the gripper is open and where it is closed."
+                f"{self.gripper_joint_open:g}: give its positions when open and when closed."
             )
 
     def camera_topics(self) -> dict[str, str]:
@@ -138,7 +140,7 @@ class TopicMap:
                 f"roles {', '.join(BASE_ROLES)}, while the base stands still."
             )
         if not self.tip_frame:
-            yield "tip_frame is empty: name the TF frame of the arm's tip."
+            yield "tip_frame is empty: set the TF frame of the arm's tip."
         elif self.base_of(card) in ("", self.tip_frame):
             yield "base_frame must name the TF frame of the arm's base: the card's actions are not given in it."
         if any(one.kind == "gripper" for one in card.state) and not self.gripper_joint:
@@ -170,7 +172,7 @@ class TopicMap:
         try:
             data = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise TopicMapError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+            raise TopicMapError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
         if not isinstance(data, dict):
             raise TopicMapError(f"{path} holds {type(data).__name__}, expected the entries of a topic map.")
         parts = [

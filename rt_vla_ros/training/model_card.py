@@ -1,4 +1,4 @@
-"""The README beside a checkpoint: what it is, where it comes from, what was measured, what it cannot do."""
+"""The README of a checkpoint (model card): description, results, training, limitations."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ tags: [robotics, rt-1, vision-language-action]
 
 # {name}
 
-An RT-1 ({parameters:.1f} M parameters): {seen} camera images and a sentence in, {tokens} action tokens out,
+An RT-1 ({parameters:.1f} M parameters): input {seen} camera images and a sentence, output {tokens} action tokens,
 {rate:g} times a second. It sees {cameras} and the instruction, and nothing else.
 {initialisation}
 
-## What was measured
+## Results
 
 {measured}
 
 Step {row[step]:,}: loss {row[training]:.3f} in training{held_out}.
 
-## How it was trained
+## Training
 
 `{command}`
 
@@ -42,7 +42,7 @@ Step {row[step]:,}: loss {row[training]:.3f} in training{held_out}.
 - {row[step]:,} steps, {images:,} images, {minutes:.1f} minutes of wall time on {device} ({machine}).
 - Settings: {settings}.
 
-## What it cannot do
+## Limitations
 
 {limits}
 """
@@ -51,13 +51,13 @@ MEASURED = """\
 
 Each row: `rt-vla evaluate --policy CHECKPOINT --suite SUITE --episodes N --seed SEED`, on weights with the SHA-256
 `{sha256}`. Success means that the named object, and no other, is held 5 cm above the table for a second when the policy
-terminates, or after 20 s. Training draws its scenes' seeds from 2^{first_seed} up, so none of these tables was seen
+terminates, or after 20 s. Training uses scene seeds from 2^{first_seed}, so none of these scenes was seen
 before."""
 NOT_MEASURED = "No success rate yet. Measure it with `rt-vla evaluate --policy CHECKPOINT --suite SUITE`."
 
 
-NOT_INITIALISED = "Its weights were initialised at random."
-INITIALISED = "It was initialised from the weights of `{}` where their names and shapes were the same."
+NOT_INITIALISED = "Its weights were initialised randomly."
+INITIALISED = "It was initialised from the weights of `{}` where names and shapes matched."
 
 
 def model_card(
@@ -79,7 +79,7 @@ def model_card(
     window, held_out = int(model.config.time_sequence_length), ""
     if "validation" in row:
         near = f"{row['token_accuracy']:.1%} of the tokens near"
-        held_out = f", {row['validation']:.3f} on the episodes held out ({near})"
+        held_out = f", {row['validation']:.3f} on held-out episodes ({near})"
     return TEXT.format(
         name=settings.preset,
         parameters=sum(parameter.numel() for parameter in model.parameters()) / 1e6,

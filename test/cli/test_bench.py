@@ -66,10 +66,10 @@ def test_stop_and_lost_connections_are_measured_in_a_browser(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["rt1", "--reference-python", "python3"], "--reference-python is for --reference DIR"),
+        (["rt1", "--reference-python", "python3"], "--reference-python needs --reference DIR"),
         (["console", "--in-browser", "3", "--viewers", "2"], "--in-browser measures something else"),
-        (["rt2-weights", "--shape", "openvla-cpu", "--policy", "x"], "--shape is in place of a checkpoint"),
-        (["rt2-weights", "--shape", "openvla-cpu", "--trust-remote-code"], "--shape is in place of a checkpoint"),
+        (["rt2-weights", "--shape", "openvla-cpu", "--policy", "x"], "--shape replaces the checkpoint"),
+        (["rt2-weights", "--shape", "openvla-cpu", "--trust-remote-code"], "--shape replaces the checkpoint"),
     ],
 )
 def test_an_option_without_effect_is_refused(

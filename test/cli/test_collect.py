@@ -22,7 +22,7 @@ def test_the_expert_demonstrates_and_the_command_resumes(tmp_path: Path, capsys:
     assert "3 episodes" in capsys.readouterr().out
     for episodes in ("1", "3", "2"):
         assert main([*EXPERT, "--episodes", episodes, "--out", str(tmp_path / "twice")]) == 0
-    assert "has 1 episodes already" in capsys.readouterr().out
+    assert "already has 1 episodes" in capsys.readouterr().out
     about = (tmp_path / "twice" / "README.md").read_text()
     assert "| the scripted expert | 3 |" in about
     assert "rt-vla collect --suite pick-colours,pick-any --episodes 3 --seed 0 --noise 0.5" in about
@@ -77,8 +77,8 @@ def test_a_policy_acts_and_the_expert_labels(tmp_path: Path) -> None:
         (["--policy", "rt1-mimi"], "rt1-mini"),
         (["--noise", "2"], "noise is 2.0, expected 0 to 1."),
         (["--seed", "70000"], "The seed is 70000, expected 0 to 65535."),
-        (["--device", "cpu"], "--device is for a policy that acts; name one with --policy."),
-        (["--expert-share", "0.5"], "--expert-share is for a policy that acts; name one with --policy."),
+        (["--device", "cpu"], "--device needs a policy; give one with --policy."),
+        (["--expert-share", "0.5"], "--expert-share needs a policy; give one with --policy."),
         (["--episodes", "0"], "expected a whole number, 1 or more"),
     ],
 )
@@ -101,7 +101,7 @@ def test_a_full_disk_says_what_stays(
     assert main([*EXPERT, "--episodes", "2", "--out", str(tmp_path / "set")]) == 2
     refused = capsys.readouterr().err
     assert "No space left on the disk; make room" in refused
-    assert f"{tmp_path / 'set'} has 1 episodes, all whole; the same command continues after them." in refused
+    assert f"{tmp_path / 'set'} has 1 complete episodes; run the same command again to resume." in refused
 
 
 def test_another_card_or_other_episodes_are_not_mixed_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,7 +111,7 @@ def test_another_card_or_other_episodes_are_not_mixed_in(tmp_path: Path, capsys:
     about = {"suites": ["pick-any"], "seed": 1, "noise": 0.5, "expert_share": 0.0}
     (tmp_path / "set/meta/collection.json").write_text(json.dumps({**about, "policy": "", "checkpoint_sha256": None}))
     assert main(["collect", "--suite", "pick-any", "--out", str(tmp_path / "set")]) == 2
-    assert "holds another collection (seed 1, not 0)" in capsys.readouterr().err
+    assert "was collected with different settings (seed 1, not 0)" in capsys.readouterr().err
     (tmp_path / "set/meta/collection.json").write_text("[]")
     assert main(["collect", "--suite", "pick-any", "--out", str(tmp_path / "set")]) == 2
     assert "collection.json holds a list, expected a JSON object" in capsys.readouterr().err

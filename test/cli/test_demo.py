@@ -126,7 +126,7 @@ def test_the_trained_policy_does_what_the_sentence_says(tmp_path: Path) -> None:
         (["--suite", "pick-colors"], "Did you mean 'pick-colours'?"),
         (["--seed", "-1"], "The seed is -1"),
         (["--timeout", "0"], "--timeout is 0"),
-        (["--out", "/proc/nowhere"], "name another folder: --out DIR"),
+        (["--out", "/proc/nowhere"], "choose another directory with --out DIR"),
         (["--policy", "."], "action_card.json"),
         (["--ask", "what?"], "The policy 'rt1-untrained' has no words; RT-2 policies answer questions."),
         (["--plan"], "The policy 'rt1-untrained' was not taught to write a plan before it acts; --plan is for RT-2"),

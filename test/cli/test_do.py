@@ -44,8 +44,8 @@ def test_an_instruction_is_carried_out(capfd: pytest.CaptureFixture[str]) -> Non
 def test_it_says_what_the_policy_waits_for(capfd: pytest.CaptureFixture[str]) -> None:
     code, lines, _ = done(capfd, "give", "way")
     assert code == 0
-    told = [line for line in lines if "human" in line or "again" in line]
-    assert told == ["A human commands.", "The policy acts again."]
+    told = [line for line in lines if "human" in line or "acting" in line]
+    assert told == ["A human commands.", "The policy is acting again."]
 
 
 @pytest.mark.usefixtures("taker")
@@ -53,7 +53,7 @@ def test_it_says_that_the_policy_is_being_loaded_and_how_far_that_is(capfd: pyte
     code, lines, _ = done(capfd, "load", "first")
     assert code == 0
     assert lines[0] == "The policy is being loaded."
-    assert lines.count("The policy begins.") == 1
+    assert lines.count("The policy starts acting.") == 1
     assert any(line.endswith("s  step 0  The policy is being loaded: weights, 3 of 9.") for line in lines)
 
 
@@ -62,9 +62,11 @@ def test_a_node_that_does_not_answer_is_given_up_after_the_time_limit(capfd: pyt
         code, lines, err = done(capfd, "hang", "--time-limit", "3")
     assert code == 2
     assert lines == [
-        "Nothing has been heard of the policy node for 2 s: it loads, or hangs; Ctrl-C cancels.",
+        "No feedback from the policy node for 2 s: it is loading or hangs; Ctrl-C cancels.",
     ]
-    assert "/demo/taker/execute did not answer within 3 s: whether it took the goal is not known; stop the arm: " in err
+    assert (
+        "/demo/taker/execute did not answer within 3 s; it may or may not have accepted the goal; stop the arm: " in err
+    )
 
 
 def test_a_policy_node_is_waited_for_as_long_as_the_time_limit(
@@ -72,7 +74,7 @@ def test_a_policy_node_is_waited_for_as_long_as_the_time_limit(
 ) -> None:
     monkeypatch.setattr(graph, "PATIENCE", 0.3)
     code, lines, err = done(capfd, "lift", "--time-limit", "1.5")
-    assert (code, lines) == (2, ["Waiting for a policy node, for 1.5 s at most; Ctrl-C ends it."])
+    assert (code, lines) == (2, ["Waiting up to 1.5 s for a policy node; Ctrl-C to quit."])
     assert "no policy node on the graph" in err
 
 
@@ -100,7 +102,7 @@ def test_ctrl_c_cancels_and_waits_for_the_end(number: signal.Signals) -> None:
 def test_a_result_that_was_never_filled_in_is_no_success(capfd: pytest.CaptureFixture[str]) -> None:
     code, _, err = done(capfd, "crash")
     assert code == 2
-    assert "/demo/taker/execute does not know the goal, or failed while it told the result; stop the arm: " in err
+    assert "/demo/taker/execute does not know the goal, or failed to return the result; stop the arm: " in err
 
 
 @pytest.mark.usefixtures("taker")
@@ -116,7 +118,7 @@ def test_two_policy_nodes_are_not_chosen_between(capfd: pytest.CaptureFixture[st
         code, _, err = done(capfd, "lift")
         assert code == 2
         assert (
-            "2 policy nodes could do it; say which: --action /demo/left/execute or --action /demo/right/execute" in err
+            "2 policy nodes are running; choose one: --action /demo/left/execute or --action /demo/right/execute" in err
         )
         assert done(capfd, "lift", "--action", "/demo/left/execute")[0] == 0
 
@@ -125,7 +127,7 @@ def test_a_node_that_ends_is_noticed(capfd: pytest.CaptureFixture[str]) -> None:
     with goal_taker("taker"):
         code, _, err = done(capfd, "die")
     assert code == 2
-    assert "/demo/taker/execute does not tell the result: its node hangs or has ended; stop the arm: " in err
+    assert "/demo/taker/execute did not return a result: its node hangs or has exited; stop the arm: " in err
 
 
 def test_without_a_policy_node_it_says_what_to_start(

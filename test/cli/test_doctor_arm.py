@@ -82,7 +82,7 @@ def test_a_setup_for_a_first_run_is_fine(look: Look) -> None:
     assert [sentence for fine, sentence in found if not fine] == []
     assert not any("The base" in sentence for _, sentence in found)
     said = " ".join(sentence for _, sentence in found)
-    for part in ("says that the arm is ready", "0.06 m/s", "6 of 6 walls", "follow_time 0.4", "is not stopped"):
+    for part in ("reports ready", "0.06 m/s", "6 of 6 walls", "follow_time 0.4", "is not stopped"):
         assert part in said
 
 
@@ -110,10 +110,10 @@ def test_an_arm_that_is_not_ready_says_why(look: Look) -> None:
 
 def test_a_bridge_that_is_missing_is_named(look: Look) -> None:
     wrong = " ".join(sentence for fine, sentence in look(*GOOD) if not fine)
-    assert "Nothing comes on /arm_status: nothing will move." in wrong
+    assert "No messages on /arm_status: nothing will move." in wrong
 
 
 def test_without_a_smoother_nothing_holds_the_arm(ros_graph: Any) -> None:
     assert [(one.fine, one.sentence.split(":")[0]) for one in arm.look_at_arm("/smoother_node")] == [
-        (False, "No /smoother_node runs")
+        (False, "No /smoother_node is running")
     ]

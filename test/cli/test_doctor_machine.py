@@ -37,7 +37,7 @@ def test_the_exit_code_says_whether_all_is_well(
     assert capsys.readouterr().out == "  ok  Good.\n\nEverything is here.\n"
     monkeypatch.setattr(machine, "LOOKS", (fine, bad))
     assert main(["doctor"]) == 1
-    assert " !!!  Bad: do this.\n\n1 of these want looking at.\n" in capsys.readouterr().out
+    assert " !!!  Bad: do this.\n\n1 problems found.\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("version", "fine"), [((3, 9, 1), False), ((3, 10, 0), True), ((3, 15, 0), False)])
@@ -68,7 +68,7 @@ def test_a_missing_library_comes_with_the_command(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(
     ("available", "driver", "fine", "part"),
-    [(True, True, True, "run on Big GPU"), (False, True, False, "built for CUDA"), (False, False, True, "No GPU")],
+    [(True, True, True, "run on Big GPU"), (False, True, False, "CUDA build"), (False, False, True, "No GPU")],
 )
 def test_the_accelerator(available: bool, driver: bool, fine: bool, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cuda = SimpleNamespace(is_available=lambda: available, get_device_name=lambda index: "Big GPU")
@@ -91,7 +91,7 @@ def test_a_free_port_and_one_with_a_graph(ros_graph: Any) -> None:
 
     (finding,) = findings(machine.port)
     assert finding == Finding(
-        True, f"{ros_graph.router} (domain {ros_graph.domain}) is free: the first node to start will host the graph."
+        True, f"{ros_graph.router} (domain {ros_graph.domain}) is free: the first node will host the graph."
     )
     session = Session.open()
     try:
@@ -99,7 +99,7 @@ def test_a_free_port_and_one_with_a_graph(ros_graph: Any) -> None:
     finally:
         session.close()
     assert finding.fine
-    assert finding.sentence.endswith("has a graph behind it.")
+    assert finding.sentence.endswith("hosts a running graph.")
 
 
 def test_a_port_that_somebody_else_has(ros_graph: Any) -> None:

@@ -77,11 +77,11 @@ def test_good_files_are_fine(tmp_path: Path, texts: list[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("a: {", "is no ROS parameter file, and no node starts with it: not YAML"),
-        ("policy_node: {max_image_age: 0.3}", "is no ROS parameter file"),
-        ("[" * 20000, "is no ROS parameter file"),
+        ("a: {", "is not a valid ROS parameter file; no node starts with it: not YAML"),
+        ("policy_node: {max_image_age: 0.3}", "is not a valid ROS parameter file"),
+        ("[" * 20000, "is not a valid ROS parameter file"),
         (section("/**", "dry_run: [1, true]"), "a list needs items of one type"),
-        ("# nothing", "no section is for a node of this package (none); write /**/policy_node or /**/smoother_node."),
+        ("# nothing", "no section is for a node of this package (none); use /**/policy_node or /**/smoother_node."),
         (section("camera", "a: 1"), "no section is for a node of this package (camera)"),
         (section("/**/smother_node", "dry_run: true"), "the section '/**/smother_node' is not for /smoother_node"),
     ],
@@ -141,8 +141,8 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
             WALLS.replace("base_link", "tool0"),
             "does not start: The workspace has walls, but 'workspace",
         ),
-        ("smoother_node", "workspace_low: [.inf, 0.0, 0.0]", "does not start: The smoother's parameters make no sense"),
-        ("smoother_node", "gripper_open_below: 0.9", "does not start: The smoother's parameters make no sense"),
+        ("smoother_node", "workspace_low: [.inf, 0.0, 0.0]", "does not start: Invalid parameters of the smoother"),
+        ("smoother_node", "gripper_open_below: 0.9", "does not start: Invalid parameters of the smoother"),
         ("policy_node", "use_sim_time: true", "use_sim_time is true for /policy_node and false for /smoother_node"),
         ("gripper_bridge_node", "max_efort: 5.0", "Did you mean 'max_effort'?"),
         ("servo_bridge_node", "check_servo_parameters: 0", "must be bool"),
@@ -200,8 +200,7 @@ def test_the_values_of_every_robot_are_checked(tmp_path: Path) -> None:
 def test_nodes_of_two_namespaces_do_not_meet(tmp_path: Path) -> None:
     text = section("/left/policy_node", "device: cpu") + section("/right/smoother_node", "command_rate: 60.0")
     assert problems(tmp_path, text) == [
-        "/left/policy_node and /right/smoother_node are in different namespaces: their topics meet only where they are "
-        "remapped."
+        "/left/policy_node and /right/smoother_node are in different namespaces: their topics connect only with remaps."
     ]
 
 
@@ -220,7 +219,7 @@ def compared(folder: Path, card: ActionCard, *texts: str) -> list[tuple[bool, st
     [
         ({}, section("/**", "cameras: [wrist]"), False, "It looks through the camera 'front'; the parameter 'cameras'"),
         ({"state": STATE}, section("/**", "device: cpu"), False, "'x' (tip:x) needs the parameter 'tip_frame'"),
-        ({}, section("/**", "cameras: [front, wrist]"), True, "The policy does not look through wrist"),
+        ({}, section("/**", "cameras: [front, wrist]"), True, "The policy does not use wrist"),
         (
             {},
             section("/**", WALLS.replace("base_link", "world")),
@@ -228,21 +227,21 @@ def compared(folder: Path, card: ActionCard, *texts: str) -> list[tuple[bool, st
             "and the walls in 'world': the arm stands still",
         ),
         ({"frame": "end_effector"}, section("/**", WALLS), False, "in the axes of the end effector"),
-        ({}, section("/**", "frame_id: world"), True, "frame_id is 'world' in place of the card's 'panda_link0'"),
-        ({"control_rate": 1.0}, section("/**", "device: cpu"), False, "An action lasts 1 s, and action_timeout is 1 s"),
+        ({}, section("/**", "frame_id: world"), True, "frame_id is 'world' instead of the card's 'panda_link0'"),
+        ({"control_rate": 1.0}, section("/**", "device: cpu"), False, "An action lasts 1 s, but action_timeout is 1 s"),
         (
             {"horizon": 8, "execute_steps": 4},
             section("/**", "max_chunk_age: 0.5"),
             False,
-            "decides every 1.33 s, and max_chunk_age is 0.5 s",
+            "decides every 1.33 s, but max_chunk_age is 0.5 s",
         ),
         (
             {},
             section("/**", "max_translation: 0.01"),
             False,
-            "max_translation is 0.01 m: larger ones are refused whole",
+            "max_translation is 0.01 m: larger ones are rejected",
         ),
-        ({}, section("/**", "max_rotation: 0.01"), False, "max_rotation is 0.01 rad: larger ones are refused whole"),
+        ({}, section("/**", "max_rotation: 0.01"), False, "max_rotation is 0.01 rad: larger ones are rejected"),
         (
             {},
             section("/**", "max_linear_velocity: 0.01"),
@@ -280,7 +279,7 @@ def mini(tmp_path: Path) -> Path:
 def test_checkpoints_without_weights_and_unknown_ones(capsys: pytest.CaptureFixture[str]) -> None:
     code, said = checkpoint(capsys, "rt1-untrained", "rt1-min")
     assert code == 1
-    assert "  ok  rt1-untrained: random weights, which move senselessly." in said
+    assert "  ok  rt1-untrained: random weights, for tests only." in said
     assert "There is no policy 'rt1-min'" in said
     assert "Did you mean 'rt1-mini'?" in said
 
@@ -297,7 +296,7 @@ def test_a_name_of_the_hub_is_not_asked_for(
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     code, said = checkpoint(capsys, "some-owner/some-model#bridge")
     assert code == 1
-    assert "some-owner/some-model is not on this machine; it would be fetched from the Hugging Face Hub" in said
+    assert "some-owner/some-model is not on this machine; it will be downloaded from the Hugging Face Hub" in said
     assert not constants.HF_HUB_OFFLINE
 
 
@@ -334,7 +333,7 @@ def test_a_card_without_a_field_of_view(mini: Path, capsys: pytest.CaptureFixtur
     card = json.loads(path.read_text())
     card["cameras"][0]["vertical_fov"] = 0.0
     path.write_text(json.dumps(card))
-    assert "does not know the field of view of front" in checkpoint(capsys, mini)[1]
+    assert "has no field of view for front" in checkpoint(capsys, mini)[1]
 
 
 def test_weights_that_are_gone_cut_off_or_of_another_size(mini: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -353,7 +352,7 @@ def test_weights_that_are_gone_cut_off_or_of_another_size(mini: Path, capsys: py
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ("weights: int8", "RT-1 policies have no weights 'int8'"),
+        ("weights: int8", "RT-1 policies have no weight format 'int8'"),
         ("language: table.safetensors", "reads sentences itself"),
         ("plan: true", "was not taught to write a plan before it acts"),
         ("plan: true, policy: rt1-untrained", "was not taught to write a plan before it acts"),
@@ -442,14 +441,14 @@ def mobile(**changes: Any) -> ActionCard:
             mobile(),
             "device: cpu",
             False,
-            "Actions move a mobile base (wheels_x, turn), and drive_base is false: they are",
+            "Actions move a mobile base (wheels_x, turn), but drive_base is false: they are",
         ),
-        (make_card(), "drive_base: true", True, "drive_base is set, and no dimension of the card moves a base"),
+        (make_card(), "drive_base: true", True, "drive_base is set, but no dimension of the card moves a base"),
         (
             mobile(),
             "drive_base: true, max_base_translation: 0.3",
             False,
-            "Actions go up to 0.4 m along one axis, and max_base_translation is 0.3 m: larger ones are refused whole.",
+            "Actions go up to 0.4 m along one axis, but max_base_translation is 0.3 m: larger ones are rejected.",
         ),
         (
             mobile(),
@@ -462,7 +461,7 @@ def mobile(**changes: Any) -> ActionCard:
             rt1_card("RT-1", make_card().cameras[0], base=True),
             "drive_base: true",
             False,
-            "Actions go up to 1 m along one axis, and max_base_translation is 0.5 m: larger ones are refused whole.",
+            "Actions go up to 1 m along one axis, but max_base_translation is 0.5 m: larger ones are rejected.",
         ),
     ],
 )

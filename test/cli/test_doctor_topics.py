@@ -147,9 +147,9 @@ def test_a_whole_graph_is_fine_in_any_namespace(look: World) -> None:
     for part in (
         "/cell/image: rgb8 2x2, 12 bytes, ",
         " a second, from /cell/camera.",
-        "/cell/policy_node publishes /cell/action; it is heard by /cell/smoother_node.",
-        "The velocities on /cell/delta_twist_cmds are heard by /cell/arm.",
-        "TF knows where the tip 'tool0' is in 'panda_link0'.",
+        "/cell/policy_node publishes /cell/action; subscribed by /cell/smoother_node.",
+        "The velocities on /cell/delta_twist_cmds are subscribed by /cell/arm.",
+        "TF has the pose of the tip 'tool0' in 'panda_link0'.",
     ):
         assert part in text
 
@@ -162,11 +162,12 @@ def test_an_empty_graph_says_what_to_start_and_ends(
     assert main(["doctor", "--topics", "--params", str(path)]) == 1
     said = capsys.readouterr().out
     for sentence in (
-        "No /policy_node runs on the graph (there is no node at all): start it.",
-        "No /smoother_node runs on the graph (there is no node at all): start it.",
-        "Nobody publishes /image: start the camera, or remap the topic to the camera's own.",
-        "use_sim_time is true and nobody publishes /clock: no node acts. Start the simulation, or leave it out.",
-        "Nobody publishes /action: start the policy node, or compare the remaps.",
+        "No /policy_node on the graph (there is no node at all): start it.",
+        "No /smoother_node on the graph (there is no node at all): start it.",
+        "No publisher on /image: start the camera, or remap the topic to the camera's.",
+        "use_sim_time is true but /clock has no publisher: no node acts. Start the simulation, or remove the "
+        "parameter.",
+        "No publisher on /action: start the policy node, or check the remaps.",
         "TF does not know the frame 'panda_link0' of the actions: no transform has been heard",
     ):
         assert f" !!!  {sentence}" in said
@@ -175,9 +176,9 @@ def test_an_empty_graph_says_what_to_start_and_ends(
 @pytest.mark.parametrize(
     ("camera", "sentence"),
     [
-        ({"ahead": 3600.0}, "in the future: put the clocks of both hosts in step"),
+        ({"ahead": 3600.0}, "in the future: synchronize the clocks of both hosts"),
         ({"ahead": -2.0}, "s old, more than max_image_age"),
-        ({"ahead": None}, "every image has the same stamp: the camera is frozen."),
+        ({"ahead": None}, "all images have the same timestamp: the camera is frozen."),
         ({"encoding": "32FC1"}, "/cell/image: The image's encoding is '32FC1'"),
     ],
 )
@@ -197,14 +198,14 @@ def test_another_transport_two_policies_and_nobody_who_listens(look: World) -> N
         smoother.create_publisher(TwistStamped, "base_twist_cmds", 1)
 
     said = wrong(look(make))
-    assert "Nobody publishes /image, but /image/compressed is there: set image_transport to 'compressed'." in said
+    assert "No publisher on /image, but /image/compressed exists: set image_transport to 'compressed'." in said
     assert (
-        "/other_policy and /policy_node publish /action: the arm follows one and refuses the others. End all but one."
+        "/other_policy and /policy_node publish /action: the arm follows one and rejects the others. Stop all but one."
         in said
     )
-    assert "Nobody listens to /action: start the smoother node, or compare the remaps." in said
+    assert "No subscriber on /action: start the smoother node, or check the remaps." in said
     for part, topic in (("arm", "/delta_twist_cmds"), ("base", "/base_twist_cmds")):
-        assert f"Nobody listens to the velocities on {topic}: start the {part}'s driver, or remap the topic." in said
+        assert f"No subscriber of the velocities on {topic}: start the {part}'s driver, or remap the topic." in said
 
 
 STATE = (
@@ -257,7 +258,7 @@ def test_what_is_missing_of_the_robots_state_is_named(
     found = wrong(said)
     assert len(found) == len(expected), found
     assert all(part in sentence for part, sentence in zip(expected, found, strict=True)), found
-    there = "The robot's state is there: x 0 m, q1 0.25 rad, q2 -0.5 rad, own 0.75 1."
+    there = "The robot's state is available: x 0 m, q1 0.25 rad, q2 -0.5 rad, own 0.75 1."
     assert ((True, there) in said) is (not expected)
 
 
@@ -285,5 +286,5 @@ def test_a_policy_node_that_neither_answers_nor_listens(look: World, monkeypatch
         add("smoother_node").create_publisher(TwistStamped, "delta_twist_cmds", 1)
 
     said = wrong(look(make))
-    assert "/policy_node does not answer when it is asked for its parameters: it stands still." in said
-    assert "/policy_node listens to no images: is it the policy node of this package?" in said
+    assert "/policy_node does not answer parameter requests: it hangs." in said
+    assert "/policy_node subscribes to no images: is it the policy node of this package?" in said

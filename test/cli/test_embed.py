@@ -48,7 +48,7 @@ def test_embed_keeps_encoders_apart(tmp_path: Path, capsys: pytest.CaptureFixtur
     [
         (["--encoder", str(ONNX), "--to", "nowhere/t.safetensors", "a"], "there is no folder"),
         (["--encoder", str(ONNX), "--to", "t.txt", "a"], "ends in .safetensors"),
-        (["--encoder", str(ONNX), "--to", "t.safetensors"], "no instruction was given"),
+        (["--encoder", str(ONNX), "--to", "t.safetensors"], "no instruction given"),
         (["--encoder", "nowhere", "--to", "t.safetensors", "a"], "no sentence encoder at nowhere"),
     ],
 )

@@ -56,7 +56,7 @@ def test_keys_begin_and_end_episodes(
         assert main(["record", *given, "--instruction", "lift it"]) == 0
     out, err = capfd.readouterr()
     assert (
-        "Keys: s: start, y: stop, success, n: stop, no success, d: discard, Y or N: label the last one anew, q: end."
+        "Keys: s: start, y: stop (success), n: stop (failure), d: discard, Y/N: relabel the last episode, q: quit."
         in out
     )
     assert out.count("No episode is being recorded.") == 2
@@ -144,7 +144,7 @@ def test_raw_messages_are_kept_beside_it(
     existing = tmp_path / "existing"
     existing.mkdir()
     assert main(["record", *given, "--bag", str(existing)]) == 2
-    assert f"The bag {existing} could not be begun; nothing was recorded." in capfd.readouterr().err
+    assert f"Could not start the bag {existing}; nothing was recorded." in capfd.readouterr().err
     assert not (tmp_path / "set").exists()
     monkeypatch.setattr(RecordingSession, "_is_done", lambda _self: True)
     assert main(["record", *given, "--bag", str(tmp_path / "bag")]) == 0

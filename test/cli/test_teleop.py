@@ -113,7 +113,7 @@ def test_keys_take_over_stop_and_give_back(rig: Rig) -> None:
     os.close(ours)
     os.close(theirs)
     assert process.returncode == 0
-    assert "/smoother_node obeys these keys" in said
+    assert "Controlling /smoother_node" in said
     assert RESTARTED in said
     assert "the policy's next action on a fresh image moves the arm" in said
     assert "stopped until /smoother_node/release is called" in said

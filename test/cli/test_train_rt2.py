@@ -38,7 +38,7 @@ def test_a_small_base_is_trained_and_run(robot: Path, tmp_path: Path, capsys: py
     [
         ([], "There is no robot data: name at least one set, --robot DIR."),
         (["--robot", "nowhere"], "nowhere is no dataset in the LeRobot format"),
-        (["--data", "x"], "--data is for rt-vla train rt1."),
+        (["--data", "x"], "--data is an option of rt-vla train rt1."),
         (["--recipe", "vla1"], "there is no recipe 'vla1'. Did you mean 'vla0'?"),
         (["--method", "loora"], "method is 'loora', expected one of 'full', 'lora'."),
         (["--set", "label_mas=0.4"], "There is no setting 'label_mas' here. Did you mean 'label_mask'?"),
@@ -74,7 +74,7 @@ def test_a_gpu_that_the_trainer_would_not_take_is_refused(
     monkeypatch.setattr("rt_vla_ros.cli.train_rt2_mini.find_device", torch.device)
     command = ["train", "rt2", "--recipe", "rt2-mini", "--device", "cuda:1", "--out", str(tmp_path / "run")]
     assert main(command) == 2
-    assert "say CUDA_VISIBLE_DEVICES=1 before the command" in capsys.readouterr().err
+    assert "set CUDA_VISIBLE_DEVICES=1 instead" in capsys.readouterr().err
 
 
 def test_web_data_beside_robot_data(robot: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,7 +112,7 @@ def test_the_losses_are_those_of_the_best_policy(
     command = ["train", "rt2", "--base", "small", "--robot", str(robot), "--out", str(out), "--device", "cpu"]
     command += ["--batch-size", "2", "--steps", "9", "--save-interval", "1", "--set", "patience=1"]
     assert main(command) == 0
-    assert "5.000 held out (step 1, the best one). Policy: " in capsys.readouterr().out
+    assert "validation loss 5.000 (step 1, the best). Policy: " in capsys.readouterr().out
     (out / "losses.jsonl").unlink()
     assert main(command) == 0
     assert f"\nPolicy: {out}/checkpoint." in capsys.readouterr().out

@@ -124,7 +124,7 @@ def test_a_namespace_that_gazebo_would_not_be_in_is_refused(
     installed: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert planned(monkeypatch, POLICY, arm="gazebo", namespace="lab")[0] == 1
-    assert "arm:=gazebo takes no namespace" in "".join(capfd.readouterr())
+    assert "arm:=gazebo does not support a namespace" in "".join(capfd.readouterr())
 
 
 def test_our_nodes_are_told_of_the_frames_and_names_that_the_urdf_has() -> None:

@@ -323,12 +323,10 @@ def test_the_three_processes_run_together_and_end_together(ros_graph: Any) -> No
 
 def test_without_a_policy_the_smoother_stays_and_without_a_smoother_the_launch_ends(ros_graph: Any) -> None:
     with launched(FILE, "arm:=none", "policy:=rt1-mni") as process:
-        lines = read_until(
-            process, "The policy has ended (exit code 1); the arm stands still, and the other nodes stay"
-        )
+        lines = read_until(process, "The policy has exited (exit code 1); the arm is stopped, other nodes keep running")
         (smoother,) = (line for line in lines if "smoother_node" in line and "process started with pid" in line)
         os.kill(int(smoother.rpartition("[")[2].rstrip("]")), signal.SIGKILL)
-        read_until(process, "The smoother has ended: nobody follows the policy's actions any more. (exit code -9)")
+        read_until(process, "The smoother has exited: the policy's actions are no longer executed. (exit code -9)")
         assert process.wait(60) == 1
 
 

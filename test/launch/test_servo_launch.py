@@ -107,7 +107,7 @@ def test_mock_hardware_is_not_started_beside_an_arm(
     robot: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     play_ros2("/other /controller_manager", tmp_path, monkeypatch)
-    with pytest.raises(RuntimeError, match=r"a node /controller_manager runs already, perhaps that of a real arm"):
+    with pytest.raises(RuntimeError, match=r"a node /controller_manager is running, perhaps that of a real arm"):
         started(monkeypatch, robot=robot)
     assert started(monkeypatch, robot=robot, hardware="real")
 

@@ -46,7 +46,7 @@ def test_a_parameter_file_is_a_topic_map(tmp_path: Path) -> None:
     with pytest.raises(TopicMapError, match=r"topics\.yaml holds NoneType, expected the entries of a topic map"):
         TopicMap.load(path)
     path.write_text("a: [")
-    with pytest.raises(TopicMapError, match=r"topics\.yaml is no YAML"):
+    with pytest.raises(TopicMapError, match=r"topics\.yaml is not valid YAML"):
         TopicMap.load(path)
     path.write_text("tip_frme: tool0")
     with pytest.raises(TopicMapError, match=r"topics\.yaml: There is no entry 'tip_frme'. Did you mean 'tip_frame'"):

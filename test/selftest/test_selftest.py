@@ -125,7 +125,7 @@ def test_a_damaged_file_is_refused(text: str, tmp_path: Path, capsys: pytest.Cap
     assert main(["selftest", "--device", "cpu", "--only", "arithmetic", "--out", str(out)]) == 2
     said = capsys.readouterr().err
     assert str(out) in said
-    assert "Name another --out, or say --overwrite to begin anew." in said
+    assert "Choose another --out, or overwrite it with --overwrite." in said
     assert out.read_text() == text
     assert main(["selftest", "--device", "cpu", "--only", "arithmetic", "--out", str(out), "--overwrite"]) == 0
 
@@ -192,7 +192,7 @@ def test_what_a_lost_gpu_left_over_is_run_by_another_process(
     assert main(["selftest", "--device", "cpu", "--out", str(out)]) == 1
     found = ResultsFile(out).results
     assert {name: result.status for name, result in found.items()} == {"rt1-shipped": "failed", "arithmetic": "passed"}
-    assert "another one goes on" in capfd.readouterr().out
+    assert "a new process runs the remaining parts" in capfd.readouterr().out
 
 
 def test_memory_that_ran_out_behind_another_error_is_recognised() -> None:

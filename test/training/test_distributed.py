@@ -231,7 +231,7 @@ def test_a_recipe_is_for_one_process(
     for name, value in zip(distributed.LAUNCHED, ("0", "2", "127.0.0.1", "29500"), strict=True):
         monkeypatch.setenv(name, value)
     assert main(["train", "rt1", "--recipe", "rt1-mini", "--out", str(tmp_path)]) == 2
-    assert "a recipe is trained in one process; several are for --data" in capsys.readouterr().err
+    assert "a recipe trains in a single process; distributed training needs --data" in capsys.readouterr().err
 
 
 def test_processes_that_begin_differently_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:

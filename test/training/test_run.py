@@ -211,7 +211,7 @@ def test_episodes_without_a_scene_can_be_trained_on(tmp_path: Path) -> None:
     assert "heatmap_weight 0.0, position_weight 0.0" in card
     assert "micro_batch_size 2" in card
     assert "warmup 0" in card, "a tenth of all steps at most"
-    assert "Its weights were initialised at random." in card
+    assert "Its weights were initialised randomly." in card
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""The action card, the contract of recording, training and running: written, compared with a robot, shown.
+"""Action cards, the contract between recording, training and running: create, check against a robot, show.
 
-rt-vla card SUBCOMMAND --help says all of one.
+See rt-vla card SUBCOMMAND --help.
 """
 
 from __future__ import annotations

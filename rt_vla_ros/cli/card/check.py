@@ -1,10 +1,10 @@
-"""Compare an action card with a robot's running graph: all mismatches at once, each with a code.
+"""Check an action card against a robot's running graph; reports all mismatches, each with a code.
 
 rt-vla card check my_robot --topics my_robot/topics.yaml
 rt-vla card check runs/pick/checkpoint --topics my_robot/topics.yaml    # does this policy fit this robot?
 
-Without --topics the cameras are looked for by the card's names. The exit code is 1 where there is an error, with
---strict where there is a warning, too.
+Without --topics the cameras are found by the card's names. The exit code is 1 if there is an error, with --strict also
+if there is a warning.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from zenoh_ros.wire.printable import printable
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_card(parser)
-    parser.add_argument("--topics", type=Path, metavar="YAML", help="which topic feeds what, as `card init` wrote it")
-    parser.add_argument("--strict", action="store_true", help="a warning fails, too")
+    parser.add_argument("--topics", type=Path, metavar="YAML", help="topic map, as written by `card init`")
+    parser.add_argument("--strict", action="store_true", help="exit code 1 also for warnings")
 
 
 @refused(ImportError, ValueError)

@@ -86,8 +86,8 @@ def _missing(camera: CameraSpec, topic: str | None, survey: Survey) -> str:
     raw = camera_base(topic)
     other = survey.find(raw if topic != raw else f"{raw}{COMPRESSED}")
     if other in survey.cameras:
-        return f"Nobody publishes {topic!r}, the camera {camera.name!r}, but {other} is there: name that. {known}"
-    return f"Nobody publishes images on {topic!r}, the camera {camera.name!r}. {known}"
+        return f"No publisher on {topic!r} (camera {camera.name!r}), but {other} exists: use that. {known}"
+    return f"No publisher on {topic!r} (camera {camera.name!r}). {known}"
 
 
 def _picture(card: ActionCard, camera: CameraSpec, seen: CameraSeen, what: str, key: str) -> Iterator[Mismatch]:
@@ -97,10 +97,10 @@ def _picture(card: ActionCard, camera: CameraSpec, seen: CameraSeen, what: str, 
         sentence = f'{what} sends {size} pixels, and the card takes {wanted} and allows no other size (crop "none").'
         yield Mismatch("C103", ERROR, sentence, key)
     elif camera.crop in ("center", "stretch") and not same_aspect:
-        how = "its sides or its top and bottom are cut off" if camera.crop == "center" else "it is squeezed"
+        how = "its edges are cropped" if camera.crop == "center" else "it is stretched"
         yield Mismatch("C103", WARNING, f"{what} sends {size} pixels, the card takes {wanted}: {how}.", key)
     if camera.crop != "none" and (seen.width < camera.width or seen.height < camera.height):
-        sentence = f"{what} sends {size} pixels, fewer than the card takes ({wanted}): it is blown up."
+        sentence = f"{what} sends {size} pixels, fewer than the card takes ({wanted}): it is upscaled."
         yield Mismatch("C103", WARNING, sentence, key)
     if seen.rate < SLOW * card.control_rate:
         sentence = (
@@ -119,13 +119,13 @@ def _picture(card: ActionCard, camera: CameraSpec, seen: CameraSeen, what: str, 
         share = seen.vertical_fov / camera.vertical_fov
         if abs(share - 1) > SAME_FOV:
             sentence = (
-                f"{what} has a vertical opening angle of {seen.vertical_fov:.3g} rad by its camera_info, the card says "
+                f"{what} has a vertical field of view of {seen.vertical_fov:.3g} rad in its camera_info, the card has "
                 f"{camera.vertical_fov:.3g} rad: another lens, or another camera."
             )
             yield Mismatch("C106", WARNING, sentence, key)
     if abs(seen.age) > 0.5:
-        when = f"are {seen.age:.3g} s old when they come" if seen.age > 0 else f"lie {-seen.age:.3g} s in the future"
-        sentence = f"{what}: its images {when}: two clocks, or no stamps. Put the clocks of the hosts in step."
+        when = f"are {seen.age:.3g} s old on arrival" if seen.age > 0 else f"are {-seen.age:.3g} s in the future"
+        sentence = f"{what}: its images {when}: unsynchronized clocks, or no timestamps. Synchronize the hosts' clocks."
         yield Mismatch("C107", ERROR, sentence, "topics: max_image_age")
 
 
@@ -143,16 +143,16 @@ def _frames(card: ActionCard, topics: TopicMap, survey: Survey) -> Iterator[Mism
         yield Mismatch("C201", ERROR, f"TF does not know the frame {frame!r} ({key}); its frames are: {known}.", entry)
     if not unknown and base and tip:
         if not survey.transforms.connected(base, tip):
-            sentence = f"TF has no way from {base!r} to {tip!r}: two trees."
+            sentence = f"TF has no transform from {base!r} to {tip!r}: they are in separate trees."
             yield Mismatch("C202", ERROR, sentence, "topics: base_frame")
         elif not {tip, *survey.above(tip)} & survey.moving:
-            sentence = f"The tip {tip!r} does not move in {base!r}, all its transforms are static."
+            sentence = f"The tip {tip!r} does not move relative to {base!r}: all transforms are static."
             yield Mismatch("C203", ERROR, sentence, "topics: tip_frame")
     for frame in {tip, *survey.above(tip)} & survey.moving:
         age = survey.ages.get(frame, 0.0)
         if abs(age) > topics.max_state_age + 0.25:
             when = f"{age:.3g} s old" if age > 0 else f"{-age:.3g} s in the future"
-            sentence = f"The last transform of {frame!r} is {when}: it has stopped, or comes from another clock."
+            sentence = f"The last transform of {frame!r} is {when}: its publisher has stopped, or uses another clock."
             yield Mismatch("C204", ERROR, sentence, "topics: tip_frame")
 
 
@@ -162,7 +162,7 @@ def _state(card: ActionCard, topics: TopicMap, survey: Survey) -> Iterator[Misma
     seen = survey.joints.get(full or "")
     if (needed or topics.gripper_joint) and (seen is None or not seen.positions):
         others = ", ".join(sorted(survey.joints)) or "none"
-        sentence = f"No joint positions come on {topics.joint_states!r}; topics of joint states: {others}."
+        sentence = f"No joint positions on {topics.joint_states!r}; joint state topics: {others}."
         yield Mismatch("C211", ERROR, sentence, "topics: joint_states")
     elif seen is not None:
         there = ", ".join(sorted(seen.positions)[:20])
@@ -173,10 +173,10 @@ def _state(card: ActionCard, topics: TopicMap, survey: Survey) -> Iterator[Misma
                 entry = "topics: gripper_joint" if one.kind == "gripper" else f"card: state {one.name}"
                 yield Mismatch("C212", ERROR, f"{text}, which {full} does not have; it has {there}.", entry)
         if seen.rate < SLOW * card.control_rate:
-            sentence = f"{full} comes {seen.rate:.3g} times a second; the card has {card.control_rate:g} actions."
+            sentence = f"{full} has {seen.rate:.3g} messages per second; the card has {card.control_rate:g} actions."
             yield Mismatch("C214", WARNING, sentence, "card: control_rate")
     if any(one.kind == "topic" for one in card.state) and survey.find(topics.state_topic) not in survey.published:
-        sentence = f"The card's state has numbers of the topic {topics.state_topic!r}, which nobody publishes."
+        sentence = f"The card's state uses the topic {topics.state_topic!r}, which has no publisher."
         yield Mismatch("C215", ERROR, sentence, "topics: state_topic")
     for one in card.state:
         value = _value(one, card, topics, survey)
@@ -222,7 +222,7 @@ def _commands(card: ActionCard, topics: TopicMap, survey: Survey) -> Iterator[Mi
             sentence = f"{full} has the type {survey.topics[full]}, expected {kind}."
             yield Mismatch("C221", ERROR if must else WARNING, sentence, f"topics: {key}")
         elif must and full not in survey.published:
-            sentence = f"Nobody publishes {topic!r} ({kind}) now, from which actions are made."
+            sentence = f"No publisher on {topic!r} ({kind}) at present; actions are derived from it."
             yield Mismatch("C222", WARNING, sentence, f"topics: {key}")
 
 
@@ -236,8 +236,8 @@ def _whole(card: ActionCard, found: list[Mismatch]) -> Iterator[Mismatch]:
     if sum((no_joint, no_frame, no_camera)) >= 2:
         lacks = [text for gone, text in ((no_joint, "joints"), (no_frame, "frame"), (no_camera, "cameras")) if gone]
         sentence = (
-            f"The graph has none of the {' and '.join(lacks)} of {card.name!r}: is it the card of another robot, or "
-            "the topic map?"
+            f"The graph has none of the {' and '.join(lacks)} of {card.name!r}: is the card or "
+            "the topic map of another robot?"
         )
         yield Mismatch("C301", ERROR, sentence, "card: name")
 
@@ -247,11 +247,11 @@ def unconfirmed(text: str) -> Iterator[Mismatch]:
     for line in text.splitlines():
         if CONFIRM in line:
             note = line.partition(CONFIRM)[2].strip()
-            yield Mismatch("C302", WARNING, f"Nobody has confirmed a guess: {note}", f"topics: {CONFIRM}{note}")
+            yield Mismatch("C302", WARNING, f"Unconfirmed guess: {note}", f"topics: {CONFIRM}{note}")
 
 
 def _notes(card: ActionCard) -> Iterator[Mismatch]:
     for note in card.notes:
         if note.startswith(CONFIRM):
-            sentence = f"Nobody has confirmed a guess: {note.removeprefix(CONFIRM)}"
+            sentence = f"Unconfirmed guess: {note.removeprefix(CONFIRM)}"
             yield Mismatch("C302", WARNING, sentence, f"card: notes {note}")

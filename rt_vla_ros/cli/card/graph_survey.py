@@ -48,7 +48,7 @@ def survey_graph(listening: float = LISTENING, discovery: float = DISCOVERY) -> 
         with on_graph() as look:
             return _survey(look, listening, discovery)
     except RCLError as error:
-        raise CliError(f"the graph cannot be looked at: {error}") from error
+        raise CliError(f"cannot join the graph: {error}") from error
 
 
 def _survey(look: GraphLook, listening: float, discovery: float) -> Survey:
@@ -57,7 +57,7 @@ def _survey(look: GraphLook, listening: float, discovery: float) -> Survey:
     topics = {name: kinds[0] for name, kinds in node.get_topic_names_and_types()}
     published = frozenset(name for name in topics if node.count_publishers(name))
     if not look.full_names():
-        raise CliError("nobody is on the graph: start the robot's nodes, or compare ROS_DOMAIN_ID and the namespace.")
+        raise CliError("no nodes on the graph: start the robot's nodes, or check ROS_DOMAIN_ID and the namespace.")
     cameras = {
         name: (CameraWatch(look, name, KINDS[kind]), _Infos(look, name))
         for name, kind in topics.items()
@@ -153,7 +153,7 @@ def _rate(times: Sequence[float]) -> float:
 def _camera(look: GraphLook, watch: CameraWatch, infos: _Infos) -> CameraSeen:
     message = watch.last
     if message is None:
-        return CameraSeen(problem="it has a publisher, and no image comes: is the camera streaming?")
+        return CameraSeen(problem="it has a publisher, but there are no images: is the camera streaming?")
     encoding = message.encoding if isinstance(message, Image) else message.format
     rate, age = watch.rate() or 0.0, watch.age(simulated=look.clock_ns is not None) or 0.0
     try:

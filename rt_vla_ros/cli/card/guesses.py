@@ -71,7 +71,7 @@ def guess_topics(survey: Survey, cameras: Mapping[str, str] | None = None) -> Gu
         if topic is not None:
             found.entries[entry] = topic
     found.entries["action_from"] = "tf"
-    found.doubts["action_from"] = "the recorded action is how the tip moved, by TF, and not what was commanded."
+    found.doubts["action_from"] = "the recorded action is the measured motion of the tip (TF), not the command."
     return found
 
 
@@ -82,7 +82,7 @@ def guess_card(survey: Survey, topics: Guesses, rate: float | None = None) -> Ac
     if rate is None:
         rate = max(1.0, min(RATE, *(math.floor(one.rate / IMAGES) for one in seen.values())))
         rates = ", ".join(f"{name} {one.rate:.3g}" for name, one in seen.items())
-        doubts["control_rate"] = f"{rate:g} actions a second are enough, and the cameras' rates ({rates} Hz) last."
+        doubts["control_rate"] = f"{rate:g} actions per second, from the cameras' rates ({rates} Hz)."
     cameras = []
     for name, one in seen.items():
         scale = min(1.0, WIDEST / one.width)
@@ -93,11 +93,11 @@ def guess_card(survey: Survey, topics: Guesses, rate: float | None = None) -> Ac
         doubts[name] = f"the policy sees {width}x{height} pixels of the camera {name!r} ({one.width}x{one.height})."
     reach = {kind: round(speed / rate, 4) for kind, speed in FASTEST.items()}
     doubts["dimensions"] = (
-        f"no step is longer than {reach['translation']:g} m along an axis or {reach['rotation']:g} rad about one "
-        f"({FASTEST['translation']:g} m/s, {FASTEST['rotation']:g} rad/s); what is faster is clipped."
+        f"steps of at most {reach['translation']:g} m along an axis or {reach['rotation']:g} rad about one "
+        f"({FASTEST['translation']:g} m/s, {FASTEST['rotation']:g} rad/s); faster motion is clipped."
     )
     base = entries.get("base_frame") or "base_link"
-    doubts["frame_id"] = f"the actions are given in the axes of {base!r}, which stands still."
+    doubts["frame_id"] = f"the actions are given in the axes of {base!r}, a fixed frame."
     state = _state(survey, topics, doubts)
     return ActionCard.from_dict(
         {
@@ -125,9 +125,9 @@ def topic_map_text(topics: Guesses) -> str:
     What a running policy must know as well is not in the recorder's section: the file is for policy.launch.py too.
     """
     lines = [
-        "# Which topic of this robot feeds what its action card names. For the recorder, for bags and for",
-        "# `rt-vla card check`. Look at each line that says TO CONFIRM, and take those words away.",
-        "# `rt-vla launch policy.launch.py params_file:=FILE` takes the section /** for the policy.",
+        "# Topic map: the topics of this robot that provide the data of its card. For the recorder, for bags and",
+        "# for `rt-vla card check`. Check each line marked TO CONFIRM, and remove the mark.",
+        "# `rt-vla launch policy.launch.py params_file:=FILE` uses the section /** for the policy.",
     ]
     for section, shared in (("/**", True), ("/**/recorder_node", False)):
         lines += [f"{section}:", "  ros__parameters:"]
@@ -181,13 +181,13 @@ def _cameras(survey: Survey, given: Mapping[str, str] | None, found: Guesses) ->
             full = survey.find(topic)
             seen = survey.cameras.get(full or "")
             if seen is None or not seen.usable:
-                why = f"cannot be used: {seen.problem}" if seen is not None else "is not published."
+                why = f"cannot be used: {seen.problem}" if seen is not None else "has no publisher."
                 raise CliError(f"{topic}, the camera {name!r}, {why} Image topics: {image_topics_in_words(survey)}.")
         return {name: str(survey.find(topic)) for name, topic in given.items()}
     cameras = camera_names(usable_cameras(survey))
     if not cameras:
-        raise CliError(f"no camera's images can be used; image topics: {image_topics_in_words(survey)}. Start one.")
-    found.doubts["cameras"] = "these names, and that the policy shall see all of these cameras, in this order."
+        raise CliError(f"no usable camera; image topics: {image_topics_in_words(survey)}. Start one.")
+    found.doubts["cameras"] = "these names, and that the policy uses all of these cameras, in this order."
     return cameras
 
 
@@ -202,12 +202,12 @@ def _guess_frames(survey: Survey, found: Guesses) -> None:
     tip = next(iter(named), last)
     if not tip:
         found.entries |= {"base_frame": "base_link", "tip_frame": "tool0"}
-        found.doubts["base_frame"] = found.doubts["tip_frame"] = "TF told nothing: is a robot_state_publisher running?"
+        found.doubts["base_frame"] = found.doubts["tip_frame"] = "TF has no frames: is a robot_state_publisher running?"
         return
     tops = [frame for frame in chains[tip] if survey.parents[frame] not in GROUNDS]
     found.entries |= {"base_frame": survey.parents[(tops or chains[tip])[-1]], "tip_frame": tip}
-    found.doubts["base_frame"] = "it is where the chain of moving frames begins."
-    why = "it moves and is named as tips are" if named else "it is where the chain of moving frames ends"
+    found.doubts["base_frame"] = "the chain of moving frames starts there."
+    why = "it moves and has a typical tip name" if named else "the chain of moving frames ends there"
     below = sorted(frame for frame in chains if frame not in survey.moving and last in survey.above(frame))
     others = list(dict.fromkeys(one for one in (*named, last, *below) if one and one != tip))
     found.doubts["tip_frame"] = f"{why}; else: {', '.join(others[:8])}." if others else f"{why}."
@@ -240,14 +240,14 @@ def _read_description(survey: Survey, found: Guesses) -> None:
         return
     unknown = {arm.base, arm.tip} - {*survey.parents, *survey.parents.values()}
     if unknown:
-        found.doubts["tip_frame"] += f" By the robot's description it would be {arm.tip!r}, which TF does not know."
+        found.doubts["tip_frame"] += f" In the robot's description it is {arm.tip!r}, which is unknown to TF."
         return
     found.arm = arm
     others = ", ".join(sorted({found.entries["tip_frame"], arm.mount} - {arm.tip, ""}))
-    chain = "of the chain that bears the gripper" if arm.mount else "of its longest chain"
+    chain = "of the chain with the gripper" if arm.mount else "of its longest chain"
     found.entries |= {"base_frame": arm.base, "tip_frame": arm.tip}
-    found.doubts["base_frame"] = "by the robot's description the arm begins there."
-    found.doubts["tip_frame"] = f"by the robot's description it is the end {chain}" + (
+    found.doubts["base_frame"] = "the arm starts there in the robot's description."
+    found.doubts["tip_frame"] = f"in the robot's description it is the end {chain}" + (
         f"; else: {others}." if others else "."
     )
 
@@ -268,7 +268,7 @@ def _guess_gripper(survey: Survey, joints: str | None, found: Guesses) -> None:
         found.entries["gripper_topic"] = topic
     elif fingers:
         found.entries["gripper_topic"] = ""
-        found.doubts["gripper_topic"] = "no topic has the gripper's command, so it is read from gripper_joint."
+        found.doubts["gripper_topic"] = "there is no gripper command topic, so it is read from gripper_joint."
 
 
 def _state(survey: Survey, topics: Guesses, doubts: dict[str, str]) -> list[dict[str, Any]]:
@@ -278,17 +278,17 @@ def _state(survey: Survey, topics: Guesses, doubts: dict[str, str]) -> list[dict
     joints = [DescribedJoint(name, "rad", None, None) for name in names]
     if arm is not None and names:
         joints = [joint for joint in arm.joints if joint.name in names]
-        doubts["state"] = "the joints of the state, their order and ranges are those of the robot's description."
+        doubts["state"] = "joints of the state, their order and ranges are from the robot's description."
     elif names:
-        doubts["state"] = "the joints of the state turn (rad; a sliding one is in m), and these are their ranges."
+        doubts["state"] = "the joints of the state are revolute (rad; prismatic ones in m), with these ranges."
     state = [_dimension(one.name, one.unit, one.lower, one.upper, f"joint:{one.name}") for one in joints]
     if arm is not None and arm.reach > 0:
         reach = math.ceil(100 * arm.reach) / 100
         state += [_dimension(f"tip_{axis}", "m", -reach, reach, f"tip:{axis}") for axis in "xyz"]
         state += [_dimension(f"tip_r{axis}", "rad", None, None, f"tip:r{axis}") for axis in "xyz"]
         doubts["tip"] = (
-            f"the policy sees the pose of {arm.tip!r} in {arm.base!r}, too, at most {reach:g} m away, the arm's reach; "
-            "take tip_x to tip_rz out of the state if it shall not."
+            f"the policy also sees the pose of {arm.tip!r} in {arm.base!r}, at most {reach:g} m away, the arm's reach; "
+            "otherwise remove tip_x to tip_rz from the state."
         )
     if entries.get("gripper_joint"):
         state.append(_dimension("gripper", "1", 0.0, 1.0, "gripper"))

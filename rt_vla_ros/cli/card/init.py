@@ -1,10 +1,10 @@
-"""Write a first action card and topic map from a robot's running graph.
+"""Create a first action card and topic map from a robot's running graph.
 
 rt-vla card init --from-graph --out my_robot
 rt-vla card init --from-graph --out my_robot --cameras front=/camera/color/image_raw wrist=/wrist/image_raw --rate 10
 
-It listens for some seconds and writes my_robot/action_card.json and my_robot/topics.yaml. What is a guess says
-TO CONFIRM, in the card's notes and in the YAML: look at it, correct it, take the words away. Then compare with
+It listens for some seconds and writes my_robot/action_card.json and my_robot/topics.yaml. Guesses are marked
+TO CONFIRM, in the card's notes and in the YAML: check them, correct them, remove the mark. Then run
 `rt-vla card check my_robot --topics my_robot/topics.yaml`.
 """
 
@@ -24,11 +24,13 @@ from zenoh_ros.wire.printable import printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--from-graph", action="store_true", required=True, help="look at the running ROS graph")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write; new, or without a card")
-    cameras = "the cameras of the policy, in its order; otherwise all that are there"
+    parser.add_argument("--from-graph", action="store_true", required=True, help="inspect the running ROS graph")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="output directory; must not contain a card"
+    )
+    cameras = "cameras of the policy, in order (default: all found)"
     parser.add_argument("--cameras", type=camera_pair, nargs="+", metavar="NAME=TOPIC", help=cameras)
-    parser.add_argument("--rate", type=float, metavar="HZ", help="actions per second; otherwise guessed")
+    parser.add_argument("--rate", type=float, metavar="HZ", help="actions per second (default: guessed)")
 
 
 @refused(ImportError, ValueError)
@@ -37,13 +39,15 @@ def run(args: argparse.Namespace) -> int:
     card_path, topics_path = args.out / CARD_FILE, args.out / TOPICS_FILE
     for path in (card_path, topics_path):
         if path.exists():
-            raise CliError(f"{path} is there already; name another directory, or move it away.")
+            raise CliError(f"{path} already exists; choose another directory, or move it away.")
     if args.rate is not None and not (args.rate.is_integer() and args.rate >= 1):
-        raise CliError(f"--rate is {args.rate:g}, expected 1, 2, 3 ...: datasets have whole frames per second.")
+        raise CliError(
+            f"--rate is {args.rate:g}, expected 1, 2, 3 ...: datasets need a whole number of frames per second."
+        )
     names = [name for name, _ in args.cameras or ()]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise CliError(f"--cameras names {twice!r} twice; give each camera a name of its own.")
+        raise CliError(f"--cameras has {twice!r} twice; camera names must be unique.")
     ros.ensure()
     from rt_vla_ros.cli.card.graph_survey import LISTENING, survey_graph
 

@@ -12,7 +12,7 @@ from rt_vla_ros.recording.card_file import read_card
 
 
 def add_card(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("card", metavar="CARD", help="a card's file, or a dataset, or a checkpoint by name or path")
+    parser.add_argument("card", metavar="CARD", help="action card file, or a dataset, or a checkpoint by name or path")
 
 
 def open_card(name: str) -> tuple[ActionCard, str]:
@@ -28,5 +28,5 @@ def camera_pair(text: str) -> tuple[str, str]:
     """NAME=TOPIC. Raises ArgumentTypeError."""
     name, equals, topic = text.partition("=")
     if not (name.isidentifier() and equals and topic):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=TOPIC, such as front=/camera/image_raw")
+        raise argparse.ArgumentTypeError(f"expected NAME=TOPIC, e.g. front=/camera/image_raw; got {text!r}")
     return name, topic

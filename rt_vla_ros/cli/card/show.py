@@ -1,4 +1,4 @@
-"""Show an action card as tables: cameras, actions with their speeds, the robot's state.
+"""Show an action card as tables: cameras, actions with maximum speeds, robot state.
 
 rt-vla card show rt1-mini
 rt-vla card show my_robot/action_card.json

@@ -1,6 +1,6 @@
-"""Datasets: brought here from elsewhere, put together, taken apart, corrected.
+"""Datasets: convert, merge, split, edit, check and show.
 
-rt-vla data SUBCOMMAND --help says all of one.
+See rt-vla data SUBCOMMAND --help.
 
 How to add a subcommand: write the module `rt_vla_ros/cli/data/NAME.py` with a docstring, `add_arguments` and `run`, as
 a command has them, and add a line to `SUBCOMMANDS`. All are imported together, so leave what is heavy (torch) to `run`.

@@ -1,10 +1,10 @@
-"""Check a dataset: what a policy would learn wrong from it, with codes and severities.
+"""Check a dataset for errors that would harm training; each finding has a code and a severity.
 
 rt-vla data check DATA --report check.html
 rt-vla data check DATA --json --fail-on warning
 
-docs/data_check.md lists the codes. Nothing is changed. The exit code is 1 where something is found that is as bad as
---fail-on says.
+docs/data_check.md lists the codes. The dataset is not modified. The exit code is 1 if there is a finding of at least
+the severity --fail-on.
 """
 
 from __future__ import annotations
@@ -29,17 +29,22 @@ from zenoh_ros.wire.printable import printable
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("data", type=Path, metavar="DATA", help="the dataset's directory")
+    add("data", type=Path, metavar="DATA", help="dataset directory")
     add("--json", action="store_true", help="print the findings as JSON")
-    add("--report", type=Path, metavar="FILE.html", help="write a page with pictures")
-    add("--fail-on", choices=(ERROR, WARNING), default=ERROR, help="what makes the exit code 1 (default error)")
+    add("--report", type=Path, metavar="FILE.html", help="write an HTML report with images")
+    add(
+        "--fail-on",
+        choices=(ERROR, WARNING),
+        default=ERROR,
+        help="severity from which the exit code is 1 (default error)",
+    )
 
 
 @refused(DatasetError)
 def run(args: argparse.Namespace) -> int:
     """0 where nothing as bad as --fail-on was found, else 1."""
     if not args.data.is_dir():
-        raise CliError(f"{args.data} is no directory; name that of a dataset in the LeRobot format.")
+        raise CliError(f"{args.data} is not a directory; expected a dataset in LeRobot format.")
     check_out(args.report)
     arrow()
     progress = Progress(sys.stderr)

@@ -1,9 +1,9 @@
-"""A dataset without some of its episodes.
+"""Copy a dataset without some of its episodes.
 
 rt-vla data drop data/demonstrations --episodes 3,7-9 --out data/good
 rt-vla data drop data/demonstrations --failed --out data/good
 
-Videos are cut at their key frames, not encoded anew. DATA stays as it is.
+Videos are cut at key frames, not re-encoded. DATA is not modified.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from zenoh_ros.commands.errors import CliError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", type=Path, metavar="DATA", help="the dataset")
-    parser.add_argument("--episodes", type=episode_numbers, metavar="N", help="these, such as 3,7-9, from 0")
-    parser.add_argument("--failed", action="store_true", help="those that did not succeed")
+    parser.add_argument("data", type=Path, metavar="DATA", help="input dataset")
+    parser.add_argument(
+        "--episodes", type=episode_numbers, metavar="N", help="episodes to drop, e.g. 3,7-9, counted from 0"
+    )
+    parser.add_argument("--failed", action="store_true", help="drop failed episodes")
     add_out(parser)
 
 
@@ -29,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 when the dataset is whole."""
     if args.episodes is None and not args.failed:
-        raise CliError("say which episodes to drop: --episodes 3,7-9, --failed, or both.")
+        raise CliError("no episodes to drop given: use --episodes 3,7-9, --failed, or both.")
     progress = Progress()
     episodes = args.episodes or set()
     left = drop(args.data, args.out, progress.update, episodes=episodes, failed=args.failed, link=args.link)

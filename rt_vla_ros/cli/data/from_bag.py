@@ -1,12 +1,12 @@
-"""Recorded bags (rosbag2: MCAP and SQLite, compressed or not) as episodes of a dataset.
+"""Convert recorded bags (rosbag2: MCAP and SQLite, compressed or not) to episodes of a dataset.
 
 rt-vla data from-bag demo_bag --card robot --topics robot/topics.yaml --instruction 'lift it' --out data/demo
 rt-vla data from-bag bags/* --card robot --topics robot/topics.yaml --episodes-by instruction --out data/demos
 rt-vla data from-bag demo_bag --card robot --topics robot/topics.yaml --dry-run
 
-The same code as the recorder's makes the frames, so a bag gives what recording its replay would. Of a bag that is
-damaged, what can be read is read. --episodes-by takes a topic of std_msgs/Bool (true begins an episode, false ends it)
-or std_msgs/String: an instruction begins an episode, an empty one ends it; so do the words start, success, failure,
+The frames are the same as when recording the bag's replay with `rt-vla record`. A damaged bag is converted as far as
+it can be read. --episodes-by takes a topic of std_msgs/Bool (true starts an episode, false ends it)
+or std_msgs/String: an instruction starts an episode, an empty one ends it; so do the words start, success, failure,
 stop, and discard.
 """
 
@@ -35,22 +35,22 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bags", type=Path, nargs="+", metavar="BAG", help="a bag's directory, or a file .mcap or .db3")
-    parser.add_argument("--card", type=Path, required=True, metavar="CARD", help="the action card: a file or directory")
-    parser.add_argument("--topics", type=Path, required=True, metavar="YAML", help="the topic map: file or directory")
+    parser.add_argument("bags", type=Path, nargs="+", metavar="BAG", help="bag directory, or .mcap or .db3 file")
+    parser.add_argument("--card", type=Path, required=True, metavar="CARD", help="action card: file or directory")
+    parser.add_argument("--topics", type=Path, required=True, metavar="YAML", help="topic map: file or directory")
     target = parser.add_mutually_exclusive_group(required=True)
-    target.add_argument("--out", type=Path, metavar="DATA", help="the new dataset; nothing is there yet")
-    target.add_argument("--dry-run", action="store_true", help="say what would be made of it, and keep nothing")
-    parser.add_argument("--append", action="store_true", help="add to the dataset that is there what is not in it yet")
+    target.add_argument("--out", type=Path, metavar="DATA", help="output dataset; must not exist")
+    target.add_argument("--dry-run", action="store_true", help="report what would be converted, write nothing")
+    parser.add_argument("--append", action="store_true", help="add episodes that an existing dataset does not have yet")
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--episodes-by", default="", metavar="TOPIC", help="split a bag by what a topic says")
-    times = "split a bag by times from its begin [s], such as 2.5-14 20-31"
+    how.add_argument("--episodes-by", default="", metavar="TOPIC", help="split a bag by the messages of a topic")
+    times = "split a bag by times from its start [s], e.g. 2.5-14 20-31"
     how.add_argument("--episode-markers", type=_span, nargs="+", default=[], metavar="FROM-TO", help=times)
-    parser.add_argument("--instruction", default="", metavar="TEXT", help="what is shown, where no topic says it")
-    failed = "the episodes show no success; otherwise they do where no topic says another thing and nothing was missing"
+    parser.add_argument("--instruction", default="", metavar="TEXT", help="instruction, if no topic gives it")
+    failed = "label the episodes as failed; default: success, unless a topic says otherwise or data is missing"
     parser.add_argument("--no-success", action="store_true", help=failed)
     codecs = tuple(CODECS)
-    parser.add_argument("--codec", choices=codecs, default="lossless", help="of the videos (default %(default)s)")
+    parser.add_argument("--codec", choices=codecs, default="lossless", help="video codec (default %(default)s)")
 
 
 @refused(ImportError, ValueError)
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     """0 where an episode was made or there already, 1 where there is none."""
     spans = tuple(args.episode_markers)
     if any(later[0] < earlier[1] for earlier, later in pairwise(spans)):
-        raise CliError("the times of --episode-markers must rise and not overlap.")
+        raise CliError("the times of --episode-markers must increase and not overlap.")
     ros.ensure()
     from rt_vla_ros.data.lerobot_writer import LeRobotWriter
     from rt_vla_ros.nodes.bag_conversion import Splitting, convert
@@ -80,15 +80,15 @@ def run(args: argparse.Namespace) -> int:
                 refused_ones, known_ones = refused_ones + refusals, known_ones + known
         except OSError as error:
             kept = (
-                f"{writer.episodes - before} episodes are new in {out} all the same, and whole; --append adds the rest."
+                f"{writer.episodes - before} complete episodes were added to {out} before that; --append adds the rest."
             )
             raise CliError(f"{in_words(error)} {'' if args.dry_run else kept}".rstrip()) from error
         finally:
             _take_away_empty(out, writer.episodes)
         made, frames = writer.episodes - before, writer.frames
-    kept = "would be made" if args.dry_run else f"are new in {out}, which has {frames} frames in all"
-    kept += f"; {known_ones} were there already" * bool(known_ones)
-    print(printable(f"{made} episodes {kept}; {refused_ones} could not be used."))
+    kept = "would be converted" if args.dry_run else f"added to {out}, which now has {frames} frames"
+    kept += f"; {known_ones} already present" * bool(known_ones)
+    print(printable(f"{made} episodes {kept}; {refused_ones} rejected."))
     return int(made + known_ones == 0)
 
 
@@ -111,15 +111,15 @@ def _convert(path: Path, conversion: BagConversion, *, audit: bool) -> tuple[int
 def _told(path: Path, episode: ConvertedEpisode, *, audit: bool) -> Iterator[str]:
     when = f"{path}, {episode.begin:.1f} s to {episode.end:.1f} s"
     if episode.known is not None:
-        yield f"{when}: is there already, as episode {episode.known}."
+        yield f"{when}: already present, as episode {episode.known}."
     elif episode.saved is None:
-        yield f"{when}: not used. {episode.refusal}"
+        yield f"{when}: rejected. {episode.refusal}"
     else:
         saved = episode.saved
-        yield f"{when}: episode {saved.index}, {saved.frames} frames, {'success' if saved.success else 'no success'}."
+        yield f"{when}: episode {saved.index}, {saved.frames} frames, {'success' if saved.success else 'failure'}."
         yield from (f"  problem: {problem}" for problem in saved.problems)
     if episode.goes_on:
-        yield "  What comes after that is an episode of its own."
+        yield "  The data after that becomes a separate episode."
     for name, one in episode.audits if audit else ():
         told = one.to_dict()
         if told["messages"]:
@@ -137,7 +137,7 @@ def _target(args: argparse.Namespace) -> Iterator[Path]:
         return
     check_apart(args.out, args.bags)
     if args.out.exists() and any(args.out.iterdir() if args.out.is_dir() else [args.out]) and not args.append:
-        raise CliError(f"{args.out} is there already: name another directory, or say --append.")
+        raise CliError(f"{args.out} already exists: choose another directory, or use --append.")
     yield args.out
 
 
@@ -156,6 +156,6 @@ def _span(text: str) -> tuple[float, float]:
     match = re.fullmatch(r"(\d+(?:\.\d*)?)-(\d+(?:\.\d*)?)", text)
     if match is None or not float(match[1]) < float(match[2]):
         raise argparse.ArgumentTypeError(
-            f"times are FROM-TO in seconds from the bag's begin, such as 2.5-14; not {text!r}"
+            f"expected FROM-TO in seconds from the start of the bag, e.g. 2.5-14; got {text!r}"
         )
     return float(match[1]), float(match[2])

@@ -1,10 +1,10 @@
-"""A LeRobot dataset v2.0 or v2.1, as most of the Hub has, as v3.0 with an action card.
+"""Convert a LeRobot dataset v2.0 or v2.1 (most of the Hub) to v3.0 with an action card.
 
 rt-vla data from-lerobot-v2 data/old --out data/new                             # writes data/new.card.json to fill in
 rt-vla data from-lerobot-v2 data/old --card data/new.card.json --out data/new   # converts
 
-Videos and images are kept as they are. What is stopped goes on with the same command; nothing is at DIR until it is
-whole.
+Videos and images are copied unchanged. Run the same command again to resume an interrupted conversion; DIR appears only
+when it is complete.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from zenoh_ros.commands.errors import CliError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", type=Path, metavar="DATA", help="the dataset")
-    whence = "what its actions mean: a card's file, or a dataset or checkpoint that has one; none: write one to fill in"
+    parser.add_argument("data", type=Path, metavar="DATA", help="input dataset")
+    whence = "action card: its file, or a dataset or checkpoint with one; default: write a template to fill in"
     parser.add_argument("--card", type=Path, metavar="CARD", help=whence)
     add_out(parser)
 
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         raise CliError(_template_written(source, args.out))
     gone = dropped_columns(source)
     if gone:
-        progress.line(f"Left out, as meta/info.json does not describe them: {', '.join(gone)}.")
+        progress.line(f"Skipped columns that meta/info.json does not describe: {', '.join(gone)}.")
     made = convert_v2(source, card, args.out, progress.update, link=args.link)
     progress.line(summary(args.out, len(made.rows), made.info["total_frames"]))
     return 0
@@ -51,11 +51,11 @@ def _template_written(source: EpisodeSource, out: Path) -> str:
     """What to do with it. Raises CliError where one is there already."""
     path = out.with_name(out.name + ".card.json")
     if path.exists():
-        raise CliError(f"{path} is there already; fill it in and give it with --card {path}, or take it away.")
+        raise CliError(f"{path} already exists; fill it in and pass it with --card {path}, or remove it.")
     data = template(source)
     write_json(path, data)
     lines = "\n".join(f"  {line}" for line in explanation(data))
     return (
-        f"nobody can know from {source.directory} what its actions mean. Fill in the {len(unfilled(data))} question "
-        f"marks of {path}, which has the rest, and give it with --card {path}:\n{lines}"
+        f"{source.directory} does not define what its actions mean. Fill in the {len(unfilled(data))} question "
+        f"marks in {path}, and pass it with --card {path}:\n{lines}"
     )

@@ -1,8 +1,8 @@
-"""Several datasets with the same action card as one.
+"""Merge datasets with the same action card.
 
 rt-vla data merge data/demonstrations data/corrections --out data/all
 
-Videos are copied, not encoded anew. What is stopped goes on with the same command; nothing is at DIR until it is whole.
+Videos are copied, not re-encoded. Run the same command again to resume; DIR appears only when it is complete.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from zenoh_ros.commands.errors import CliError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", type=Path, nargs="+", metavar="DATA", help="the datasets, in their order")
+    parser.add_argument("data", type=Path, nargs="+", metavar="DATA", help="input datasets, in order")
     add_out(parser)
-    parser.add_argument("--common", action="store_true", help="leave out columns that are not in all of them")
+    parser.add_argument("--common", action="store_true", help="drop columns that are not in all datasets")
 
 
 @refused(ValueError)
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """0 when the dataset is whole."""
     places = [directory.resolve() for directory in args.data]
     if len(places) < 2 or len({*places}) < len(places):
-        raise CliError("name two datasets or more, each once.")
+        raise CliError("give two or more datasets, each once.")
     progress = Progress()
     merged = merge(args.data, args.out, progress.update, link=args.link, common=args.common)
     progress.line(summary(args.out, len(merged.rows), merged.info["total_frames"]))

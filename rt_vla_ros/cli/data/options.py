@@ -16,19 +16,19 @@ def episode_numbers(text: str) -> set[int]:
         match = re.fullmatch(r"\s*(\d{1,6})\s*(?:-\s*(\d{1,6})\s*)?", part)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
         if not first <= last < MOST_EPISODES:
-            raise argparse.ArgumentTypeError(f"episodes are numbers from 0 on, such as 3,7-9; got {text!r:.100}")
+            raise argparse.ArgumentTypeError(f"expected episode numbers from 0, e.g. 3,7-9; got {text!r:.100}")
         found |= {*range(first, last + 1)}
     return found
 
 
 def add_out(parser: argparse.ArgumentParser, *, link: bool = True) -> None:
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the new dataset; nothing is there yet")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output dataset; must not exist")
     if link:
         add_link(parser)
 
 
 def add_link(parser: argparse.ArgumentParser) -> None:
-    hard = "hard links instead of copies of whole videos: no space, on the same disk only"
+    hard = "hard-link whole videos instead of copying them (same file system only)"
     parser.add_argument("--link", action="store_true", help=hard)
 
 

@@ -1,4 +1,4 @@
-"""A dataset in which one sentence is said for another.
+"""Replace an instruction in a dataset.
 
 rt-vla data relabel data/demonstrations --from "pik up the cube" --to "pick up the cube" --out data/spelled --link
 rt-vla data relabel data/demonstrations --from "pick it up" --to "pick up the cube" --episodes 12-20 --out data/clear
@@ -18,10 +18,12 @@ from rt_vla_ros.progress import Progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", type=Path, metavar="DATA", help="the dataset")
-    parser.add_argument("--from", dest="old", required=True, metavar="SENTENCE", help="as it is said now")
-    parser.add_argument("--to", dest="new", required=True, metavar="SENTENCE", help="as it shall be said")
-    parser.add_argument("--episodes", type=episode_numbers, metavar="N", help="in these, such as 3,7-9 (default: all)")
+    parser.add_argument("data", type=Path, metavar="DATA", help="input dataset")
+    parser.add_argument("--from", dest="old", required=True, metavar="SENTENCE", help="instruction to replace")
+    parser.add_argument("--to", dest="new", required=True, metavar="SENTENCE", help="new instruction")
+    parser.add_argument(
+        "--episodes", type=episode_numbers, metavar="N", help="only in these episodes, e.g. 3,7-9 (default: all)"
+    )
     add_out(parser)
 
 
@@ -31,5 +33,5 @@ def run(args: argparse.Namespace) -> int:
     progress = Progress()
     names = {"old": args.old, "new": args.new, "episodes": args.episodes, "link": args.link}
     count = relabel(args.data, args.out, progress.update, **names)
-    progress.line(f"{args.out}: {args.new!r} in {count} episodes, where it was {args.old!r}.")
+    progress.line(f"{args.out}: replaced {args.old!r} with {args.new!r} in {count} episodes.")
     return 0

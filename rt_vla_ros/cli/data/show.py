@@ -1,10 +1,10 @@
-"""Show one episode of a dataset as a page: its images, actions and states over time.
+"""Show one episode of a dataset as an HTML page: images, actions and states over time.
 
 rt-vla data show DATA --episode 3 --out episode.html
 rt-vla data show DATA --episode 3 --rerun
 
-The page is one file that needs no network. --rerun opens the episode in the Rerun viewer instead, or writes it to --out
-FILE.rrd, where the package rerun-sdk is installed.
+The page is a single self-contained file. --rerun opens the episode in the Rerun viewer instead, or writes it to --out
+FILE.rrd; it needs the package rerun-sdk.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from zenoh_ros.commands.numbers import nonnegative_int
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("data", type=Path, metavar="DATA", help="the dataset's directory")
-    add("--episode", type=nonnegative_int, default=0, metavar="N", help="as recorded, 0 and up (default 0)")
-    add("--out", type=Path, metavar="FILE", help="default: episode_N.html in this directory")
+    add("data", type=Path, metavar="DATA", help="dataset directory")
+    add("--episode", type=nonnegative_int, default=0, metavar="N", help="episode number, from 0 (default 0)")
+    add("--out", type=Path, metavar="FILE", help="output file (default: episode_N.html)")
     add("--rerun", action="store_true", help="open the Rerun viewer, or write FILE.rrd")
 
 
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 when the page is written."""
     if not args.data.is_dir():
-        raise CliError(f"{args.data} is no directory; name that of a dataset in the LeRobot format.")
+        raise CliError(f"{args.data} is not a directory; expected a dataset in LeRobot format.")
     out = args.out or (None if args.rerun else Path(f"episode_{args.episode}.html"))
     check_out(out)
     arrow()
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     if episode is None:
         why = " ".join(one.sentence for one in opened.findings if one.severity == "error")
         numbers = f"0 to {opened.episodes[-1].number}" if opened.episodes else "none"
-        raise CliError(f"There is no episode {args.episode} in {args.data}; there are: {numbers}. {why}".strip())
+        raise CliError(f"There is no episode {args.episode} in {args.data}; available: {numbers}. {why}".strip())
     if args.rerun:
         log_episode(opened, episode, out)
     elif out is not None:

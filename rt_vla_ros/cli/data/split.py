@@ -1,11 +1,11 @@
-"""A dataset in parts, each a dataset of its own: OUT/NAME.
+"""Split a dataset into datasets OUT/NAME.
 
 rt-vla data split data/all --by success --out data/parts                 # success, failed
-rt-vla data split data/all --by instruction --out data/parts             # one for each sentence
+rt-vla data split data/all --by instruction --out data/parts             # one per instruction
 rt-vla data split data/all --by share --share 0.9 --out data/parts       # train, validation
 rt-vla data split data/all --by episodes --episodes 0-49 --out data/parts # chosen, rest
 
-Videos are cut at their key frames, not encoded anew. DATA stays as it is.
+Videos are cut at key frames, not re-encoded. DATA is not modified.
 """
 
 from __future__ import annotations
@@ -31,11 +31,13 @@ WAYS = ("success", "instruction", "share", "episodes")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", type=Path, metavar="DATA", help="the dataset")
-    parser.add_argument("--by", choices=WAYS, required=True, help="what makes a part")
-    parser.add_argument("--share", type=float, metavar="S", help="of the episodes in the first part, with --by share")
-    parser.add_argument("--seed", type=nonnegative_int, default=0, help="of what is drawn, with --by share (default 0)")
-    parser.add_argument("--episodes", type=episode_numbers, metavar="N", help="those of the first part, such as 3,7-9")
+    parser.add_argument("data", type=Path, metavar="DATA", help="input dataset")
+    parser.add_argument("--by", choices=WAYS, required=True, help="how to split")
+    parser.add_argument(
+        "--share", type=float, metavar="S", help="share of the episodes in the first part, with --by share"
+    )
+    parser.add_argument("--seed", type=nonnegative_int, default=0, help="random seed, with --by share (default 0)")
+    parser.add_argument("--episodes", type=episode_numbers, metavar="N", help="episodes of the first part, e.g. 3,7-9")
     add_out(parser)
 
 
@@ -44,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     """0 when all parts are whole."""
     for option in ("share", "episodes"):
         if (getattr(args, option) is None) == (args.by == option):
-            raise CliError(f"--{option} goes with --by {option}, and only with it.")
+            raise CliError(f"--{option} and --by {option} must be used together.")
     progress = Progress()
     source, card = open_dataset(args.data)
     written = write_parts(source, card, _parts(source, args), args.out, progress.update, args.link)

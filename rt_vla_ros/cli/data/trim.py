@@ -1,11 +1,11 @@
-"""A dataset without the stretches at the start and the end of episodes in which nothing is commanded.
+"""Copy a dataset without the idle frames at the start and end of its episodes.
 
 rt-vla data trim data/shown --dry-run
 rt-vla data trim data/shown --out data/trimmed
 rt-vla data trim data/shown --margin 0.5 --out data/trimmed
 
-What moves is what `rt-vla data check` says. An episode in which nothing moves is left out; pauses within an episode
-stay. Videos are cut at their key frames, not encoded anew. DATA stays as it is.
+Whether a frame is idle is decided as in `rt-vla data check`. Episodes without motion are dropped; pauses within an
+episode are kept. Videos are cut at key frames, not re-encoded. DATA is not modified.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from zenoh_ros.commands.numbers import nonnegative_float
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", type=Path, metavar="DATA", help="the dataset")
-    stays = "how much of a stretch stays (default %(default)s)"
+    parser.add_argument("data", type=Path, metavar="DATA", help="input dataset")
+    stays = "idle time to keep at each end (default %(default)s)"
     parser.add_argument("--margin", type=nonnegative_float, default=MARGIN, metavar="S", help=stays)
     target = parser.add_mutually_exclusive_group(required=True)
-    target.add_argument("--out", type=Path, metavar="DIR", help="the new dataset; nothing is there yet")
-    target.add_argument("--dry-run", action="store_true", help="say what would be cut, and write nothing")
+    target.add_argument("--out", type=Path, metavar="DIR", help="output dataset; must not exist")
+    target.add_argument("--dry-run", action="store_true", help="report what would be cut, write nothing")
     add_link(parser)
 
 
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         progress.line(line)
     if args.dry_run:
         gone, frames = sum(cut.gone for cut in cuts), sum(cut.length for cut in cuts)
-        progress.line(f"{args.data}: {gone:,} of {frames:,} frames would go. Nothing is written.")
+        progress.line(f"{args.data}: {gone:,} of {frames:,} frames would be cut. Nothing was written.")
         return 0
     left = trim(source, card, cuts, args.out, progress.update, link=args.link)
     progress.line(summary(args.out, len(left.rows), left.info["total_frames"]))
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 def _told(cuts: Sequence[EpisodeCut]) -> Iterator[str]:
     for cut in cuts:
         if cut.gone == cut.length:
-            yield f"Episode {cut.number}: left out, as nothing is commanded in its {cut.length} frames."
+            yield f"Episode {cut.number}: dropped, nothing is commanded in its {cut.length} frames."
         elif cut.gone:
             what = f"{cut.start} at the start and {cut.end} at the end"
             yield f"Episode {cut.number}: {cut.gone} of {cut.length} frames, {what}."

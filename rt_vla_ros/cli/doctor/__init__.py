@@ -1,7 +1,7 @@
-"""Says in sentences what is here, what is missing and what to do about it.
+"""Check this machine or a setup: what is present, what is missing and how to fix it.
 
-Without options it looks at this machine; with options at a setup: parameter files, checkpoints, a running graph. It
-changes nothing, downloads nothing and loads no weights. The exit code is 1 where something wants looking at.
+Without options it checks this machine; with options a setup: parameter files, checkpoints, a running graph. It
+changes nothing, downloads nothing and loads no weights. The exit code is 1 if there is a problem.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ __all__ = ["Finding", "add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the parts of a setup."""
     parser.add_argument(
-        "--params", type=Path, action="append", default=[], metavar="FILE", help="ROS parameter file; repeat for more"
+        "--params", type=Path, action="append", default=[], metavar="FILE", help="ROS parameter file; repeatable"
     )
     parser.add_argument(
         "--checkpoint",
         action="append",
         default=[],
         metavar="DIR|NAME",
-        help="checkpoint; repeat for more; without it the one that the parameter files name is looked at",
+        help="checkpoint; repeatable; default: the one named in the parameter files",
     )
     parser.add_argument("--topics", action="store_true", help="listen to the running graph for 3 s")
     parser.add_argument(
-        "--arm", action="store_true", help="--topics, and whether a real arm would move: how fast, within what"
+        "--arm", action="store_true", help="as --topics, plus whether a real arm would move, its speed and its limits"
     )
 
 
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         problems += not finding.fine
         sentence = printable(" ".join(finding.sentence.split()))  # errors of libraries have lines
         print(f"{'  ok ' if finding.fine else ' !!! '} {sentence}", flush=True)
-    print("\nEverything is here." if not problems else f"\n{problems} of these want looking at.")
+    print("\nEverything is here." if not problems else f"\n{problems} problems found.")
     return int(problems > 0)
 
 

@@ -30,11 +30,13 @@ def look_at_arm(smoother_name: str) -> Iterator[Finding]:
             look.spin(LISTENING, lambda: look.find(smoother_name) is not None)
             smoother = look.find(smoother_name)
             if smoother is None:
-                yield Finding(False, f"No {smoother_name} runs: nothing would hold the arm within limits. Start it.")
+                yield Finding(
+                    False, f"No {smoother_name} is running: nothing would enforce the arm's limits. Start it."
+                )
                 return
             yield from _look(look, smoother)
     except RCLError as error:
-        yield Finding(False, f"The graph cannot be looked at: {error}")
+        yield Finding(False, f"Cannot join the graph: {error}")
 
 
 def _look(look: GraphLook, smoother: str) -> Iterator[Finding]:
@@ -46,7 +48,7 @@ def _look(look: GraphLook, smoother: str) -> Iterator[Finding]:
     look.node.create_subscription(ControllerStatus, f"{space}/controller_status", statuses.append, lasting)
     values = look.parameters(smoother, GUARDS)
     if values is None:
-        yield Finding(False, f"{smoother} does not answer when it is asked for its parameters: it stands still.")
+        yield Finding(False, f"{smoother} does not answer parameter requests: it hangs.")
         return
     look.spin(LISTENING)
     yield from _bridge(values, arms, f"{space}/arm_status")
@@ -55,37 +57,35 @@ def _look(look: GraphLook, smoother: str) -> Iterator[Finding]:
     yield from _guards(values)
     listeners = look.node.count_subscribers(f"{space}/gripper_command")
     if listeners:
-        yield Finding(True, f"Somebody listens to {space}/gripper_command.")
+        yield Finding(True, f"{space}/gripper_command has a subscriber.")
     else:
-        yield Finding(False, f"Nobody listens to {space}/gripper_command: start a gripper bridge (docs/grippers.md).")
+        yield Finding(False, f"No subscriber on {space}/gripper_command: start a gripper bridge (docs/grippers.md).")
 
 
 def _bridge(values: Mapping[str, Any], arms: list[ArmStatus], topic: str) -> Iterator[Finding]:
     needed = values.get("require_arm_status", False)
     if not needed:
-        what = "is published, and the smoother does not heed it" if arms else "is not published"
-        yield Finding(False, f"{topic} {what}: set require_arm_status where a bridge of the arm publishes it.")
+        what = "is published, but the smoother ignores it" if arms else "is not published"
+        yield Finding(False, f"{topic} {what}: set require_arm_status if the arm's bridge publishes it.")
     elif not arms:
-        yield Finding(False, f"Nothing comes on {topic}: nothing will move. Start the arm's bridge.")
+        yield Finding(False, f"No messages on {topic}: nothing will move. Start the arm's bridge.")
     elif not arms[-1].ready:
         yield Finding(False, f"The arm is not ready: {arms[-1].reason}")
     else:
-        yield Finding(
-            True, f"The arm's bridge says that the arm is ready ({len(arms) / LISTENING:.0f} times a second)."
-        )
+        yield Finding(True, f"The arm's bridge reports ready ({len(arms) / LISTENING:.0f} times a second).")
 
 
 def _state(statuses: list[ControllerStatus], smoother: str) -> Iterator[Finding]:
     if not statuses:
-        yield Finding(False, f"{smoother} publishes no controller_status: it stands still.")
+        yield Finding(False, f"{smoother} publishes no controller_status: it hangs.")
         return
     status = statuses[-1]
     if status.state == ControllerStatus.STOPPED:
         yield Finding(False, f"It is stopped: {status.reason} Call {smoother}/release.")
     elif status.state == ControllerStatus.FAULT:
-        yield Finding(False, f"It stands still with a fault: {status.reason}")
+        yield Finding(False, f"It is stopped by a fault: {status.reason}")
     elif status.awaits_resume:
-        yield Finding(False, f"A human took over: the policy moves nothing until {smoother}/resume is called.")
+        yield Finding(False, f"A human took over: the policy is suspended until {smoother}/resume is called.")
     else:
         yield Finding(True, f"The smoother is not stopped: {status.reason}")
 
@@ -94,13 +94,13 @@ def _limits(values: Mapping[str, Any]) -> Iterator[Finding]:
     scale = values.get("speed_scale", 1.0)
     linear, angular = values["max_linear_velocity"] * scale, values["max_angular_velocity"] * scale
     first = (
-        "fit for a first run"
+        "suitable for a first run"
         if linear <= 0.1
         else "fast for a first run: lower speed_scale or max_linear_velocity, to 0.1 m/s or less"
     )
     yield Finding(
         linear <= 0.1,
-        f"The tip goes at most {linear:.3g} m/s and {angular:.3g} rad/s (speed_scale {scale:g}): {first}.",
+        f"Maximum speed of the tip: {linear:.3g} m/s and {angular:.3g} rad/s (speed_scale {scale:g}): {first}.",
     )
     if values.get("drive_base", False):
         yield _base(values, scale)
@@ -126,12 +126,12 @@ def _base(values: Mapping[str, Any], scale: float) -> Finding:
 
 def _guards(values: Mapping[str, Any]) -> Iterator[Finding]:
     if values.get("dry_run", False):
-        yield Finding(True, "dry_run is true: the arm is told nothing.")
+        yield Finding(True, "dry_run is true: the arm gets no commands.")
     follow = values.get("follow_time", 0.0)
     if follow:
-        yield Finding(True, f"Whether the arm follows is watched (follow_time {follow:g} s).")
+        yield Finding(True, f"It is checked whether the arm follows (follow_time {follow:g} s).")
     else:
-        yield Finding(False, "Nobody watches whether the arm follows: set follow_time, such as 0.4 (docs/safety.md).")
+        yield Finding(False, "It is not checked whether the arm follows: set follow_time, e.g. 0.4 (docs/safety.md).")
     deadman = values.get("deadman_timeout", 0.0)
     if deadman:
-        yield Finding(True, f"The arm moves only while somebody holds the deadman switch ({deadman:g} s).")
+        yield Finding(True, f"The arm moves only while the deadman switch is held ({deadman:g} s).")

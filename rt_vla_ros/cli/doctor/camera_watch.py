@@ -65,13 +65,13 @@ class CameraWatch:
 
     def _silence(self) -> str:
         if self._node.count_publishers(self.topic):
-            return f"{self.topic} has a publisher, and no image comes: is the camera streaming, and the network fast?"
+            return f"{self.topic} has a publisher, but no images: is the camera streaming, is the network fast?"
         raw = self.topic.removesuffix(SUFFIX)
         other = raw if raw != self.topic else f"{raw}{SUFFIX}"
         if self._node.count_publishers(other):
             transport = "raw" if other == raw else "compressed"
-            return f"Nobody publishes {self.topic}, but {other} is there: set image_transport to {transport!r}."
-        return f"Nobody publishes {self.topic}: start the camera, or remap the topic to the camera's own."
+            return f"No publisher on {self.topic}, but {other} exists: set image_transport to {transport!r}."
+        return f"No publisher on {self.topic}: start the camera, or remap the topic to the camera's."
 
     def rate(self) -> float | None:
         """Images per second [Hz], by the median interval: one pause, of this machine perhaps, is none of the camera's.
@@ -93,10 +93,10 @@ class CameraWatch:
     def _slow(self, card: ActionCard | None) -> Iterator[Finding]:
         rate = self.rate()
         if rate is None:
-            yield Finding(False, f"{self.topic}: hardly any image comes ({len(self._arrivals)}).")
+            yield Finding(False, f"{self.topic}: hardly any images ({len(self._arrivals)}).")
         elif card is not None and rate * card.decision_period < 0.9:
-            wanted = f"the policy decides {1 / card.decision_period:.3g} times a second"
-            yield Finding(False, f"{self.topic}: {rate:.3g} images a second come, and {wanted}: the arm will pause.")
+            wanted = f"the policy decides {1 / card.decision_period:.3g} times per second"
+            yield Finding(False, f"{self.topic}: {rate:.3g} images per second, but {wanted}: the arm will pause.")
 
     def age(self, *, simulated: bool) -> float | None:
         """How old images are when they come, by /clock or by this machine's clock [s]; None where nothing tells."""
@@ -107,22 +107,24 @@ class CameraWatch:
         if age is None:  # simulated time without a clock, which is told of
             return
         if not self._stamps[-1]:
-            yield Finding(False, f"{self.topic}: the images have no stamp (0). Let the camera's driver stamp them.")
+            yield Finding(
+                False, f"{self.topic}: the images have no timestamp (0). Configure the camera driver to set it."
+            )
         elif age > max_age:
             why = "its clock or the network is behind"
             yield Finding(False, f"{self.topic}: the images are {age:.3g} s old, more than max_image_age: {why}.")
         elif -age > max_age:
-            cure = "put the clocks of both hosts in step (chrony, ptp)"
-            yield Finding(False, f"{self.topic}: the images lie {-age:.3g} s in the future: {cure}.")
+            cure = "synchronize the clocks of both hosts (chrony, ptp)"
+            yield Finding(False, f"{self.topic}: the images are {-age:.3g} s in the future: {cure}.")
         else:
-            yield Finding(True, f"{self.topic}: the images are {age:.2g} s old when they come.")
+            yield Finding(True, f"{self.topic}: the images are {age:.2g} s old on arrival.")
 
     def _still(self) -> Iterator[Finding]:
         if len(self._stamps) < ENOUGH:
             return
         if len(set(self._stamps)) == 1:
-            yield Finding(False, f"{self.topic}: every image has the same stamp: the camera is frozen.")
+            yield Finding(False, f"{self.topic}: all images have the same timestamp: the camera is frozen.")
         elif any(later < earlier for earlier, later in pairwise(self._stamps)):
-            yield Finding(False, f"{self.topic}: the stamps go back: does more than one camera publish there?")
+            yield Finding(False, f"{self.topic}: timestamps go backwards: does more than one camera publish there?")
         elif len(set(self._contents)) == 1:
-            yield Finding(True, f"{self.topic}: every image is the same: it is simulated, covered or frozen.")
+            yield Finding(True, f"{self.topic}: all images are identical: the camera is simulated, covered or frozen.")

@@ -21,7 +21,7 @@ FAMILIES = {
     "rt2": "an RT-2 model",
     "openvla": "an OpenVLA model",
     "vla0": "a VLA-0 model as it is published",
-    **dict.fromkeys(catalogue.MADE_IN_MEMORY, "random weights, which move senselessly"),
+    **dict.fromkeys(catalogue.MADE_IN_MEMORY, "random weights, for tests only"),
 }
 NOT_VERIFIED = "not verified"  # how a card begins a note about what nobody could look up
 
@@ -66,8 +66,10 @@ def offline() -> Iterator[None]:
 def _look(look: CheckpointLook, name: str, options: Mapping[str, Any]) -> None:
     to_fetch = _to_fetch(name)
     if to_fetch:
-        sentence = f"{name}: {to_fetch} is not on this machine; it would be fetched from the Hugging Face Hub when the "
-        look.findings.append(Finding(False, f"{sentence}policy is loaded. `hf download {to_fetch}` fetches it now."))
+        sentence = (
+            f"{name}: {to_fetch} is not on this machine; it will be downloaded from the Hugging Face Hub when the "
+        )
+        look.findings.append(Finding(False, f"{sentence}policy is loaded. `hf download {to_fetch}` downloads it now."))
         return
     checkpoint = catalogue.resolve(name)
     place = "" if checkpoint.directory is None else f" in {checkpoint.directory}"
@@ -122,7 +124,7 @@ def _look_at_card(look: CheckpointLook, card: ActionCard) -> None:
     cameras = ", ".join(f"{one.name} ({one.width}x{one.height})" for one in card.cameras)
     does = f"{card.control_rate:g} actions a second in the frame {card.frame_id!r}"
     if card.horizon > 1:
-        does += f", {card.horizon} decided at once and {card.execute_steps} of them executed ({card.ensemble.rule})"
+        does += f", chunks of {card.horizon} with {card.execute_steps} executed ({card.ensemble.rule})"
     sees = f"{does}, cameras: {cameras}"
     look.findings.append(Finding(True, f"Its card: {sees}; {_ranges(card)}."))
     if not card.postprocessing:
@@ -130,7 +132,7 @@ def _look_at_card(look: CheckpointLook, card: ActionCard) -> None:
         look.refused(lambda: check_speed(largest, card.control_rate))
     unknown = [one.name for one in card.cameras if not one.vertical_fov]
     if unknown:
-        remark = f"Its card does not know the field of view of {', '.join(unknown)}: mount it as in the training data."
+        remark = f"Its card has no field of view for {', '.join(unknown)}: mount it as in the training data."
         look.findings.append(Finding(True, remark))
     look.findings += [Finding(NOT_VERIFIED not in note.lower(), f"Its card notes: {note}") for note in card.notes]
 

@@ -22,7 +22,7 @@ def check_contradictions(setup: FileSetup) -> None:
     if policy["max_image_age"] >= smoother["max_action_age"]:
         setup.problem(
             f"max_image_age ({policy['max_image_age']:g} s) is not below max_action_age "
-            f"({smoother['max_action_age']:g} s): the smoother refuses actions from images that the policy still takes."
+            f"({smoother['max_action_age']:g} s): the smoother rejects actions from images that the policy accepts."
         )
     _check_names(setup)
     _check_clock(setup)
@@ -45,7 +45,7 @@ def _check_smoother(setup: FileSetup, node: NodeSetup) -> None:
     if not refusals:
         _check_frames(setup, node)
     if values["dry_run"]:
-        setup.problem("dry_run is true: the arm will get no commands. Set it to false when the arm shall move.")
+        setup.problem("dry_run is true: the arm will get no commands. Set it to false to move the arm.")
 
 
 def _check_frames(setup: FileSetup, node: NodeSetup) -> None:
@@ -54,17 +54,17 @@ def _check_frames(setup: FileSetup, node: NodeSetup) -> None:
     if frames and not walled:
         setup.problem(
             f"{' and '.join(frames)} {'is' if len(frames) == 1 else 'are'} set, but workspace_low and workspace_high "
-            "are not: there are no walls. Set them, or leave the frames out."
+            "are not: there are no walls. Set them, or remove the frames."
         )
     elif node.given and not walled:
-        setup.remark(f"{node.full_name}: the workspace has no walls; the arm goes wherever the policy says.")
+        setup.remark(f"{node.full_name}: the workspace has no walls; the arm is not confined.")
     elif walled:
         corners = zip(node.values["workspace_low"], node.values["workspace_high"], strict=True)
         open_sides = "".join(
             axis for axis, ends in zip("xyz", corners, strict=True) if not all(map(math.isfinite, ends))
         )
         if open_sides:
-            setup.remark(f"{node.full_name}: along {', '.join(open_sides)} a side of the workspace has no wall.")
+            setup.remark(f"{node.full_name}: along {', '.join(open_sides)} the workspace has an open side.")
 
 
 def _check_policy(setup: FileSetup, node: NodeSetup) -> None:
@@ -73,8 +73,8 @@ def _check_policy(setup: FileSetup, node: NodeSetup) -> None:
         setup.problem(f"{node.full_name} does not start: {refused}")
     if node.values["min_confidence"] >= CERTAIN:
         setup.problem(
-            f"min_confidence is {node.values['min_confidence']:g}: the arm holds still, for hardly any action is as "
-            "sure. Begin with 0 and watch confidence in `topic echo /action`."
+            f"min_confidence is {node.values['min_confidence']:g}: the arm holds still, as hardly any action reaches "
+            "it. Start with 0 and check confidence in `topic echo /action`."
         )
 
 
@@ -82,7 +82,7 @@ def _check_names(setup: FileSetup) -> None:
     spaces = {node.full_name.rpartition("/")[0] or "/" for node in setup.nodes.values() if node.given}
     if len(spaces) > 1:
         listed = " and ".join(node.full_name for node in setup.nodes.values() if node.given)
-        setup.problem(f"{listed} are in different namespaces: their topics meet only where they are remapped.")
+        setup.problem(f"{listed} are in different namespaces: their topics connect only with remaps.")
 
 
 def _check_clock(setup: FileSetup) -> None:
@@ -90,11 +90,11 @@ def _check_clock(setup: FileSetup) -> None:
     pair = [setup.nodes[name] for name in (POLICY, SMOOTHER)]
     if len({node.values[SIM_TIME] for node in pair}) > 1:
         said = " and ".join(f"{str(node.values[SIM_TIME]).lower()} for {node.full_name}" for node in pair)
-        setup.problem(f"{SIM_TIME} is {said}: their clocks differ, so every action is refused. Give it under '/**'.")
+        setup.problem(f"{SIM_TIME} is {said}: their clocks differ, so every action is rejected. Set it under '/**'.")
     arm = setup.nodes.get(SIM_ARM)
     has_clock = arm is not None and (arm.values["publish_clock"] or arm.values["lock_step"])
     if any(following.values()) and not has_clock:
         setup.problem(
-            f"{SIM_TIME} is true, and nothing in these files publishes /clock: without a simulator that does, no node "
-            "acts. Leave it out on a real arm; --topics shows whether there is a clock."
+            f"{SIM_TIME} is true, but nothing in these files publishes /clock: without a simulator that does, no node "
+            "acts. Remove it for a real arm; --topics shows whether there is a clock."
         )

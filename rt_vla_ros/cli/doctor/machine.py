@@ -27,7 +27,7 @@ def python() -> Iterator[Finding]:
     """The interpreter."""
     here, lowest, highest = (".".join(map(str, version)) for version in (sys.version_info[:3], _LOWEST, _HIGHEST))
     fine = _LOWEST <= sys.version_info[:2] <= _HIGHEST
-    remedy = "" if fine else f"; {lowest} to {highest} are supported: start with another one"
+    remedy = "" if fine else f"; {lowest} to {highest} are supported: use another one"
     yield Finding(fine, f"Python {here} at {sys.executable}{remedy}.")
 
 
@@ -42,7 +42,7 @@ def ros_runtime() -> Iterator[Finding]:
         middleware = os.environ.get("RMW_IMPLEMENTATION", "the default middleware")
         yield Finding(True, f"ROS 2 {os.environ.get('ROS_DISTRO', '')} is sourced, with {middleware}.")
     else:
-        embedded = "the embedded runtime is used; a ROS 2 with rmw_zenoh_cpp hears it and is heard."
+        embedded = "the embedded runtime is used, compatible with rmw_zenoh_cpp."
         yield Finding(True, f"No ROS 2 is sourced: {embedded}")
 
 
@@ -71,11 +71,11 @@ def accelerator() -> Iterator[Finding]:
     if torch.cuda.is_available():
         yield Finding(True, f"Policies run on {torch.cuda.get_device_name(0)}.")
     elif shutil.which("nvidia-smi") or Path("/proc/driver/nvidia/version").exists():
-        remedy = "install a torch built for CUDA, or a driver that is new enough for it"
+        remedy = "install a CUDA build of torch, or a newer driver"
         unused = f"There is an NVIDIA driver, but torch {torch.__version__} cannot use it: {remedy}."
-        yield Finding(False, f"{unused} Policies run on the processor meanwhile.")
+        yield Finding(False, f"{unused} Policies run on the CPU meanwhile.")
     else:
-        yield Finding(True, f"No GPU: policies run on the processor, {os.cpu_count()} cores.")
+        yield Finding(True, f"No GPU: policies run on the CPU, {os.cpu_count()} cores.")
 
 
 def pictures() -> Iterator[Finding]:
@@ -85,16 +85,18 @@ def pictures() -> Iterator[Finding]:
 
         rendering.open_context(16, 16).free()
     except (ImportError, OSError, RuntimeError) as error:
-        yield Finding(False, f"The simulated cameras cannot draw: {error}")
+        yield Finding(False, f"The simulated cameras cannot render: {error}")
     else:
-        yield Finding(True, f"The simulated cameras draw with OpenGL by {os.environ.get('MUJOCO_GL', 'the system')}.")
+        yield Finding(
+            True, f"The simulated cameras render with OpenGL ({os.environ.get('MUJOCO_GL', 'system default')})."
+        )
 
 
 def checkpoints() -> Iterator[Finding]:
     """Which policies there are."""
     names, listed = catalogue.policy_names(), ", ".join(catalogue.policy_names())
     fine = bool(set(names) - set(catalogue.MADE_IN_MEMORY))
-    missing = f"No trained policy is in {catalogue.CHECKPOINTS}, and {listed} move senselessly: get one."
+    missing = f"No trained policy in {catalogue.CHECKPOINTS}; {listed} have random weights: get a trained one."
     yield Finding(fine, f"Policies: {listed}." if fine else missing)
 
 
@@ -128,7 +130,7 @@ def port() -> Iterator[Finding]:
         return
     domain = session.domain
     session.close()
-    state = "is free: the first node to start will host the graph" if was_free else "has a graph behind it"
+    state = "is free: the first node will host the graph" if was_free else "hosts a running graph"
     yield Finding(True, f"{router} (domain {domain}) {state}.")
 
 
@@ -150,14 +152,14 @@ def certificates() -> Iterator[Finding]:
         return
     if own is None:
         if settings.secure:
-            yield Finding(False, "TLS is configured, but not that both sides show a certificate: docs/security.md.")
+            yield Finding(False, "TLS is configured without mutual authentication: see docs/security.md.")
         return
     until = f"{datetime.fromtimestamp(own.until, timezone.utc):%Y-%m-%d}"
     yield Finding(True, f"Only hosts with a certificate are on the graph; this one's is {own.name}, until {until}.")
     if soon := own.ends_soon():
         yield Finding(False, f"{soon[0].upper()}{soon[1:]}.")
     for path in files.open_to_others():
-        yield Finding(False, f"{path} is this host's private key, and others may read it: chmod 600 {path}")
+        yield Finding(False, f"{path} is this host's private key, but others can read it: chmod 600 {path}")
 
 
 def latched_stops() -> Iterator[Finding]:
@@ -166,10 +168,10 @@ def latched_stops() -> Iterator[Finding]:
     try:
         stopped = stopped_nodes(int(domain))
     except (OSError, ValueError) as error:
-        yield Finding(False, f"Latched stops of the domain {domain!r} cannot be looked up: {error}.")
+        yield Finding(False, f"Cannot read the latched stops of the domain {domain!r}: {error}.")
         return
     for name, reason in stopped.items():
-        yield Finding(False, f"{name} is stopped, also when it starts again, until {name}/release is called. {reason}")
+        yield Finding(False, f"{name} is stopped, also after a restart, until {name}/release is called. {reason}")
 
 
 def _has_wire() -> bool:

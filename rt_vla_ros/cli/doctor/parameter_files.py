@@ -68,7 +68,7 @@ def read_files(paths: Sequence[Path]) -> FileSetup:
         try:
             from rt_vla_ros.nodes.sim_arm_node import SIM_ARM_PARAMETERS
         except (ImportError, OSError) as error:
-            setup.problem(f"The section of {SIM_ARM} cannot be checked, nor the node be started: {error}.")
+            setup.problem(f"The section of {SIM_ARM} cannot be checked, and the node cannot start: {error}.")
         else:
             tables[SIM_ARM] = SIM_ARM_PARAMETERS
     tables |= {name: table for name, table in OPTIONAL_TABLES.items() if any(one.node_name == name for one in given)}
@@ -82,7 +82,7 @@ def read_files(paths: Sequence[Path]) -> FileSetup:
             setup.nodes.setdefault(name, node)
         if len(full_names) > 1:
             others = " and ".join(full_names[1:])
-            setup.remark(f"{full_names[0]} is looked at together with the rest; give the sections of {others} alone.")
+            setup.remark(f"{full_names[0]} is checked with the rest; check the sections of {others} separately.")
     for said_of in setup.lost.values():  # where several get it, the one that has a name like it; the others list theirs
         setup.problem(min(said_of, key=lambda one: (not one.fatal, len(one.sentence))).sentence)
     return setup
@@ -102,7 +102,7 @@ def _read(path: Path, setup: FileSetup, files: dict[str, list[Given]]) -> bool:
         files[str(path)] = read_parameter_file(path)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         words = in_words(error) if isinstance(error, OSError) else str(error)
-        setup.problem(f"{path} is no ROS parameter file, and no node starts with it: {words}")
+        setup.problem(f"{path} is not a valid ROS parameter file; no node starts with it: {words}")
         return False
     return True
 
@@ -149,7 +149,7 @@ def _check_sections(setup: FileSetup, full_names: Sequence[str], files: Mapping[
         listed = ", ".join(section for section in sections if section not in ours)
         if not ours:
             expected = " or ".join(f"/**/{full_name.rpartition('/')[2]}" for full_name in full_names)
-            setup.problem(f"{source}: no section is for a node of this package ({listed or 'none'}); write {expected}.")
+            setup.problem(f"{source}: no section is for a node of this package ({listed or 'none'}); use {expected}.")
         elif listed:
             setup.remark(f"{source}: {listed} is for none of {', '.join(full_names)}.")
 
@@ -177,5 +177,5 @@ def _check_values(
         ):
             setup.lost.setdefault(key, []).append(lost_name(full_name, key, tables[name]))
     if given:
-        setup.remark(f"{full_name}: {', '.join(sorted(given))} can be used.")
+        setup.remark(f"{full_name}: {', '.join(sorted(given))} are valid.")
     return NodeSetup(full_name, values, frozenset(given))

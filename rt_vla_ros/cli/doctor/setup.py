@@ -70,4 +70,6 @@ def _compare(files: FileSetup, card: ActionCard) -> Iterator[Finding]:
 def _other_policy(named: str, checkpoints: Sequence[str]) -> Iterator[Finding]:
     if named not in checkpoints:
         listed = " and ".join(checkpoints)
-        yield Finding(False, f"The parameter 'policy' is {named!r}, so that is loaded, not {listed}. Change it there.")
+        yield Finding(
+            False, f"The parameter 'policy' is {named!r}, so that is loaded, not {listed}. Change the parameter."
+        )

@@ -62,4 +62,4 @@ class StateWatch:
             yield Finding(False, str(error))
         else:
             told = ", ".join(f"{one.name} {number:.3g} {one.unit}" for one, number in numbers)
-            yield Finding(True, f"The robot's state is there: {told}.")
+            yield Finding(True, f"The robot's state is available: {told}.")

@@ -64,7 +64,7 @@ def _rt1_steps(checkpoint: Checkpoint, card: ActionCard | None, options: Mapping
     def weights() -> None:
         kind = options.get("weights", "auto")
         if kind not in RT1_WEIGHTS:
-            raise ValueError(f"RT-1 policies have no weights {kind!r}; they have {', '.join(RT1_WEIGHTS)}.")
+            raise ValueError(f"RT-1 policies have no weight format {kind!r}; available: {', '.join(RT1_WEIGHTS)}.")
 
     return (
         weights,
@@ -86,12 +86,12 @@ def _check_language(checkpoint: Checkpoint, language: str) -> str | None:
     path = Path(language).expanduser() if language else checkpoint.model_directory / TABLE_FILE
     if not reads_sentences and not path.exists():
         raise CheckpointError(
-            f"{checkpoint.name} takes sentence vectors, and there is no {path}: name an encoder or a table by the "
+            f"{checkpoint.name} needs sentence embeddings, but {path} does not exist: set an encoder or table with the "
             "parameter 'language', or make one with `rt-vla embed`."
         )
     if path.suffix == ".onnx" and find_spec("onnxruntime") is None:
         raise ImportError(INSTALL)
-    return None if reads_sentences else f"Sentences become vectors by {path}."
+    return None if reads_sentences else f"Sentence embeddings come from {path}."
 
 
 def _rt2_steps(checkpoint: Checkpoint, card: ActionCard | None, options: Mapping[str, Any]) -> tuple[Step, ...]:
@@ -147,9 +147,11 @@ def _compare_rt2(checkpoint: Checkpoint, trusted: bool) -> str | None:
     code = check_model_type(checkpoint, trust_remote_code=trusted)
     shapes = WeightFiles.find(directory).shapes
     if code:
-        return f"{directory} brings code of its own ({code}), which would be run, and so the weights are not compared."
+        return f"{directory} has custom code ({code}), which would be run; its weights are not checked."
     if find_spec("accelerate") is None:
-        return "The weights' shapes are not compared with config.json: that needs accelerate (pip install accelerate)."
+        return (
+            "The weights' shapes are not checked against config.json: that needs accelerate (pip install accelerate)."
+        )
     before = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()
     try:
@@ -196,5 +198,5 @@ def _memory(checkpoint: Checkpoint, options: Mapping[str, Any]) -> str:
     files = WeightFiles.find(checkpoint.model_directory)
     check_memory(files, device, weights)
     needed, free = needed_bytes(files, number_type(weights, device), weights), available_bytes(device)
-    there = "" if free is None else f", {free / GIGABYTE:.1f} GB are free"
-    return f"{len(files.shapes)} weights are complete; they take about {needed / GIGABYTE:.2g} GB on {device}{there}."
+    there = "" if free is None else f", {free / GIGABYTE:.1f} GB free"
+    return f"{len(files.shapes)} weights are complete; they need about {needed / GIGABYTE:.2g} GB on {device}{there}."

@@ -39,14 +39,14 @@ def _times(card: ActionCard, smoother: NodeSetup) -> Iterator[Finding]:
     if card.horizon > 1 and wanted > longest:
         yield Finding(
             False,
-            f"The policy decides every {wanted:.3g} s, and max_chunk_age is {longest:g} s: the arm stands still in "
+            f"The policy decides every {wanted:.3g} s, but max_chunk_age is {longest:g} s: the arm stands still in "
             f"between. Set it to more than {wanted:.3g} s, such as {2 * wanted:.2g}.",
         )
     if card.horizon == 1 and card.period >= timeout:
         yield Finding(
             False,
-            f"An action lasts {card.period:g} s, and action_timeout is {timeout:g} s: the smoother takes the policy "
-            f"for dead after each one. Set it to more than {card.period:g} s, such as {3 * card.period:.2g}.",
+            f"An action lasts {card.period:g} s, but action_timeout is {timeout:g} s: the smoother reports the policy "
+            f"as dead after each one. Set it to more than {card.period:g} s, such as {3 * card.period:.2g}.",
         )
 
 
@@ -54,10 +54,10 @@ def _cameras(card: ActionCard, policy: NodeSetup) -> Iterator[Finding]:
     names = policy.values["cameras"]
     missing = missing_camera(card, names)
     if missing is not None:
-        yield Finding(False, f"{card.name}: {missing} The policy will not load. Name its cameras in their order there.")
+        yield Finding(False, f"{card.name}: {missing} The policy will not load. List its cameras there, in order.")
     unused = [name for name in names if name not in {camera.name for camera in card.cameras}]
     if unused and missing is None:
-        yield Finding(True, f"The policy does not look through {', '.join(unused)} of the parameter 'cameras'.")
+        yield Finding(True, f"The policy does not use {', '.join(unused)} of the parameter 'cameras'.")
 
 
 def _frames(card: ActionCard, policy: NodeSetup, smoother: NodeSetup) -> Iterator[Finding]:
@@ -69,17 +69,17 @@ def _frames(card: ActionCard, policy: NodeSetup, smoother: NodeSetup) -> Iterato
     if walled and card.frame == "end_effector":
         yield Finding(
             False,
-            f"The actions are given in the axes of the end effector ({frame_id!r}), which moves with the arm: within "
-            "walls the arm stands still. Take a policy whose card says frame 'base', or leave the walls out.",
+            f"The actions are given in the axes of the end effector ({frame_id!r}), which moves with the arm: with "
+            "walls the arm stands still. Use a policy whose card has the frame 'base', or remove the walls.",
         )
     elif walled and frame_id != workspace_frame:
         yield Finding(
             False,
             f"The actions are given in {frame_id!r} and the walls in {workspace_frame!r}: the arm stands still. Set "
-            f"workspace_frame to {frame_id!r}, or frame_id to {workspace_frame!r} where that is the same frame.",
+            f"workspace_frame to {frame_id!r}, or frame_id to {workspace_frame!r} if that is the same frame.",
         )
     elif policy.values["frame_id"] and frame_id != card.frame_id:
-        yield Finding(True, f"frame_id is {frame_id!r} in place of the card's {card.frame_id!r}: the axes must agree.")
+        yield Finding(True, f"frame_id is {frame_id!r} instead of the card's {card.frame_id!r}: the axes must match.")
 
 
 def _base(card: ActionCard, smoother: NodeSetup) -> Iterator[Finding]:
@@ -87,11 +87,13 @@ def _base(card: ActionCard, smoother: NodeSetup) -> Iterator[Finding]:
         names = ", ".join(one.name for one in card.dimensions if one.role in BASE_ROLES)
         yield Finding(
             False,
-            f"Actions move a mobile base ({names}), and drive_base is false: they are refused. Set it where "
-            "base_twist_cmds reaches a base, or give these dimensions of the card the role 'unused'.",
+            f"Actions move a mobile base ({names}), but drive_base is false: they are rejected. Set it if "
+            "base_twist_cmds is connected to a base, or set the role of these dimensions to 'unused'.",
         )
     elif smoother.values["drive_base"] and not card.moves_base:
-        yield Finding(True, "drive_base is set, and no dimension of the card moves a base: it is told to stand still.")
+        yield Finding(
+            True, "drive_base is set, but no dimension of the card moves a base: it is commanded to stand still."
+        )
 
 
 def _limits(card: ActionCard, smoother: NodeSetup) -> Iterator[Finding]:
@@ -106,7 +108,7 @@ def _limits(card: ActionCard, smoother: NodeSetup) -> Iterator[Finding]:
         fastest = smoother.values[f"max_{motion}_velocity"] * scale
         if corner > limit:
             which = f"up to {one_axis:g} {unit} along one axis" if one_axis > limit else f"up to {corner:.3g} {unit}"
-            sentence = f"Actions go {which}, and max_{kind} is {limit:g} {unit}: larger ones are refused whole."
+            sentence = f"Actions go {which}, but max_{kind} is {limit:g} {unit}: larger ones are rejected."
             yield Finding(one_axis <= limit, sentence)
         speed = one_axis * card.control_rate
         if speed > fastest:
@@ -114,5 +116,5 @@ def _limits(card: ActionCard, smoother: NodeSetup) -> Iterator[Finding]:
             yield Finding(
                 True,
                 f"Actions go up to {speed:.3g} {unit}/s along one axis, and max_{motion}_velocity {slower}is "
-                f"{fastest:.3g} {unit}/s: the fastest are slowed down to {fastest / speed:.0%}, and go less far.",
+                f"{fastest:.3g} {unit}/s: the fastest are slowed down to {fastest / speed:.0%}, and fall short.",
             )

@@ -40,7 +40,7 @@ def look_at_graph(
         with on_graph() as look:
             yield from _look(look, policy, smoother, card, listening)
     except RCLError as error:
-        yield Finding(False, f"The graph cannot be looked at: {error}")
+        yield Finding(False, f"Cannot join the graph: {error}")
 
 
 def _look(
@@ -51,19 +51,19 @@ def _look(
     for full_name, found in ((policy.full_name, own), (smoother.full_name, follower)):
         if found is None:
             there = ", ".join(sorted(look.full_names())[:12]) or "no node at all"
-            yield Finding(False, f"No {full_name} runs on the graph (there is {there}): start it.")
+            yield Finding(False, f"No {full_name} on the graph (there is {there}): start it.")
     values = dict(policy.values) | {key: smoother.values[key] for key in ("tip_frame", "workspace_frame")}
     seen = dict(policy.values)
     for running in filter(None, (own, follower)):
         told = look.parameters(running)
         if told is None:
-            yield Finding(False, f"{running} does not answer when it is asked for its parameters: it stands still.")
+            yield Finding(False, f"{running} does not answer parameter requests: it hangs.")
         values |= told or {}
         seen |= (told or {}) if running == own else {}
     look.spin(DISCOVERY, lambda: _is_complete(look, own, follower, seen, card))
     watches = [CameraWatch(look, topic, IMAGE_TYPES[kind]) for topic, kind in _image_topics(look, policy, own)]
     if own is not None and not watches:
-        yield Finding(False, f"{own} listens to no images: is it the policy node of this package?")
+        yield Finding(False, f"{own} subscribes to no images: is it the policy node of this package?")
     state = _watch_state(look, seen, card, policy, own)
     look.spin(listening)
     look.spin(PATIENCE, lambda: not _is_due(look, watches, values, card))
@@ -135,10 +135,12 @@ def _watch_state(
 def _clock(look: GraphLook, values: Mapping[str, Any]) -> Iterator[Finding]:
     publishers = look.node.count_publishers("/clock")
     if values[SIM_TIME] and look.clock_ns is None:
-        who = "nobody publishes /clock" if not publishers else "/clock stands still"
-        yield Finding(False, f"{SIM_TIME} is true and {who}: no node acts. Start the simulation, or leave it out.")
+        who = "/clock has no publisher" if not publishers else "/clock does not advance"
+        yield Finding(
+            False, f"{SIM_TIME} is true but {who}: no node acts. Start the simulation, or remove the parameter."
+        )
     elif publishers and not values[SIM_TIME]:
-        yield Finding(False, f"There is a /clock, and {SIM_TIME} is false: with a simulation, set it to true.")
+        yield Finding(False, f"There is a /clock, but {SIM_TIME} is false: set it to true for a simulation.")
 
 
 def _actions(look: GraphLook, policy: str | None) -> Iterator[Finding]:
@@ -147,13 +149,13 @@ def _actions(look: GraphLook, policy: str | None) -> Iterator[Finding]:
     listeners = _names(look.node.get_subscriptions_info_by_topic(topic))
     if len(publishers) > 1:
         named = " and ".join(publishers)
-        yield Finding(False, f"{named} publish {topic}: the arm follows one and refuses the others. End all but one.")
+        yield Finding(False, f"{named} publish {topic}: the arm follows one and rejects the others. Stop all but one.")
     if not publishers:
-        yield Finding(False, f"Nobody publishes {topic}: start the policy node, or compare the remaps.")
+        yield Finding(False, f"No publisher on {topic}: start the policy node, or check the remaps.")
     if publishers and not listeners:
-        yield Finding(False, f"Nobody listens to {topic}: start the smoother node, or compare the remaps.")
+        yield Finding(False, f"No subscriber on {topic}: start the smoother node, or check the remaps.")
     if len(publishers) == 1 and listeners:
-        yield Finding(True, f"{publishers[0]} publishes {topic}; it is heard by {' and '.join(listeners)}.")
+        yield Finding(True, f"{publishers[0]} publishes {topic}; subscribed by {' and '.join(listeners)}.")
 
 
 def _velocities(look: GraphLook, smoother: str | None) -> Iterator[Finding]:
@@ -161,11 +163,11 @@ def _velocities(look: GraphLook, smoother: str | None) -> Iterator[Finding]:
     for topic in _all_published(look, smoother, TWIST_TYPE):
         listeners = _names(look.node.get_subscriptions_info_by_topic(topic))
         if listeners:
-            yield Finding(True, f"The velocities on {topic} are heard by {' and '.join(listeners)}.")
+            yield Finding(True, f"The velocities on {topic} are subscribed by {' and '.join(listeners)}.")
         else:
             part = "base" if topic.endswith("/base_twist_cmds") else "arm"
             yield Finding(
-                False, f"Nobody listens to the velocities on {topic}: start the {part}'s driver, or remap the topic."
+                False, f"No subscriber of the velocities on {topic}: start the {part}'s driver, or remap the topic."
             )
 
 
@@ -182,15 +184,15 @@ def _frames(look: GraphLook, values: Mapping[str, Any], card: ActionCard | None)
     stamp_ns = look.stamp_ns(target, source)
     if isinstance(stamp_ns, str):
         start = "Start a robot_state_publisher for the arm, or correct tip_frame and workspace_frame."
-        yield Finding(False, f"TF does not know where the tip {source!r} is in {target!r}: {stamp_ns}. {start}")
+        yield Finding(False, f"TF has no pose of the tip {source!r} in {target!r}: {stamp_ns}. {start}")
         return
     now_ns = look.clock_ns if values[SIM_TIME] else time.time_ns()
     age = seconds(now_ns - stamp_ns) if stamp_ns and now_ns is not None else 0.0
     if abs(age) > OLDEST_TRANSFORM:
-        when = f"is {age:.3g} s old" if age > 0 else f"lies {-age:.3g} s in the future"
-        yield Finding(False, f"Where the tip {source!r} is in {target!r} {when}: compare the clocks of the hosts.")
+        when = f"is {age:.3g} s old" if age > 0 else f"is {-age:.3g} s in the future"
+        yield Finding(False, f"The pose of the tip {source!r} in {target!r} {when}: check the clocks of the hosts.")
     else:
-        yield Finding(True, f"TF knows where the tip {source!r} is in {target!r}.")
+        yield Finding(True, f"TF has the pose of the tip {source!r} in {target!r}.")
 
 
 def _published(look: GraphLook, full_name: str | None, kind: str) -> str | None:

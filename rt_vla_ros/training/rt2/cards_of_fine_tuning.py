@@ -1,4 +1,4 @@
-"""The README and the data card beside a fine-tuned policy."""
+"""The README and the data card of a fine-tuned policy."""
 
 from __future__ import annotations
 
@@ -23,44 +23,44 @@ tags: [robotics, rt-2, vision-language-action]{front}
 # {name}
 
 An RT-2: a vision-language model ({trained:,} of {parameters:,} weights trained, {method}) that writes actions as tokens
-of text and still answers questions. It sees {cameras} and the instruction. It was made from `{base}`, whose licence
-goes with it.
+of text and still answers questions. It sees {cameras} and the instruction. It was fine-tuned from `{base}`, whose
+licence applies.
 
-## What was measured
+## Results
 
 {measured}
 
 No success rate yet: `rt-vla evaluate --policy CHECKPOINT --suite SUITE`{plans}.
 
-## Whether it forgot
+## Forgetting
 
 {forgetting}
 
-## How it was trained
+## Training
 
 {data}
 
 {steps:,} steps of {batch_size} samples, {minutes:.1f} minutes of wall time on {device} ({machine}).
 Settings: {settings}.
 
-## What it cannot do
+## Limitations
 
-- It knows what is in its base and its data, and nothing else. A loss says how well recorded actions are predicted, not
-  how often a task succeeds.
+- It is limited to its base model and its data. The loss measures how well recorded actions are predicted, not the
+  success rate.
 """
 DATA_TEXT = """\
 # Data of {name}
 
-| set | kind | samples there are | learned from |
+| dataset | kind | samples | used |
 |---|---|---|---|
 {rows}
 
-Robot data: {episodes} episodes to learn from, {held_out} held out. A sample is a frame: the images of {cameras}, the
-instruction, and the {horizon} action{plural} from there on; behind an episode's end nothing is learned. {plans}
+Robot data: {episodes} training episodes, {held_out} held out. A sample is a frame: the images of {cameras}, the
+instruction, and the {horizon} action{plural} from there on; none after the end of an episode. {plans}
 
-## What the recorded actions use of the card's ranges
+## Use of the card's ranges by the recorded actions
 
-What lies outside is learned as the limit.
+Values outside are clipped.
 
 {use}
 """
@@ -83,8 +83,8 @@ def model_card_text(
     last = rows[-1]
     kinds = {
         "training": "in training",
-        "validation_robot": "on actions held out",
-        "validation_web": "on answers held out",
+        "validation_robot": "on held-out actions",
+        "validation_web": "on held-out answers",
     }
     losses = [f"{last[key]:.3f} {words}" for key, words in kinds.items() if key in last]
     return MODEL_TEXT.format(
@@ -96,7 +96,7 @@ def model_card_text(
         method=f"LoRA of rank {settings.lora_rank}" if settings.method == "lora" else "fine-tuned",
         cameras=", ".join(f"`{camera.name}` ({camera.width}x{camera.height})" for camera in card.cameras),
         measured=f"Step {last['step']:,}: cross-entropy of a token {', '.join(losses)}.",
-        plans=", and with `--plan` where it is to plan first" if plans_on_request else "",
+        plans=", and with `--plan` to plan first" if plans_on_request else "",
         forgetting=forgetting_table(rows),
         data=f"From {', '.join(f'`{source.name}`' for source in data.sources)} (DATA_CARD.md).",
         steps=last["step"],
@@ -112,14 +112,14 @@ def forgetting_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Before, during (at most ten rows) and after."""
     asked = [row for row in rows if "vqa_free" in row]
     if not asked:
-        return "Nobody asked: there were no questions held out (`--web`, with short answers)."
+        return "Not measured: no held-out questions (`--web`, with short answers)."
     every = -(-len(asked) // 10)
     shown = [row for i, row in enumerate(asked) if i % every == 0 or i == len(asked) - 1]
     lines = [
-        f"Of {shown[-1]['vqa_questions']} held-out questions with short answers: answered right in its own words, and "
-        "where the most likely of the set's answers is taken.",
+        f"Accuracy on {shown[-1]['vqa_questions']} held-out questions with short answers: free generation, and "
+        "restricted to the set's answers.",
         "",
-        "| step | own words | of the set's answers |",
+        "| step | free | restricted |",
         "|---|---|---|",
     ]
     return "\n".join([*lines, *(f"| {r['step']:,} | {r['vqa_free']:.1%} | {r['vqa_restricted']:.1%} |" for r in shown)])

@@ -100,15 +100,20 @@ SIMULATED = ("panda_link1", "panda_link8", "panda_hand", "robotiq_85_base_link",
     ("chain", "loose", "tip", "said"),
     [
         # As the simulated arm has it: every link beside the others.
-        ((), SIMULATED, "panda_hand_tcp", "it moves and is named as tips are; else: panda_hand, robotiq_85_base_link."),
-        (("j1", "j2", "wrist_camera_optical_frame"), (), "j2", "it is where the chain of moving frames ends."),
+        (
+            (),
+            SIMULATED,
+            "panda_hand_tcp",
+            "it moves and has a typical tip name; else: panda_hand, robotiq_85_base_link.",
+        ),
+        (("j1", "j2", "wrist_camera_optical_frame"), (), "j2", "the chain of moving frames ends there."),
         (
             ("j1", "tool0", "gripper_tcp", "left_finger"),
             (),
             "gripper_tcp",
-            "it moves and is named as tips are; else: tool0.",
+            "it moves and has a typical tip name; else: tool0.",
         ),
-        (("j1", "j2", "j3"), ("handle",), "j3", "it is where the chain of moving frames ends."),
+        (("j1", "j2", "j3"), ("handle",), "j3", "the chain of moving frames ends there."),
     ],
 )
 def test_the_tip_by_tf_alone(chain: tuple[str, ...], loose: tuple[str, ...], tip: str, said: str) -> None:
@@ -138,7 +143,7 @@ def test_the_description_of_the_robot_is_read() -> None:
     card = guess_card(graph, topics)
     assert (topics.entries["base_frame"], topics.entries["tip_frame"]) == ("panda_link0", "panda_hand_tcp")
     assert topics.doubts["tip_frame"] == (
-        "by the robot's description it is the end of the chain that bears the gripper; else: panda_hand."
+        "in the robot's description it is the end of the chain with the gripper; else: panda_hand."
     )
     names = [f"panda_joint{number}" for number in range(1, 8)]
     tip = [f"tip_{axis}" for axis in ("x", "y", "z", "rx", "ry", "rz")]
@@ -147,8 +152,8 @@ def test_the_description_of_the_robot_is_read() -> None:
     assert [(one.low, one.high) for one in card.state[:4:3]] == [(-2.8973, 2.8973), (-3.0718, -0.0698)]
     assert card.state[7].high == pytest.approx(1.5, abs=0.1)  # [m]; a Panda reaches 0.855 m about its shoulder
     notes = " ".join(card.notes)
-    assert "TO CONFIRM: the joints of the state, their order and ranges are those of the robot's description." in notes
-    assert "take tip_x to tip_rz out of the state if it shall not." in notes
+    assert "TO CONFIRM: joints of the state, their order and ranges are from the robot's description." in notes
+    assert "otherwise remove tip_x to tip_rz from the state." in notes
 
 
 def test_a_description_that_does_not_fit_is_told_and_not_used() -> None:
@@ -156,7 +161,10 @@ def test_a_description_that_does_not_fit_is_told_and_not_used() -> None:
     for urdf, said in (
         ("<robot", "The robot's description is not used: The robot description is no XML"),
         ('<!DOCTYPE robot [<!ENTITY a "b">]><robot/>', "declares a document type, which no URDF needs"),
-        (panda_urdf().replace("panda_", "left_"), "it would be 'left_link8', which TF does not know."),
+        (
+            panda_urdf().replace("panda_", "left_"),
+            "In the robot's description it is 'left_link8', which is unknown to TF.",
+        ),
     ):
         graph, by_tf = replace(plain, description=urdf), guess_topics(replace(plain, description=""))
         topics = guess_topics(graph)
@@ -271,14 +279,14 @@ def test_init_and_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     words = ["--cameras", f"eye={FRONT}", "--rate", "5"]
     assert main(["card", "init", "--from-graph", "--out", str(out), *words]) == 0
     said = capsys.readouterr().out
-    assert "topics.yaml: tip_frame: it moves and is named as tips are; else: wrist." in said
+    assert "topics.yaml: tip_frame: it moves and has a typical tip name; else: wrist." in said
     assert main(["card", "init", "--from-graph", "--out", str(out)]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     check = ["card", "check", str(out), "--topics", str(out)]
     assert main(check) == 0
     said = capsys.readouterr().out
     assert f"Change this line in {out / 'topics.yaml'}:" in said
-    assert "C302 warning: Nobody has confirmed a guess: it is where the chain of moving frames begins." in said
+    assert "C302 warning: Unconfirmed guess: the chain of moving frames starts there." in said
     assert "fits this graph: 0 errors" in said
     assert main([*check, "--strict"]) == 1
     data = json.loads((out / "action_card.json").read_text())
@@ -300,7 +308,7 @@ def test_init_and_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
         (("--rate", "0"), "--rate is 0, expected 1, 2, 3 ..."),
         (("--rate", "inf"), "--rate is inf, expected"),
         (("--rate", "nan"), "--rate is nan, expected"),
-        (("--cameras", "eye=/a", "eye=/b"), "--cameras names 'eye' twice"),
+        (("--cameras", "eye=/a", "eye=/b"), "--cameras has 'eye' twice"),
     ],
 )
 def test_init_refuses_before_it_listens(

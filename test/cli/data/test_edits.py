@@ -15,7 +15,7 @@ from rt_vla_ros.cli.main import main
 def test_ranges_of_episodes() -> None:
     assert episode_numbers("3,7-9, 1 - 2") == {1, 2, 3, 7, 8, 9}
     for text in ("", "a", "3-", "-3", "9-7", "1,,2", "0-9999999", "1.5", "0-500000"):
-        with pytest.raises(argparse.ArgumentTypeError, match="numbers from 0 on, such as 3,7-9"):
+        with pytest.raises(argparse.ArgumentTypeError, match=r"episode numbers from 0, e\.g\. 3,7-9"):
             episode_numbers(text)
 
 
@@ -31,7 +31,7 @@ def test_a_dataset_is_taken_apart_and_put_together(tmp_path: Path, capsys: pytes
         f"{good}: 2 episodes, 12 frames.",
         f"{parts}/success: 2 episodes, 12 frames.",
         f"{parts}/failed: 2 episodes, 12 frames.",
-        f"{new}: 'take it' in 2 episodes, where it was 'pick up the red cube'.",
+        f"{new}: replaced 'pick up the red cube' with 'take it' in 2 episodes.",
         f"{all_}: 6 episodes, 36 frames.",
     ):
         assert f"{line}\n" in out
@@ -48,8 +48,8 @@ def test_idle_ends_are_told_and_cut(tmp_path: Path, capsys: pytest.CaptureFixtur
     out = capsys.readouterr().out
     for line in (
         "Episode 0: 2 of 12 frames, 0 at the start and 2 at the end.",
-        "Episode 1: left out, as nothing is commanded in its 12 frames.",
-        f"{data}: 14 of 24 frames would go. Nothing is written.",
+        "Episode 1: dropped, nothing is commanded in its 12 frames.",
+        f"{data}: 14 of 24 frames would be cut. Nothing was written.",
         f"{new}: 1 episodes, 10 frames.",
     ):
         assert f"{line}\n" in out
@@ -61,11 +61,11 @@ def test_idle_ends_are_told_and_cut(tmp_path: Path, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("merge DATA --out x", "name two datasets or more, each once"),
-        ("merge DATA DATA/. --out x", "name two datasets or more, each once"),
-        ("drop DATA --out x", "say which episodes to drop: --episodes 3,7-9, --failed, or both"),
-        ("split DATA --by share --out x", "--share goes with --by share, and only with it"),
-        ("split DATA --by success --episodes 1 --out x", "--episodes goes with --by episodes, and only with it"),
+        ("merge DATA --out x", "give two or more datasets, each once"),
+        ("merge DATA DATA/. --out x", "give two or more datasets, each once"),
+        ("drop DATA --out x", "no episodes to drop given: use --episodes 3,7-9, --failed, or both"),
+        ("split DATA --by share --out x", "--share and --by share must be used together"),
+        ("split DATA --by success --episodes 1 --out x", "--episodes and --by episodes must be used together"),
         ("drop DATA --episodes 1 --out x", "DATA is no dataset in the LeRobot format"),
     ],
 )

@@ -187,13 +187,13 @@ def test_nothing_is_overwritten_and_a_dry_run_keeps_nothing(robot: Path, capsys:
     said = capsys.readouterr().out
     assert "episode 0, 10 frames, success." in said
     assert "the camera 'front': 20 messages, 10.0 Hz" in said
-    assert "1 episodes would be made" in said
+    assert "1 episodes would be converted" in said
     assert convert(robot, bag) == 0
     assert convert(robot, bag) == 2
-    assert "is there already: name another directory, or say --append." in capsys.readouterr().err
+    assert "already exists: choose another directory, or use --append." in capsys.readouterr().err
     bag.rename(robot / "moved")
     assert convert(robot, robot / "moved", "--append") == 0
-    assert "0.0 s to 2.0 s: is there already, as episode 0." in capsys.readouterr().out
+    assert "0.0 s to 2.0 s: already present, as episode 0." in capsys.readouterr().out
     assert len(list(LeRobotDataset(robot / "set"))) == 1
 
 
@@ -247,13 +247,13 @@ def test_a_full_disk_keeps_what_is_whole(
     assert convert(robot, robot / "first", robot / "second") == 2
     said = capsys.readouterr().err
     assert "no space left on the disk" in said
-    assert f"1 episodes are new in {robot / 'set'} all the same, and whole; --append adds the rest." in said
+    assert f"1 complete episodes were added to {robot / 'set'} before that; --append adds the rest." in said
     assert len(list(LeRobotDataset(robot / "set"))) == 1
     assert not [*robot.rglob("*.part")]
     left[0] = 100
     assert convert(robot, robot / "first", robot / "second", "--append") == 0
-    assert "1 episodes are new in " in (said := capsys.readouterr().out)
-    assert "; 1 were there already" in said
+    assert "1 episodes added to " in (said := capsys.readouterr().out)
+    assert "; 1 already present" in said
     assert len(list(LeRobotDataset(robot / "set"))) == 2
     left[0] = 2
     assert convert(robot, robot / "first", out="other") == 2
@@ -275,12 +275,12 @@ def test_what_kill_9_interrupted_is_added_once(robot: Path, capsys: pytest.Captu
     there = json.loads(info.read_text())["total_episodes"]
     assert 3 <= there < 12
     assert convert(robot, *given, "--append") == 0
-    assert f"{12 - there} episodes are new in " in (said := capsys.readouterr().out)
-    assert f"; {there} were there already" in said
+    assert f"{12 - there} episodes added to " in (said := capsys.readouterr().out)
+    assert f"; {there} already present" in said
     found = [json.loads(one.audit)["origin"] for one in LeRobotDataset(robot / "set")]
     assert len({(one["fingerprint"], one["begin_ns"]) for one in found}) == len(found) == 12
     assert convert(robot, *reversed(given), "--append") == 0
-    assert "0 episodes are new in " in capsys.readouterr().out
+    assert "0 episodes added to " in capsys.readouterr().out
 
 
 def test_other_parts_of_a_known_bag_are_added(robot: Path) -> None:
@@ -307,7 +307,7 @@ def test_after_a_gap_another_episode_begins(robot: Path, capsys: pytest.CaptureF
         np.testing.assert_allclose(one.values[:-1, 1], 0.02, atol=1e-6)  # none reaches over the gap
     said = capsys.readouterr().out
     assert "TF has a gap of 0.60 s in the transforms of 'flange'" in said
-    assert said.count("What comes after that is an episode of its own.") == 2
+    assert said.count("The data after that becomes a separate episode.") == 2
 
 
 def test_after_a_gap_in_the_images_too(robot: Path) -> None:

@@ -13,9 +13,9 @@ def test_from_the_hub_to_a_dataset_in_two_steps(tmp_path: Path, capsys: pytest.C
     convert = ["data", "from-lerobot-v2", str(old), "--out", str(new)]
     assert main(convert) == 2
     error = capsys.readouterr().err
-    assert f"nobody can know from {old} what its actions mean. Fill in the 23 question marks of {card}" in error
+    assert f"{old} does not define what its actions mean. Fill in the 23 question marks in {card}" in error
     assert main(convert) == 2
-    assert f"{card} is there already; fill it in" in capsys.readouterr().err
+    assert f"{card} already exists; fill it in" in capsys.readouterr().err
     assert main([*convert, "--card", str(card)]) == 2
     assert "new.card.json has question marks at dimensions[0].role, dimensions[0].unit" in capsys.readouterr().err
     fill_in(card)

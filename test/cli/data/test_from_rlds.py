@@ -26,7 +26,7 @@ def test_some_files_and_episodes_without_words(tmp_path: Path, capsys: pytest.Ca
     sorted(directory.glob("*tfrecord*"))[1].unlink()
     convert = ["data", "from-rlds", str(directory), "--out", str(new)]
     assert main(convert) == 2
-    assert "1 of 2 files of records are there, fractal20220817_data-train" in capsys.readouterr().err
+    assert "1 of 2 record files found, fractal20220817_data-train" in capsys.readouterr().err
     assert main([*convert, "--partial"]) == 2
     assert "record 1: step 0 has no instruction. --skip-unlabelled leaves such out." in capsys.readouterr().err
     assert main([*convert, "--partial", "--skip-unlabelled"]) == 2
@@ -34,7 +34,7 @@ def test_some_files_and_episodes_without_words(tmp_path: Path, capsys: pytest.Ca
     new = tmp_path / "other"
     assert main([*convert[:-1], str(new), "--partial", "--skip-unlabelled"]) == 0
     out = capsys.readouterr().out
-    assert "Left out: 1 episodes without an instruction.\n" in out
+    assert "Skipped 1 episodes without an instruction.\n" in out
     assert out.endswith(f"{new}: 1 episodes, 5 frames.\n")
 
 

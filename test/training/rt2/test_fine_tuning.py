@@ -72,7 +72,7 @@ def test_a_run_becomes_a_policy(robot: Path, tmp_path: Path) -> None:
     assert "wrong answers, free" in (out / "losses.svg").read_text()
     data = (out / "checkpoint/DATA_CARD.md").read_text()
     assert "| pictures | web | 18 | 8 (50.0%) |" in data
-    assert "3 episodes to learn from, 1 held out" in data
+    assert "3 training episodes, 1 held out" in data
 
 
 def test_it_does_what_it_was_shown(robot: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The README and the data card beside `rt2-mini`."""
+"""The README and the data card of `rt2-mini`."""
 
 from __future__ import annotations
 
@@ -30,59 +30,59 @@ An RT-2 of {parameters:.2f} M parameters: a vision-language model (transformers'
 writes actions as text, five times a second, and answers questions about the table. It sees the camera `front` (96x96
 pixels) and a sentence, and nothing else. It was {start} and {learned}.{plans}
 
-## What was measured
+## Results
 
 {measured}
 
 Step {row[step]:,}: loss {row[training]:.3f}.
 
-## Whether it forgot
+## Forgetting
 
 {alone}{forgetting}
 
-## How it was trained
+## Training
 
 `{command}`
 
 - {row[step]:,} steps of {batch_size} frames, each with up to ten questions or instructions in one row,
   {minutes:.1f} minutes of wall time on {machine}, {frames}.
-- One loss, the cross-entropy of answers; of numbers, their neighbours count as well. Helpers in training that are not
-  part of the checkpoint, because the scene is known: a head of attention is told where the named object is, another one
-  where the tool is, and linear readouts what is at each place of the image and where target and tool are
+- One loss, the cross-entropy of answers; for numbers, neighbouring values count as well. Auxiliary losses in training
+  only, because the scene is known: one attention head is supervised with the position of the named object, another with
+  that of the tool, and linear readouts with what is at each position of the image and where target and tool are
   (training/rt2/mini/losses.py). RT-2 has none of these.
 - Settings: {settings}.
 
-## What it cannot do
+## Limitations
 
-- It knows this simulator's table, camera and gripper, one skill, and the words of its vocabulary; another word is read
-  as `<unk>`. It is no policy for a real arm.
-- It does not notice that what was named is not there.
+- It was trained on this simulator's table, camera and gripper, with one skill and a fixed vocabulary; other words are
+  read as `<unk>`. It is not suited for a real arm.
+- It does not notice if the named object is missing.
 """
 NOT_MEASURED = "No success rate yet. Measure it with `rt-vla evaluate --policy CHECKPOINT --suite SUITE`."
 PLANS = """
 
-Asked to, it says what it will do before it does it ("pick red cube at 120 88", a place in 0 ... 255 from the left and
+On request it writes a plan before it acts ("pick red cube at 120 88", a position in 0 ... 255 from the left and
 from the top): `rt-vla demo --policy CHECKPOINT --plan`, `rt-vla evaluate --policy CHECKPOINT --plan`, or `plan:=true`
 in policy.launch.py."""
 DATA_TEXT = """\
-# What rt2-mini learned from
+# Training data of rt2-mini
 
-All of it is rendered by `{command}`, into the directory `{folder}` of its run; scenes' seeds lie apart
+All of it is rendered by `{command}`, into the directory `{folder}` of its run; scene seeds differ
 from those of evaluations.{other}
 
 | kind | frames rendered so far |
 |---|---|
-| web: pictures of tables with questions | {web:,} |
-| robot: pictures and frames of episodes, labelled by a scripted expert for every object on the table | {robot:,} |
+| web: images of tables with questions | {web:,} |
+| robot: images and frames of episodes, labelled by a scripted expert for every object on the table | {robot:,} |
 
-- Web pictures have all {kinds} kinds of objects, cards with symbols ({symbols}), and questions that also use other
+- Web images have all {kinds} kinds of objects, cards with symbols ({symbols}), and questions that also use other
   names of shapes, names of things ({things}), categories and likenesses.
-- Three tables of ten have other colours, light and camera poses, as suites for training have them.
+- Three of ten tables have other colours, lighting and camera poses, as in the training suites.
 - Robot frames have {robot_kinds} kinds of objects only: never {web_only}; no cards, and sentences
   with the objects' own colours and shapes, with as much of them as tells an object apart ("lift the ball"), or with its
   place in the image ("get the object at 120 88") (training/rt2/mini/instructions.py).{questions}
 - Episodes are the expert's, and from step {learner_after:,} on the policy's as well, every state of which the expert
-  labels (DAgger). The first {shard} web pictures are held out.
+  labels (DAgger). The first {shard} web images are held out.
 """
 
 
@@ -105,21 +105,23 @@ def model_card_text(
 
     rows: of the run log. model: on the device that it learned on. collectors: processes that rendered beside it.
     """
-    beside = "another one that renders" if collectors == 1 else f"{collectors} that render"
+    beside = "a rendering process" if collectors == 1 else f"{collectors} rendering processes"
     return MODEL_TEXT.format(
         parameters=sum(parameter.numel() for parameter in model.parameters()) / 1e6,
-        start=f"begun with the weights of `{settings.init_from}`" if settings.init_from else "initialised at random",
+        start=f"initialised from the weights of `{settings.init_from}`"
+        if settings.init_from
+        else "initialised at random",
         learned=_learned(settings),
         plans=PLANS if settings.acts and settings.plan_share else "",
         measured=measured,
         row={"training": float("nan"), **rows[-1]},
-        alone=f"Steps up to {settings.web_steps:,} have web data alone.\n\n" if settings.web_steps else "",
+        alone=f"The first {settings.web_steps:,} steps use web data only.\n\n" if settings.web_steps else "",
         forgetting=forgetting_table(rows),
         command=settings.command,
         batch_size=settings.batch_size,
         minutes=rows[-1]["seconds"] / 60,
         machine=_machine(model.device),
-        frames="on frames that another run had rendered" if settings.frames_from else f"in one process beside {beside}",
+        frames="on frames rendered by another run" if settings.frames_from else f"in one process next to {beside}",
         settings=", ".join(f"{key} {value}" for key, value in asdict(settings).items() if value != ""),
     )
 
@@ -132,10 +134,10 @@ def _machine(device: torch.device) -> str:
 
 def _learned(settings: MiniSettings) -> str:
     if not settings.acts:
-        return "trained on rendered pictures with questions; it has not learned to act"
+        return "trained on rendered images with questions, without actions"
     if settings.robot_share == 1 and not settings.web_steps:
-        return "trained on robot data alone"
-    return "co-fine-tuned on rendered pictures with questions and on robot data"
+        return "trained on robot data only"
+    return "co-fine-tuned on rendered images with questions and on robot data"
 
 
 def data_card_text(settings: MiniSettings, run: Path) -> str:

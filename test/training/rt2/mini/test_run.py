@@ -112,7 +112,7 @@ def test_frames_of_another_run_give_the_same_weights_however_often_it_is_stopped
     data, readme = ((tmp_path / "a" / CHECKPOINT / name).read_text() for name in (DATA_CARD, MODEL_CARD))
     assert "with questions | 16 |" in data
     assert "for every object on the table | 8 |" in data
-    assert "on frames that another run had rendered" in readme
+    assert "on frames rendered by another run" in readme
     shutil.rmtree(other_run / FRAMES)
     lines = list[str]()
     MiniRun(tmp_path / "a", settings, save_interval=2, say=lines.append, update=nothing).train()
@@ -132,13 +132,13 @@ def test_the_card_of_a_policy_says_what_it_began_with_and_learned_from(tiny_sett
     def text(**changes: object) -> str:
         return " ".join(model_card_text(replace(tiny_settings, **changes), rows, learner.model).split())
 
-    assert "initialised at random and co-fine-tuned on rendered pictures" in text()
-    assert "begun with the weights of `runs/web/checkpoint`" in text(init_from="runs/web/checkpoint")
+    assert "initialised at random and co-fine-tuned on rendered images" in text()
+    assert "initialised from the weights of `runs/web/checkpoint`" in text(init_from="runs/web/checkpoint")
     robot_only = text(robot_share=1.0, web_steps=0)
-    assert "trained on robot data alone" in robot_only
+    assert "trained on robot data only" in robot_only
     assert "have web data alone" not in robot_only
     web_only = text(robot_share=0.0)
-    assert "it has not learned to act" in web_only
+    assert "without actions" in web_only
     assert "--plan" not in web_only
 
 
