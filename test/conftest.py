@@ -50,10 +50,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 # Beside a ROS 2 these come from pip, for the simulated arm, for an arm's kinematics, for datasets, for int8, for keys
-# and for the console only: without them their tests are skipped there. Everywhere else they come with the tests.
+# and for the console only, or are messages of arms' own packages: without them their tests are skipped there.
+# Everywhere else they come with the tests.
 _OPTIONAL_WITH_ROS2 = (
     *("av", "cryptography", "google_crc32c", "mujoco", "pinocchio", "pyarrow", "torchao"),
     *("playwright", "starlette", "uvicorn", "websockets"),
+    *("control_msgs", "controller_manager_msgs", "franka_msgs", "moveit_msgs"),
 )
 
 

@@ -8,7 +8,7 @@ from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from support.node_bench import NodeBench
 
 from rt_vla_ros.nodes import sources as sources_module
-from rt_vla_ros.nodes.sources import Sources
+from rt_vla_ros.nodes.sources import NAMELESS, Sources
 
 TOPIC = "/action"
 
@@ -40,3 +40,15 @@ def test_another_name_is_a_second_one_at_once(bench: NodeBench) -> None:
         publish_from(bench, name)
     bench.until(lambda: len(sources.names()) == 3)
     assert sources.several() == ["/policy_node", "/teleop"]
+
+
+def test_a_publisher_whose_node_is_not_known_yet_is_no_second_one(
+    bench: NodeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = Sources(bench.world, TOPIC)
+    publish_from(bench, "policy_node")
+    publish_from(bench, "_NODE_NAME_UNKNOWN_")
+    bench.until(lambda: sources.names() == ["/policy_node", NAMELESS])
+    assert sources.several() == []
+    monkeypatch.setattr(sources_module, "DISCOVERY", 0.1)
+    bench.until(lambda: sources.several() == ["/policy_node", NAMELESS])
