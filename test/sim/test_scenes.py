@@ -11,7 +11,7 @@ import pytest
 
 from rt_vla_ros.sim import SUITES, make_scene
 from rt_vla_ros.sim.instructions import matches
-from rt_vla_ros.sim.objects import ALL_KINDS, ObjectKind
+from rt_vla_ros.sim.objects import ALL_KINDS, COLOURS, ObjectKind
 from rt_vla_ros.sim.scenes import AREA_HIGH, AREA_LOW, MINIMUM_DISTANCE
 from rt_vla_ros.sim.suites import SEEN_KINDS, UNSEEN_KINDS
 
