@@ -3,7 +3,7 @@
 `rt-vla bench rt1` times RT-1's networks, `rt-vla bench rt2` vision-language models, `rt-vla bench rt2-training` how
 fast one learns; `rt-vla bench rt2-weights` counts how many actions int8 and int4 weights change. `rt-vla bench batch`
 times several robots on one network, `rt-vla bench serve` a policy server, `rt-vla bench arm` the solver of the inverse
-kinematics, `rt-vla bench bag` the conversion of a bag.
+kinematics, `rt-vla bench bag` the conversion of a bag, `rt-vla bench record` what recording costs the control path.
 """
 
 from __future__ import annotations
@@ -69,6 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     serve.add_argument("--seconds", type=float, default=10.0, metavar="S", help="of each; 10")
     serve.set_defaults(measure=_serve, bounded=("seconds",))
     _bag_arguments(what.add_parser("bag", help="converts a bag with two VGA cameras: is it faster than playing it?"))
+    _record_arguments(
+        what.add_parser("record", help="two VGA cameras recorded: lost messages, latency with and without")
+    )
     for one in what.choices.values():
         one.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures there")
 
@@ -133,6 +136,15 @@ def _bag_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(measure=_bag, bounded=("seconds",))
 
 
+def _record_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="that acts meanwhile; rt1-mini")
+    add("--codec", default="lossless", metavar="CODEC", help="of the videos; lossless")
+    add("--seconds", type=float, default=20.0, metavar="S", help="of each round; 20")
+    add("--repeats", type=int, default=3, metavar="N", help="of a round without and one with a recorder; 3")
+    parser.set_defaults(measure=_record, bounded=("seconds", "repeats"))
+
+
 def run(args: argparse.Namespace) -> int:
     """0; raises CliError where nothing can be measured."""
     for name in args.bounded:
@@ -193,6 +205,19 @@ def _bag(args: argparse.Namespace) -> Any:
     for name in args.codecs or ():
         _check_name("is no codec", name, there)
     figures = measure(args.seconds, args.codecs or there, partial(print, flush=True), raw=args.raw)
+    print(table(figures))
+    return figures
+
+
+def _record(args: argparse.Namespace) -> Any:
+    find_checkpoint(args.policy)
+    from rt_vla_ros.benchmarks.bag_conversion import encoders
+    from rt_vla_ros.benchmarks.recording_cost import table
+    from rt_vla_ros.live.recording_cost_run import measure
+
+    _check_name("is no codec", args.codec, encoders())
+    tell = partial(print, file=sys.stderr, flush=True)
+    figures = measure(args.policy, args.seconds, args.repeats, args.codec, tell)
     print(table(figures))
     return figures
 

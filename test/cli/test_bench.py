@@ -46,9 +46,27 @@ def test_pages_that_are_open_are_measured_beside_none(tmp_path: Path) -> None:
     assert all(row["total"]["median"] > row["path"]["median"] > 0 for row in rows)
 
 
+@pytest.mark.slow
+def test_what_was_recorded_is_what_was_published(tmp_path: Path) -> None:
+    out = tmp_path / "bench.json"
+    command = [sys.executable, "-m", "rt_vla_ros.cli", "bench", "record", "--policy", "rt1-untrained"]
+    done = subprocess.run(
+        [*command, "--seconds", "2", "--repeats", "1", "--out", str(out)],
+        capture_output=True, text=True, cwd=ROOT, timeout=250,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(out.read_text())
+    assert figures["frames"] > 20
+    assert figures["frames_unlike"] == 0
+    for name in ("the camera 'front'", "the camera 'wrist'", "the topic 'joint_states'", "the transform of 'tool'"):
+        assert figures["topics"][name]["messages"] > 20
+    assert figures["recording"]["total"]["median"] > figures["recording"]["path"]["median"] > 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["record", "--codec", "gif"], "there is no codec 'gif'"),
         (["rt1", "--reference-python", "python3"], "--reference-python is for --reference DIR"),
         (["rt2-weights", "--shape", "openvla-cpu", "--policy", "x"], "--shape is in place of a checkpoint"),
         (["rt2-weights", "--shape", "openvla-cpu", "--trust-remote-code"], "--shape is in place of a checkpoint"),
