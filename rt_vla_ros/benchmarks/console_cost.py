@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean, median
+from statistics import mean
 from typing import Any
 
-import numpy as np
-
-from rt_vla_ros.benchmarks.node_path import PathTimes, samples
+from rt_vla_ros.benchmarks.node_path import PathTimes
+from rt_vla_ros.benchmarks.path_cost import costs
 
 
 @dataclass(frozen=True)
@@ -33,45 +32,19 @@ def summary(rounds: Sequence[CostRound]) -> list[dict[str, Any]]:
 
     Raises ValueError, with a sentence, where a round has too few samples.
     """
-    totals = {(one.viewers, one.repeat): [sample.total for sample in samples(one.times)] for one in rounds}
-    paths = {(one.viewers, one.repeat): [sample.path for sample in samples(one.times)] for one in rounds}
-    fewest = min(map(len, totals.values()))
-    if fewest < 2:
-        raise ValueError(f"Only {fewest} commands arrived in a round; measure for longer.")
-    return [
-        _row(viewers, [one for one in rounds if one.viewers == viewers], totals, paths)
-        for viewers in sorted({one.viewers for one in rounds})
-    ]
+    cost = costs({(one.viewers, one.repeat): one.times for one in rounds}, without=0)
+    return [_row(viewers, [one for one in rounds if one.viewers == viewers], cost[viewers]) for viewers in sorted(cost)]
 
 
-def _row(
-    viewers: int,
-    rounds: Sequence[CostRound],
-    totals: Mapping[tuple[int, int], list[float]],
-    paths: Mapping[tuple[int, int], list[float]],
-) -> dict[str, Any]:
-    every = [second for one in rounds for second in totals[viewers, one.repeat]]
-    none = [second for (count, _), seconds in totals.items() if count == 0 for second in seconds]
-    # Of the same repeat: what else the machine did meanwhile changes slowly.
-    ratios = [median(totals[viewers, one.repeat]) / median(totals[0, one.repeat]) for one in rounds]
+def _row(viewers: int, rounds: Sequence[CostRound], cost: Mapping[str, Any]) -> dict[str, Any]:
     processors = [one.processor for one in rounds if one.processor is not None]
     return {
         "viewers": viewers,
-        "count": len(every),
-        "total": _quantiles(every),
-        "path": _quantiles([second for one in rounds for second in paths[viewers, one.repeat]]),
-        "ratio": round(median(every) / median(none), 3),
-        "ratios": [round(one, 3) for one in ratios],
+        **cost,
         "pictures": round(mean(one.pictures for one in rounds), 1),
         "processor": round(mean(processors), 3) if processors else None,
         "load": round(mean(one.load for one in rounds), 1),
     }
-
-
-def _quantiles(seconds: Sequence[float]) -> dict[str, float]:
-    """[ms]."""
-    middle, p99 = (round(1000 * float(x), 2) for x in np.percentile(seconds, (50, 99)))
-    return {"median": middle, "p99": p99}
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:

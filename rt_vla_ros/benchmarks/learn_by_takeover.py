@@ -162,8 +162,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--out", type=Path, metavar="DIR", default=Path("OUT"), help="of everything")
-    add("--suite", default="pick-any", help="of the scenes (default pick-any)")
-    add("--new", default="unseen", help="of those with new objects (default unseen)")
+    add("--suite", default="red-cube", help="of the scenes (default red-cube)")
+    add("--new", default="left-any", help="of those that rt1-mini does not know (default left-any: another camera)")
     add("--first-seed", type=int, default=1 << 41, help="of the recorded scenes (default 2^41)")
     add("--shown", type=int, default=ProofSize.shown, help=f"episodes that the human shows ({ProofSize.shown})")
     add("--corrected", type=int, default=ProofSize.corrected, help=f"in which it takes over ({ProofSize.corrected})")

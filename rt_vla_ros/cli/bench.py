@@ -3,7 +3,7 @@
 `rt-vla bench rt1` times RT-1's networks, `rt-vla bench rt2` vision-language models, `rt-vla bench rt2-training` RT-2
 training throughput; `rt-vla bench rt2-weights` counts the actions that int8 and int4 weights change. `rt-vla bench
 batch` times several robots on one network, `rt-vla bench serve` a policy server, `rt-vla bench arm` the inverse
-kinematics solver, `rt-vla bench bag` the conversion of a bag.
+kinematics solver, `rt-vla bench bag` the conversion of a bag, `rt-vla bench record` the cost of recording.
 """
 
 from __future__ import annotations
@@ -99,6 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     serve.set_defaults(measure=_serve, bounded=("seconds",))
     _bag_arguments(what.add_parser("bag", help="conversion speed of a bag with two VGA cameras, against real time"))
+    _record_arguments(what.add_parser("record", help="recording two VGA cameras: lost messages and added latency"))
     for one in what.choices.values():
         one.add_argument("--out", type=Path, metavar="FILE.json", help="also write the results to this file")
 
@@ -173,6 +174,15 @@ def _bag_arguments(parser: argparse.ArgumentParser) -> None:
     add("--codecs", nargs="+", action="extend", metavar="CODEC", help="video codecs (default: all available)")
     add("--raw", action="store_true", help="uncompressed images (60 s: 3.2 GiB) instead of JPEG")
     parser.set_defaults(measure=_bag, bounded=("seconds",))
+
+
+def _record_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="policy that acts meanwhile (default rt1-mini)")
+    add("--codec", default="lossless", metavar="CODEC", help="video codec (default lossless)")
+    add("--seconds", type=float, default=20.0, metavar="S", help="duration of each round (default 20)")
+    add("--repeats", type=int, default=3, metavar="N", help="rounds, each without and with the recorder (default 3)")
+    parser.set_defaults(measure=_record, bounded=("seconds", "repeats"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -250,6 +260,19 @@ def _bag(args: argparse.Namespace) -> Any:
     for name in args.codecs or ():
         _check_name("is no codec", name, there)
     figures = measure(args.seconds, args.codecs or there, partial(print, flush=True), raw=args.raw)
+    print(table(figures))
+    return figures
+
+
+def _record(args: argparse.Namespace) -> Any:
+    find_checkpoint(args.policy)
+    from rt_vla_ros.benchmarks.bag_conversion import encoders
+    from rt_vla_ros.benchmarks.recording_cost import table
+    from rt_vla_ros.live.recording_cost_run import measure
+
+    _check_name("is no codec", args.codec, encoders())
+    tell = partial(print, file=sys.stderr, flush=True)
+    figures = measure(args.policy, args.seconds, args.repeats, args.codec, tell)
     print(table(figures))
     return figures
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import rclpy
 from geometry_msgs.msg import TwistStamped
@@ -21,6 +22,7 @@ from rt_vla_ros.nodes import conversions as convert
 COMMAND_RATE = 50.0  # the smoother's default [Hz]
 START_UP = 180.0  # [s]
 WARM_UP = 2.0  # [s]
+ANSWER = 120.0  # of a service [s]
 
 
 class BenchListener(Node):  # type: ignore[misc]
@@ -29,11 +31,48 @@ class BenchListener(Node):  # type: ignore[misc]
     def __init__(self, namespace: str) -> None:
         super().__init__("bench_listener", namespace=namespace)
         self.times = PathTimes()
+        self._spinner = SingleThreadedExecutor()
+        self._spinner.add_node(self)
         self.instructions = self.create_publisher(String, "instruction", 10)
         self.create_subscription(TwistStamped, "delta_twist_cmds", lambda m: self._arrived(self.times.arrivals, m), 100)
         self.create_subscription(TwistStamped, "echo", lambda m: self._arrived(self.times.echoes, m), 100)
         self.create_subscription(ChunkMsg, "action", self._on_action, 100)
         self.create_subscription(ControllerStatus, "controller_status", self._on_status, 100)
+
+    def record(self, seconds: float) -> PathTimes:
+        """What arrives for so long [s]."""
+        self.times, end = PathTimes(), time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._spinner.spin_once(timeout_sec=0.1)
+        return self.times
+
+    def call(self, service: Any, name: str, request: Any) -> Any:
+        """The answer; None where none comes within ANSWER."""
+        client, end = self.create_client(service, name), time.monotonic() + ANSWER
+        try:
+            while not client.service_is_ready() and time.monotonic() < end:
+                self._spinner.spin_once(timeout_sec=0.1)
+            future = client.call_async(request)
+            while not future.done() and time.monotonic() < end:
+                self._spinner.spin_once(timeout_sec=0.1)
+            return future.result() if future.done() else None
+        finally:
+            self.destroy_client(client)
+
+    def wait(self, condition: Callable[[], bool], alive: Callable[[], bool]) -> None:
+        """Raises RuntimeError where it does not come true, or a process has ended."""
+        deadline = time.monotonic() + START_UP
+        while not condition():
+            if not alive():
+                raise RuntimeError("A process of the benchmark has ended unexpectedly.")
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"No message arrived within {START_UP:.0f} s.")
+            self._spinner.spin_once(timeout_sec=0.1)
+
+    def close(self) -> None:
+        """Leaves the graph."""
+        self._spinner.shutdown()
+        self.destroy_node()
 
     def _arrived(self, times: dict[int, int], message: TwistStamped) -> None:
         times[convert.nanoseconds(message.header.stamp)] = time.time_ns()
@@ -49,40 +88,19 @@ class BenchListener(Node):  # type: ignore[misc]
 
 
 @contextlib.contextmanager
-def listening(namespace: str, alive: Callable[[], bool]) -> Iterator[Callable[[float], PathTimes]]:
-    """Gives an instruction and waits for commands; then a function that records for so long [s].
+def listening(namespace: str, alive: Callable[[], bool]) -> Iterator[BenchListener]:
+    """Gives an instruction and waits for commands; then the listener.
 
     Raises RuntimeError if no message arrives.
     """
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     node = BenchListener(namespace)
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-
-    def record(seconds: float) -> PathTimes:
-        node.times = PathTimes()
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            executor.spin_once(timeout_sec=0.1)
-        return node.times
-
     try:
-        _until(executor, lambda: node.instructions.get_subscription_count() > 0, alive)
+        node.wait(lambda: node.instructions.get_subscription_count() > 0, alive)
         node.instructions.publish(String(data="measure"))
-        _until(executor, lambda: len(node.times.accepted) > 3 and len(node.times.echoes) > 3, alive)
-        record(WARM_UP)
-        yield record
+        node.wait(lambda: len(node.times.accepted) > 3 and len(node.times.echoes) > 3, alive)
+        node.record(WARM_UP)
+        yield node
     finally:
-        executor.shutdown()
-        node.destroy_node()
+        node.close()
         rclpy.try_shutdown()
-
-
-def _until(executor: SingleThreadedExecutor, condition: Callable[[], bool], alive: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + START_UP
-    while not condition():
-        if not alive():
-            raise RuntimeError("A process of the benchmark has ended unexpectedly.")
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"No message arrived within {START_UP:.0f} s.")
-        executor.spin_once(timeout_sec=0.1)

@@ -21,11 +21,15 @@ TO_NAMESPACE = ("--ros-args", "-r", f"__ns:={NAMESPACE}")
 
 
 class BenchGraph(NamedTuple):
-    """log: what the processes say. record: records for so long [s]; the PathTimes."""
+    """log: what the processes say. record: records for so long [s]; the PathTimes.
+
+    call: a service by type, name and request; its answer, None where none came.
+    """
 
     graph: PrivateGraph
     log: Path
     record: Callable[[float], Any]
+    call: Callable[[Any, str, Any], Any]
 
 
 def measure(policy: str, seconds: float) -> dict[str, object]:
@@ -33,10 +37,10 @@ def measure(policy: str, seconds: float) -> dict[str, object]:
     from rt_vla_ros.benchmarks.node_path import summary
 
     begin = time.time()
-    with running(policy) as (_, _, record):
+    with running(policy) as bench:
         from rt_vla_ros.live.bench_listener import COMMAND_RATE
 
-        figures = summary(record(seconds), 1 / COMMAND_RATE)
+        figures = summary(bench.record(seconds), 1 / COMMAND_RATE)
     return {**about(policy, seconds, begin), **figures}
 
 
@@ -65,8 +69,8 @@ def running(policy: str) -> Iterator[BenchGraph]:
             graph.start("rt_vla_ros.nodes.smoother_node", *TO_NAMESPACE, log=log),
         ]
         try:
-            with listening(NAMESPACE, lambda: all(process.poll() is None for process in processes)) as record:
-                yield BenchGraph(graph, log, record)
+            with listening(NAMESPACE, lambda: all(process.poll() is None for process in processes)) as listener:
+                yield BenchGraph(graph, log, listener.record, listener.call)
         except (RuntimeError, ValueError) as error:
             output = log.read_text(errors="replace").strip()
             raise CliError(f"{error}\n{output[-2000:]}") from error

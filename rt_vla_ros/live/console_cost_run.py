@@ -52,9 +52,9 @@ def start_console(
 def _round(bench: BenchGraph, console: int, port: int, count: int, repeat: int, seconds: float) -> CostRound:
     with _pages(bench, port, count) as shown:
         bench.record(SETTLE)
-        used, begun = _processor_time(console), time.monotonic()
+        used, begun = processor_time(console), time.monotonic()
         times = bench.record(seconds)
-        spent, wall = _processor_time(console), time.monotonic() - begun
+        spent, wall = processor_time(console), time.monotonic() - begun
     share = None if used is None or spent is None else (spent - used) / wall
     return CostRound(count, repeat, times, sum(shown), share, os.getloadavg()[0])
 
@@ -92,7 +92,7 @@ def await_said(process: subprocess.Popen[bytes], log: Path, pattern: str, begin:
         time.sleep(0.02)
 
 
-def _processor_time(pid: int) -> float | None:
+def processor_time(pid: int) -> float | None:
     """What a process has used [s]; None where the system does not tell."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -85,6 +85,11 @@ class PrivateGraph:
         """Until the process that was started last has ended."""
         self._processes[-1].wait()
 
+    def end(self, process: subprocess.Popen[bytes]) -> None:
+        """Asks one of the processes to end, and ends it where it does not within 4.5 s."""
+        _stop_all([process])
+        self._processes.remove(process)
+
     def stop(self) -> None:
         """Asks all processes to end, and ends those that do not within 4.5 s. Ctrl-C does not cut this short."""
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -161,6 +161,7 @@ SUITES: Mapping[str, Suite] = {
         Suite("synonyms", names="synonym"),
         Suite("reasoning", names="meaning", phrasings=THING_PHRASINGS),
         Suite("symbols", names="symbol", phrasings=THING_PHRASINGS),
+        Suite("red-cube", objects=(1, 1), kinds=(ObjectKind("red", "cube"),)),
         Suite("left-any", appearance=AppearanceJitter(around=LEFT_VIEW), view="left"),
         Suite("train-looks", appearance=TRAINING_APPEARANCE, training=True),
         Suite("train-clutter", objects=(3, 7), appearance=TRAINING_APPEARANCE, training=True),
@@ -168,9 +169,7 @@ SUITES: Mapping[str, Suite] = {
 }
 
 
-EVALUATION_SUITES: tuple[str, ...] = tuple(
-    suite.name for suite in SUITES.values() if not suite.training and suite.names == "kind" and suite.view == "front"
-)
+EVALUATION_SUITES = ("pick-colours", "pick-any", "unseen", "distractors", "backgrounds")
 """Names of the suites that every policy is measured on."""
 WORD_SUITES: tuple[str, ...] = tuple(suite.name for suite in SUITES.values() if suite.names != "kind")
 """Names of the suites in words that only web data has: of use for policies that were trained on some."""

@@ -63,6 +63,23 @@ def test_stop_and_lost_connections_are_measured_in_a_browser(tmp_path: Path) -> 
     assert [what for what, row in rows.items() if row["said"]] == ["the console is killed", "the console is silent"]
 
 
+@pytest.mark.slow
+def test_what_was_recorded_is_what_was_published(tmp_path: Path) -> None:
+    out = tmp_path / "bench.json"
+    command = [sys.executable, "-m", "rt_vla_ros.cli", "bench", "record", "--policy", "rt1-untrained"]
+    done = subprocess.run(
+        [*command, "--seconds", "2", "--repeats", "1", "--out", str(out)],
+        capture_output=True, text=True, cwd=ROOT, timeout=250,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(out.read_text())
+    assert figures["frames"] > 20
+    assert figures["frames_unlike"] == 0
+    for name in ("the camera 'front'", "the camera 'wrist'", "the topic 'joint_states'", "the transform of 'tool'"):
+        assert figures["topics"][name]["messages"] > 20
+    assert figures["recording"]["total"]["median"] > figures["recording"]["path"]["median"] > 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -70,6 +87,7 @@ def test_stop_and_lost_connections_are_measured_in_a_browser(tmp_path: Path) -> 
         (["console", "--in-browser", "3", "--viewers", "2"], "--in-browser measures something else"),
         (["rt2-weights", "--shape", "openvla-cpu", "--policy", "x"], "--shape replaces the checkpoint"),
         (["rt2-weights", "--shape", "openvla-cpu", "--trust-remote-code"], "--shape replaces the checkpoint"),
+        (["record", "--codec", "gif"], "there is no codec 'gif'"),
     ],
 )
 def test_an_option_without_effect_is_refused(

@@ -11,7 +11,7 @@ import pytest
 
 from rt_vla_ros.sim import SUITES, make_scene
 from rt_vla_ros.sim.instructions import matches
-from rt_vla_ros.sim.objects import ALL_KINDS, COLOURS
+from rt_vla_ros.sim.objects import ALL_KINDS, COLOURS, ObjectKind
 from rt_vla_ros.sim.scenes import AREA_HIGH, AREA_LOW, MINIMUM_DISTANCE
 from rt_vla_ros.sim.suites import SEEN_KINDS, UNSEEN_KINDS
 
@@ -60,8 +60,10 @@ def test_scenes_keep_the_rules_of_their_suite(suite):
         phrasings.add(scene.task.instruction.replace(scene.target.colour, "C").replace(scene.target.shape, "S"))
         targets.add(scene.target)
     assert phrasings == {phrasing.format(colour="C", shape="S") for phrasing in suite.phrasings}
-    assert targets == set(UNSEEN_KINDS if suite.name == "unseen" else SEEN_KINDS)
-    assert counts == {"distractors": {6, 7, 8, 9}, "train-clutter": {3, 4, 5, 6, 7}}.get(suite.name, {3})
+    one_task = {ObjectKind("red", "cube")}
+    assert targets == {"unseen": set(UNSEEN_KINDS), "red-cube": one_task}.get(suite.name, set(SEEN_KINDS))
+    other_counts = {"distractors": {6, 7, 8, 9}, "train-clutter": {3, 4, 5, 6, 7}, "red-cube": {1}}
+    assert counts == other_counts.get(suite.name, {3})
 
 
 def test_suites_and_seeds_lay_different_tables():
