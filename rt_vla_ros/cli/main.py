@@ -71,6 +71,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "train": CommandEntry("rt_vla_ros.cli.train", "train an RT-1, or an RT-2 from a vision-language model"),
     "embed": CommandEntry("rt_vla_ros.cli.embed", "make a table of sentence vectors for a policy that needs them"),
     "convert": CommandEntry("rt_vla_ros.cli.convert", "bring a public RT-1 or VLA-0 checkpoint here"),
+    "export": CommandEntry("rt_vla_ros.cli.export", "a policy for a small machine: ONNX, and 8 bits where wanted"),
     "serve": CommandEntry("rt_vla_ros.cli.serve", "decide for robots on other machines: policy:=remote:HOST"),
     "bench": CommandEntry("rt_vla_ros.cli.bench", "measure latencies and write them down"),
     "selftest": CommandEntry("rt_vla_ros.cli.selftest", "whether a GPU is usable here: everything that wants one"),
