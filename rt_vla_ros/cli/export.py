@@ -13,12 +13,13 @@ from functools import partial
 from pathlib import Path
 
 from rt_vla_ros.cli.main import refused
-from rt_vla_ros.policies.checkpoint.resolve import resolve
+from rt_vla_ros.policies.checkpoint.resolve import REMOTE, resolve
+from rt_vla_ros.sim.suites import find_suite
 from zenoh_ros.commands.errors import CliError
 from zenoh_ros.commands.numbers import positive_int
 
 FORMATS = ("onnx",)
-DEFAULT_SUITE, DEFAULT_EPISODES = "pick-any", 4
+DEFAULT_SUITE, DEFAULT_EPISODES = "pick-any", 8
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--to", choices=FORMATS, default=FORMATS[0], help="what is written; onnx")
     add("--out", type=Path, required=True, metavar="DIR.onnx", help="a new directory")
     add("--opset", type=positive_int, metavar="N", help="of ONNX, for older runtimes (default 20)")
-    add("--int8", action="store_true", help="weights and activations of the convolutions in 8 bits")
+    add("--int8", action="store_true", help="weights in 8 bits: smaller, and not the same tokens")
     data = f"for --int8: a dataset, or a suite whose episodes the policy plays (default {DEFAULT_SUITE})"
     add("--calibration", metavar="DATA|SUITE", help=data)
     add("--episodes", type=positive_int, metavar="N", help=f"of the calibration (default {DEFAULT_EPISODES})")
@@ -48,8 +49,17 @@ def run(args: argparse.Namespace) -> int:
     opset = OPSET if args.opset is None else args.opset
     if opset < OLDEST_OPSET:
         raise CliError(f"--opset is {opset}, expected {OLDEST_OPSET} or more: torch writes none that is older.")
-    original = checkpoint_hash(checkpoint.reference) or ""
-    made = export_rt1(checkpoint, args.out, original, opset=opset, tell=tell)
+    watch = None
+    if args.int8:
+        from rt_vla_ros.evaluation.calibration import calibrate
+
+        source, episodes = args.calibration or DEFAULT_SUITE, args.episodes or DEFAULT_EPISODES
+        if not Path(source).expanduser().is_dir():
+            find_suite(source)
+        watch = partial(calibrate, source=source, episodes=episodes)
+    original = "" if checkpoint.directory is None or checkpoint.family == REMOTE else checkpoint_hash(args.checkpoint)
+    made = export_rt1(checkpoint, args.out, original or "", opset=opset, watch=watch, tell=tell)
     size = sum(path.stat().st_size for path in args.out.glob("*.onnx"))
-    print(f"Written: {args.out}, {len(made.graphs)} graphs in opset {made.opset}, {size / 1e6:.1f} MB.")
+    bits = f", 8 bits in {' and '.join(made.int8)}" if made.int8 else ""
+    print(f"Written: {args.out}, {len(made.graphs)} graphs in opset {made.opset}{bits}, {size / 1e6:.1f} MB.")
     return 0

@@ -73,8 +73,8 @@ WEIGHTS = ("auto", "float32", "bfloat16", "int8", "int4")
 class Checkpoint:
     """What was found for a name.
 
-    name: for messages and reports. family: "rt1", "rt2", "openvla", "vla0" (as it is published), REMOTE, one of EXPORTED,
-    or one of MADE_IN_MEMORY.
+    name: for messages and reports. family: "rt1", "rt2", "openvla", "vla0" (as it is published), REMOTE, one of
+    EXPORTED, or one of MADE_IN_MEMORY.
     directory: of the model; None where it is made in memory or a server has it. config: its config.json, read once.
     adapter: directory of a LoRA adapter of that model. key: which of several statistics its actions have (OpenVLA).
     reference: a name that means the same in another working directory. called: what the model, and its adapter, are

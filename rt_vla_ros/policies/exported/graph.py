@@ -41,7 +41,9 @@ def providers(device: str) -> list[Provider]:
     if device == "auto":
         kind = "cuda" if CUDA in there else "cpu"
     if kind not in KINDS or (number and (kind == "cpu" or not number.isdecimal())):
-        raise ValueError(f"There is no device {device!r} for a policy in ONNX; say auto, cpu, cuda, cuda:N or tensorrt.")
+        raise ValueError(
+            f"There is no device {device!r} for a policy in ONNX; say auto, cpu, cuda, cuda:N or tensorrt."
+        )
     wanted = KINDS[kind]
     if wanted[0] not in there:
         raise ValueError(

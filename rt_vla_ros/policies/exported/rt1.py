@@ -33,14 +33,15 @@ class ExportedNetwork:
 
     config: RT1Config
     legal: Tensor
-    device: torch.device = torch.device("cpu")
+    device: torch.device
 
 
 class ExportedSteps(Steps):
     """The three graphs of an exported RT-1 with a robot's window."""
 
     def __init__(self, config: RT1Config, graphs: Mapping[str, Graph]) -> None:
-        super().__init__(ExportedNetwork(config, legal_tokens(config.action_token_counts, config.vocab_size)))
+        legal = legal_tokens(config.action_token_counts, config.vocab_size)
+        super().__init__(ExportedNetwork(config, legal, torch.device("cpu")))
         self._graphs = dict(graphs)
         self._silent: Tensor | None = None
         self._record: Record | None = None

@@ -73,15 +73,17 @@ def to_onnx(name: str, source: Source, opset: int) -> bytes:
     model: onnx.ModelProto = program.model_proto
     if model.ByteSize() > LARGEST_GRAPH:
         raise ExportError(
-            f"The graph {name} has {model.ByteSize() / 1e9:.1f} GB, one ONNX file has at most {LARGEST_GRAPH / 1e9:.1f} "
-            "GB: larger policies are for serving (rt-vla serve)."
+            f"The graph {name} has {model.ByteSize() / 1e9:.1f} GB, one ONNX file has at most "
+            f"{LARGEST_GRAPH / 1e9:.1f} GB: larger policies are for serving (rt-vla serve)."
         )
     lengths = {one.name: one.type.tensor_type.shape.dim[0].dim_param for one in model.graph.input}
     if source.several and not all(lengths.values()):
         raise ExportError(f"torch {torch.__version__} has exported {name} for one number of robots only.")
     written = next(one.version for one in model.opset_import if not one.domain)
     if written != opset:
-        raise ExportError(f"{name} cannot be written in opset {opset} of ONNX, torch chose {written}; say --opset {written}.")
+        raise ExportError(
+            f"{name} cannot be written in opset {opset} of ONNX, torch chose {written}; say --opset {written}."
+        )
     return bytes(model.SerializeToString())
 
 

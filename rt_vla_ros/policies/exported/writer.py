@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -12,24 +12,23 @@ import numpy as np
 import torch
 
 from rt_vla_ros import __version__
-from rt_vla_ros.action_space.card import CARD_FILE, ActionCard
+from rt_vla_ros.action_space.card import CARD_FILE
 from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE, EXPORTED, RT1_ONNX, Tell
 from rt_vla_ros.policies.checkpoint.resolve import REMOTE, RT1_FAMILIES, Checkpoint
 from rt_vla_ros.policies.checkpoint.whole_folder import replace_folder
 from rt_vla_ros.policies.exported.graph import Graph, providers
 from rt_vla_ros.policies.exported.manifest import Manifest, sha256_of
+from rt_vla_ros.policies.exported.quantization import Recorder, Watch, quantized
 from rt_vla_ros.policies.exported.rt1 import FRAME, INSTRUCTION, WINDOW, ExportedSteps
 from rt_vla_ros.policies.exported.rt1_graphs import FrameGraph, InstructionGraph, WindowGraph
 from rt_vla_ros.policies.exported.to_onnx import ExportError, Source, check_installed, to_onnx
-from rt_vla_ros.policies.rt1.checkpoint import MODEL_CARD_FILE, read_model
+from rt_vla_ros.policies.rt1.checkpoint import MODEL_CARD_FILE, read_model, sentence_encoder
 from rt_vla_ros.policies.rt1.fast.steps import fold_batch_norms
 from rt_vla_ros.policies.rt1.modeling import RT1Model
-from rt_vla_ros.policies.rt1.policy import PlainSteps
+from rt_vla_ros.policies.rt1.policy import PlainSteps, RT1Policy
 
 Graphs = dict[str, bytes]
-Smaller = Callable[[Graphs, ExportedSteps, ActionCard], Graphs]
-"""Makes int8 graphs of float ones: gets all of them, and the policy that they are; gives those that it changed."""
 WRITTEN_BY = ("torch", "onnx", "onnxscript", "onnxruntime")
 TOLERANCE = 1e-3
 """Largest difference of a logit between onnxruntime and torch, as a share of the largest logit."""
@@ -64,12 +63,13 @@ def export_rt1(
     original: str,
     *,
     opset: int,
-    smaller: Smaller | None = None,
+    watch: Watch | None = None,
     tell: Tell,
 ) -> Manifest:
     """Writes the directory, whole or not at all. original: hash of the checkpoint's weights, empty for random ones.
 
-    smaller: makes graphs with int8 weights. tell: gets a sentence now and then.
+    watch: lets the policy act on what it is calibrated with, for int8; None: float32.
+    tell: gets a sentence now and then.
     Raises ExportError, CheckpointError, ActionCardError, OSError; ImportError for what is not installed.
     """
     check_installed()
@@ -84,7 +84,12 @@ def export_rt1(
     steps = exported_steps(model, graphs)
     tell("comparing with torch")
     check_same(model, steps)
-    small = smaller(graphs, steps, card) if smaller is not None else {}
+    small: Graphs = {}
+    if watch is not None:
+        tell("calibrating for int8")
+        recorder, encoder = Recorder(), sentence_encoder(checkpoint, model.config, None)
+        watch(RT1Policy(steps.recorded(recorder), card, name=checkpoint.name, encoder=encoder))
+        small = quantized(graphs, recorder.chosen())
 
     def write(new: Path) -> None:
         card.save(new)
@@ -126,7 +131,9 @@ def sources(model: RT1Model) -> dict[str, Source]:
     if config.action_embedding == "previous":
         window["chosen"] = torch.zeros(robots, steps, config.num_action_tokens, dtype=torch.int64)
     return {
-        INSTRUCTION: Source(InstructionGraph(model), {"instruction": instruction}, ("factors", "silence"), several=False),
+        INSTRUCTION: Source(
+            InstructionGraph(model), {"instruction": instruction}, ("factors", "silence"), several=False
+        ),
         FRAME: Source(FrameGraph(model), frame, ("tokens",)),
         WINDOW: Source(WindowGraph(model), window, ("logits",)),
     }
@@ -140,7 +147,7 @@ def exported_steps(model: RT1Model, graphs: Mapping[str, bytes]) -> ExportedStep
 
 @torch.inference_mode()
 def check_same(model: RT1Model, steps: ExportedSteps) -> None:
-    """Raises ExportError where the graphs do not give torch's tokens on random images, from the first to a full window."""
+    """Raises ExportError where the graphs do not give torch's logits on random images, in short and full windows."""
     config, rng = model.config, np.random.default_rng(0)
     plain = PlainSteps(model)
     features = torch.from_numpy(rng.standard_normal((1, config.language_size)).astype(np.float32))
