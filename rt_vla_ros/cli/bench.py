@@ -2,8 +2,8 @@
 
 `rt-vla bench rt1` times RT-1's networks, `rt-vla bench rt2` vision-language models, `rt-vla bench rt2-training` how
 fast one learns; `rt-vla bench rt2-weights` counts how many actions int8 and int4 weights change. `rt-vla bench batch`
-times several robots on one network, `rt-vla bench serve` a policy server, `rt-vla bench arm` the solver of the inverse
-kinematics, `rt-vla bench bag` the conversion of a bag.
+times several robots on one network, `rt-vla bench export` a policy beside its exports to ONNX, `rt-vla bench serve` a
+policy server, `rt-vla bench arm` the solver of the inverse kinematics, `rt-vla bench bag` the conversion of a bag.
 """
 
 from __future__ import annotations
@@ -52,6 +52,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _rt1_arguments(what.add_parser("rt1", help="RT-1: a step of each network, part by part"))
     _rt2_arguments(what.add_parser("rt2", help="RT-2: transformers' generate and the decoding engine"))
     _batch_arguments(what.add_parser("batch", help="several robots on one network, beside one after the other"))
+    export = what.add_parser("export", help="a policy beside its exports to ONNX: time, size, and equal tokens")
+    export.add_argument("exported", nargs="+", metavar="DIR.onnx", help="what `rt-vla export` has written")
+    export.add_argument("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="the original; rt1-mini")
+    export.add_argument("--repeats", type=int, default=100, metavar="N", help="decisions that are timed; 100")
+    export.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:N ...")
+    export.add_argument("--threads", type=positive_int, metavar="N", help="of the CPU (default: all)")
+    export.set_defaults(measure=_export, bounded=("repeats",))
     training = what.add_parser("rt2-training", help="RT-2: samples a second beside a plain transformers.Trainer")
     training.add_argument("--seconds", type=float, default=20.0, metavar="S", help="of each way in a round; 20")
     training.add_argument("--repeats", type=int, default=3, metavar="N", help="rounds, for the median; 3")
@@ -256,6 +263,20 @@ def _batch(args: argparse.Namespace) -> Any:
     shared = share_policy(load_policy(args.policy, device=args.device, weights=args.weights))
     tell = partial(print, file=sys.stderr, flush=True)
     figures = measure(shared, args.batch_sizes, repeats=args.repeats, tell=tell)
+    print(table(figures))
+    return figures
+
+
+def _export(args: argparse.Namespace) -> Any:
+    for name in (args.policy, *args.exported):
+        find_checkpoint(name)
+    from rt_vla_ros.benchmarks.exported import measure, table
+    from rt_vla_ros.policies.threads import set_threads
+
+    if args.threads:
+        set_threads(args.threads)
+    with refused(ImportError):
+        figures = measure(args.policy, args.exported, args.repeats, args.device)
     print(table(figures))
     return figures
 
