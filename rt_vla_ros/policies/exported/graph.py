@@ -54,7 +54,7 @@ def providers(device: str) -> list[Provider]:
     return [(name, {} if name == CPU else chosen) for name in wanted if name in there]
 
 
-class Graph:
+class OnnxGraph:
     """One graph. Its session is made anew when torch's number of threads has changed: the same number serves both."""
 
     def __init__(self, content: bytes, where: str, chosen: Sequence[Provider]) -> None:

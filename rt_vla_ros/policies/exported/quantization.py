@@ -27,7 +27,7 @@ MOST_IMAGES = 128
 """Of a calibration, spread evenly over those that were seen."""
 
 
-class Recorder:
+class ImageRecorder:
     """Keeps what the graph of images gets while a policy acts."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
-from rt_vla_ros.policies.exported.graph import Arrays, Graph, providers
+from rt_vla_ros.policies.exported.graph import Arrays, OnnxGraph, providers
 from rt_vla_ros.policies.exported.manifest import Manifest
 from rt_vla_ros.policies.rt1.checkpoint import check_card, sentence_encoder
 from rt_vla_ros.policies.rt1.configuration import RT1Config
@@ -39,7 +39,7 @@ class ExportedNetwork:
 class ExportedSteps(Steps):
     """The three graphs of an exported RT-1 with a robot's window."""
 
-    def __init__(self, config: RT1Config, graphs: Mapping[str, Graph]) -> None:
+    def __init__(self, config: RT1Config, graphs: Mapping[str, OnnxGraph]) -> None:
         legal = legal_tokens(config.action_token_counts, config.vocab_size)
         super().__init__(ExportedNetwork(config, legal, torch.device("cpu")))
         self._graphs = dict(graphs)
@@ -59,8 +59,8 @@ class ExportedSteps(Steps):
 
     def observed(self, images: Tensor, states: Tensor | None, factors: Tensor) -> Tensor:
         """See Steps; the tokens are embedded, (B, num_observation_tokens, d_model)."""
-        states = {} if states is None else {"state": states}
-        return self._run(FRAME, images=images, factors=factors, **states)[0]
+        inputs = {"images": images, "factors": factors}
+        return self._run(FRAME, **inputs, **({} if states is None else {"state": states}))[0]
 
     def newest(self, windows: Tensor, chosen: Tensor | None) -> Tensor:
         """See Steps. The graph's window is full: steps that are not there yet are zeros behind those that are."""
@@ -118,6 +118,6 @@ def open_policy(
     manifest.check_card(directory)
     card = checkpoint.read_card()
     check_card(card, config, directory)
-    graphs = {name: Graph(manifest.graph(directory, name), f"{directory / name}.onnx", chosen) for name in GRAPHS}
+    graphs = {name: OnnxGraph(manifest.graph(directory, name), f"{directory / name}.onnx", chosen) for name in GRAPHS}
     encoder = sentence_encoder(checkpoint, config, language)
     return RT1Policy(ExportedSteps(config, graphs), card, name=checkpoint.name, decoding=decoding, encoder=encoder)

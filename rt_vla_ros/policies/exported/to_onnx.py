@@ -28,7 +28,7 @@ class ExportError(ValueError):
 
 
 @dataclass(frozen=True)
-class Source:
+class GraphSource:
     """What a graph is made of. inputs: an example of each, by the names of `forward`. several: whether the first axis
     of inputs and outputs may have any length."""
 
@@ -49,7 +49,7 @@ def check_installed() -> None:
 
 
 @torch.no_grad()
-def to_onnx(name: str, source: Source, opset: int) -> bytes:
+def to_onnx(name: str, source: GraphSource, opset: int) -> bytes:
     """The content of a .onnx file. Raises ExportError."""
     import onnx
 

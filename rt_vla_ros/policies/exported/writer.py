@@ -17,12 +17,12 @@ from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE, EXPORTED, RT1_ONNX, Tell
 from rt_vla_ros.policies.checkpoint.resolve import REMOTE, RT1_FAMILIES, Checkpoint
 from rt_vla_ros.policies.checkpoint.whole_folder import replace_folder
-from rt_vla_ros.policies.exported.graph import Graph, providers
+from rt_vla_ros.policies.exported.graph import OnnxGraph, providers
 from rt_vla_ros.policies.exported.manifest import Manifest, sha256_of
-from rt_vla_ros.policies.exported.quantization import Recorder, Watch, quantized
+from rt_vla_ros.policies.exported.quantization import ImageRecorder, Watch, quantized
 from rt_vla_ros.policies.exported.rt1 import FRAME, INSTRUCTION, WINDOW, ExportedSteps
 from rt_vla_ros.policies.exported.rt1_graphs import FrameGraph, InstructionGraph, WindowGraph
-from rt_vla_ros.policies.exported.to_onnx import ExportError, Source, check_installed, to_onnx
+from rt_vla_ros.policies.exported.to_onnx import ExportError, GraphSource, check_installed, to_onnx
 from rt_vla_ros.policies.rt1.checkpoint import MODEL_CARD_FILE, read_model, sentence_encoder
 from rt_vla_ros.policies.rt1.fast.steps import fold_batch_norms
 from rt_vla_ros.policies.rt1.modeling import RT1Model
@@ -87,7 +87,7 @@ def export_rt1(
     small: Graphs = {}
     if watch is not None:
         tell("calibrating for int8")
-        recorder, encoder = Recorder(), sentence_encoder(checkpoint, model.config, None)
+        recorder, encoder = ImageRecorder(), sentence_encoder(checkpoint, model.config, None)
         watch(RT1Policy(steps.recorded(recorder), card, name=checkpoint.name, encoder=encoder))
         small = quantized(graphs, recorder.chosen())
 
@@ -111,7 +111,7 @@ def export_rt1(
     return manifest(directory)
 
 
-def sources(model: RT1Model) -> dict[str, Source]:
+def sources(model: RT1Model) -> dict[str, GraphSource]:
     """What the graphs are made of, with inputs for two robots."""
     config, robots = model.config, 2
     words = torch.zeros(1, 2 * 32 - 1, dtype=torch.int64)
@@ -131,18 +131,18 @@ def sources(model: RT1Model) -> dict[str, Source]:
     if config.action_embedding == "previous":
         window["chosen"] = torch.zeros(robots, steps, config.num_action_tokens, dtype=torch.int64)
     return {
-        INSTRUCTION: Source(
+        INSTRUCTION: GraphSource(
             InstructionGraph(model), {"instruction": instruction}, ("factors", "silence"), several=False
         ),
-        FRAME: Source(FrameGraph(model), frame, ("tokens",)),
-        WINDOW: Source(WindowGraph(model), window, ("logits",)),
+        FRAME: GraphSource(FrameGraph(model), frame, ("tokens",)),
+        WINDOW: GraphSource(WindowGraph(model), window, ("logits",)),
     }
 
 
 def exported_steps(model: RT1Model, graphs: Mapping[str, bytes]) -> ExportedSteps:
     """The graphs as a policy runs them, on the CPU."""
     cpu = providers("cpu")
-    return ExportedSteps(model.config, {name: Graph(content, name, cpu) for name, content in graphs.items()})
+    return ExportedSteps(model.config, {name: OnnxGraph(content, name, cpu) for name, content in graphs.items()})
 
 
 @torch.inference_mode()

@@ -12,7 +12,7 @@ from support.rt1 import tiny_model
 from support.rt1_checkpoints import TINY
 
 from rt_vla_ros.policies.exported.rt1 import ExportedSteps
-from rt_vla_ros.policies.exported.to_onnx import Source
+from rt_vla_ros.policies.exported.to_onnx import GraphSource
 from rt_vla_ros.policies.exported.writer import sources
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
@@ -25,7 +25,7 @@ TOLERANCE = 1e-4
 class TorchGraph:
     """Runs a graph's module in torch, in place of onnxruntime."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: GraphSource) -> None:
         self._module = source.module
 
     @torch.inference_mode()
