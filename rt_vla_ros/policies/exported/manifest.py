@@ -52,7 +52,7 @@ class Manifest:
                 f"{path} is of the format {found.get('format')!r} of exported policies, expected {FORMAT}: it was "
                 "written by another version of rt_vla_ros. Export the policy again (rt-vla export)."
             )
-        values = {key: found.get(key) for key in cls.__annotations__}
+        values: dict[str, Any] = {key: found.get(key) for key in cls.__annotations__}
         values["int8"] = tuple(values["int8"]) if isinstance(values["int8"], list) else ()
         one = cls(**values)
         hashes = [*one.graphs.values(), one.card] if isinstance(one.graphs, Mapping) else [None]

@@ -43,7 +43,7 @@ class FrameGraph(nn.Module):
         each = factors[:, None].expand(-1, cameras, -1).flatten(0, 1)
         with Films(self.model).fixed(each):
             tokens = self.model.image_tokens(images.flatten(0, 1), NO_SENTENCE)
-        tokens = tokens.unflatten(0, (-1, cameras))
+        tokens = tokens.reshape(-1, cameras, *tokens.shape[1:])
         return self.model.transformer.embed(self.model.observation_tokens(tokens, state))
 
 
