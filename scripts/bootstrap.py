@@ -35,7 +35,8 @@ CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 NEEDS_PICTURES = ("demo", "test", "launch", "evaluate", "collect", "train")
 # What a command needs besides.
 EXTRAS = {"test": ["test"], "collect": ["train"], "keys": ["keys"], "serve": ["serve"], "train": ["train"]}
-BENCH_EXTRAS = {"console": "console", "serve": "serve"}
+EXTRAS |= {"export": ["export"]}
+BENCH_EXTRAS = {"console": "console", "export": "onnx", "serve": "serve"}
 REMOTE = re.compile(r"(--policy=|policy:=)?remote:")  # a policy that a server decides for
 CONSOLE_WORDS = {"--console", "console:=true", "console_node"}  # where the page in the browser is asked for
 SPACE_NEEDED = 3 * 2**30  # the environment with the CPU build, and pip's cache of it [bytes]
@@ -351,6 +352,13 @@ def overview(arguments: Sequence[str]) -> int | None:
     return None if arguments and arguments[0] in COMMANDS else main(arguments)
 
 
+def has_onnx(word: str) -> bool:
+    """Whether a word of a command line names the directory of a policy in ONNX."""
+    with contextlib.suppress(OSError, ValueError, RuntimeError):  # most words are no name of a folder
+        return any(Path(re.sub(r"^(--policy=|policy:=)", "", word)).expanduser().glob("*.onnx"))
+    return False
+
+
 def needed_extras(arguments: Sequence[str]) -> list[str]:
     """What a command line needs besides the libraries that all need."""
     extras = list(EXTRAS.get(arguments[0], []))
@@ -360,6 +368,8 @@ def needed_extras(arguments: Sequence[str]) -> list[str]:
         extras.append("console")
     if any(REMOTE.match(word) for word in arguments):
         extras.append("remote")
+    if arguments[0] != "bench" and any(has_onnx(word) for word in arguments):
+        extras.append("onnx")
     return extras
 
 
@@ -374,7 +384,8 @@ def start(arguments: Sequence[str]) -> int:
     extras = needed_extras(arguments)
     if not environment.is_ready(extras):
         prepare(environment, extras)
-    if arguments[0] in NEEDS_PICTURES and not {"-h", "--help"} & set(arguments):
+    pictures = arguments[0] in NEEDS_PICTURES or "--int8" in arguments
+    if pictures and not {"-h", "--help"} & set(arguments):
         ensure_drawing(yes=yes)
     return os.execv(environment.python, [str(environment.python), "-m", "rt_vla_ros.cli", *arguments])
 

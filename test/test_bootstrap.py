@@ -186,10 +186,21 @@ def test_extras_may_ask_for_other_extras(monkeypatch: pytest.MonkeyPatch, machin
         ("evaluate --policy remote:localhost", ["remote"]),
         ("launch policy.launch.py policy:=remote:gpu-box/rt1-mini", ["remote"]),
         ("demo --policy=remote:localhost --console", ["console", "remote"]),
+        ("export rt1-mini --out mini.onnx", ["export"]),
+        ("bench export mini.onnx", ["onnx"]),
     ],
 )
 def test_a_command_line_names_the_extras_that_it_needs(line: str, extras: list[str]) -> None:
     assert bootstrap.needed_extras(line.split()) == extras
+
+
+def test_a_policy_in_onnx_needs_its_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/frame.onnx").touch()
+    monkeypatch.chdir(tmp_path)
+    for line in ("evaluate --policy mine", "demo --policy=mine", "launch policy.launch.py policy:=mine"):
+        assert bootstrap.needed_extras(line.split()) == ["onnx"]
+    assert bootstrap.needed_extras(["demo", "--instruction", "pick up " * 99, "~nobody/x"]) == []
 
 
 def test_help_and_a_mistyped_command_install_nothing(machine: Machine) -> None:

@@ -2,8 +2,9 @@
 
 `rt-vla bench rt1` times RT-1's networks, `rt-vla bench rt2` vision-language models, `rt-vla bench rt2-training` RT-2
 training throughput; `rt-vla bench rt2-weights` counts the actions that int8 and int4 weights change. `rt-vla bench
-batch` times several robots on one network, `rt-vla bench serve` a policy server, `rt-vla bench arm` the inverse
-kinematics solver, `rt-vla bench bag` the conversion of a bag, `rt-vla bench record` the cost of recording.
+batch` times several robots on one network, `rt-vla bench export` a policy beside its ONNX exports, `rt-vla bench
+serve` a policy server, `rt-vla bench arm` the inverse kinematics solver, `rt-vla bench bag` the conversion of a bag,
+`rt-vla bench record` the cost of recording.
 """
 
 from __future__ import annotations
@@ -70,6 +71,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _rt1_arguments(what.add_parser("rt1", help="RT-1: step time of each network, by component"))
     _rt2_arguments(what.add_parser("rt2", help="RT-2: transformers' generate against this package's decoding"))
     _batch_arguments(what.add_parser("batch", help="several robots on one network: batched against one by one"))
+    export = what.add_parser("export", help="a policy and its ONNX exports: latency, size, and token agreement")
+    export.add_argument("exported", nargs="+", metavar="DIR.onnx", help="directories written by `rt-vla export`")
+    export.add_argument(
+        "--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="original policy (default rt1-mini)"
+    )
+    export.add_argument("--repeats", type=int, default=100, metavar="N", help="number of timed decisions (default 100)")
+    export.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:N ...")
+    export.add_argument("--threads", type=positive_int, metavar="N", help="CPU threads (default: all)")
+    export.set_defaults(measure=_export, bounded=("repeats",))
     training = what.add_parser(
         "rt2-training", help="RT-2: training samples per second against a plain transformers.Trainer"
     )
@@ -338,6 +348,20 @@ def _batch(args: argparse.Namespace) -> Any:
     shared = share_policy(load_policy(args.policy, device=args.device, weights=args.weights))
     tell = partial(print, file=sys.stderr, flush=True)
     figures = measure(shared, args.batch_sizes, repeats=args.repeats, tell=tell)
+    print(table(figures))
+    return figures
+
+
+def _export(args: argparse.Namespace) -> Any:
+    for name in (args.policy, *args.exported):
+        find_checkpoint(name)
+    from rt_vla_ros.benchmarks.exported import measure, table
+    from rt_vla_ros.policies.threads import set_threads
+
+    if args.threads:
+        set_threads(args.threads)
+    with refused(ImportError):
+        figures = measure(args.policy, args.exported, args.repeats, args.device)
     print(table(figures))
     return figures
 

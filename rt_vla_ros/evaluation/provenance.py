@@ -10,6 +10,7 @@ from rt_vla_ros import __version__
 from rt_vla_ros.policies.checkpoint.resolve import REMOTE, resolve
 from rt_vla_ros.policies.remote.settings import RemoteSettings
 
+WEIGHTS = ("*.safetensors", "*.onnx")
 PACKAGES = ("torch", "numpy", "mujoco", "transformers")
 
 
@@ -22,7 +23,7 @@ def versions() -> dict[str, str]:
 
 
 def checkpoint_hash(policy: str, remote: RemoteSettings | None = None) -> str | None:
-    """SHA-256 of a policy's safetensors files, in the order of their names, in hexadecimal.
+    """SHA-256 of a policy's safetensors and ONNX files, in the order of their names, in hexadecimal.
 
     None for a policy that is made in memory; of one on a server, what that says. remote: how it is talked to.
     Raises UnknownPolicyError, PolicyLostError, OSError.
@@ -31,7 +32,7 @@ def checkpoint_hash(policy: str, remote: RemoteSettings | None = None) -> str | 
     if checkpoint.family == REMOTE:
         return checkpoint.welcome().model
     directory = checkpoint.adapter or checkpoint.directory
-    files = [] if directory is None else sorted(directory.glob("*.safetensors"))
+    files = [] if directory is None else sorted(path for ending in WEIGHTS for path in directory.glob(ending))
     digest = hashlib.sha256()
     for path in files:
         with path.open("rb") as file:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rt_vla_ros.policies.checkpoint.errors import ServerDecidesError, UnknownPolicyError
-from rt_vla_ros.policies.checkpoint.files import Tell, say_nothing
+from rt_vla_ros.policies.checkpoint.files import EXPORTED, RT1_ONNX, Tell, say_nothing
 from rt_vla_ros.policies.checkpoint.resolve import REMOTE, RT1_FAMILIES, UNTRAINED, Checkpoint, policy_names, resolve
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.remote.settings import RemoteSettings
@@ -35,7 +35,8 @@ def load_policy(
 
     `remote:HOST` is one that a server decides for (`rt-vla serve`), for which no torch is loaded here.
 
-    name_or_path: see checkpoint.resolve. device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1" ...
+    name_or_path: see checkpoint.resolve. device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1" ...; of a
+    policy in ONNX (rt-vla export) those of onnxruntime, "tensorrt" too.
     decoding: see ActionDecoder; RT-2 has the most likely tokens only.
     language: path of the sentence encoder of a network that takes sentence vectors (language.sources); None: the table
     beside its weights.
@@ -48,6 +49,7 @@ def load_policy(
     action; one that plans in any case does so with and without.
     remote: how a server is talked to.
     tell: gets a sentence now and then about how far loading is.
+    Raises ImportError, with a sentence, where a policy in ONNX finds no onnxruntime.
     Raises ServerDecidesError for what a remote policy's server is told, PolicyLostError where that does not answer,
     UnknownPolicyError, CheckpointError, ActionCardError, WeightsError, NoPlansError: all ValueErrors with a sentence.
     """
@@ -61,7 +63,7 @@ def load_policy(
         from rt_vla_ros.policies.remote.policy import open_policy as open_remote
 
         return open_remote(checkpoint.address, checkpoint.remote)
-    where = find_device(device)
+    where: object = device if checkpoint.family in EXPORTED else find_device(device)  # onnxruntime's, or torch's
     if plan:
         checkpoint.check_plans()
     return _opener(checkpoint.family)(
@@ -84,6 +86,10 @@ def _opener(family: str) -> Callable[..., Policy]:
         from rt_vla_ros.policies.rt1.checkpoint import open_policy as open_rt1
 
         return open_rt1
+    if family == RT1_ONNX:
+        from rt_vla_ros.policies.exported.rt1 import open_policy as open_rt1_onnx
+
+        return open_rt1_onnx
     from rt_vla_ros.policies.rt2.checkpoint import open_policy as open_rt2
 
     return open_rt2

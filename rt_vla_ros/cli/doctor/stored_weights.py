@@ -16,8 +16,9 @@ from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.language.onnx_sentences import INSTALL
 from rt_vla_ros.network_size import no_larger_than
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError, LanguageNotUsedError, first_line
-from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE, say_nothing
+from rt_vla_ros.policies.checkpoint.files import EXPORTED, RT2_CONFIG_FILE, say_nothing
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
+from rt_vla_ros.policies.exported.rt1 import open_policy as open_exported
 from rt_vla_ros.policies.load import find_device
 from rt_vla_ros.policies.rt1.checkpoint import RT1_WEIGHTS, check_card, empty_model
 from rt_vla_ros.policies.rt1.configuration import RT1Config
@@ -45,8 +46,10 @@ Step = Callable[[], str | None]
 
 def look_at_weights(checkpoint: Checkpoint, card: ActionCard | None, options: Mapping[str, Any]) -> Iterator[Finding]:
     """options: of the policy node. Each step of loading that can be taken without the weights, and what it says."""
-    make_steps = _rt1_steps if checkpoint.family == "rt1" else _rt2_steps
-    steps: tuple[Step, ...] = (*make_steps(checkpoint, card, options), lambda: _memory(checkpoint, options))
+    steps: tuple[Step, ...] = (lambda: _exported(checkpoint, options),)
+    if checkpoint.family not in EXPORTED:
+        make_steps = _rt1_steps if checkpoint.family == "rt1" else _rt2_steps
+        steps = (*make_steps(checkpoint, card, options), lambda: _memory(checkpoint, options))
     said = set[str]()
     for step in steps:
         try:
@@ -58,6 +61,13 @@ def look_at_weights(checkpoint: Checkpoint, card: ActionCard | None, options: Ma
         if sentence is not None and sentence not in said:  # several steps read the same files
             said.add(sentence)
             yield Finding(fine, sentence)
+
+
+def _exported(checkpoint: Checkpoint, options: Mapping[str, Any]) -> str:
+    """Opens it whole: it is small."""
+    given = {name: options.get(name, "auto") for name in ("device", "weights")}
+    open_exported(checkpoint, **given, language=options.get("language") or None)
+    return f"The graphs of {checkpoint.name} and its card are those that were exported, and onnxruntime loads them."
 
 
 def _rt1_steps(checkpoint: Checkpoint, card: ActionCard | None, options: Mapping[str, Any]) -> tuple[Step, ...]:

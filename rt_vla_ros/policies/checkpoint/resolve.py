@@ -23,7 +23,9 @@ from rt_vla_ros.policies.checkpoint.errors import (
 from rt_vla_ros.policies.checkpoint.files import (
     ADAPTER_CONFIG,
     CONFIG_FILE,
+    EXPORTED,
     LEROBOT_VLA0,
+    RT1_ONNX,
     RT2_CONFIG_FILE,
     WEIGHTS_FILE,
     Tell,
@@ -43,6 +45,8 @@ UNTRAINED, UNTRAINED_RT2 = MADE_IN_MEMORY = ("rt1-untrained", "rt2-untrained")
 """Policies with random weights, for which there are no files."""
 RT1_FAMILIES = ("rt1", UNTRAINED)
 """Networks without words."""
+WORDLESS = (*RT1_FAMILIES, RT1_ONNX)
+"""Families that answer no questions."""
 REMOTE = "remote"
 """The family of policies that a server decides for, `remote:HOST`."""
 SHOWN = 80
@@ -69,8 +73,8 @@ WEIGHTS = ("auto", "float32", "bfloat16", "int8", "int4")
 class Checkpoint:
     """What was found for a name.
 
-    name: for messages and reports. family: "rt1", "rt2", "openvla", "vla0" (as it is published), REMOTE, or one of
-    MADE_IN_MEMORY.
+    name: for messages and reports. family: "rt1", "rt2", "openvla", "vla0" (as it is published), REMOTE, one of
+    EXPORTED, or one of MADE_IN_MEMORY.
     directory: of the model; None where it is made in memory or a server has it. config: its config.json, read once.
     adapter: directory of a LoRA adapter of that model. key: which of several statistics its actions have (OpenVLA).
     reference: a name that means the same in another working directory. called: what the model, and its adapter, are
@@ -115,7 +119,7 @@ class Checkpoint:
         """
         if self.family == REMOTE:
             return self.welcome().answers
-        return self.family not in RT1_FAMILIES
+        return self.family not in WORDLESS
 
     def check_plans(self) -> None:
         """Raises NoPlansError where the policy cannot be asked to plan before it acts, and RT2ConfigError."""
@@ -318,7 +322,7 @@ def _look_at(directory: Path, tell: Tell, name: str) -> Checkpoint:
     if CONFIG_FILE not in files:
         raise CheckpointError(_lacks(directory, files))
     family = _family(directory, config, "" if adapter else name)
-    if family == "rt1" and adapter is not None:
+    if family in WORDLESS and adapter is not None:
         raise CheckpointError(f"{adapter} is a LoRA adapter of {directory}, an RT-1 network, which takes none.")
     return Checkpoint("", family, directory, config, adapter, called=name)
 
@@ -355,6 +359,8 @@ def _family(directory: Path, config: Mapping[str, Any], name: str) -> str:
             f"{directory} is two things at once, an RT-1 network by {CONFIG_FILE} and an RT-2 model by "
             f"{RT2_CONFIG_FILE}: remove the file that is of another checkpoint."
         )
+    if kind in EXPORTED:
+        return str(kind)
     if name and not writes_text and _is_vla0(directory, config, name):
         return "vla0"
     if kind == "rt1" or (kind is None and not writes_text):

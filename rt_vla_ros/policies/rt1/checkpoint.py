@@ -24,6 +24,7 @@ from rt_vla_ros.policies.checkpoint.relatives import check_tensor_names
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
 from rt_vla_ros.policies.checkpoint.whole_folder import replace_folder
 from rt_vla_ros.policies.rt1.configuration import RT1Config
+from rt_vla_ros.policies.rt1.fast.steps import FoldedSteps
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.policies.rt1.policy import RT1Policy
 
@@ -82,17 +83,20 @@ def open_policy(
     if weights not in RT1_WEIGHTS:
         raise ValueError(f"RT-1 policies have no weights {weights!r}; they have {', '.join(RT1_WEIGHTS)}.")
     number = RT1_WEIGHTS[weights]
-    model, card = _random(checkpoint) if checkpoint.directory is None else load_checkpoint(checkpoint)
+    model, card = read_model(checkpoint)
     if model.config.trunk != FOLDED_TRUNK and number != torch.float32:
         raise ValueError(f"The weights of {checkpoint.name} are small and held in float32; say weights:=auto.")
     nn.Module.to(model, device)
-    encoder = _sentence_encoder(checkpoint, model.config, language)
-    steps = None
+    encoder = sentence_encoder(checkpoint, model.config, language)
+    how: RT1Model | FoldedSteps = model
     if model.config.trunk == FOLDED_TRUNK:
-        from rt_vla_ros.policies.rt1.fast.steps import FoldedSteps
+        how = FoldedSteps(model, number, cuda_graphs=cuda_graphs)
+    return RT1Policy(how, card, name=checkpoint.name, decoding=decoding, encoder=encoder)
 
-        steps = FoldedSteps(model, number, cuda_graphs=cuda_graphs)
-    return RT1Policy(model, card, name=checkpoint.name, decoding=decoding, encoder=encoder, steps=steps)
+
+def read_model(checkpoint: Checkpoint) -> tuple[RT1Model, ActionCard]:
+    """The model, on the CPU, and its card; random weights for one that is made in memory. Raises as load_checkpoint."""
+    return _random(checkpoint) if checkpoint.directory is None else load_checkpoint(checkpoint)
 
 
 def _random(checkpoint: Checkpoint) -> tuple[RT1Model, ActionCard]:
@@ -139,7 +143,7 @@ def empty_model(checkpoint: Checkpoint) -> RT1Model:
     return model
 
 
-def _sentence_encoder(checkpoint: Checkpoint, config: RT1Config, language: str | None) -> LanguageEncoder | None:
+def sentence_encoder(checkpoint: Checkpoint, config: RT1Config, language: str | None) -> LanguageEncoder | None:
     if config.language != "embedding":
         if language is not None:
             raise LanguageNotUsedError(checkpoint.name, language)

@@ -34,19 +34,22 @@ class Films:
             buffer = self._buffers[len(factors)] = factors.clone()
         else:
             buffer.copy_(factors)
-        sizes = [size for film in self._films for size in (film.channels,) * 2]
-        parts = iter(torch.split(buffer, sizes, dim=1))
-        for film, scale, shift in zip(self._films, parts, parts, strict=True):
-            film.fixed = scale[:, :, None, None], shift[:, :, None, None]
+        self._hand_out(buffer)
         self._set = factors
 
     @contextmanager
     def fixed(self, factors: Tensor) -> Iterator[None]:
-        """Within, as `fix`; behind it the layers take the sentence that they are given."""
-        self.fix(factors)
+        """Within, the layers take these factors; behind it the sentence that they are given."""
+        self._hand_out(factors)
         try:
             yield
         finally:
             for film in self._films:
                 film.fixed = None
             self._set = None
+
+    def _hand_out(self, rows: Tensor) -> None:
+        sizes = [size for film in self._films for size in (film.channels,) * 2]
+        parts = iter(torch.split(rows, sizes, dim=1))
+        for film, scale, shift in zip(self._films, parts, parts, strict=True):
+            film.fixed = scale[:, :, None, None], shift[:, :, None, None]

@@ -17,111 +17,46 @@ from rt_vla_ros.action_space.decoder import ActionDecoder
 from rt_vla_ros.language.cached_encoder import CachedEncoder
 from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.language.hashed_words import HashedWords
-from rt_vla_ros.observations.history import History
 from rt_vla_ros.observations.image import check_image
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.observations.scaled_state import check_state, scaled_state
 from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION
+from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.films import Films
 from rt_vla_ros.policies.rt1.loss import ILLEGAL
 from rt_vla_ros.policies.rt1.modeling import RT1Model
+from rt_vla_ros.policies.rt1.steps import Steps, steps_together
 
 Inputs = tuple[NDArray[np.uint8], NDArray[np.float32] | None]
 """Of one robot: images of every camera, (K, H, W, 3), and the state as the network takes it, (S,), if it has one."""
 
 
-class PlainSteps:
-    """The network with one robot's history of observation tokens. Several robots may share the network."""
+class PlainSteps(Steps):
+    """The network in torch, as it is."""
 
     def __init__(self, model: RT1Model) -> None:
+        """The network no longer drops out, nor updates its statistics."""
+        super().__init__(model)
         self.model = model
+        model.train(False)
         self._films = Films(model)
-        self._factors: Tensor | None = None  # of the request's sentence
-        self._tokens: History[Tensor]
-        self._actions: History[Tensor]
 
-    def another(self) -> PlainSteps:
-        """The same network for another robot, which has no request yet."""
-        other = copy.copy(self)
-        other._factors = None
-        return other
-
-    def begin(self, features: Tensor) -> None:
-        """A new request. features: what the model takes as an instruction, (1, ...)."""
-        length = self.model.config.time_sequence_length
-        self._tokens, self._actions = History(length), History(length)
-        if self.model.config.history_start == "zero_frames":
-            empty = self._empty_step()
-            for _ in range(length):
-                self._tokens.append(empty)
-        self._factors = self._films.factors(self.model.sentence(features))
-
-    def step(self, images: Tensor, state: Tensor | None = None) -> Tensor:
-        """Logits of the newest step, (D, V).
-
-        images: of every camera, uint8 RGB (K, H, W, 3). state: as the network takes it, (1, S); None: it has none.
-        """
-        return steps_together([self], images[None], state)[0]
-
-    def chosen(self, tokens: Tensor) -> None:
-        """Takes the tokens that were chosen at this step, (D,), for networks that see earlier actions."""
-        self._actions.append(tokens[None].to(self.model.device))
+    def factors(self, features: Tensor) -> Tensor:
+        """See Steps."""
+        return self._films.factors(self.model.sentence(features))
 
     def observed(self, images: Tensor, states: Tensor | None, factors: Tensor) -> Tensor:
-        """What is kept of a step of B robots, (B, num_observation_tokens, C).
-
-        images: (B, K, H, W, 3). states: (B, S). factors: of each robot's sentence, (B, W), see Films.
-        """
+        """See Steps."""
         with self._films.fixed(factors.repeat_interleave(images.shape[1], dim=0)):
             tokens = self.model.image_tokens(images.flatten(0, 1), factors)
         return self.model.observation_tokens(tokens.reshape(*images.shape[:2], *tokens.shape[1:]), states)
 
     def newest(self, windows: Tensor, chosen: Tensor | None) -> Tensor:
-        """Logits of the newest step, (B, D, V).
-
-        windows: of what is kept, (B, T, num_observation_tokens, C). chosen: the steps' tokens, (B, T, D); None: zeros.
-        """
+        """See Steps."""
         return self.model.transformer(windows, self.model.action_rows(chosen, windows))[:, -1]
 
-    def _empty_step(self) -> Tensor:
-        """What is kept of a step of `history_start` zero_frames: black images, a sentence and a state of zeros."""
-        config, device = self.model.config, self.model.device
-        images = torch.zeros(1, config.num_cameras, *config.input_size, 3, dtype=torch.uint8, device=device)
-        state = torch.zeros(1, config.state_size, device=device) if config.state_size else None
-        silence = torch.zeros(1, config.language_size, device=device)
-        return self.observed(images, state, self._films.factors(silence))
-
-    def _chosen(self) -> Tensor:
-        """Tokens of the window's steps, oldest first, (1, T, D); zeros where none were taken yet."""
-        steps = len(self._tokens)
-        taken = torch.zeros(1, steps, self.model.config.num_action_tokens, dtype=torch.int64, device=self.model.device)
-        earlier = self._actions.items[-(steps - 1) :] if steps > 1 else ()
-        for back, action in enumerate(reversed(earlier), start=2):
-            taken[:, -back] = action
-        return taken
-
-
-def steps_together(robots: Sequence[PlainSteps], images: Tensor, states: Tensor | None) -> Tensor:
-    """Logits of the newest step of each robot, (B, D, V); all have the same network, and a request each.
-
-    images: uint8 RGB (B, K, H, W, 3). states: as the network takes them, (B, S); None: it has none.
-    Windows of the same length go through the transformer together: short ones are rare, and a padded row costs as much
-    as a real one.
-    """
-    network, factors = robots[0], [robot._factors for robot in robots if robot._factors is not None]
-    assert len(factors) == len(robots), "begin comes first"
-    observed = network.observed(images, states, factors[0] if len(factors) == 1 else torch.cat(factors))
-    lengths: dict[int, list[int]] = {}
-    for place, (robot, tokens) in enumerate(zip(robots, torch.split(observed, 1), strict=True)):
-        robot._tokens.append(tokens.clone())  # not a part of everyone's, and what a CUDA graph writes is overwritten
-        lengths.setdefault(len(robot._tokens), []).append(place)
-    sees_actions = network.model.config.action_embedding == "previous"
-    logits: dict[int, Tensor] = {}
-    for places in lengths.values():
-        windows = torch.cat([torch.stack(robots[place]._tokens.items, dim=1) for place in places])
-        chosen = torch.cat([robots[place]._chosen() for place in places]) if sees_actions else None
-        logits |= zip(places, network.newest(windows, chosen), strict=True)
-    return torch.stack([logits[place] for place in range(len(robots))])
+    def _silence(self) -> Tensor:
+        return self._films.factors(torch.zeros(1, self.model.config.language_size, device=self.model.device))
 
 
 class RT1Policy:
@@ -132,25 +67,24 @@ class RT1Policy:
 
     def __init__(
         self,
-        model: RT1Model,
+        model: RT1Model | Steps,
         card: ActionCard,
         *,
         name: str = "rt1",
         encoder: LanguageEncoder | None = None,
         decoding: str | None = None,
-        steps: PlainSteps | None = None,
     ) -> None:
-        """encoder: for a model that takes sentence vectors. decoding: "argmax" or "expected_value"; None: the model's.
+        """model: or how one is run. encoder: for a model that takes sentence vectors.
 
-        steps: how this model is run; None: as it is, keeping its image tokens.
+        decoding: "argmax" or "expected_value"; None: the model's.
         Raises ValueError for a model of the language "embedding" without an encoder, and for an unknown decoding.
         """
         self.name, self.card = name, card
-        self.model = model
-        self.model.train(False)
-        self._encoder: LanguageEncoder = CachedEncoder(encoder) if encoder else _own_encoder(model, name)
-        self._decoder = ActionDecoder(card, decoding or model.config.decoding)
-        self._steps = steps or PlainSteps(model)
+        self._steps: Steps = model if isinstance(model, Steps) else PlainSteps(model)
+        self.network = self._steps.network
+        config = self.network.config
+        self._encoder: LanguageEncoder = CachedEncoder(encoder) if encoder else _own_encoder(config, name)
+        self._decoder = ActionDecoder(card, decoding or config.decoding)
         self._newest: float | None = None  # stamp of the last image; None before the first reset
 
     @property
@@ -166,18 +100,18 @@ class RT1Policy:
     @property
     def warm_up_runs(self) -> int:
         """Steps after which every kind of step has been made once: until the window rolls."""
-        return self.model.config.time_sequence_length + 1
+        return self.network.config.time_sequence_length + 1
 
     @torch.inference_mode()
     def reset(self, instruction: str) -> None:
         """Forget the history and take a new instruction. Raises InstructionError, a ValueError."""
         features = torch.from_numpy(np.asarray(self._encoder.encode(instruction)))
-        size = self.model.config.language_size
-        if self.model.config.language == "embedding" and features.shape != (size,):
+        size = self.network.config.language_size
+        if self.network.config.language == "embedding" and features.shape != (size,):
             raise ValueError(
                 f"The encoder gives sentence vectors of shape {tuple(features.shape)}, the network takes ({size},)."
             )
-        self._steps.begin(features[None].to(self.model.device))
+        self._steps.begin(features[None].to(self.network.device))
         self._decoder.reset()
         self._newest = -math.inf
 
@@ -241,19 +175,19 @@ class RT1Policy:
 @torch.inference_mode()
 def probabilities_together(policies: Sequence[RT1Policy], inputs: Sequence[Inputs]) -> list[NDArray[np.float64]]:
     """Of each policy as `RT1Policy.probabilities`; all have the same network. inputs: what each took."""
-    model = policies[0].model
-    images = torch.from_numpy(np.stack([images for images, _ in inputs])).to(model.device)
+    network = policies[0].network
+    images = torch.from_numpy(np.stack([images for images, _ in inputs])).to(network.device)
     states = [state for _, state in inputs if state is not None]
-    state = torch.from_numpy(np.stack(states)).to(model.device) if states else None
+    state = torch.from_numpy(np.stack(states)).to(network.device) if states else None
     logits = steps_together([policy._steps for policy in policies], images, state).float()
-    return list(logits.masked_fill(~model.legal, ILLEGAL).softmax(dim=-1).cpu().numpy().astype(np.float64))
+    return list(logits.masked_fill(~network.legal, ILLEGAL).softmax(dim=-1).cpu().numpy().astype(np.float64))
 
 
-def _own_encoder(model: RT1Model, name: str) -> LanguageEncoder:
-    if model.config.language == "hashed_words":
-        return HashedWords(model.config.word_buckets)
+def _own_encoder(config: RT1Config, name: str) -> LanguageEncoder:
+    if config.language == "hashed_words":
+        return HashedWords(config.word_buckets)
     raise ValueError(
-        f"The policy {name!r} takes sentence vectors of {model.config.language_size} numbers and has no encoder of its "
+        f"The policy {name!r} takes sentence vectors of {config.language_size} numbers and has no encoder of its "
         "own; give one as RT1Policy(..., encoder=...), or put a table of them beside the weights: "
         "rt-vla embed --encoder USE.onnx --to CHECKPOINT/instructions.safetensors 'pick up the red cube' ..."
     )

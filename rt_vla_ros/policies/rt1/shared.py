@@ -41,7 +41,7 @@ class SharedRT1:
         return [robot.error or robot.decided(next(found)) for robot in batch]
 
     def _has(self, session: Policy) -> bool:
-        return isinstance(session, RT1Policy) and session.model is self._policy.model
+        return isinstance(session, RT1Policy) and session.network is self._policy.network
 
 
 class _Asking:

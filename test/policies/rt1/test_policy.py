@@ -28,14 +28,14 @@ def test_cached_tokens_give_what_the_whole_window_gives() -> None:
         probabilities = policy.probabilities(seen(step))
         images = np.stack([picture(i) for i in window(step, 3)])
         with torch.inference_mode():
-            logits = policy.model(torch.from_numpy(images)[None], words).logits[0, -1]
-        expected = logits.masked_fill(~policy.model.legal, -1e4).softmax(-1)
+            logits = policy.network(torch.from_numpy(images)[None], words).logits[0, -1]
+        expected = logits.masked_fill(~policy.network.legal, -1e4).softmax(-1)
         np.testing.assert_allclose(probabilities, expected.numpy(), atol=1e-6)
 
 
 def test_one_image_a_step_goes_through_the_trunk() -> None:
     policy, sizes = tiny_policy(), []
-    policy.model.trunk.register_forward_pre_hook(lambda _, inputs: sizes.append(inputs[0].shape[0]))
+    policy.network.trunk.register_forward_pre_hook(lambda _, inputs: sizes.append(inputs[0].shape[0]))
     policy.reset(SENTENCE)
     for step in range(5):
         policy.act(seen(step))

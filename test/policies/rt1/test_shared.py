@@ -16,7 +16,8 @@ from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.rt1.fast.steps import FoldedSteps
-from rt_vla_ros.policies.rt1.policy import PlainSteps, steps_together
+from rt_vla_ros.policies.rt1.policy import PlainSteps
+from rt_vla_ros.policies.rt1.steps import steps_together
 from rt_vla_ros.policies.shared import OneByOne, SharedPolicy, share_policy
 
 SENTENCES = ("pick up the red cube", "push the blue block left", "stop")
@@ -145,7 +146,7 @@ def test_what_fails_for_all_is_told_to_each() -> None:
     sessions = [shared.session() for _ in range(2)]
     for session in sessions:
         session.reset(SENTENCES[0])
-    positions = sessions[0].model.transformer.positions  # type: ignore[attr-defined]
+    positions = sessions[0].network.transformer.positions  # type: ignore[attr-defined]
     positions.data = positions.data[:2]
     bad = Observation({"front": picture(0, 16)}, 0.0)
     third = shared.session()

@@ -47,12 +47,12 @@ class FoldedSteps(PlainSteps):
             self._frame, self._window = (graphed(part, model.device) for part in (self._frame, self._window))
             self._graphs = model.device.type == "cuda"
 
-    def begin(self, features: Tensor) -> None:
-        """See PlainSteps."""
-        super().begin(features.to(self._dtype) if features.is_floating_point() else features)
+    def factors(self, features: Tensor) -> Tensor:
+        """See Steps."""
+        return super().factors(features.to(self._dtype) if features.is_floating_point() else features)
 
     def observed(self, images: Tensor, states: Tensor | None, factors: Tensor) -> Tensor:
-        """See PlainSteps; the tokens are embedded, (B, num_observation_tokens, d_model)."""
+        """See Steps; the tokens are embedded, (B, num_observation_tokens, d_model)."""
         robots, cameras = images.shape[:2]
         if self._graphs:
             images, factors = padded(images), padded(factors)
@@ -65,7 +65,7 @@ class FoldedSteps(PlainSteps):
         return torch.cat([tokens, row[:, None]], dim=1)
 
     def newest(self, windows: Tensor, chosen: Tensor | None) -> Tensor:
-        """See PlainSteps."""
+        """See Steps."""
         if chosen is None:
             return self._window(padded(windows) if self._graphs else windows)[: len(windows)]
         embedded = self.model.transformer.embed(self.model.action_rows(chosen, windows))

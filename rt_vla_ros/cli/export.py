@@ -1,0 +1,65 @@
+"""Export a policy for small machines: `rt-vla export CHECKPOINT --to onnx --out DIR.onnx`.
+
+The directory is a policy like any other (`--policy DIR.onnx`, `policy:=DIR.onnx`), run by onnxruntime: an RT-1 as three
+graphs, its action card, and the table of its sentence vectors where it has one. Its tokens are compared with the
+original's before anything is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+
+from rt_vla_ros.cli.main import refused
+from rt_vla_ros.policies.checkpoint.resolve import REMOTE, resolve
+from rt_vla_ros.sim.suites import find_suite
+from zenoh_ros.commands.errors import CliError
+from zenoh_ros.commands.numbers import positive_int
+
+FORMATS = ("onnx",)
+DEFAULT_SUITE, DEFAULT_EPISODES = "pick-any", 8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("checkpoint", metavar="CHECKPOINT", help="name or path of an RT-1 policy, such as rt1-mini")
+    add("--to", choices=FORMATS, default=FORMATS[0], help="what is written; onnx")
+    add("--out", type=Path, required=True, metavar="DIR.onnx", help="a new directory")
+    add("--opset", type=positive_int, metavar="N", help="of ONNX, for older runtimes (default 20)")
+    add("--int8", action="store_true", help="weights in 8 bits: smaller, and not the same tokens")
+    data = f"for --int8: a dataset, or a suite whose episodes the policy plays (default {DEFAULT_SUITE})"
+    add("--calibration", metavar="DATA|SUITE", help=data)
+    add("--episodes", type=positive_int, metavar="N", help=f"of the calibration (default {DEFAULT_EPISODES})")
+
+
+@refused(ValueError, ImportError)
+def run(args: argparse.Namespace) -> int:
+    """0; raises CliError where nothing was written."""
+    if not args.int8 and (args.calibration is not None or args.episodes is not None):
+        raise CliError("--calibration and --episodes are for --int8.")
+    tell = partial(print, file=sys.stderr, flush=True)
+    checkpoint = resolve(args.checkpoint, tell)
+    # torch takes seconds to import; a misspelt name is reported before that.
+    from rt_vla_ros.evaluation.provenance import checkpoint_hash
+    from rt_vla_ros.policies.exported.to_onnx import OLDEST_OPSET, OPSET
+    from rt_vla_ros.policies.exported.writer import export_rt1
+
+    opset = OPSET if args.opset is None else args.opset
+    if opset < OLDEST_OPSET:
+        raise CliError(f"--opset is {opset}, expected {OLDEST_OPSET} or more: torch writes none that is older.")
+    watch = None
+    if args.int8:
+        from rt_vla_ros.evaluation.calibration import calibrate
+
+        source, episodes = args.calibration or DEFAULT_SUITE, args.episodes or DEFAULT_EPISODES
+        if not Path(source).expanduser().is_dir():
+            find_suite(source)
+        watch = partial(calibrate, source=source, episodes=episodes)
+    original = "" if checkpoint.directory is None or checkpoint.family == REMOTE else checkpoint_hash(args.checkpoint)
+    made = export_rt1(checkpoint, args.out, original or "", opset=opset, watch=watch, tell=tell)
+    size = sum(path.stat().st_size for path in args.out.glob("*.onnx"))
+    bits = f", 8 bits in {' and '.join(made.int8)}" if made.int8 else ""
+    print(f"Written: {args.out}, {len(made.graphs)} graphs in opset {made.opset}{bits}, {size / 1e6:.1f} MB.")
+    return 0

@@ -1,0 +1,1 @@
+"""Policies exported to ONNX (`rt-vla export`): written with torch, run by onnxruntime."""

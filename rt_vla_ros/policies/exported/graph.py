@@ -1,0 +1,92 @@
+"""A graph run by onnxruntime, on the device and with the threads that torch would use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError, first_line
+
+Arrays = dict[str, NDArray[Any]]
+Provider = tuple[str, dict[str, Any]]
+
+INSTALL = "Policies in ONNX need onnxruntime: pip install 'rt_vla_ros[onnx]'."
+CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
+KINDS = {"cpu": (CPU,), "cuda": (CUDA, CPU), "tensorrt": (TENSORRT, CUDA, CPU)}
+"""Of devices: onnxruntime's providers, the first does the work and the others what it cannot."""
+FATAL = 4
+"""Severity of messages that onnxruntime prints by itself: errors are raised, and told once."""
+
+
+def runtime() -> Any:
+    """The module onnxruntime. Raises ImportError, with a sentence, where it is not installed."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ImportError(INSTALL) from error
+    return onnxruntime
+
+
+def providers(device: str) -> list[Provider]:
+    """Of "auto" (a GPU where this onnxruntime has one), "cpu", "cuda", "cuda:1", "tensorrt" ...
+
+    Raises ValueError for a device that this onnxruntime does not have, ImportError without onnxruntime.
+    """
+    there = runtime().get_available_providers()
+    kind, _, number = device.partition(":")
+    if device == "auto":
+        kind = "cuda" if CUDA in there else "cpu"
+    if kind not in KINDS or (number and (kind == "cpu" or not number.isdecimal())):
+        raise ValueError(
+            f"There is no device {device!r} for a policy in ONNX; say auto, cpu, cuda, cuda:N or tensorrt."
+        )
+    wanted = KINDS[kind]
+    if wanted[0] not in there:
+        raise ValueError(
+            f"The device {device!r} is not there: this onnxruntime has {', '.join(there)} and no {wanted[0]}. Install "
+            "onnxruntime-gpu in place of onnxruntime, or NVIDIA's own build on a Jetson, or say cpu or auto."
+        )
+    chosen = {} if kind == "cpu" else {"device_id": int(number or 0)}
+    return [(name, {} if name == CPU else chosen) for name in wanted if name in there]
+
+
+class OnnxGraph:
+    """One graph. Its session is made anew when torch's number of threads has changed: the same number serves both."""
+
+    def __init__(self, content: bytes, where: str, chosen: Sequence[Provider]) -> None:
+        """content: of the file. where: its path, for messages. chosen: see providers. Raises CheckpointError."""
+        self._content, self._where, self._providers = content, where, chosen
+        self._threads = 0
+        self._session: Any = None
+        self._open()
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """All outputs, in order. Inputs that the graph does not have are left out."""
+        if torch.get_num_threads() != self._threads:
+            self._open()
+        return [np.asarray(x) for x in self._session.run(None, {k: x for k, x in inputs.items() if k in self._inputs})]
+
+    def _open(self) -> None:
+        onnxruntime, settings = runtime(), runtime().SessionOptions()
+        self._threads = torch.get_num_threads()
+        settings.intra_op_num_threads, settings.log_severity_level = self._threads, FATAL
+        # A thread that waits for work sleeps, as torch's do here: see policies.threads.wait_passively.
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(self._content, settings, providers=list(self._providers))
+        except Exception as error:  # onnxruntime's exceptions have no common base
+            raise CheckpointError(
+                f"{self._where} cannot be loaded by onnxruntime {onnxruntime.__version__}: {first_line(error)} If it "
+                "is of a newer version of ONNX, update onnxruntime, or export the policy again with an older --opset."
+            ) from error
+        asked = self._providers[0][0]
+        if self._session.get_providers()[0] != asked:
+            raise ValueError(
+                f"onnxruntime has {asked} and cannot use it on this machine: its libraries (CUDA, cuDNN, TensorRT) or "
+                "the GPU are missing. Say cpu, or install what it needs."
+            )
+        self._inputs = {one.name for one in self._session.get_inputs()}

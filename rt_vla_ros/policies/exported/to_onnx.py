@@ -1,0 +1,102 @@
+"""Modules to ONNX by torch's own exporter."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rt_vla_ros.policies.checkpoint.errors import first_line
+from rt_vla_ros.policies.exported.manifest import LARGEST_GRAPH
+
+INSTALL = "Exporting to ONNX needs onnx, onnxscript and onnxruntime: pip install 'rt_vla_ros[export]'."
+OPSET, OLDEST_OPSET = 20, 18
+"""Of ONNX: 20 has what RT-1 uses and is known to onnxruntime from 1.17; 18 is what torch writes at least."""
+ROBOTS = "robots"
+"""The axis of graphs along which robots are decided for together."""
+LOGGERS = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
+
+
+class ExportError(ValueError):
+    """The policy cannot be exported; the message says why."""
+
+
+@dataclass(frozen=True)
+class GraphSource:
+    """What a graph is made of. inputs: an example of each, by the names of `forward`. several: whether the first axis
+    of inputs and outputs may have any length."""
+
+    module: nn.Module
+    inputs: Mapping[str, Tensor]
+    outputs: tuple[str, ...]
+    several: bool = True
+
+
+def check_installed() -> None:
+    """Raises ImportError, with a sentence, where a package that exporting needs is missing."""
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ImportError(INSTALL) from error
+
+
+@torch.no_grad()
+def to_onnx(name: str, source: GraphSource, opset: int) -> bytes:
+    """The content of a .onnx file. Raises ExportError."""
+    import onnx
+
+    robots = torch.export.Dim(ROBOTS, min=1, max=1 << 16)
+    shapes: Any = {key: {0: robots} for key in source.inputs} if source.several else None
+    try:
+        with _quiet():
+            program: Any = torch.onnx.export(
+                source.module.eval(),
+                kwargs=dict(source.inputs),
+                dynamo=True,
+                dynamic_shapes=shapes,
+                opset_version=opset,
+                input_names=list(source.inputs),
+                output_names=list(source.outputs),
+                external_data=False,
+                verbose=False,
+            )
+    except Exception as error:  # torch's exporter raises anything
+        raise ExportError(f"torch {torch.__version__} cannot export {name}: {first_line(error)}") from error
+    model: onnx.ModelProto = program.model_proto
+    if model.ByteSize() > LARGEST_GRAPH:
+        raise ExportError(
+            f"The graph {name} has {model.ByteSize() / 1e9:.1f} GB, one ONNX file has at most "
+            f"{LARGEST_GRAPH / 1e9:.1f} GB: larger policies are for serving (rt-vla serve)."
+        )
+    lengths = {one.name: one.type.tensor_type.shape.dim[0].dim_param for one in model.graph.input}
+    if source.several and not all(lengths.values()):
+        raise ExportError(f"torch {torch.__version__} has exported {name} for one number of robots only.")
+    written = next(one.version for one in model.opset_import if not one.domain)
+    if written != opset:
+        raise ExportError(
+            f"{name} cannot be written in opset {opset} of ONNX, torch chose {written}; say --opset {written}."
+        )
+    return bytes(model.SerializeToString())
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Within, torch's exporter reports no progress; what goes wrong is raised."""
+    levels = {name: logging.getLogger(name).level for name in LOGGERS}
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)

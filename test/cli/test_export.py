@@ -1,0 +1,145 @@
+"""`rt-vla export`: a policy in ONNX acts as its original does; what is changed, damaged or no policy is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from support.rt1 import seen, tiny_card, tiny_model
+
+from rt_vla_ros.cli.main import main
+from rt_vla_ros.evaluation.provenance import checkpoint_hash
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
+from rt_vla_ros.policies.checkpoint.resolve import resolve
+from rt_vla_ros.policies.exported.writer import export_rt1
+from rt_vla_ros.policies.load import load_policy
+from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.policies.rt1.checkpoint import save_checkpoint
+from rt_vla_ros.policies.rt1.policy import RT1Policy
+
+pytestmark = pytest.mark.slow
+SENTENCE = "pick up the red cube"
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("original") / "tiny"
+    save_checkpoint(directory, tiny_model(), tiny_card(), "A tiny network.")
+    return directory
+
+
+def export_int8(original: Path, out: Path) -> None:
+    def watch(policy: Policy) -> None:
+        policy.reset(SENTENCE)
+        for number in range(4):
+            policy.act(seen(number, number / 5))
+
+    export_rt1(resolve(original), out, "", opset=20, watch=watch, tell=lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def exported(original: Path) -> Path:
+    assert main(["export", str(original), "--to", "onnx", "--out", str(original.parent / "tiny.onnx")]) == 0
+    return original.parent / "tiny.onnx"
+
+
+@pytest.fixture
+def copied(exported: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(exported, tmp_path / "copy.onnx"))
+
+
+def test_the_exported_policy_chooses_the_same_tokens(original: Path, exported: Path) -> None:
+    policies = [load_policy(str(place), device="cpu") for place in (original, exported)]
+    for policy in policies:
+        policy.reset(SENTENCE)
+    for number in range(6):
+        expected, found = (p.probabilities(seen(number, number / 5)) for p in policies if isinstance(p, RT1Policy))
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        assert (found.argmax(-1) == expected.argmax(-1)).all()
+    kept = json.loads((exported / "config.json").read_text())["exported"]
+    assert kept["original"] == checkpoint_hash(str(original))
+    assert checkpoint_hash(str(exported)) not in (None, kept["original"])
+    assert not resolve(exported).answers
+
+
+def test_int8_graphs_are_smaller_and_act(original: Path, exported: Path, tmp_path: Path) -> None:
+    export_int8(original, tmp_path / "int8.onnx")
+    assert json.loads((tmp_path / "int8.onnx/config.json").read_text())["exported"]["int8"] == ["frame", "window"]
+    assert any(node.op_type == "QuantizeLinear" for node in onnx.load(tmp_path / "int8.onnx/frame.onnx").graph.node)
+    policies = [load_policy(str(place), device="cpu") for place in (exported, tmp_path / "int8.onnx")]
+    for policy in policies:
+        policy.reset(SENTENCE)
+    exact, found = (p.probabilities(seen(0)) for p in policies if isinstance(p, RT1Policy))
+    assert 0 < np.abs(exact - found).max() < 0.2
+
+
+def test_a_graph_of_another_hash_an_edited_card_and_a_missing_file_are_refused(copied: Path) -> None:
+    card = (copied / "action_card.json").read_text()
+    (copied / "action_card.json").write_text(card.replace("0.04", "0.05"))
+    with pytest.raises(CheckpointError, match=r"action_card.json is not the card that this policy was exported with"):
+        load_policy(str(copied))
+    (copied / "action_card.json").write_text(card)
+    content = (copied / "window.onnx").read_bytes()
+    (copied / "window.onnx").write_bytes(content + b"\0")
+    with pytest.raises(CheckpointError, match=r"window.onnx is not the file that was exported: its SHA-256 is"):
+        load_policy(str(copied))
+    (copied / "window.onnx").unlink()
+    with pytest.raises(CheckpointError, match=r"window.onnx cannot be read"):
+        load_policy(str(copied))
+
+
+def test_a_graph_that_is_too_new_for_the_runtime_is_refused(copied: Path) -> None:
+    model = onnx.load(copied / "window.onnx")
+    model.opset_import[0].version = 99
+    onnx.save(model, copied / "window.onnx")
+    config = json.loads((copied / "config.json").read_text())
+    config["exported"]["graphs"]["window"] = hashlib.sha256((copied / "window.onnx").read_bytes()).hexdigest()
+    (copied / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=r"cannot be loaded by onnxruntime .* update onnxruntime, or export"):
+        load_policy(str(copied))
+
+
+def test_weights_are_settled_and_another_format_is_refused(copied: Path) -> None:
+    with pytest.raises(ValueError, match=r"were settled when it was exported"):
+        load_policy(str(copied), weights="bfloat16")
+    config = json.loads((copied / "config.json").read_text())
+    config["exported"]["format"] = 2
+    (copied / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=r"of the format 2 of exported policies, expected 1"):
+        load_policy(str(copied))
+
+
+def test_what_cannot_be_exported_is_refused_and_writes_nothing(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    out = tmp_path / "out.onnx"
+    for arguments, sentence in (
+        ([str(tmp_path / "empty")], "is no checkpoint: it lacks config.json"),
+        ([str(exported)], "is exported already; name the checkpoint that it was made of"),
+        (["remote:localhost"], "run `rt-vla export` there"),
+        (["rt2-mini"], "is a vision-language model (rt2); RT-1 policies can be exported"),
+        (["rt1-mini", "--opset", "17"], "--opset is 17, expected 18 or more"),
+        (["rt1-mini", "--episodes", "3"], "are for --int8"),
+        (["rt1-mini", "--int8", "--calibration", "pick-an"], "pick-any"),
+    ):
+        assert main(["export", *arguments, "--out", str(out)]) == 2
+        assert sentence in capsys.readouterr().err
+    assert main(["export", "rt1-mini", "--out", str(exported)]) == 2
+    assert "exists already and stays as it is" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+def test_an_interrupted_export_leaves_nothing(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_path: Path) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rt_vla_ros.policies.exported.writer.sha256_of", interrupted)  # when all files are there
+    with pytest.raises(KeyboardInterrupt):
+        export_rt1(resolve(original), tmp_path / "half.onnx", "", opset=20, tell=lambda _: None)
+    assert list(tmp_path.iterdir()) == []
