@@ -15,6 +15,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from rt_vla_ros.action import RecordEpisode
 from rt_vla_ros.data.lerobot_writer import LeRobotWriter
+from rt_vla_ros.malloc_threshold import fix_malloc_threshold
 from rt_vla_ros.nodes.conversions import seconds
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
 from rt_vla_ros.nodes.instruction_action import RESULTS_KEPT, DeferredServer
@@ -268,6 +269,7 @@ def _make_recorder(settings: dict[str, Any]) -> EpisodeRecorder:
 
 def main() -> NoReturn:
     """The program `recorder_node`."""
+    fix_malloc_threshold()
     end_process(run(RecorderNode))
 
 

@@ -25,6 +25,7 @@ from rt_vla_ros import ros
 from rt_vla_ros.cli.main import refused
 from rt_vla_ros.data.new_place import check_apart
 from rt_vla_ros.data.video import CODECS
+from rt_vla_ros.malloc_threshold import fix_malloc_threshold
 from rt_vla_ros.os_error import in_words
 from rt_vla_ros.progress import Progress
 from zenoh_ros.commands.errors import CliError
@@ -56,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @refused(ImportError, ValueError)
 def run(args: argparse.Namespace) -> int:
     """0 where an episode was made or there already, 1 where there is none."""
+    fix_malloc_threshold()
     spans = tuple(args.episode_markers)
     if any(later[0] < earlier[1] for earlier, later in pairwise(spans)):
         raise CliError("the times of --episode-markers must increase and not overlap.")
