@@ -11,9 +11,9 @@ THRESHOLD = 128 << 10  # glibc's default [bytes]
 def fix_malloc_threshold() -> None:
     """Blocks of 128 KiB and more, such as images, go back to the system as soon as they are freed.
 
-    glibc raises this threshold whenever such a block is freed. Images then lie between small blocks that live longer, and
-    the holes between them are never given back: a process that reads and encodes images grows without limit. Setting the
-    threshold stops that. Does nothing for another C library.
+    glibc raises this threshold whenever such a block is freed. Images then lie between small blocks that live longer,
+    and the holes between them are never given back: a process that reads and encodes images grows without limit.
+    Setting the threshold stops that. Does nothing for another C library.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
