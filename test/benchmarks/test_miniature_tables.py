@@ -57,7 +57,7 @@ def test_the_plot_has_a_curve_for_each_suite_and_one_for_questions() -> None:
     }
     svg = share_plot({**arms, 0.3: Measured()})
     root = ElementTree.fromstring(svg)
-    lines = root.findall("{http://www.w3.org/2000/svg}polyline")
+    lines = list(root.iter("{http://www.w3.org/2000/svg}polyline"))
     assert [len(line.attrib["points"].split()) for line in lines] == [3, 3, 3]
     words = {one.text for one in root.iter("{http://www.w3.org/2000/svg}text")}
     assert {"pick-any", "unseen", "questions right"} <= words

@@ -73,7 +73,7 @@ def test_a_shape_with_random_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (["--prompts", "0"], "--prompts is 0, expected 1 to 10000."),
         (["--weights", "int5"], "there are no weights 'int5'. Did you mean 'int4' or 'int8'?"),
-        (["--policy", "rt1-untrained"], "rt1-untrained is no RT-2 policy"),
+        (["--policy", "rt1-untrained"], "rt1-untrained is not an RT-2 policy"),
         (["--shape", "openvla-8b"], "there is no shape 'openvla-8b'. Did you mean 'openvla-7b'?"),
         (["--images", "/nowhere"], "There is no folder /nowhere."),
         (["--out", "/nowhere/x.json"], "there is no folder /nowhere to write x.json into."),

@@ -248,7 +248,7 @@ def test_wrong_tokens_make_no_other_address_wait(serve: Callable[..., Served]) -
         return status
 
     for number in range(6):
-        assert log_in("wrong", "127.0.0.3", **{"X-Forwarded-For": f"10.0.0.{number}"}) == 403
+        assert log_in(f"wrong {number}", "127.0.0.3", **{"X-Forwarded-For": f"10.0.0.{number}"}) == 403
     assert log_in(TOKEN, "127.0.0.3", **{"X-Forwarded-For": "10.0.0.9"}) == 403
     assert log_in(TOKEN, "127.0.0.4") == 200
 
