@@ -44,7 +44,7 @@ def test_everything_that_a_figure_needs_is_written(tmp_path: Path, capsys: pytes
     report = (tmp_path / "report.html").read_text()
     clips = list((tmp_path / "videos").glob("*.mp4"))
     assert len(clips) == report.count("data:video/mp4;base64,") >= 1
-    assert report.count("<svg") == 4
+    assert report.count("<svg") == 5  # four plots, and the interval in the table
     assert not re.search(r'(src|href)="(?!data:)', report), "the report is one file"
     assert f"{data['successes']} of 3 succeeded" in capsys.readouterr().out
 
