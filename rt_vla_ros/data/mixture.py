@@ -159,7 +159,7 @@ def _whole(shares: Sequence[float]) -> list[int]:
 def temperature_table(web: int = WEB, robot: int = ROBOT, temperatures: Iterable[float] = TEMPERATURES) -> str:
     """What temperature makes of a large and a small set, in Markdown."""
     lines = [
-        f"| T | web, {web:,} | robot, {robot:,} | of a batch of 2,048 | times read, while web is read once |",
+        f"| T | web, {web:,} | robot, {robot:,} | of a batch of 2,048 | robot repetitions per pass over the web data |",
         "|---|---|---|---|---|",
     ]
     for temperature in temperatures:

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.evaluation.offline import offline_steps
-from rt_vla_ros.evaluation.rollout import DirectPlayer
+from rt_vla_ros.evaluation.players import DirectPlayer
 from rt_vla_ros.policies.policy import Policy
-from rt_vla_ros.sim.scenes import make_scene
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, find_suite
 
 
@@ -26,4 +25,4 @@ def calibrate(policy: Policy, source: str, episodes: int) -> None:
     suite = find_suite(source).name
     with closing(DirectPlayer(policy)) as player:
         for number in range(episodes):
-            player.play(make_scene(suite, FIRST_TRAINING_SEED + number))
+            player.play(suite, FIRST_TRAINING_SEED + number)
