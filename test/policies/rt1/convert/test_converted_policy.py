@@ -95,7 +95,7 @@ def test_refuses_unknown_weights(converted: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--from", str(CHECKPOINTS / "tensorflow" / "ckpt-1")], "--action-order base-vector-first"),
+        (["--from", str(CHECKPOINTS / "tensorflow" / "ckpt-1")], "Specify it with --action-order: base-vector-first"),
         (["--from", "nowhere"], "There is no checkpoint nowhere"),
         (["--from", str(CHECKPOINTS / "flax"), "--preset", "rt3"], "There is no preset 'rt3'"),
         (["--from", str(CHECKPOINTS / "flax"), "--robot", "panda"], "There is no robot 'panda'"),
@@ -158,5 +158,5 @@ def test_a_full_disk_is_a_sentence(
 def test_another_order_than_the_known_one_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["convert", "rt1", "--from", str(CHECKPOINTS / "flax"), "--to", str(tmp_path / "rt1"), *OPTIONS]
     assert main([*arguments, "--preset", "rt1-jax", "--action-order", "base-vector-first"]) == 2
-    assert "are (jax); leave --action-order out" in capsys.readouterr().err
+    assert "is known (jax); leave --action-order out" in capsys.readouterr().err
     assert main([*arguments, "--preset", "rt1-jax", "--action-order", "jax"]) == 0
