@@ -79,6 +79,17 @@ class Rig:
         self.camera.publish(message)
         return self.stamp_ns
 
+    def show_until(self, words: str, pixels: np.ndarray = GREY, **changes: Any) -> None:
+        """Shows such images until the policy node says so; one from before the request would not count."""
+        found = False
+        while not found:
+            stamp_ns = self.show(pixels, **changes)
+            self.bench.until(lambda at=stamp_ns: self.says(words) or self.now_ns() > at + PERIOD_NS)
+            found = self.says(words)
+
+    def says(self, words: str) -> bool:
+        return words in self.bench.diagnostics.get("/policy_node", (0, ""))[1]
+
     def say(self, text: str) -> None:
         self.user.publish(String(data=text))
 

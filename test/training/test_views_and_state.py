@@ -155,7 +155,7 @@ def test_a_dataset_with_state_becomes_a_policy_that_acts_on_it(datasets: list[Le
     assert policy.card == replace(CARD.with_horizon(3), name=policy.card.name)
     text = (tmp_path / "checkpoint/README.md").read_text()
     assert "It sees the cameras `front` and `wrist` (32x32 pixels), 8 numbers of the robot's state and" in text
-    assert "6 camera images and a sentence in, 18 action tokens out" in text
+    assert "input 6 camera images and a sentence, output 18 action tokens" in text
     span = source.windows.episodes[1]
     batch = source.windows.batch(WindowIndices([(span, 1)], np.zeros((1, 2, 2), np.int64)))
     episode = datasets[0][1]
