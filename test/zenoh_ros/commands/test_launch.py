@@ -337,11 +337,11 @@ def test_it_runs_and_shows_everything_if_asked(file: Path) -> None:
     ("argument", "sentence"),
     [
         ("dryrun", "policy.launch.py has no argument 'dryrun'"),
-        ("max_linear_velocity", "'max_linear_velocity' is no argument of policy.launch.py but a parameter"),
+        ("max_linear_velocity", "'max_linear_velocity' is not an argument of policy.launch.py but a parameter"),
         ("max_linear_velocty", "policy.launch.py has no argument 'max_linear_velocty'"),
-        ("workspace_low", "'workspace_low' is no argument of policy.launch.py but a parameter"),
-        ("speed_scale", "'speed_scale' is no argument of policy.launch.py but a parameter"),
-        ("deadman_timeout", "'deadman_timeout' is no argument of policy.launch.py but a parameter"),
+        ("workspace_low", "'workspace_low' is not an argument of policy.launch.py but a parameter"),
+        ("speed_scale", "'speed_scale' is not an argument of policy.launch.py but a parameter"),
+        ("deadman_timeout", "'deadman_timeout' is not an argument of policy.launch.py but a parameter"),
     ],
 )
 def test_what_shall_limit_the_arm_is_not_lost(tmp_path: Path, argument: str, sentence: str, capfd: Any) -> None:
