@@ -41,21 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seconds", type=float, default=30.0, metavar="S", help="duration of the measurement (default 30)"
     )
     node.set_defaults(measure=_node, bounded=("seconds",))
-    policy, viewers, seconds, repeats = COST
-    console = what.add_parser("console", help="the same with no, one and more console pages open, in turn")
-    console.add_argument(
-        "--policy", default=policy, metavar="PATH_OR_NAME", help="policy that acts meanwhile (default rt1-mini)"
-    )
-    console.add_argument(
-        "--viewers", type=int, default=viewers, metavar="N", help="maximum number of open pages (default 3)"
-    )
-    console.add_argument(
-        "--seconds", type=float, default=seconds, metavar="S", help="duration of each round (default 15)"
-    )
-    console.add_argument("--repeats", type=int, default=repeats, metavar="N", help="number of rounds (default 4)")
-    times = "instead: N times each in a real Chromium, STOP and lost connections while the arm moves"
-    console.add_argument("--in-browser", type=int, default=0, metavar="N", help=times)
-    console.set_defaults(measure=_console, bounded=("viewers", "seconds", "repeats"))
+    _console_arguments(what.add_parser("console", help="the same with no, one and more console pages open, in turn"))
     faults = what.add_parser("faults", help="inject faults into the nodes and time how fast the simulated arm stops")
     faults.add_argument("--repeats", type=int, default=20, metavar="N", help="repetitions of each fault (default 20)")
     faults.add_argument("--only", nargs="+", action="extend", default=[], metavar="FAULT", help="only these faults")
@@ -112,6 +98,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _record_arguments(what.add_parser("record", help="recording two VGA cameras: lost messages and added latency"))
     for one in what.choices.values():
         one.add_argument("--out", type=Path, metavar="FILE.json", help="also write the results to this file")
+
+
+def _console_arguments(parser: argparse.ArgumentParser) -> None:
+    policy, viewers, seconds, repeats = COST
+    parser.add_argument(
+        "--policy", default=policy, metavar="PATH_OR_NAME", help="policy that acts meanwhile (default rt1-mini)"
+    )
+    parser.add_argument(
+        "--viewers", type=int, default=viewers, metavar="N", help="maximum number of open pages (default 3)"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=seconds, metavar="S", help="duration of each round (default 15)"
+    )
+    parser.add_argument("--repeats", type=int, default=repeats, metavar="N", help="number of rounds (default 4)")
+    times = "instead: N times each in a real Chromium, STOP and lost connections while the arm moves"
+    parser.add_argument("--in-browser", type=int, default=0, metavar="N", help=times)
+    parser.set_defaults(measure=_console, bounded=("viewers", "seconds", "repeats"))
 
 
 def _rt1_arguments(parser: argparse.ArgumentParser) -> None:
