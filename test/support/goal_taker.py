@@ -89,9 +89,11 @@ def main(*names: str) -> None:
             if handle.request.instruction == "give way":
                 feedback.waits_for = "A human commands."
                 handle.publish_feedback(feedback)
+                time.sleep(0.05)  # feedback and result come by different ways
                 feedback.waits_for = ""
             for _ in range(3):
                 handle.publish_feedback(feedback)
+                time.sleep(0.05)
             if handle.request.instruction == "die":
                 os._exit(1)
             if handle.request.instruction == "crash":
