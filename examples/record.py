@@ -1,0 +1,62 @@
+"""Record an episode from ROS topics into a dataset, and open it.
+
+    .venv/bin/python examples/record.py
+    .venv/bin/python examples/record.py --out data/shown      # run it again: the dataset grows
+
+The simulated arm and recorder_node run in this process, on a ROS graph that no robot is on; this script publishes
+velocities as a human's teleoperation would. It prints what became of the episode and the first actions in it. A real
+robot is recorded in the same way: `rt-vla record` (docs/data.md).
+"""
+
+import argparse
+from pathlib import Path
+
+from rt_vla_ros import ros
+from rt_vla_ros.data.lerobot import LeRobotDataset
+from rt_vla_ros.live.private_graph import PrivateGraph
+
+ros.ensure()  # the ROS 2 of this shell, or the embedded runtime where there is none
+
+import rclpy  # noqa: E402
+from geometry_msgs.msg import TwistStamped  # noqa: E402
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+
+from rt_vla_ros.nodes.recorder_node import RecorderNode  # noqa: E402
+from rt_vla_ros.nodes.sim_arm_node import SimArmNode  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--out", type=Path, default=Path("runs/recorded"), help="dataset (default runs/recorded)")
+parser.add_argument("--frames", type=int, default=10, help="length of the episode, at 5 per second (default 10)")
+args = parser.parse_args()
+parameters = ["-p", f"recorder_node:card:={ROOT / 'rt_vla_ros/checkpoints/rt1-mini'}"]
+parameters += ["-p", f"recorder_node:out:={args.out}", "-p", "recorder_node:commander:=human"]
+
+with PrivateGraph():
+    rclpy.init(args=["--ros-args", "--params-file", str(ROOT / "config/recorder_sim.yaml"), *parameters])
+    arm, recorder, human = SimArmNode(), RecorderNode(), rclpy.create_node("human")
+    executor = SingleThreadedExecutor()
+    for node in (arm, recorder, human):
+        executor.add_node(node)
+    publisher = human.create_publisher(TwistStamped, "delta_twist_cmds", 10)
+    command = TwistStamped()
+    command.header.frame_id = "panda_link0"
+    command.twist.linear.z = 0.04  # m/s, upwards
+
+    recorder.begin("lift the hand")
+    while recorder.recorder.frames < args.frames:
+        command.header.stamp = human.get_clock().now().to_msg()
+        publisher.publish(command)
+        executor.spin_once(timeout_sec=0.02)
+    saved = recorder.stop(success=True)
+    executor.spin_until_future_complete(saved)
+    print(saved.result())
+    rclpy.shutdown()
+
+dataset = LeRobotDataset(args.out)
+episode = dataset[len(dataset) - 1]
+print(f"{len(dataset)} episodes, the last one: {episode.instruction!r}, {len(episode)} steps, {episode.stamps[-1]:.1f} s,")
+print(f"images {episode.images['front'].shape}, commanded by {set(episode.commanders or ())}. Its actions:")
+print("       " + "".join(f"{one.name.removesuffix('_delta_z'):>20}" for one in episode.card.dimensions))
+for values in episode.values[:4]:
+    print("       " + "".join(f"{value:20.4f}" for value in values))
