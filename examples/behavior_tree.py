@@ -22,7 +22,6 @@ ros.ensure()  # the ROS 2 of this shell, or the embedded runtime where there is 
 
 import rclpy  # noqa: E402
 from rclpy.action import ActionClient  # noqa: E402
-
 from rt_vla_ros.action import ExecuteInstruction  # noqa: E402
 
 
@@ -77,19 +76,20 @@ with ExitStack() as stack:
         graph = stack.enter_context(PrivateGraph())
         log = Path("runs/behavior_tree.log")
         log.parent.mkdir(exist_ok=True)
-        words = ("launch", "policy.launch.py", "suite:=pick-any", "seed:=3", "lock_step:=true")  # as fast as it computes
-        graph.start("rt_vla_ros.cli", *words, log=log)
+        scene = ("suite:=pick-any", "seed:=3", "lock_step:=true")  # in simulated time
+        graph.start("rt_vla_ros.cli", "launch", "policy.launch.py", *scene, log=log)
     rclpy.init()
     node = rclpy.create_node("behavior_tree")
     client = ActionClient(node, ExecuteInstruction, "policy_node/execute")
     ready = py_trees.decorators.Timeout("within a minute", Ready(node, client), duration=60.0)
     leaves = [Instruct(words, client) for words in args.instructions]
     tree = py_trees.composites.Sequence("carry out", memory=True, children=[ready, *leaves])
-    shown = ""
+    shown = None
     while tree.status not in (Status.SUCCESS, Status.FAILURE):
         tree.tick_once()
-        if (text := py_trees.display.unicode_tree(tree, show_status=True)) != shown:
-            print(text)
-        shown = text
+        statuses = [one.status for one in tree.iterate()]
+        if statuses != shown:
+            print(py_trees.display.unicode_tree(tree, show_status=True))
+        shown = statuses
         rclpy.spin_once(node, timeout_sec=0.05)
     rclpy.shutdown()

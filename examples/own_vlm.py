@@ -3,9 +3,10 @@
     .venv/bin/python examples/own_vlm.py
     .venv/bin/python examples/own_vlm.py MODEL_DIR      # any AutoModelForImageTextToText with its processor
 
-Without MODEL_DIR it makes a small Qwen2-VL with random weights in runs/own_vlm. Two files beside the weights make a policy of a model:
-rt2_config.json says how it writes actions, action_card.json what the numbers mean. It prints that the model, though it
-was never taught, can write nothing but a legal action: decoding is constrained to the card's dimensions and bins.
+Without MODEL_DIR it makes a small Qwen2-VL with random weights in runs/own_vlm. Two files beside the weights turn a
+model into a policy: rt2_config.json says how it writes actions, action_card.json what the numbers mean. It prints the
+actions of a model that was never trained for any: decoding is constrained to the card's dimensions and bins, so even
+random weights write nothing but legal actions. How probable an action would be without that, it prints as well.
 """
 
 import argparse

@@ -5,7 +5,7 @@ import numpy as np
 
 
 class ReachEnvironment(gymnasium.Env):
-    """An action is a displacement in a plane, each entry -1 ... 1 for up to 2 cm; the image shows 64 cm, a cm a pixel."""
+    """An action is a displacement in a plane, each entry -1 ... 1 for up to 2 cm; a pixel of the image is a cm."""
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 - as Gymnasium has it
     action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)

@@ -55,8 +55,8 @@ with PrivateGraph():
 
 dataset = LeRobotDataset(args.out)
 episode = dataset[len(dataset) - 1]
-print(f"{len(dataset)} episodes, the last one: {episode.instruction!r}, {len(episode)} steps, {episode.stamps[-1]:.1f} s,")
-print(f"images {episode.images['front'].shape}, commanded by {set(episode.commanders or ())}. Its actions:")
-print("       " + "".join(f"{one.name.removesuffix('_delta_z'):>20}" for one in episode.card.dimensions))
-for values in episode.values[:4]:
-    print("       " + "".join(f"{value:20.4f}" for value in values))
+print(f"{len(dataset)} episodes. The last one: {episode.instruction!r}, {episode.stamps[-1]:.1f} s,")
+print(f"images {episode.images['front'].shape}, commanded by {set(episode.commanders or ())}. Its first actions:")
+for values in episode.values[:3]:
+    named = zip(episode.card.dimensions, values, strict=True)
+    print("  " + ", ".join(f"{one.name} {value:.4f} {one.unit}" for one, value in named))

@@ -1,7 +1,7 @@
 """Let a server decide for a robot: start `rt-vla serve`, connect a client, act.
 
     .venv/bin/python examples/serve.py
-    .venv/bin/python examples/serve.py --address gpu-box:8766       # a server that runs already
+    .venv/bin/python examples/serve.py --address gpu-box:8790       # a server that runs already
 
 To the client a remote policy is a policy like any other: the same three calls. It prints the action and where the time
 of each decision went. Nodes do the same with `policy:=remote:HOST` (docs/serving.md).
@@ -22,9 +22,12 @@ address, server = parser.parse_args().address, None
 if address is None:
     command = [sys.executable, "-m", "rt_vla_ros.cli", "serve", "rt1-mini", "--port", "0"]  # 0: any free port
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    words = (word for line in server.stderr for word in line.split())
-    address = next(word for word in words if "remote:" in word).partition("remote:")[2].rstrip(".")
-    print(f"The server listens on {address}.")
+    for line in server.stderr:
+        print(f"server: {line}", end="")
+        if address := line.partition("policy:=remote:")[2].split(" ")[0].rstrip("."):
+            break
+    else:
+        sys.exit("The server did not start.")
 
 try:
     scene, sim = make_scene("pick-any", seed=3), TabletopSim()
