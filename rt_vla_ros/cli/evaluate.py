@@ -120,7 +120,8 @@ def run(args: argparse.Namespace) -> int:
         first, second = args.compare
         return compare_evaluations(first, second, args.out)
     if args.measures or args.learning_curve:
-        return run_measures(args, run, USUAL_SUITE, _command(args))
+        args.episodes = EPISODES if args.episodes is None else args.episodes
+        return run_measures(args, run, USUAL_SUITE, _command)
     if args.unseen is not None:
         raise ValueError("--unseen is for --measures.")
     if args.dataset is not None:

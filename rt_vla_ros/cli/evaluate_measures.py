@@ -1,4 +1,4 @@
-"""`rt-vla evaluate --measures` and `--learning-curve`: several evaluations, summarized on one page and in one JSON file.
+"""`rt-vla evaluate --measures` and `--learning-curve`: several evaluations, summarized on one page and in one file.
 
 Each of them is an evaluation of its own, in a directory of its own below --out, and is resumed as any other.
 """
@@ -9,13 +9,12 @@ import argparse
 import json
 import os
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rt_vla_ros.cli.evaluate_env import chosen
 from rt_vla_ros.data.held_out_episodes import training_episodes
-from rt_vla_ros.environments.opening import TABLETOP
 from rt_vla_ros.evaluation.baselines import ABLATIONS, EXPERT, OTHER_INSTRUCTION
 from rt_vla_ros.evaluation.comparison.evaluations import read_evaluation
 from rt_vla_ros.evaluation.measures import CurvePoint, Evaluations, Runs, measures
@@ -26,7 +25,7 @@ Evaluate = Callable[[Namespace], int]
 MEASURES, PAGE = "measures.json", "measures.html"
 SEEN, UNSEEN = "pick-colours,pick-any,distractors", "unseen,backgrounds"
 DELAYS = (0.2, 0.4, 0.6)  # [s]
-ABOUT = ("policy", "checkpoint_sha256", "versions")
+ABOUT = ("policy", "checkpoint_sha256", "versions", "environment")
 
 
 class MeasuresError(ValueError):
@@ -48,25 +47,27 @@ def add_measures_options(parser: argparse.ArgumentParser) -> None:
         "--learning-curve",
         nargs="+",
         metavar="[N=]CHECKPOINT",
-        help="sample efficiency: success rate against the number N of training episodes, which RT-1 and RT-2 checkpoints "
-        "trained on datasets contain",
+        help="sample efficiency: success rate against the number N of training episodes, which checkpoints trained on "
+        "datasets contain",
     )
 
 
-def run_measures(args: Namespace, evaluate: Evaluate, usual_suite: str, command: str) -> int:
+def run_measures(args: Namespace, evaluate: Evaluate, usual_suite: str, command: Callable[[Namespace], str]) -> int:
     """Runs what is missing and writes both files. evaluate: runs one evaluation, as `rt-vla evaluate` does.
 
-    Raises MeasuresError and what `evaluate` raises.
+    usual_suite: the default of --suite. command: the command line of such options. Raises MeasuresError and what `evaluate` raises.
     """
     _check(args)
     curve = list(_checkpoints(args.learning_curve or ()))
+    if args.measures and args.env == TABLETOP and args.suite == usual_suite:
+        args.suite = SEEN
     plan = _Plan(args, evaluate, usual_suite)
     made = Evaluations(curve=[plan.point(path, name, episodes) for path, name, episodes in curve])
     if args.measures:
         made = plan.measured(made)
     found = measures(made)
     first = next(iter((made.seen or made.curve[0].runs).values()))
-    about = {**{name: first[name] for name in ABOUT}, "seed": args.seed, "command": command}
+    about = {**{name: first[name] for name in ABOUT if name in first}, "seed": args.seed, "command": command(args)}
     if not args.measures:
         about |= {"policy": ", ".join(point.checkpoint for point in made.curve), "checkpoint_sha256": None}
     whole = args.out / f".{MEASURES}"
@@ -93,7 +94,7 @@ def _check(args: Namespace) -> None:
         raise MeasuresError("--learning-curve has no delays; --delay is for --measures.")
 
 
-def _checkpoints(given: tuple[str, ...] | list[str]) -> Iterator[tuple[str, str, int]]:
+def _checkpoints(given: Sequence[str]) -> Iterator[tuple[str, str, int]]:
     """Path, name and number of training episodes of each. Raises MeasuresError where the number is not known."""
     seen: set[str] = set()
     for one in given:
@@ -120,14 +121,12 @@ class _Plan:
     def __init__(self, args: Namespace, evaluate: Evaluate, usual_suite: str) -> None:
         self._args, self._evaluate = args, evaluate
         self._choice = chosen(args, usual_suite)
-        suites = SEEN if args.suite == usual_suite else args.suite
-        self._seen: Mapping[str, Any] = {"suite": suites} if self._choice is None else {}
-        self._one = {"suite": suites.split(",")[0].strip()} if self._choice is None else {}
+        self._one = {"suite": args.suite.split(",")[0].strip()} if self._choice is None else {}
 
     def measured(self, made: Evaluations) -> Evaluations:
         """With everything but the learning curve, which is there."""
         return Evaluations(
-            seen=self._runs("seen", **self._seen),
+            seen=self._runs("seen"),
             unseen=self._unseen(),
             delayed=self._delayed(),
             ablated={ablation: self._runs(ablation, **self._one, ablation=ablation) for ablation in self._ablations()},
@@ -164,5 +163,6 @@ class _Plan:
         """One evaluation, made or gone on with, by suite."""
         out = self._args.out / name
         usual = {"measures": False, "learning_curve": None, "unseen": None, "delay": (0.0,), "videos": 0, "out": out}
+        print(f"{name}:", flush=True)
         self._evaluate(Namespace(**{**vars(self._args), **usual, **changes}))
         return {str(result["suite"]): result for result in read_evaluation(out).runs.values()}

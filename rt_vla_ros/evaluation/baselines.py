@@ -62,7 +62,10 @@ class AblatedPolicy:
     """
 
     def __init__(self, policy: Policy, ablation: str, others: Sequence[str] = ()) -> None:
-        """others: instructions of a benchmark's tasks, for other-instruction. Raises ValueError for an unknown ablation."""
+        """others: instructions of a benchmark's tasks, for other-instruction.
+
+        Raises ValueError for an unknown ablation.
+        """
         if ablation not in ABLATIONS:
             raise ValueError(f"There is no ablation {ablation!r}; there are {', '.join(ABLATIONS)}.")
         self.name, self.card = policy.name, policy.card

@@ -57,8 +57,9 @@ def measures(made: Evaluations) -> dict[str, Any]:
     """The content of measures.json, without what was evaluated; a measure that was not taken is left out."""
     found: dict[str, Any] = {}
     if made.seen:
-        found["success_rate"] = {suite: _rate(result) for suite, result in {**made.seen, **made.unseen}.items()}
-        found["inference_latency_ms"] = {suite: dict(result["latency_ms"]) for suite, result in made.seen.items()}
+        every = {**made.seen, **made.unseen}
+        found["success_rate"] = {suite: _rate(result) for suite, result in every.items()}
+        found["inference_latency_ms"] = {suite: dict(result["latency_ms"]) for suite, result in every.items()}
     if (gap := generalization_gap(made.seen, made.unseen)) is not None:
         found["generalization_gap"] = {
             "seen": {"suites": list(made.seen), "successes": gap.second[0], "episodes": gap.second[1]},
