@@ -15,6 +15,7 @@ from typing import Any
 
 from rt_vla_ros.cli.evaluate_env import chosen
 from rt_vla_ros.data.held_out_episodes import training_episodes
+from rt_vla_ros.environments.opening import TABLETOP
 from rt_vla_ros.evaluation.baselines import ABLATIONS, EXPERT, OTHER_INSTRUCTION
 from rt_vla_ros.evaluation.comparison.evaluations import read_evaluation
 from rt_vla_ros.evaluation.measures import CurvePoint, Evaluations, Runs, measures
@@ -55,7 +56,8 @@ def add_measures_options(parser: argparse.ArgumentParser) -> None:
 def run_measures(args: Namespace, evaluate: Evaluate, usual_suite: str, command: Callable[[Namespace], str]) -> int:
     """Runs what is missing and writes both files. evaluate: runs one evaluation, as `rt-vla evaluate` does.
 
-    usual_suite: the default of --suite. command: the command line of such options. Raises MeasuresError and what `evaluate` raises.
+    usual_suite: the default of --suite. command: the command line of such options. Raises MeasuresError, and what
+    `evaluate` raises.
     """
     _check(args)
     curve = list(_checkpoints(args.learning_curve or ()))

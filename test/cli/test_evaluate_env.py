@@ -67,7 +67,7 @@ def test_what_cannot_be_served_or_does_not_go_together_is_refused(
         ([*words, "--suite", "unseen"], "--suite is for tabletop"),
         ([*words, "--through-ros"], "--through-ros is for tabletop alone"),
         ([*words, "--delay", "0.02"], "no multiple of the environment's step of 0.1 s"),
-        ([*words, "--ablation", "other-instruction"], "needs the names of other objects"),
+        ([*words, "--ablation", "other-instruction"], "needs the instructions of other tasks"),
         ([*words[:-2], "--env-python", str(tmp_path / "none")], "there is no"),
     ]
     for given, sentence in cases:

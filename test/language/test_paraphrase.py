@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from rt_vla_ros.environments.metaworld import SENTENCES
 from rt_vla_ros.language.paraphrase import paraphrase
 from rt_vla_ros.sim.instructions import PICK_PHRASINGS, UNSEEN_PICK_PHRASINGS, phrase
@@ -18,18 +16,16 @@ OF_VERBS = {"pick", "up", "lift", "grab", "take", "get", "grasp", "please", "ope
 OF_VERBS |= {"reach", "turn", "put", "place", "move"}
 
 
-@pytest.mark.parametrize("instruction", INSTRUCTIONS)
-def test_the_words_change_and_the_objects_do_not(instruction: str) -> None:
-    other = paraphrase(instruction)
-    assert other != instruction
-    assert other == paraphrase(instruction)
-    kept = [word for word in instruction.rstrip(".").split() if word not in OF_VERBS]
-    assert [word for word in kept if word not in other.split()] == []
+def test_the_words_change_and_the_objects_do_not() -> None:
+    for instruction in INSTRUCTIONS:
+        other = paraphrase(instruction)
+        assert other != instruction
+        assert other == paraphrase(instruction)
+        kept = [word for word in instruction.rstrip(".").split() if word not in OF_VERBS]
+        assert [word for word in kept if word not in other.split()] == [], (instruction, other)
 
 
 def test_a_known_verb_is_replaced() -> None:
-    assert "open" not in paraphrase("open the drawer").replace("pull the drawer open", "").replace(
-        "make the drawer open", ""
-    )
+    assert paraphrase("open the drawer").endswith(("pull the drawer open", "make the drawer open"))
     assert not paraphrase("pick up the red cube").startswith("pick")
     assert len({paraphrase(f"pick up the {word} cube").replace(word, "") for word in "abcdefghijklmnop"}) > 5
