@@ -31,6 +31,9 @@ parser.add_argument("--frames", type=int, default=10, help="length of the episod
 args = parser.parse_args()
 parameters = ["-p", f"recorder_node:card:={ROOT / 'rt_vla_ros/checkpoints/rt1-mini'}"]
 parameters += ["-p", f"recorder_node:out:={args.out}", "-p", "recorder_node:commander:=human"]
+# Time is the simulator's, so that a slow machine records the same.
+parameters += ["-p", "sim_arm_node:publish_clock:=true"]
+parameters += ["-p", "recorder_node:use_sim_time:=true", "-p", "human:use_sim_time:=true"]
 
 with PrivateGraph():
     rclpy.init(args=["--ros-args", "--params-file", str(ROOT / "config/recorder_sim.yaml"), *parameters])
@@ -43,14 +46,16 @@ with PrivateGraph():
     command.header.frame_id = "panda_link0"
     command.twist.linear.z = 0.04  # m/s, upwards
 
+    while human.get_clock().now().nanoseconds == 0:
+        executor.spin_once(timeout_sec=0.02)
     recorder.begin("lift the hand")
-    while recorder.recorder.frames < args.frames:
+    while recorder.recorder.busy and recorder.recorder.frames < args.frames:  # an episode may also end by itself
         command.header.stamp = human.get_clock().now().to_msg()
         publisher.publish(command)
         executor.spin_once(timeout_sec=0.02)
-    saved = recorder.stop(success=True)
-    executor.spin_until_future_complete(saved)
-    print(saved.result())
+    if recorder.recorder.busy:
+        executor.spin_until_future_complete(recorder.stop(success=True))
+    print(recorder.last)
     rclpy.shutdown()
 
 dataset = LeRobotDataset(args.out)
