@@ -1,4 +1,4 @@
-"""Prints what every node publishes, subscribes to, offers and calls, as JSON: the nodes are started, and asked.
+"""Prints what every node publishes, subscribes to, offers, calls and declares, as JSON: the nodes are started, and asked.
 
 On a private graph, each with its defaults and with the settings that give it more topics.
 """
@@ -6,10 +6,12 @@ On a private graph, each with its defaults and with the settings that give it mo
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,9 @@ from rclpy.action import (  # noqa: E402
 )
 
 from rt_vla_ros.live.private_graph import PrivateGraph  # noqa: E402
+from rt_vla_ros.nodes.parameter_tables import tables_of_others  # noqa: E402
+from rt_vla_ros.nodes.parameters import Parameter  # noqa: E402
+from rt_vla_ros.nodes.sim_arm_node import SIM_ARM_PARAMETERS  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = "/namespace"
@@ -38,7 +43,7 @@ STARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "sim_arm_node": ((), ("wrist_image:=true", "publish_clock:=true")),
     "console_node": (("port:=0",), ()),
-    "recorder_node": ((f"card:={CARD}", "out:={folder}/dataset", "tip_frame:=tool0"), ()),
+    "recorder_node": ((f"card:={CARD}", "out:={folder}/dataset", "tip_frame:=tool0"), ("action_from:=commands",)),
     "servo_bridge_node": (IDLE, ()),
     "ros2_control_bridge_node": (IDLE, ()),
     "gripper_bridge_node": (IDLE, ("kind:=gripper_command", "kind:=franka", "kind:=topic")),
@@ -46,34 +51,50 @@ STARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 def main() -> None:
-    """Prints {node: [entity, ...]}; an entity's `when` is the setting that it is there with, "" for always."""
-    found: dict[str, list[dict[str, str]]] = {}
+    """Prints {node: {"summary": ..., "entities": [...], "parameters": [...]}}.
+
+    An entity's `when` is the setting that it is there with, "" for always.
+    """
+    tables: dict[str, Sequence[Parameter]] = {**tables_of_others(""), "sim_arm_node": SIM_ARM_PARAMETERS}
+    found = {}
     with PrivateGraph(), tempfile.TemporaryDirectory() as folder:
         for name, (always, settings) in STARTS.items():
+            module = importlib.import_module(f"rt_vla_ros.nodes.{name}")
             given = [setting.format(folder=folder) for setting in always]
-            found[name] = [one | {"when": ""} for one in _entities(name, given)]
-            for setting in settings:
-                known = [{key: one[key] for key in ("kind", "name", "type")} for one in found[name]]
-                for one in _entities(name, [*given, setting]):
-                    if {key: one[key] for key in ("kind", "name", "type")} not in known:
-                        found[name].append(one | {"when": setting})
+            found[name] = {
+                "summary": inspect.getdoc(module),
+                "entities": _all_entities(module, given, settings),
+                "parameters": [asdict(parameter) for parameter in tables[name]],
+            }
     json.dump(found, sys.stdout)
 
 
-def _entities(name: str, settings: list[str]) -> list[dict[str, str]]:
+def _all_entities(module: Any, given: Sequence[str], settings: Sequence[str]) -> list[dict[str, str]]:
+    found = [entity | {"when": ""} for entity in _started(module, given)]
+    always = [(one["kind"], one["name"], one["type"]) for one in found]
+    for setting in settings:
+        for one in _started(module, [*given, setting]):
+            if (one["kind"], one["name"], one["type"]) not in always:
+                found.append(one | {"when": setting})
+    return found
+
+
+def _started(module: Any, settings: Sequence[str]) -> list[dict[str, str]]:
+    name = module.__name__.rpartition(".")[2]
     parameters = [word for setting in settings for word in ("-p", setting)]
     rclpy.init(args=[name, "--ros-args", "--log-level", "error", "-r", f"__ns:={NAMESPACE}", *parameters])
-    module = importlib.import_module(f"rt_vla_ros.nodes.{name}")
-    node = getattr(module, "".join(word.title() for word in name.split("_")))()
     try:
-        return list(_of_node(node))
+        node = getattr(module, "".join(word.title() for word in name.split("_")))()
+        try:
+            return list(_entities(node))
+        finally:
+            node.close()
+            node.destroy_node()
     finally:
-        node.close()
-        node.destroy_node()
         rclpy.try_shutdown()
 
 
-def _of_node(node: Any) -> Iterator[dict[str, str]]:
+def _entities(node: Any) -> Iterator[dict[str, str]]:
     own = (node.get_name(), node.get_namespace())
     for kind, topics in (("publishes", node.publishers), ("subscribes", node.subscriptions)):
         for one in topics:

@@ -1,0 +1,81 @@
+"""A page for each command of `rt-vla`, from the parsers that read its command line."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+from collections.abc import Iterator
+
+from rt_vla_ros.cli.main import COMMANDS, make_parser
+from tables import code, page, prose, table
+
+WIDTH = 100  # of usage lines [characters]
+WITH_ROS_2 = """Without a ROS 2 installation they stand for `ros2`; in a checkout the program is `./rt-vla`, which first \
+installs what is missing."""
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """Paths in the site, and Markdown."""
+    rows = [(f"[`rt-vla {name}`]({name}.md)", prose(entry.summary)) for name, entry in COMMANDS.items()]
+    yield "reference/commands/index.md", page("Commands", WITH_ROS_2, table(("command", "what it does"), rows))
+    for name in COMMANDS:
+        yield f"reference/commands/{name}.md", page(f"rt-vla {name}", *_command(make_parser(name)[0], level=2))
+
+
+def _command(parser: argparse.ArgumentParser, level: int) -> Iterator[str]:
+    """Description, usage and options; those of its subcommands under headings of `level`."""
+    yield description(parser.description or "")
+    yield f"```text\n{_usage(parser)}\n```"
+    for group in parser._action_groups:
+        actions = [action for action in group._group_actions if action.help != argparse.SUPPRESS]
+        rows = [row for action in actions for row in _rows(parser, action)]
+        if rows and group.title not in ("positional arguments", "options"):
+            yield f"**{prose(str(group.title)[:1].upper() + str(group.title)[1:])}**"
+        yield table(("argument", "default", "meaning"), rows)
+    if parser.epilog:
+        yield f"```text\n{parser.epilog.strip()}\n```"
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            helps = {one.dest: one.help or "" for one in action._choices_actions}
+            for name, subparser in action.choices.items():
+                yield f"{'#' * level} {subparser.prog}"
+                yield "" if subparser.description else prose(helps.get(name, ""))
+                yield from _command(subparser, level + 1)
+
+
+def description(text: str) -> str:
+    """A docstring as Markdown: its indented lines are commands, and those of a list keep their lines."""
+    parts = []
+    for block in re.split(r"\n\s*\n", inspect.cleandoc(text)):
+        lines = block.splitlines()
+        commands = all(line.startswith("    ") for line in lines)
+        parts.append(f"```sh\n{inspect.cleandoc(block)}\n```" if commands else prose(block))
+    return "\n\n".join(parts)
+
+
+def _usage(parser: argparse.ArgumentParser) -> str:
+    parser.color = False  # of Python 3.14
+    formatter = argparse.HelpFormatter(parser.prog, width=WIDTH)
+    formatter.add_usage(parser.usage, parser._actions, parser._mutually_exclusive_groups)
+    return formatter.format_help().strip()
+
+
+def _rows(parser: argparse.ArgumentParser, action: argparse.Action) -> Iterator[tuple[str, str, str]]:
+    if isinstance(action, (argparse._HelpAction, argparse._SubParsersAction)):
+        return
+    formatter = argparse.HelpFormatter(parser.prog)
+    if action.option_strings:
+        value = formatter._format_args(action, formatter._get_default_metavar_for_optional(action))
+        name = code(" ".join([", ".join(action.option_strings), value]).strip())
+    else:
+        name = code(formatter._format_args(action, formatter._get_default_metavar_for_positional(action)))
+    said = "" if action.help is None else formatter._expand_help(action)
+    yield name, _default(action), prose(said) + (" *required*" if action.required and action.option_strings else "")
+
+
+def _default(action: argparse.Action) -> str:
+    if action.nargs == 0 or action.default in (None, "", [], (), argparse.SUPPRESS):
+        return ""
+    value = action.default
+    return code(" ".join(map(str, value)) if isinstance(value, (list, tuple)) else value)
