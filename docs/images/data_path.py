@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rt_vla_ros.svg import COLOURS, GRID, INK, picture, text
+from rt_vla_ros.svg import COLOURS, INK, picture, text
 
 BLUE, ORANGE, GREEN, *_ = COLOURS
 BLACK = "#1a202c"
@@ -81,7 +81,9 @@ def process(name: str, where: str, colour: str, top: int, stages: tuple[tuple[tu
     middle = top + 26 + STAGE / 2
     for number, (words, code) in enumerate(stages):
         x, centre = stage_left(number), stage_left(number) + stage_width() / 2
-        drawn.append(box(x, top + 26, stage_width(), STAGE, "#ffffff", 1).replace('stroke="#ffffff"', f'stroke="{colour}"'))
+        drawn.append(
+            box(x, top + 26, stage_width(), STAGE, "#ffffff", 1).replace('stroke="#ffffff"', f'stroke="{colour}"')
+        )
         drawn += [text(centre, top + 45 + 15 * line, word, colour=BLACK) for line, word in enumerate(words)]
         drawn.append(text(centre, top + 76, code))
         if number:
@@ -106,7 +108,10 @@ def inputs() -> list[str]:
     ):
         drawn += [box(8, y, 82, 32, INK, 0.06), text(49, y + 20, name, colour=BLACK)]
         drawn.append(arrow(f"M90 {y + 16}H{LEFT - 3}"))
-        drawn += [text(94, y + 10 if len(topics) == 1 else y + 32 + 15 * line, one, "start") for line, one in enumerate(topics)]
+        drawn += [
+            text(94, y + 10 if len(topics) == 1 else y + 32 + 15 * line, one, "start")
+            for line, one in enumerate(topics)
+        ]
     return drawn
 
 

@@ -53,7 +53,10 @@ def legend(y: float) -> list[str]:
         (330, LIGHT, "loads without PyTorch"),
         (510, REST, "may need PyTorch, MuJoCo ..."),
     ):
-        drawn.append(f'<rect x="{x}" y="{y - 11}" width="14" height="14" rx="3" fill="{colour}" fill-opacity="0.08" stroke="{colour}"/>')
+        drawn.append(
+            f'<rect x="{x}" y="{y - 11}" width="14" height="14" rx="3" fill="{colour}" fill-opacity="0.08" '
+            f'stroke="{colour}"/>'
+        )
         drawn.append(text(x + 21, y, words, "start"))
     return drawn
 

@@ -1,4 +1,4 @@
-"""Prints what every node publishes, subscribes to, offers, calls and declares, as JSON: the nodes are started, and asked.
+"""Starts every node and prints what it publishes, subscribes to, offers, calls and declares, as JSON.
 
 On a private graph, each with its defaults and with the settings that give it more topics.
 """

@@ -8,6 +8,8 @@ from dataclasses import MISSING, Field, fields
 from typing import Any
 
 from docstring_fields import split_fields
+from tables import code, page, prose, table
+
 from rt_vla_ros.action_space.card import (
     CROPS,
     FRAMES,
@@ -21,15 +23,15 @@ from rt_vla_ros.action_space.card import (
 from rt_vla_ros.action_space.ensemble import RULES, Ensemble
 from rt_vla_ros.action_space.postprocessing import TRANSFORMS
 from rt_vla_ros.action_space.state import StateDimension
-from tables import code, page, prose, table
 
-PARTS: dict[str, type] = {
-    "": ActionCard,
-    "dimensions[]": ActionDimension,
-    "cameras[]": CameraSpec,
-    "ensemble": Ensemble,
-    "state[]": StateDimension,
-}
+# Title, the keys' prefix and the class of each part.
+PARTS: tuple[tuple[str, str, type], ...] = (
+    ("The card", "", ActionCard),
+    ("Dimensions", "dimensions[].", ActionDimension),
+    ("Cameras", "cameras[].", CameraSpec),
+    ("Ensemble", "ensemble.", Ensemble),
+    ("State", "state[].", StateDimension),
+)
 CHOICES = {
     "dimensions[].role": ROLES,
     "quantization": QUANTIZATIONS,
@@ -39,20 +41,20 @@ CHOICES = {
     "ensemble.rule": RULES,
     "postprocessing": tuple(TRANSFORMS),
 }
-INTRODUCTION = """Every key of `action_card.json`. [The action card](../action_card.md) has an example and says what is \
-refused; the class is [ActionCard](python/action_space.md)."""
+INTRODUCTION = (
+    "Every key of `action_card.json`. [The action card](../action_card.md) has an example and says what is refused; "
+    "the class is [ActionCard](python/action_space.md)."
+)
 
 
 def pages() -> Iterator[tuple[str, str]]:
     """Paths in the site, and Markdown."""
-    rows = []
-    for prefix, kind in PARTS.items():
-        _, meanings = split_fields(inspect.getdoc(kind) or "", [one.name for one in fields(kind)])
-        for one in fields(kind):
-            rows.append(_row(f"{prefix}.{one.name}".lstrip("."), one, meanings.get(one.name, "")))
-    yield "reference/action_card_fields.md", page(
-        "Fields of the action card", INTRODUCTION, table(("key", "type", "default", "meaning"), rows)
-    )
+    parts = [INTRODUCTION]
+    for title, prefix, kind in PARTS:
+        about, meanings = split_fields(inspect.getdoc(kind) or "", [one.name for one in fields(kind)])
+        rows = [_row(f"{prefix}{one.name}", one, meanings.get(one.name, "")) for one in fields(kind)]
+        parts += [f"## {title}", prose(about), table(("key", "type", "default", "meaning"), rows)]
+    yield "reference/action_card_fields.md", page("Fields of the action card", *parts)
 
 
 def _row(key: str, one: Field[Any], meaning: str) -> tuple[str, str, str, str]:
@@ -63,4 +65,6 @@ def _row(key: str, one: Field[Any], meaning: str) -> tuple[str, str, str, str]:
 def _default(one: Field[Any]) -> str:
     if one.default is MISSING:
         return "*required*"
+    if isinstance(one.default, Ensemble):
+        return f"the rule {code(one.default.rule)}"
     return code(f'"{one.default}"' if isinstance(one.default, str) else one.default)

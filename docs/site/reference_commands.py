@@ -5,20 +5,24 @@ from __future__ import annotations
 import argparse
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from rt_vla_ros.cli.main import COMMANDS, make_parser
 from tables import code, page, prose, table
 
+from rt_vla_ros.cli.main import COMMANDS, make_parser
+
 WIDTH = 100  # of usage lines [characters]
-WITH_ROS_2 = """Without a ROS 2 installation they stand for `ros2`; in a checkout the program is `./rt-vla`, which first \
-installs what is missing."""
+INTRODUCTION = (
+    "In a checkout the program is `./rt-vla`, which first installs what is missing. Without a ROS 2 installation, "
+    "`launch`, `run`, `topic`, `node`, `param`, `service`, `action`, `lifecycle`, `interface` and `bag` take the place "
+    "of those of `ros2`."
+)
 
 
 def pages() -> Iterator[tuple[str, str]]:
     """Paths in the site, and Markdown."""
     rows = [(f"[`rt-vla {name}`]({name}.md)", prose(entry.summary)) for name, entry in COMMANDS.items()]
-    yield "reference/commands/index.md", page("Commands", WITH_ROS_2, table(("command", "what it does"), rows))
+    yield "reference/commands/index.md", page("Commands", INTRODUCTION, table(("command", "what it does"), rows))
     for name in COMMANDS:
         yield f"reference/commands/{name}.md", page(f"rt-vla {name}", *_command(make_parser(name)[0], level=2))
 
@@ -27,12 +31,12 @@ def _command(parser: argparse.ArgumentParser, level: int) -> Iterator[str]:
     """Description, usage and options; those of its subcommands under headings of `level`."""
     yield description(parser.description or "")
     yield f"```text\n{_usage(parser)}\n```"
-    for group in parser._action_groups:
-        actions = [action for action in group._group_actions if action.help != argparse.SUPPRESS]
-        rows = [row for action in actions for row in _rows(parser, action)]
-        if rows and group.title not in ("positional arguments", "options"):
-            yield f"**{prose(str(group.title)[:1].upper() + str(group.title)[1:])}**"
-        yield table(("argument", "default", "meaning"), rows)
+    positional, options, *groups = parser._action_groups
+    yield _arguments(parser, [*positional._group_actions, *options._group_actions])
+    for group in groups:
+        rows = _arguments(parser, group._group_actions)
+        yield f"**{prose(str(group.title)[:1].upper() + str(group.title)[1:])}**" if rows else ""
+        yield rows
     if parser.epilog:
         yield f"```text\n{parser.epilog.strip()}\n```"
     for action in parser._actions:
@@ -59,6 +63,11 @@ def _usage(parser: argparse.ArgumentParser) -> str:
     formatter = argparse.HelpFormatter(parser.prog, width=WIDTH)
     formatter.add_usage(parser.usage, parser._actions, parser._mutually_exclusive_groups)
     return formatter.format_help().strip()
+
+
+def _arguments(parser: argparse.ArgumentParser, actions: Sequence[argparse.Action]) -> str:
+    rows = [row for action in actions if action.help != argparse.SUPPRESS for row in _rows(parser, action)]
+    return table(("argument", "default", "meaning"), rows)
 
 
 def _rows(parser: argparse.ArgumentParser, action: argparse.Action) -> Iterator[tuple[str, str, str]]:

@@ -9,8 +9,10 @@ from tables import page
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = {"msg": "Messages", "srv": "Services", "action": "Actions"}
-INTRODUCTION = """The package's own types, with units and frames in the comments above the fields. `rt-vla interface show \
-rt_vla_ros/msg/ActionChunk` prints one, with the types within it."""
+INTRODUCTION = (
+    "The package's own types, with units and frames in the comments above the fields. "
+    "`rt-vla interface show rt_vla_ros/msg/ActionChunk` prints one, with the types within it."
+)
 
 
 def pages() -> Iterator[tuple[str, str]]:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rt_vla_ros import ros
 from tables import code, page, prose, table
+
+from rt_vla_ros import ros
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = "policy"  # the launch file that starts everything; the others are parts of it or go with it
@@ -16,7 +17,7 @@ FIRST = "policy"  # the launch file that starts everything; the others are parts
 
 def pages() -> Iterator[tuple[str, str]]:
     """Paths in the site, and Markdown."""
-    names = sorted((path.name.removesuffix(".launch.py") for path in (ROOT / "launch").glob("*.launch.py")))
+    names = sorted(path.name.removesuffix(".launch.py") for path in (ROOT / "launch").glob("*.launch.py"))
     names.sort(key=lambda name: name != FIRST)
     parts = ["Arguments are given as `NAME:=VALUE`; `--show-args` prints them."]
     for name in names:

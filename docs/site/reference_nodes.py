@@ -22,19 +22,24 @@ KINDS = (
     ("offers", "Offers", "service or action"),
     ("calls", "Calls", "service or action"),
 )
-NAMES = """Names are those without a namespace and without remapping: a name without a slash is relative, `~/NAME` is \
-`NODE/NAME`. Every node also has the parameter services, `/rosout` and `/parameter_events` of ROS 2."""
-WITH_STATE = """For a policy that takes [the robot's state](../../ros2.md#the-robots-state) it also subscribes to what its \
-action card names: `joint_states`, `/tf`, `/tf_static`, `state`."""
-WITH_CARD = """The image topics are those of the parameter `cameras` and of the action card; for a card with the robot's \
-state it also subscribes to `joint_states` or `state`."""
-MORE = {"policy_node": WITH_STATE, "recorder_node": WITH_CARD}
+NAMES = (
+    "Names are those without a namespace and without remapping: a name without a slash is relative, `~/NAME` is "
+    "`NODE/NAME`. Every node also has the parameter services, `/rosout` and `/parameter_events` of ROS 2."
+)
+MORE = {
+    "policy_node": "For a policy that takes [the robot's state](../../ros2.md#the-robots-state) it also subscribes to "
+    "what its action card names: `joint_states`, `/tf`, `/tf_static`, `state`.",
+    "recorder_node": "The image topics are those of the parameter `cameras`; for a card with the robot's state it also "
+    "subscribes to `joint_states` or `state`.",
+    "console_node": "While the page is open it also subscribes to the images of its cameras, their `camera_info` and "
+    "`/tf`; while its stick is used it publishes `teleop_twist`, `teleop_deadman` and `teleop_gripper`.",
+}
 Facts = Mapping[str, Any]
 
 
 @cache
 def facts() -> dict[str, Facts]:
-    """What the nodes say of themselves, by their names. Raises RuntimeError with what a node said that did not start."""
+    """What the nodes say of themselves, by their names. Raises RuntimeError where one does not start."""
     asked = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("node_facts.py"))], capture_output=True, text=True, check=False
     )
@@ -60,21 +65,30 @@ def _parts(name: str, node: Facts) -> Iterator[str]:
     yield prose(str(node["summary"]))
     entities = [one for one in node["entities"] if not one["type"].startswith((*HIDDEN, MANAGED))]
     for kind, title, what in KINDS:
-        rows = [_entity(one) for one in entities if one["kind"] == kind]
-        if rows:
+        found = [one for one in entities if one["kind"] == kind]
+        if found:
             yield f"## {title}"
-            yield table((what, "type", "quality of service", "only with") if what == "topic" else (what, "type", "only with"), rows)
+            yield _entities(what, found)
     yield MORE.get(name, "")
     if any(one["type"].startswith(MANAGED) for one in node["entities"]):
         yield "It is a [managed node](../../ros2.md#managed-nodes), with the lifecycle services of one."
     yield "## Parameters"
-    yield table(("parameter", "type", "default", "range", "meaning"), map(_parameter, node["parameters"]))
     yield "Those marked *start* can only be given when the node starts."
+    yield table(("parameter", "type", "default", "range", "meaning"), map(_parameter, node["parameters"]))
 
 
-def _entity(one: Mapping[str, str]) -> Sequence[str]:
-    quality = [one["quality"]] if one["quality"] else []
-    return [code(one["name"]), _type(one["type"]), *quality, code(one["when"])]
+def _entities(what: str, found: Sequence[Mapping[str, str]]) -> str:
+    """A column that would be empty is left out."""
+    columns = {
+        what: lambda one: code(one["name"]),
+        "type": lambda one: _type(one["type"]),
+        "quality of service": lambda one: one["quality"],
+        "only with": lambda one: code(one["when"]),
+    }
+    rows = [[cell(one) for cell in columns.values()] for one in found]
+    kept = [place for place in range(len(columns)) if any(row[place] for row in rows)]
+    head = list(columns)
+    return table([head[place] for place in kept], [[row[place] for place in kept] for row in rows])
 
 
 def _type(name: str) -> str:
@@ -86,7 +100,13 @@ def _type(name: str) -> str:
 
 def _parameter(one: Mapping[str, Any]) -> Sequence[str]:
     start = " *start*" if one["read_only"] else ""
-    return (code(one["name"]), _kind(one["default"]), _value(one["default"]), _range(one), prose(one["description"]) + start)
+    return (
+        code(one["name"]),
+        _kind(one["default"]),
+        _value(one["default"]),
+        _range(one),
+        prose(one["description"]) + start,
+    )
 
 
 def _kind(value: Any) -> str:

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from tables import code, page, prose, table
 
 PACKAGE = "rt_vla_ros"
-INTRODUCTION = """What to import in scripts of your own. None of it needs ROS; `action_space`, `observations` and `control` \
-load without PyTorch. [The architecture](../../architecture.md) says how the parts fit together."""
+INTRODUCTION = (
+    "What to import in scripts of your own. None of it needs ROS; `action_space`, `observations` and `control` load "
+    "without PyTorch. [The architecture](../../architecture.md) says how the parts fit together."
+)
 # Title, what it is for, and the modules.
 PARTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "policies": (
@@ -42,7 +44,11 @@ PARTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "A policy on a stream of images, without ROS.",
         tuple(f"runtime.{name}" for name in ("policy_stepper", "policy_runner", "frame_buffer", "instruction_gate")),
     ),
-    "evaluation": ("Evaluation", "Episodes of a policy in an environment.", ("evaluation.rollout", "evaluation.record")),
+    "evaluation": (
+        "Evaluation",
+        "Episodes of a policy in an environment.",
+        ("evaluation.rollout", "evaluation.record"),
+    ),
     "data": (
         "Data",
         "Episodes on disk.",

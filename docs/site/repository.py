@@ -5,13 +5,14 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = "docs/"
 _LINK = re.compile(r"(?P<before>\]\()(?P<target>(?!\w+:|#|/)[^)#\s]+)(?P<after>#[^)\s]*)?(?=\))")
 _FENCE = re.compile(r"^(```.*?^```[ ]*$)", re.DOTALL | re.MULTILINE)
-_LANGUAGES = {".py": "python", ".yaml": "yaml", ".json": "json", ".xml": "xml", ".msg": "python"}
+_LANGUAGES = {".py": "python", ".yaml": "yaml", ".xml": "xml", ".msg": "python"}
 
 
 def site_path(path: str) -> str:
@@ -50,11 +51,13 @@ def file_page(path: str) -> str:
     text = (ROOT / path).read_text(encoding="utf-8")
     if path.endswith(".md"):
         return text
-    return f"# {path}\n\n````{_LANGUAGES.get(Path(path).suffix, 'text')}\n{text.rstrip()}\n````\n"
+    head = "---\nsearch: {exclude: true}\n---\n"
+    return f"{head}# {path}\n\n````{_LANGUAGES.get(Path(path).suffix, 'text')}\n{text.rstrip()}\n````\n"
 
 
+@cache
 def outside_pages() -> dict[str, str]:
-    """The pages of files outside docs/, by their paths in the repository: README, and all that is linked from page to page."""
+    """Pages of files outside docs/, by their paths in the repository: README, and what pages link to, however far."""
     pages: dict[str, str] = {}
     waiting = ["README.md"]
     for path in sorted((ROOT / DOCS).glob("*.md")):
