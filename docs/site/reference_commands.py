@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 
 from tables import code, page, prose, table
 
 from rt_vla_ros.cli.main import COMMANDS, make_parser
 
-WIDTH = 100  # of usage lines [characters]
+_COMMAND = re.compile(r"    |(\./)?rt-vla |accelerate |torchrun ")
+WIDTH = 92  # of usage lines [characters]
 INTRODUCTION = (
     "In a checkout the program is `./rt-vla`, which first installs what is missing. Without a ROS 2 installation, "
     "`launch`, `run`, `topic`, `node`, `param`, `service`, `action`, `lifecycle`, `interface` and `bag` take the place "
@@ -49,13 +51,13 @@ def _command(parser: argparse.ArgumentParser, level: int) -> Iterator[str]:
 
 
 def description(text: str) -> str:
-    """A docstring as Markdown: its indented lines are commands, and those of a list keep their lines."""
-    parts = []
-    for block in re.split(r"\n\s*\n", inspect.cleandoc(text)):
-        lines = block.splitlines()
-        commands = all(line.startswith("    ") for line in lines)
-        parts.append(f"```sh\n{inspect.cleandoc(block)}\n```" if commands else prose(block))
-    return "\n\n".join(parts)
+    """A docstring as Markdown: a paragraph of commands, or an indented one, is a block of code."""
+    blocks = re.split(r"\n[ \t]*\n", inspect.cleandoc(text))
+    commands = [all(map(_COMMAND.match, block.splitlines())) for block in blocks]
+    return "\n\n".join(
+        f"```sh\n{textwrap.dedent(block)}\n```" if is_code else prose(block)
+        for block, is_code in zip(blocks, commands, strict=True)
+    )
 
 
 def _usage(parser: argparse.ArgumentParser) -> str:
