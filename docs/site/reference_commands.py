@@ -13,6 +13,7 @@ from tables import code, page, prose, table
 from rt_vla_ros.cli.main import COMMANDS, make_parser
 
 _COMMAND = re.compile(r"    |(\./)?rt-vla |accelerate |torchrun ")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # of Python 3.14, in a terminal
 WIDTH = 92  # of usage lines [characters]
 INTRODUCTION = (
     "In a checkout the program is `./rt-vla`, which first installs what is missing. Without a ROS 2 installation, "
@@ -61,10 +62,9 @@ def description(text: str) -> str:
 
 
 def _usage(parser: argparse.ArgumentParser) -> str:
-    parser.color = False  # of Python 3.14
     formatter = argparse.HelpFormatter(parser.prog, width=WIDTH)
     formatter.add_usage(parser.usage, parser._actions, parser._mutually_exclusive_groups)
-    return formatter.format_help().strip()
+    return _COLOUR.sub("", formatter.format_help()).strip()
 
 
 def _arguments(parser: argparse.ArgumentParser, actions: Sequence[argparse.Action]) -> str:

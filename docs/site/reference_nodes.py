@@ -6,7 +6,7 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -79,10 +79,10 @@ def _parts(name: str, node: Facts) -> Iterator[str]:
 
 def _entities(what: str, found: Sequence[Mapping[str, str]]) -> str:
     """A column that would be empty is left out."""
-    columns = {
+    columns: dict[str, Callable[[Mapping[str, str]], str]] = {
         what: lambda one: code(one["name"]),
         "type": lambda one: _type(one["type"]),
-        "quality of service": lambda one: one["quality"],
+        "QoS": lambda one: one["quality"],
         "only with": lambda one: code(one["when"]),
     }
     rows = [[cell(one) for cell in columns.values()] for one in found]

@@ -60,8 +60,8 @@ def outside_pages() -> dict[str, str]:
     """Pages of files outside docs/, by their paths in the repository: README, and what pages link to, however far."""
     pages: dict[str, str] = {}
     waiting = ["README.md"]
-    for path in sorted((ROOT / DOCS).glob("*.md")):
-        waiting += links(path.read_text(encoding="utf-8"), f"{DOCS}{path.name}")
+    for page in sorted((ROOT / DOCS).glob("*.md")):
+        waiting += links(page.read_text(encoding="utf-8"), f"{DOCS}{page.name}")
     while waiting:
         path = waiting.pop()
         if path.startswith(DOCS) or path in pages or not (ROOT / path).is_file():
