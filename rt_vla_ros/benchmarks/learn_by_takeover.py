@@ -158,7 +158,7 @@ def _sentences(result: PairedResult) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0 when all of it is made."""
+    """Return 0 if all of it is made."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--out", type=Path, metavar="DIR", default=Path("OUT"), help="of everything")

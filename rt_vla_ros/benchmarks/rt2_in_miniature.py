@@ -201,7 +201,7 @@ def _line(place: Place, arm: Arm) -> str:
 
 
 def main() -> int:
-    """0 when all chosen arms are made."""
+    """Return 0 if all chosen arms are made."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--frames-from", type=Path, metavar="RUN", help="directory of a run of the recipe rt2-mini")

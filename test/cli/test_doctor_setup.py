@@ -52,7 +52,7 @@ def test_the_deployment_and_the_policy_that_are_shipped_fit(capsys: pytest.Captu
     said = capsys.readouterr().out
     assert "max_linear_velocity times speed_scale (0.3) is 0.045 m/s: the fastest are slowed down to 22%" in said
     assert "weights are complete" in said
-    assert said.endswith("Everything is here.\n")
+    assert said.endswith("Everything is fine.\n")
 
 
 @pytest.mark.parametrize(

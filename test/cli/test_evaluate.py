@@ -200,9 +200,15 @@ def test_without_eyes_or_with_other_words_nothing_is_left(tmp_path: Path, ablati
         (["--delay", "0,0.2", "--compare-with", "."], "give one --delay"),
         (["--through-ros", "--ablation", "black-images"], "without ablation"),
         (["--weights", "int8"], "RT-1 policies have no weights 'int8'; they have auto, float32, bfloat16"),
-        (["--policy", "expert", "--decoding", "argmax"], "expert is no checkpoint; --decoding is for those."),
-        (["--policy", "expert", "--trust-remote-code"], "expert is no checkpoint; --trust-remote-code is for those."),
-        (["--policy", "expert", "--plan"], "expert is no checkpoint; --plan is for those."),
+        (
+            ["--policy", "expert", "--decoding", "argmax"],
+            "expert is not a checkpoint; --decoding applies to checkpoints only.",
+        ),
+        (
+            ["--policy", "expert", "--trust-remote-code"],
+            "expert is not a checkpoint; --trust-remote-code applies to checkpoints only.",
+        ),
+        (["--policy", "expert", "--plan"], "expert is not a checkpoint; --plan applies to checkpoints only."),
         (["--plan"], "The policy 'rt1-mini' was not taught to write a plan before it acts; --plan is for RT-2"),
         (["--plan", "--through-ros"], "The policy 'rt1-mini' was not taught to write a plan before it acts"),
         (["--policy", "expert", "--weights", "bfloat16"], "expert is no checkpoint"),
@@ -269,7 +275,7 @@ def test_refuses_impossible_delays(delay: str, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize("option", [["--overwrite"], ["--videos", "5"]])
 def test_what_only_a_directory_takes_needs_one(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--policy", "expert", *option]) == 2
-    assert f"{option[0]} is for what --out DIR keeps; without it nothing is written." in capsys.readouterr().err
+    assert f"{option[0]} requires --out DIR." in capsys.readouterr().err
 
 
 @pytest.mark.timeout(600)

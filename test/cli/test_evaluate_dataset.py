@@ -38,7 +38,7 @@ def test_a_policy_is_measured_on_the_episodes_that_were_held_out(
     number = 0 if sets[0]["held_out"] else 1
     assert main([*asked, str((dataset, other)[number]), "--out", str(tmp_path / "result")]) == 0
     said = capsys.readouterr().out
-    assert "they were held out when it was trained." in said
+    assert "they were held out from training." in said
     assert "This is no success rate" in said
     result = json.loads((tmp_path / "result/offline.json").read_text())
     assert result["part"] == "held-out"
@@ -50,8 +50,8 @@ def test_a_policy_is_measured_on_the_episodes_that_were_held_out(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--suite", "pick-any"], "--suite is for the simulator, not for --dataset."),
-        (["--delay", "0.2", "--videos", "0"], "--delay, --videos is for the simulator, not for --dataset."),
+        (["--suite", "pick-any"], "--suite is for simulator evaluations, not for --dataset."),
+        (["--delay", "0.2", "--videos", "0"], "--delay, --videos is for simulator evaluations, not for --dataset."),
         (["--policy", "expert"], "expert acts by the simulator's state"),
         (["--episodes", "0"], "at least 1 episode, not 0"),
         ([], "has another action card than"),
@@ -67,7 +67,7 @@ def test_what_is_not_for_datasets_is_refused(
 
 def test_part_is_for_datasets(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--part", "all"]) == 2
-    assert "--part is for --dataset DIR." in capsys.readouterr().err
+    assert "--part requires --dataset DIR." in capsys.readouterr().err
 
 
 def test_the_episodes_that_are_looked_at(dataset: Path, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_idle_ends_are_told_and_cut(tmp_path: Path, capsys: pytest.CaptureFixtur
     out = capsys.readouterr().out
     for line in (
         "Episode 0: 2 of 12 frames, 0 at the start and 2 at the end.",
-        "Episode 1: dropped, nothing is commanded in its 12 frames.",
+        "Episode 1: dropped, no motion is commanded in its 12 frames.",
         f"{data}: 14 of 24 frames would be cut. Nothing was written.",
         f"{new}: 1 episodes, 10 frames.",
     ):
