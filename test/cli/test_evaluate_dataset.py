@@ -28,7 +28,7 @@ def test_a_policy_is_measured_on_the_episodes_that_were_held_out(
     options = ["--steps", "1", "--batch-size", "1", "--threads", "1", "--device", "cpu", "--validation", "0.4"]
     command = ["train", "rt1", "--data", str(dataset), str(other), "--weights", "1", "3", *options]
     assert main([*command, "--out", str(tmp_path / "run")]) == 0
-    assert "Shares of the datasets in the frames that are learned: set " in capsys.readouterr().out
+    assert "Shares of the datasets in the training samples: set " in capsys.readouterr().out
     checkpoint = tmp_path / "run/checkpoint"
     sets = json.loads((checkpoint / HELD_OUT_FILE).read_text())["datasets"]
     assert [one["name"] for one in sets] == ["set", "other"]
@@ -54,7 +54,7 @@ def test_a_policy_is_measured_on_the_episodes_that_were_held_out(
         (["--delay", "0.2", "--videos", "0"], "--delay, --videos is for simulator evaluations, not for --dataset."),
         (["--policy", "expert"], "expert acts by the simulator's state"),
         (["--episodes", "0"], "at least 1 episode, not 0"),
-        ([], "has another action card than"),
+        ([], "has a different action card than"),
     ],
 )
 def test_what_is_not_for_datasets_is_refused(

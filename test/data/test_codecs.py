@@ -34,7 +34,7 @@ def test_small_videos_show_about_the_same(codec: str, name: str, stored: str, tm
     info = json.loads((tmp_path / "set/meta/info.json").read_text())["features"]["observation.images.front"]["info"]
     assert (info["video.codec"], info["video.pix_fmt"]) == (name, stored)
     LeRobotWriter(tmp_path / "set", CARD, with_scene=True, codec=codec)
-    with pytest.raises(DatasetError, match="was begun with another codec of its videos than 'lossless'"):
+    with pytest.raises(DatasetError, match="was started with another codec of its videos than 'lossless'"):
         LeRobotWriter(tmp_path / "set", CARD, with_scene=True)
 
 
@@ -92,5 +92,5 @@ def test_a_file_that_lost_its_end_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     for image in noise(3):
         writer.add(image)
     writer.frames += 1
-    with pytest.raises(OSError, match="only 3 of 4 pictures were written"):
+    with pytest.raises(OSError, match="only 3 of 4 frames were written"):
         writer.close()

@@ -170,7 +170,7 @@ def test_what_nobody_has_said_of_success_stays_unsaid(dataset: Path, other: Path
     merge([dataset, other], tmp_path / "all", silent)
     known = [False, True, False, True]
     assert read_table(tmp_path / "all" / ROWS[0])["success"].to_pylist() == [None] * 5 + known
-    with pytest.raises(DatasetError, match=r"all does not say whether episode 0 succeeded"):
+    with pytest.raises(DatasetError, match=r"all has no success label for episode 0"):
         drop(tmp_path / "all", tmp_path / "good", silent, episodes=(), failed=True)
     relabel(tmp_path / "all", tmp_path / "new", silent, old=RED, new="take it")
     assert read_table(tmp_path / "new" / ROWS[0])["success"].to_pylist() == [None] * 5 + known
@@ -222,7 +222,7 @@ def test_what_was_stopped_goes_on(dataset: Path, other: Path, tmp_path: Path, mo
             merge([dataset, other], out, silent)
     assert not out.exists()
     assert json.loads((tmp_path / "all.part/meta/info.json").read_text())["total_episodes"] == 2
-    with pytest.raises(DatasetError, match=r"all\.part was begun with .*Remove it, or name another place"):
+    with pytest.raises(DatasetError, match=r"all\.part was started with .*Remove it, or choose another directory"):
         merge([other, dataset], out, silent)
     check_same(merge([dataset, other], out, silent), [*FIRST, *SECOND])
     assert not (tmp_path / "all.part").exists()
@@ -265,13 +265,13 @@ def test_a_damaged_video_is_named_and_nothing_is_made(dataset: Path, tmp_path: P
 
 def test_what_makes_no_sense_is_refused(dataset: Path, tmp_path: Path) -> None:
     out = tmp_path / "new"
-    with pytest.raises(DatasetError, match="has the episodes 0 to 4; there is no 5"):
+    with pytest.raises(DatasetError, match="has episodes 0 to 4, not 5"):
         drop(dataset, out, silent, episodes={4, 5, 6})
     with pytest.raises(DatasetError, match="would have no episodes left"):
         drop(dataset, out, silent, episodes=range(5))
     with pytest.raises(DatasetError, match="no episode that would be dropped"):
         drop(dataset, out, silent, episodes=())
-    with pytest.raises(DatasetError, match="says 'grasp'; they say 'pick up the blue cube', 'pick up the red cube'"):
+    with pytest.raises(DatasetError, match="has the instruction 'grasp'; they have 'pick up the blue cube', 'pick up the red cube'"):
         relabel(dataset, out, silent, old="grasp", new=RED)
     with pytest.raises(DatasetError, match="The new sentence is empty"):
         relabel(dataset, out, silent, old=RED, new=" ")

@@ -20,11 +20,11 @@ CONVERTER = "rt-vla data from-lerobot-v2 DATA --out NEW."
 @pytest.mark.parametrize(
     ("version", "sentence"),
     [
-        ("v2.1", f"says version v2.1; this reads v3.0. Convert it: {CONVERTER}"),
-        ("v2.0", f"says version v2.0; this reads v3.0. Convert it: {CONVERTER}"),
-        ("v1.6", "says version v1.6; this reads v3.0. Use the lerobot package to write it as v3.0."),
-        ("v3.1", "says version v3.1; this reads v3.0. Use the lerobot package to write it as v3.0."),
-        ("", "says version ; this reads v3.0"),
+        ("v2.1", f"has version v2.1; supported: v3.0. Convert it: {CONVERTER}"),
+        ("v2.0", f"has version v2.0; supported: v3.0. Convert it: {CONVERTER}"),
+        ("v1.6", "has version v1.6; supported: v3.0. Use the lerobot package to write it as v3.0."),
+        ("v3.1", "has version v3.1; supported: v3.0. Use the lerobot package to write it as v3.0."),
+        ("", "has version ; supported: v3.0"),
     ],
 )
 def test_other_versions_are_refused_with_the_way_out(dataset: Path, version: str, sentence: str) -> None:
@@ -116,7 +116,7 @@ def test_rates_agree(dataset: Path, name: str, changes: dict[str, object], sente
 def test_joints_are_no_displacements(dataset: Path) -> None:
     joints = ["shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll", "gripper"]
     change_feature(dataset, "action", names=[f"{name}.pos" for name in joints])
-    with pytest.raises(DatasetError, match=r"'action' has positions of joints \(shoulder_lift\.pos, .*role 'unused'"):
+    with pytest.raises(DatasetError, match=r"'action' has joint positions \(shoulder_lift\.pos, .*role 'unused'"):
         LeRobotDataset(dataset)
 
 
@@ -137,7 +137,7 @@ def test_actions_are_in_the_cards_order(dataset: Path) -> None:
 def test_an_action_of_another_name_is_missed(dataset: Path) -> None:
     features = json.loads((dataset / "meta/info.json").read_text())["features"]
     change_info(dataset, features={"actions": features.pop("action"), **features})
-    with pytest.raises(DatasetError, match=r"has no column 'action'; there is: actions, observation\.images\.front"):
+    with pytest.raises(DatasetError, match=r"has no column 'action'; available: actions, observation\.images\.front"):
         LeRobotDataset(dataset)
 
 

@@ -123,7 +123,7 @@ def test_another_action_card_is_refused(dataset: Path) -> None:
     with pytest.raises(ActionCardError, match=r"another action card \(control_rate 10\.0 instead of 5\.0\)"):
         LeRobotWriter(dataset, other, with_scene=True)
     writer = LeRobotWriter(dataset, CARD, with_scene=True)
-    with pytest.raises(ActionCardError, match=r"episode has another action card \(control_rate"):
+    with pytest.raises(ActionCardError, match=r"episode has a different action card \(control_rate"):
         writer.add(replace(make_episode(0), card=other))
 
 

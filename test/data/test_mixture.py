@@ -116,7 +116,7 @@ def test_an_endless_run_loses_nothing() -> None:
 @pytest.mark.parametrize(
     ("shares", "settings", "message"),
     [
-        ({"pick": 0.5, "vqa": 0.5}, {}, "shares for: pick, vqa; the sources are: pick, vqa, captions"),
+        ({"pick": 0.5, "vqa": 0.5}, {}, "shares for: pick, vqa; the sources are pick, vqa, captions"),
         (SHARES | {"vqa": 0.4}, {}, "must sum to 1"),
         (SHARES | {"vqa": math.nan}, {}, "got nan"),
         (SHARES, {"rank": 2, "processes": 2}, "Process 2 is not one of 2"),
@@ -131,7 +131,7 @@ def test_mixtures_that_cannot_be(shares: dict[str, float], settings: dict[str, i
 def test_empty_mixtures() -> None:
     with pytest.raises(MixtureError, match="must sum to 1; no share at all"):
         Mixture([], {}, seed=0)
-    with pytest.raises(MixtureError, match="There is nothing in pick"):
+    with pytest.raises(MixtureError, match="These sources are empty: pick"):
         Mixture([Numbers("pick", 0)], {"pick": 1}, seed=0)
 
 

@@ -13,7 +13,7 @@ from rt_vla_ros.data.new_place import check_apart, check_new
 @pytest.mark.parametrize(
     ("out", "source", "sentence"),
     [
-        ("data/new", "data", r"data/new lies in .*data, which stays as it is; name a directory outside it\."),
+        ("data/new", "data", r"data/new lies in .*data; choose an output directory outside it\."),
         ("data/a/b/new", "data", "lies in"),
         ("linked/new", "data", "lies in"),
         ("data/../data/new", "data", "lies in"),

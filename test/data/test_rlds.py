@@ -114,7 +114,7 @@ def test_it_goes_on_after_the_last_record(tmp_path: Path, monkeypatch: pytest.Mo
         convert_rlds(source, tmp_path / "new", killed)
     said: list[str] = []
     made = convert_rlds(source, tmp_path / "new", said.append)
-    assert said[0].endswith("new.part has 4 episodes already; going on.")
+    assert said[0].endswith("new.part has 4 episodes; resuming.")
     wanted = [example["steps/action/world_vector"] for i, example in enumerate(examples) if i != 1]
     np.testing.assert_array_equal([episode.values[:, 1:4] for episode in made], wanted)
 
@@ -248,7 +248,7 @@ def test_fewer_records_than_were_written_are_refused(tmp_path: Path) -> None:
         (["language=observation/image"], "steps/observation/image of .* is image, expected text"),
         (["action=aspects/success"], "aspects/success, in the action, is one value of an episode"),
         (["wrist=observation/image"], "--keys names 'wrist'; the card needs front, language, action, and success"),
-        (["image"], "Keys are written as NAME=KEY, each name once, got 'image'"),
+        (["image"], "Expected NAME=KEY with unique names, got 'image'"),
         (["image=a", "image=b"], "each name once, got 'image=b'"),
         (["=a"], "Keys are written as NAME=KEY"),
     ],

@@ -136,8 +136,8 @@ def test_fixed_shares_leave_the_rest_to_the_others() -> None:
         ({"a": 1}, {"b": 1}, {"explicit": {"a": 0.5, "b": 0.4}}, "do not sum to its part of the mixture, 0.5"),
         ({"a": 1}, {"b": 1, "c": 1}, {"explicit": {"b": 0.6}}, "web data, b 0.6, are more than its part .*, 0.5"),
         ({"a": 1}, {"b": 1}, {"robot_share": 0.5, "explicit": {"b": 0.2}}, "b 0.2, do not sum to its part .*, 0.5"),
-        ({"a": 0}, {"b": 1}, {}, "There is nothing in a"),
-        ({"a": 0}, {"b": 1}, {"explicit": {"a": 0.5}}, "There is nothing in a"),
+        ({"a": 0}, {"b": 1}, {}, "These sources are empty: a"),
+        ({"a": 0}, {"b": 1}, {"explicit": {"a": 0.5}}, "These sources are empty: a"),
         ({"a": 1}, {"b": 1}, {"temperature": math.nan}, "temperature must be more than 0"),
     ],
 )
@@ -156,8 +156,8 @@ def test_shares_as_a_user_writes_them() -> None:
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        (["vqa"], "A share is written as NAME=0.2, got 'vqa'"),
-        (["0.2"], "A share is written as NAME=0.2, got '0.2'"),
+        (["vqa"], "Expected a share as NAME=0.2, got 'vqa'"),
+        (["0.2"], "Expected a share as NAME=0.2, got '0.2'"),
         (["=0.2"], "got '=0.2'"),
         (["vqa="], "got 'vqa='"),
         (["vqa=20%"], "got 'vqa=20%'"),

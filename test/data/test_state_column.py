@@ -71,7 +71,7 @@ def test_a_dataset_without_the_cards_state_is_refused(dataset: Path) -> None:
     change_info(dataset, features=features)
     with pytest.raises(
         DatasetError,
-        match=r"has no column 'observation\.state'; there is: action, .*, but the action card has 8 dimensions of the",
+        match=r"has no column 'observation\.state'; available: action, .*, but the action card has 8 dimensions of the",
     ):
         LeRobotDataset(dataset)
 

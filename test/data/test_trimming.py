@@ -97,7 +97,7 @@ def test_what_moves_nowhere_is_left_out(tmp_path: Path) -> None:
     assert cuts[0] == EpisodeCut(0, 50, 0, 20)
     assert cuts[1].gone == 50
     assert [len(one) for one in trim(source, card, cuts, tmp_path / "new", silent, link=False)] == [30]
-    with pytest.raises(DatasetError, match=r"In no episode of .* is a motion commanded; nothing would be left"):
+    with pytest.raises(DatasetError, match=r"No episode of .* is a motion commanded; nothing would be left"):
         trimmed(write_dataset(tmp_path / "still", [still], moving_card()), tmp_path / "none")
     assert not (tmp_path / "none").exists()
 

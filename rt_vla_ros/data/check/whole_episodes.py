@@ -64,10 +64,10 @@ def _outliers(card: ActionCard, episodes: Sequence[RecordedEpisode]) -> Iterator
 
 
 def robust_z(column: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far each row is from the median, in standard deviations as the quartiles give them; same shape.
+    """Distance of each row from the median, in standard deviations estimated from the quartiles; same shape.
 
-    A spread of less than a hundredth of the largest distance of any column counts as that: what never differs else
-    would be far away at the first rounding.
+    A spread of less than a hundredth of the largest distance of any column is raised to that: otherwise rounding errors
+    in a constant column would be outliers.
     """
     low, middle, high = np.percentile(column, (25, 50, 75), axis=0)
     away = column - middle

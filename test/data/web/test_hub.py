@@ -110,12 +110,12 @@ def test_parts_that_are_none(datasets: Any) -> None:
     with pytest.raises(DatasetError, match=r"Name one of owner/a:a, owner/a:b\."):
         open_web("owner/a")
     datasets.found = ArrowRows(arrow().table(ROWS))
-    with pytest.raises(DatasetError, match="owner/a has no parts, so 'train' is none of them"):
+    with pytest.raises(DatasetError, match="owner/a has no splits, so there is no split 'train' is none of them"):
         open_web("owner/a:train")
 
 
 def test_what_the_library_raises_is_a_sentence(datasets: Any) -> None:
-    with pytest.raises(DatasetError, match=r"nobody/nothing cannot be had from the Hub: Couldn't find any data file$"):
+    with pytest.raises(DatasetError, match=r"nobody/nothing cannot be downloaded from the Hub: Couldn't find any data file$"):
         open_web("nobody/nothing")
 
 
