@@ -52,9 +52,9 @@ def evaluate_dataset(args: argparse.Namespace, load: Callable[[], Policy]) -> in
 UNKNOWN = "unknown"
 _WORDS = {
     "held-out": "they were held out from training.",
-    "training": "the policy was trained on them, so this is the training error, which says nothing about generalization.",
-    "all": "the policy was trained on some of them, so this underestimates the error on new data.",
-    UNKNOWN: "the checkpoint does not say whether it was trained on them; if it was, this underestimates the error on new data.",
+    "training": "training data, so this is the training error, which says nothing about generalization.",
+    "all": "partly training data, so the error on new data is probably larger.",
+    UNKNOWN: "the checkpoint does not say whether they are training data; if so, the error on new data is larger.",
 }
 
 

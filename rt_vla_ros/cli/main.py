@@ -117,7 +117,10 @@ def _overview() -> str:
 
 
 def make_parser(name: str) -> tuple[argparse.ArgumentParser, ModuleType]:
-    """The parser of a command, and the module with its `run`. Raises CliError if it needs a ROS that fails to import."""
+    """The parser of a command, and the module with its `run`.
+
+    Raises CliError if it needs a ROS that fails to import.
+    """
     command = COMMANDS[name]
     if command.needs_ros:
         with refused(ImportError):

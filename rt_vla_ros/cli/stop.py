@@ -75,7 +75,10 @@ def found(node: Node, lacking: str) -> list[str]:
 
 
 def stop_smoothers(node: Node, names: list[str]) -> int:
-    """Return 0 if each says that it is stopped, those too that are found meanwhile. Raises CliError where one does not."""
+    """Return 0 if each says that it is stopped, those too that are found meanwhile.
+
+    Raises CliError where one does not.
+    """
     clients: dict[str, Any] = {}
     futures: dict[str, Any] = {}
     begun = time.monotonic()

@@ -155,7 +155,9 @@ class DatasetAssembly:
         different = sorted(key for key in {*begun, *about} if begun.get(key) != about.get(key))
         if different:
             what = ", ".join(f"{key} {begun.get(key)!r}, not {about.get(key)!r}" for key in different)
-            raise DatasetError(f"{self.directory} was started with {what:.500}. Remove it, or choose another directory.")
+            raise DatasetError(
+                f"{self.directory} was started with {what:.500}. Remove it, or choose another directory."
+            )
         if not (self.directory / INFO).exists():
             return
         info = read_object(self.directory / INFO, DatasetError)

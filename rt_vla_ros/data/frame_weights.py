@@ -68,8 +68,8 @@ class FrameWeighting:
         for what, often in (("A frame of one dataset", times), ("A correction", self.intervention)):
             if often and not 1 / MOST_TIMES <= often <= MOST_TIMES:
                 raise DatasetError(
-                    f"{what} would be sampled {often:g} times as often as another frame; expected at most {MOST_TIMES:,} "
-                    f"times, and 1 / {MOST_TIMES:,} at least. 0 leaves frames out."
+                    f"{what} would be sampled {often:g} times as often as another frame; expected 1 / "
+                    f"{MOST_TIMES:,} to {MOST_TIMES:,} times. A weight of 0 excludes frames."
                 )
         if strange := [name for name in self.commanders if name not in COMMANDERS or name in (NOBODY, UNKNOWN)]:
             there = ", ".join(name for name in COMMANDERS if name not in (NOBODY, UNKNOWN))
@@ -91,7 +91,9 @@ class FrameWeighting:
         A weight or rule that matches no frame is refused: a dataset is missing, or lacks the columns.
         """
         if self.datasets and len(self.datasets) != len(datasets):
-            raise DatasetError(f"There are {len(self.datasets)} weights for {len(datasets)} datasets; give one for each.")
+            raise DatasetError(
+                f"There are {len(self.datasets)} weights for {len(datasets)} datasets; give one for each."
+            )
         known, found = set[str](), list[list[LearnedFrames]]()
         for number, dataset in enumerate(datasets):
             weight, own = self.datasets[number] if self.datasets else 1.0, list[LearnedFrames]()
@@ -189,7 +191,9 @@ def effect(names: Sequence[str], datasets: Sequence[Sequence[LearnedFrames]], dr
             f"{weight / drawn.sum():.1%} of the training samples."
         )
         if not weight:
-            said.append("No corrections are trained on: all are held out or excluded. Use more episodes or another seed.")
+            said.append(
+                "No corrections are trained on: all are held out or excluded. Use more episodes or another seed."
+            )
     others = sum(int(one.others.sum()) for one in frames)
     early = sum(int((one.early & ~one.others).sum()) for one in frames)
     for what, count in (("of other commanders", others), ("of the policy right before a takeover", early)):

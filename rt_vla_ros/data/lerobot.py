@@ -189,9 +189,7 @@ class LeRobotDataset:
             if not any(number in episodes for episodes in others):
                 found += [KeptSteps(number, *part) for part in parts]
         if not found:
-            raise DatasetError(
-                f"The dataset {self.directory} has no episodes for training: all are in other splits."
-            )
+            raise DatasetError(f"The dataset {self.directory} has no episodes for training: all are in other splits.")
         return found
 
     def _numbers(self, path: Path) -> dict[str, NDArray[np.float64]]:

@@ -155,9 +155,7 @@ def check_camera(directory: Path, info: Mapping[str, Any], camera: CameraSpec) -
         )
     where = f"{directory}: the column {column!r} of the camera {camera.name!r}"
     if is_grey(feature):
-        raise DatasetError(
-            f"{where} is depth or grayscale (info in meta/info.json), expected RGB; use another column."
-        )
+        raise DatasetError(f"{where} is depth or grayscale (info in meta/info.json), expected RGB; use another column.")
     image_size(directory, info, column)
 
 

@@ -80,8 +80,8 @@ def check_counts(directory: Path, info: Mapping[str, Any], rows: Sequence[Row]) 
         i = int(wrong.argmax())
         raise DatasetError(
             f"{directory}: episode {i} has the rows {found[i, 0]} to {found[i, 1]} in meta/episodes "
-            f"(dataset_from_index, dataset_to_index), but by the lengths of the episodes {wanted[i, 0]} to "
-            f"{wanted[i, 1]}: its actions would be another episode's."
+            f"(dataset_from_index, dataset_to_index), but {wanted[i, 0]} to {wanted[i, 1]} by the "
+            "lengths of the episodes: it would get another episode's actions."
         )
     frames = int(ends[-1])
     if info.get("total_frames", frames) != frames:
@@ -137,7 +137,7 @@ def read_steps(rows: Sequence[Row], path_of: Callable[[Row], Path], rate: float)
     for path, its in files.items():
         wanted, there = sum(row["length"] for row in its), open_table(path).metadata.num_rows
         if there < wanted:
-            raise DatasetError(f"The table {path} lacks rows: it has {there}, its episodes in meta/episodes {wanted}.")
+            raise DatasetError(f"The table {path} lacks rows: it has {there}, its episodes have {wanted}.")
         table = read_numbers(path, {name: 0 if name == "timestamp" else None for name in COUNTED})
         order = np.argsort(table["index"], kind="stable")
         table = {name: column[order] for name, column in table.items()}
@@ -145,7 +145,7 @@ def read_steps(rows: Sequence[Row], path_of: Callable[[Row], Path], rate: float)
             found[row["episode_index"]] = _steps_of(path, row, table, order, rate)
         claimed = int((table["episode_index"] < len(rows)).sum())
         if claimed != wanted:
-            raise DatasetError(f"The table {path} has {claimed} rows of its episodes, meta/episodes has {wanted}.")
+            raise DatasetError(f"The table {path} has {claimed} rows of its episodes, expected {wanted}.")
     return [found[row["episode_index"]] for row in rows]
 
 

@@ -78,7 +78,7 @@ class LeRobotWriter:
         self.directory, self.card = Path(directory), card
         if abs(card.control_rate - round(card.control_rate)) > 1e-9:
             raise DatasetError(
-                f"The card's control_rate is {card.control_rate} Hz; LeRobot datasets need a whole number of frames per second."
+                f"The card's control_rate is {card.control_rate} Hz; LeRobot needs a whole number of frames per second."
             )
         self.rate, self.episodes_per_file, self.codec = round(card.control_rate), episodes_per_file, codec
         self._robot = robot
@@ -113,10 +113,12 @@ class LeRobotWriter:
             difference = card_difference(self.card, episode.card) or "its name"
             raise ActionCardError(f"The episode has a different action card ({difference}).")
         for column in optional_columns(episode) ^ self.optional:
-            raise DatasetError(f"The column {column!r} is in some episodes only; a dataset has it in all or in none.")
+            raise DatasetError(f"The column {column!r} is in some episodes only; expected in all or none.")
         ideal = episode.stamps[0] + np.arange(len(episode)) / self.rate
         if np.abs(episode.stamps - ideal).max() > LATE:
-            raise DatasetError(f"The episode's timestamps are not {1 / self.rate:g} s apart, as required by its card's rate.")
+            raise DatasetError(
+                f"The episode's timestamps are not {1 / self.rate:g} s apart, as required by its card's rate."
+            )
         self._buffer.append(episode)
         if isinstance(episode, EncodedEpisode):
             try:
@@ -209,7 +211,9 @@ class LeRobotWriter:
         card = self.directory / META / CARD_FILE
         begun = {card.parent, card, _beside(card), _beside(self.directory / INFO)}  # and killed before it was counted
         if any(path not in begun for path in self.directory.rglob("*")):
-            raise DatasetError(f"{self.directory} contains something other than a dataset; choose a new or empty directory.")
+            raise DatasetError(
+                f"{self.directory} contains something other than a dataset; choose a new or empty directory."
+            )
         if card.exists():
             self._own_card()
         write_json(card, self.card.to_dict())
@@ -235,7 +239,7 @@ class LeRobotWriter:
             raise DatasetError(f"{self.directory} was created with different columns ({different}).")
         for column in map(camera_column, self.card.cameras):
             if video_format(info["features"].get(column, {})) not in ((None, None), video_format(ours[column])):
-                raise DatasetError(f"{self.directory} was begun with another codec of its videos than {self.codec!r}.")
+                raise DatasetError(f"{self.directory} was created with a video codec other than {self.codec!r}.")
         self._robot = info.get("robot_type", self._robot)
         self.episodes, self.frames = info["total_episodes"], info["total_frames"]
         if self.episodes:

@@ -1,7 +1,8 @@
 """The order of examples in a mixture of sources: a stream determined by its seed and the step.
 
-Each batch has the share of examples of every source, rounded; rounding errors are carried over, so that the shares
-hold over a run. A source is read without repetition until exhausted, then again in a new order. `python -m rt_vla_ros.data.mixture` prints the table of temperatures.
+Each batch has the share of examples of every source, rounded; rounding errors are carried over, so that the shares hold
+over a run. A source is read without repetition until exhausted, then again in a new order.
+`python -m rt_vla_ros.data.mixture` prints the table of temperatures.
 """
 
 from __future__ import annotations

@@ -38,7 +38,10 @@ def write_table(table: Any, path: Path, rows_per_group: int | None = None) -> No
 
 
 def open_table(path: Path) -> Any:
-    """A pyarrow.parquet.ParquetFile. Raises DatasetError for one that is missing, truncated, too large or not Parquet."""
+    """A pyarrow.parquet.ParquetFile.
+
+    Raises DatasetError for one that is missing, truncated, too large or not Parquet.
+    """
     pyarrow = arrow()
     if not path.is_file():
         raise DatasetError(f"The table {path} is missing.")

@@ -42,9 +42,10 @@ class RldsSource:
     skipped: int = 0
 
     def episodes(self, after: str = "") -> Iterator[StoredEpisode]:
-        """Episodes of the split "train" first, starting after the one with the given SOURCE. One is in memory at a time.
+        """Episodes of the split "train" first, starting after the one with the given SOURCE.
 
-        Raises DatasetError with file and record for damaged data, or data that contradicts the features.
+        One is in memory at a time. Raises DatasetError with file and record for damaged data, or data that contradicts
+        the features.
         """
         check_checksums()
         shards = sorted(self.tfds.shards, key=lambda shard: shard.split != "train")
@@ -87,7 +88,9 @@ class RldsSource:
         sentences = self._sentences(example, count)
         if not all(sentences):
             if not self.skip_unlabelled:
-                raise ValueError(f"step {sentences.index('')} has no instruction. Use --skip-unlabelled to skip such episodes.")
+                raise ValueError(
+                    f"step {sentences.index('')} has no instruction. Use --skip-unlabelled to skip such episodes."
+                )
             self.skipped += 1
             return None
         columns = {ACTION: _lists(action)}
@@ -139,7 +142,9 @@ def convert_rlds(source: RldsSource, out: Any, report: Callable[[str], None]) ->
     check_new(out, [source.tfds.directory])
     rate = source.card.control_rate
     if not float(rate).is_integer():
-        raise DatasetError(f"The card's control_rate is {rate} Hz; LeRobot datasets need a whole number of frames per second.")
+        raise DatasetError(
+            f"The card's control_rate is {rate} Hz; LeRobot datasets need a whole number of frames per second."
+        )
     pa, tfds = arrow(), source.tfds
     about = {
         "from": str(tfds.directory.resolve()),

@@ -66,8 +66,7 @@ def _bridge_card(camera: CameraSpec) -> ActionCard:
         control_rate=CONTROL_RATES["widowx"],
         cameras=(camera,),
         notes=(
-            "The ranges are those of RT-1-X on this robot, from SimplerEnv; rotation_delta is "
-            "roll, pitch, yaw.",
+            "The ranges are those of RT-1-X on this robot, from SimplerEnv; rotation_delta is roll, pitch, yaw.",
             "Not verified: frame_id, the camera's field of view, and that displacements are in the axes of the base.",
         ),
     )
@@ -90,7 +89,7 @@ def known_card(tfds: TfdsDirectory) -> ActionCard:
     """Raises DatasetError for an unknown dataset."""
     if tfds.name not in KNOWN:
         raise DatasetError(
-            f"The meaning of the actions is unknown for {tfds.name!r} : give a card with --card. Built-in cards: "
+            f"The meaning of the actions is unknown for {tfds.name!r}: give a card with --card. Built-in cards: "
             f"{', '.join(KNOWN)}."
         )
     feature = _found(tfds, KNOWN[tfds.name].keys["front"], "image")
@@ -104,7 +103,7 @@ def explicit_keys(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         name, sign, key = text.partition("=")
         if not sign or not name or not key or name in keys:
-            raise DatasetError(f"Keys are written as NAME=KEY, each name once, got {text!r:.100}.")
+            raise DatasetError(f"Expected NAME=KEY with unique names, got {text!r:.100}.")
         keys[name] = key
     return keys
 
@@ -123,14 +122,12 @@ def resolve_keys(tfds: TfdsDirectory, card: ActionCard, given: Mapping[str, str]
     wanted = [*cameras, "language", "action", *(["state"] if card.state else [])]
     unknown = [name for name in given if name not in (*wanted, "success", "image")]
     if unknown:
-        raise DatasetError(
-            f"--keys names {unknown[0]!r}; the card needs {', '.join(wanted)}; success is optional."
-        )
+        raise DatasetError(f"--keys names {unknown[0]!r}; the card needs {', '.join(wanted)}; success is optional.")
     missing = [name for name in wanted if name not in keys]
     if missing:
         raise DatasetError(
-            f"Which keys of {tfds.name} are {', '.join(missing)}? Specify them with --keys {missing[0]}=KEY; there are: "
-            f"{', '.join(tfds.features)}."
+            f"Which keys of {tfds.name} are {', '.join(missing)}? Specify them with --keys {missing[0]}=KEY; "
+            f"available: {', '.join(tfds.features)}."
         )
     action, state = (_parts(tfds, keys[name]) if name in wanted else () for name in ("action", "state"))
     _check_width("action", keys["action"], action, [one.name for one in card.dimensions])
@@ -178,6 +175,6 @@ def _check_width(what: str, text: str, parts: Sequence[RldsPart], names: Sequenc
     if sum(part.width for part in parts) != len(names):
         sizes = " + ".join(f"{part.feature.key.removeprefix(STEPS)} ({part.width})" for part in parts)
         raise DatasetError(
-            f"The {what}, {text}, has {sum(part.width for part in parts)} elements: {sizes}; the card has {len(names)}: "
-            f"{', '.join(names)}."
+            f"The {what}, {text}, has {sum(part.width for part in parts)} elements: {sizes}; the card has "
+            f"{len(names)}: {', '.join(names)}."
         )

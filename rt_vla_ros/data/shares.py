@@ -1,9 +1,9 @@
 """Shares of the sources in a mixture: three ways to specify them, and conversions.
 
-Probability: p_i of the samples come from source i. Repetition: source i is read r_i times per mixture, p_i = n_i r_i / sum n_j r_j. Temperature: p_i = n_i^(1/T) / sum n_j^(1/T); T = 1 is "by size",
-which is one repetition of each, and T = infinity is "uniform". n_i are the sizes. The formula is the one of T5
-(arXiv:1910.10683, section 3.5.2, whose limit on the sizes is not applied here) and mT5 (arXiv:2010.11934, which writes
-alpha for 1/T).
+Probability: p_i of the samples come from source i. Repetition: source i is read r_i times per mixture, p_i = n_i r_i /
+sum n_j r_j. Temperature: p_i = n_i^(1/T) / sum n_j^(1/T); T = 1 is "by size", which is one repetition of each, and T =
+infinity is "uniform". n_i are the sizes. The formula is the one of T5 (arXiv:1910.10683, section 3.5.2, whose limit on
+the sizes is not applied here) and mT5 (arXiv:2010.11934, which writes alpha for 1/T).
 """
 
 from __future__ import annotations

@@ -77,9 +77,7 @@ def open_tfds(directory: Path) -> TfdsDirectory:
         for shard in _shards(directory, name, split):
             (shards.append(shard) if shard.path.is_file() else missing.append(shard.path.name))
     if not shards:
-        raise DatasetError(
-            f"{directory} has none of its {len(missing)} record files ({', '.join(missing[:1])} ...)."
-        )
+        raise DatasetError(f"{directory} has none of its {len(missing)} record files ({', '.join(missing[:1])} ...).")
     features = dict(_flat("", read_object(directory / FEATURES, DatasetError), directory))
     return TfdsDirectory(directory, name, features, tuple(shards), tuple(missing))
 

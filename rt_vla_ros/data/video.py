@@ -60,7 +60,8 @@ CODECS = {
     "av1": VideoCodec("libsvtav1", "yuv420p", "yuv420p", "av1", {"g": "2", "crf": "30", "preset": "12"}, {}),
 }
 """lossless: H.264, RGB, profile High 4:4:4 Predictive: decoding gives the same bytes, so that training sees the same
-images as the policy. FFmpeg, PyAV, OpenCV and torchcodec read it; most browsers do not. h264 and av1 are small and lossy."""
+images as the policy. FFmpeg, PyAV, OpenCV and torchcodec read it; most browsers do not. h264 and av1 are small and
+lossy."""
 
 
 class VideoWriter:
@@ -81,13 +82,16 @@ class VideoWriter:
         self._stream.pix_fmt = self._codec.source
 
     def add(self, pixels: Images) -> None:
-        """RGB, uint8, (H, W, 3), all of one size. Raises OSError; ValueError for odd sizes if the codec needs even ones."""
+        """RGB, uint8, (H, W, 3), all of one size.
+
+        Raises OSError; ValueError for odd sizes if the codec needs even ones.
+        """
         height, width = pixels.shape[:2]
         if not self.frames:
             if self._codec.source == "yuv420p" and (height % 2 or width % 2):
                 raise ValueError(
-                    f"Images of {width}x{height} cannot be stored as {self._codec.name}, which halves their colours: "
-                    'sizes must be even. Take "lossless".'
+                    f"Images of {width}x{height} cannot be stored as {self._codec.name}, which subsamples the "
+                    'colours: sizes must be even. Use "lossless".'
                 )
             self._stream.height, self._stream.width = height, width
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")

@@ -52,7 +52,7 @@ def test_a_policy_is_measured_on_the_episodes_that_were_held_out(
     [
         (["--suite", "pick-any"], "--suite is for simulator evaluations, not for --dataset."),
         (["--delay", "0.2", "--videos", "0"], "--delay, --videos is for simulator evaluations, not for --dataset."),
-        (["--policy", "expert"], "expert acts by the simulator's state"),
+        (["--policy", "expert"], "expert uses the simulator's state"),
         (["--episodes", "0"], "at least 1 episode, not 0"),
         ([], "has a different action card than"),
     ],
@@ -81,10 +81,10 @@ def test_the_episodes_that_are_looked_at(dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="does not say which episodes"):
         chosen_episodes(found, None, "held-out", None)
     none = EpisodeSplit(found, frozenset({0}), frozenset())
-    with pytest.raises(DatasetError, match="held out when the policy was trained; say --part all"):
+    with pytest.raises(DatasetError, match="held out when the policy was trained; use --part all"):
         chosen_episodes(found, none, None, None)
     write_dataset(tmp_path / "longer", [make_episode(seed, length=6) for seed in range(5)])
     assert read_split(tmp_path, LeRobotDataset(tmp_path / "longer")) is None, "it has changed since"
     (tmp_path / HELD_OUT_FILE).write_text('{"datasets": [{}]}')
-    with pytest.raises(DatasetError, match="does not say which episodes were held out"):
+    with pytest.raises(DatasetError, match="does not list the held-out episodes"):
         read_split(tmp_path, found)

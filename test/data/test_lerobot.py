@@ -64,7 +64,7 @@ def test_a_video_that_was_cut_off_is_named(dataset: Path, share: float) -> None:
 def test_a_table_that_was_cut_off_is_named(dataset: Path, share: float) -> None:
     whole = (dataset / TABLE).read_bytes()
     (dataset / TABLE).write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(DatasetError, match=r"The table .*file-001\.parquet is damaged or cut off"):
+    with pytest.raises(DatasetError, match=r"The table .*file-001\.parquet is damaged or truncated"):
         LeRobotDataset(dataset)[4]
 
 
@@ -84,7 +84,7 @@ def test_an_action_that_is_no_number_is_named_with_its_episode(dataset: Path) ->
         ("dataset_from_index", [None], "has None in row 0 of the column 'dataset_from_index', expected a number"),
         ("length", [0], "has 0 in the column 'length', expected 1 or more"),
         ("data/file_index", [-1], "has -1 in the column 'data/file_index', expected 0 or more"),
-        ("tasks", [[None]], "has [None] in the column 'tasks', expected a list of sentences"),
+        ("tasks", [[None]], "has [None] in the column 'tasks', expected a list of strings"),
         ("videos/observation.images.front/from_timestamp", [float("nan")], "has nan in the column"),
         ("videos/observation.images.front/to_timestamp", [float("inf")], "has inf in the column"),
     ],
@@ -184,7 +184,7 @@ def test_a_card_with_other_cameras_or_dimensions_is_refused(dataset: Path) -> No
     card = ActionCard.load(dataset / "meta")
     replace(card, cameras=(replace(card.cameras[0], name="wrist"),)).save(dataset / "meta")
     with pytest.raises(
-        DatasetError, match=r"no images 'observation\.images\.wrist' .* there is: observation\.images\.front"
+        DatasetError, match=r"no images 'observation\.images\.wrist' .* available: observation\.images\.front"
     ):
         LeRobotDataset(dataset)
     replace(card, dimensions=card.dimensions[:-1]).save(dataset / "meta")

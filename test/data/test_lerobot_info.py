@@ -45,7 +45,7 @@ def test_other_versions_are_refused_with_the_way_out(dataset: Path, version: str
 )
 def test_depth_is_no_camera(dataset: Path, flags: dict[str, object]) -> None:
     change_feature(dataset, FRONT, **flags)
-    with pytest.raises(DatasetError, match=r"of the camera 'front' is a depth map or grey .* expected RGB"):
+    with pytest.raises(DatasetError, match=r"of the camera 'front' is depth or grayscale .* expected RGB"):
         LeRobotDataset(dataset)
 
 
@@ -129,7 +129,7 @@ def test_actions_are_in_the_cards_order(dataset: Path) -> None:
     for order in (names[::-1], {"motors": names[::-1]}, {name: 5 - i for i, name in enumerate(names)}):
         change_feature(dataset, "action", names=order)
         with pytest.raises(
-            DatasetError, match=r"has gripper_closedness, .* put the card's dimensions into the data's order"
+            DatasetError, match=r"has gripper_closedness, .* reorder the card's dimensions"
         ):
             LeRobotDataset(dataset)
 
@@ -155,7 +155,7 @@ def test_episodes_of_other_splits_are_left_out(dataset: Path) -> None:
     assert [part.recorded for part in found.parts] == [0, 1, 2, 4]
     assert found.frames == 5 + 6 + 7 + 9
     change_info(dataset, splits={"test": "0:5"})
-    with pytest.raises(DatasetError, match="has no episodes for training: splits names all for others"):
+    with pytest.raises(DatasetError, match="has no episodes for training: all are in other splits"):
         LeRobotDataset(dataset)
     for wrong in ("80%", [0, 3], None, "-1:3"):
         change_info(dataset, splits={"train": "0:3", "val": wrong})
@@ -213,7 +213,7 @@ def test_a_card_can_name_the_column_of_its_camera(dataset: Path) -> None:
         names = [column.replace(FRONT, "observation.image") for column in table.column_names]
         write_table(table.rename_columns(names), dataset / name)
     with pytest.raises(
-        DatasetError, match=r"there is: observation\.image\. .* can name its column: \"column\": \"observ"
+        DatasetError, match=r"available: observation\.image\. Set the camera's column in the action card: \"column\": \"observ"
     ):
         LeRobotDataset(dataset)
     card = ActionCard.load(dataset / "meta")

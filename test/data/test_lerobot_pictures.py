@@ -176,7 +176,7 @@ GREY = np.zeros((SIZE, SIZE), np.uint8)
         ({"bytes": png(np.zeros((SIZE, SIZE, 3), np.uint8), "TIFF"), "path": None}, "it is neither PNG nor JPEG."),
         ({"bytes": png(np.zeros((SIZE, SIZE, 3), np.uint8))[:60], "path": None}, "cannot be read"),
         ({"bytes": b"", "path": None}, "it is neither PNG nor JPEG."),
-        ({"bytes": None, "path": None}, "cannot be read: there is none."),
+        ({"bytes": None, "path": None}, "cannot be read: it is missing."),
         (None, "cannot be read"),
         ({"bytes": bomb(), "path": None}, "it is 9000x9000 with the channels RGB, expected 32x32"),
     ],
@@ -196,7 +196,7 @@ def test_another_kind_of_column_is_refused_before_training(dataset: Path, monkey
     whole = read_table(dataset / TABLES[0])
     with monkeypatch.context() as patch:
         patch.setattr(lerobot_pictures, "MOST_BYTES", 100)
-        with pytest.raises(DatasetError, match="has more than 100 bytes of images in one group"):
+        with pytest.raises(DatasetError, match="has more than 100 bytes of images in one row group"):
             LeRobotDataset(dataset).labels(0)
     place = whole.schema.get_field_index(FRONT)
     write_table(whole.set_column(place, FRONT, whole.column("index")), dataset / TABLES[0])

@@ -131,7 +131,7 @@ def test_it_goes_on_where_it_was_stopped(
             convert_v2(open_v2(old), card, tmp_path / "new", silent)
     said: list[str] = []
     made = convert_v2(open_v2(old), card, tmp_path / "new", said.append)
-    assert said[0].endswith("new.part has 2 episodes; resuming.")
+    assert said[0].endswith("new.part already has 2 episodes; resuming.")
     assert [part.length for part in LeRobotDataset(tmp_path / "new").parts] == [6, 7, 4, 4]
     assert made.frames == 21
 
@@ -148,8 +148,8 @@ def two_of_a_number(old: Path) -> None:
     ("change", "sentence"),
     [
         (lambda old: (old / TABLE.format(1)).unlink(), r"lacks episode_000001\.parquet of episode 1"),
-        (lambda old: (old / VIDEO.format(2)).unlink(), r"Episode 2 .*not whole\. .*lacks episode_000002\.mp4"),
-        (lambda old: (old / VIDEO.format(1)).write_bytes(b"x" * 99), r"Episode 1 .*not whole\. The video .* cannot be"),
+        (lambda old: (old / VIDEO.format(2)).unlink(), r"Episode 2 .*incomplete\. .*lacks episode_000002\.mp4"),
+        (lambda old: (old / VIDEO.format(1)).write_bytes(b"x" * 99), r"Episode 1 .*incomplete\. The video .* cannot be"),
         (
             lambda old: (old / VIDEO.format(2)).write_bytes((old / VIDEO.format(0)).read_bytes()),
             "has no frame at 0.6",

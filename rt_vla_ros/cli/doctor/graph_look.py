@@ -46,7 +46,10 @@ class GraphLook:
         self.clock_ns = nanoseconds(message.clock)
 
     def spin(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
-        """Spin for this time [s], or until a condition holds. Time in which this process was suspended does not count."""
+        """Spin for this time [s], or until a condition holds.
+
+        Time in which this process was suspended does not count.
+        """
         left = seconds
         while left > 0 and not until():
             begin = time.monotonic()

@@ -27,9 +27,7 @@ CODES: dict[str, CheckCode] = {
         "The action card is missing or contradicts itself.",
         "Correct meta/action_card.json (docs/action_card.md).",
     ),
-    "rate": CheckCode(
-        ERROR, "The dataset's fps and the card's control_rate differ.", "Correct the one that is wrong."
-    ),
+    "rate": CheckCode(ERROR, "The dataset's fps and the card's control_rate differ.", "Correct the one that is wrong."),
     "column": CheckCode(
         ERROR, "A numeric column is missing, or contradicts the card.", "Correct the card, or convert the column."
     ),
@@ -77,7 +75,9 @@ CODES: dict[str, CheckCode] = {
         "The splits in meta/info.json are invalid, or leave no episode for training.",
         'Set splits to {"train": "0:N"}.',
     ),
-    "video-rate": CheckCode(ERROR, "A video's frame rate differs from the dataset's fps.", "Re-encode the video at fps."),
+    "video-rate": CheckCode(
+        ERROR, "A video's frame rate differs from the dataset's fps.", "Re-encode the video at fps."
+    ),
     "picture-missing": CheckCode(
         ERROR,
         "A time step has no video frame of its own.",
@@ -129,7 +129,9 @@ CODES: dict[str, CheckCode] = {
     "state-range": CheckCode(
         ERROR, "Many states are outside the card's range.", "Convert the states, or correct the card's `state`."
     ),
-    "idle": CheckCode(WARNING, "Many time steps are idle: no motion is commanded.", "Cut them, or the policy learns to stand still."),
+    "idle": CheckCode(
+        WARNING, "Many time steps are idle: no motion is commanded.", "Cut them, or the policy learns to stand still."
+    ),
     "idle-start": CheckCode(
         WARNING,
         "Episodes start with idle time.",
@@ -160,7 +162,9 @@ CODES: dict[str, CheckCode] = {
         "Check the timestamps of actions and states; shift one of them.",
     ),
     "motion-unrelated": CheckCode(
-        WARNING, "The motion hardly correlates with the actions.", "Check the units, the frame, and whether the actions were executed."
+        WARNING,
+        "The motion hardly correlates with the actions.",
+        "Check the units, the frame, and whether the actions were executed.",
     ),
     "motion-unseen": CheckCode(
         NOTE,
@@ -197,7 +201,9 @@ CODES: dict[str, CheckCode] = {
         "Inspect them: rt-vla data show DATA --episode N.",
     ),
     "episode-duplicate": CheckCode(
-        WARNING, "Episodes are duplicates of others.", "Drop the copies: duplicates in training and validation hide overfitting."
+        WARNING,
+        "Episodes are duplicates of others.",
+        "Drop the copies: duplicates in training and validation hide overfitting.",
     ),
     "success-missing": CheckCode(
         NOTE, "Episodes have no success label.", "Label them, to exclude failures from training."

@@ -49,7 +49,9 @@ def motion_findings(card: ActionCard, rate: float, episodes: Sequence[RecordedEp
             yield from Comparison(kind, rate, pairs).findings()
     if not seen:
         why = (
-            "the actions are labels, not what was executed" if episodes and not own else "no column has the tool's position"
+            "the actions are labels, not what was executed"
+            if episodes and not own
+            else "no column has the tool's position"
         )
         yield DataFinding("motion-unseen", f"Actions cannot be compared with motion: {why}.")
 
@@ -190,7 +192,9 @@ class Comparison:
             ("motion-scale", scaled, "on a different scale"),
         ):
             if numbers and len(numbers) < len(fits) / 2:
-                what = f"In {episode_list(numbers)} the {self._kind} follows the actions {word} compared with the others."
+                what = (
+                    f"In {episode_list(numbers)} the {self._kind} follows the actions {word} compared with the others."
+                )
                 yield DataFinding(code, what, tuple(numbers))
 
 

@@ -174,7 +174,9 @@ class OpenedSet:
         self.rows = {int(row["episode_index"]): row for row in rows}
         with self._noting("episode-table"):
             if total < 1 or [row["episode_index"] for row in rows] != list(range(total)):
-                what = f"meta/episodes has {len(rows)} rows for {total} episodes, expected one for each and at least one"
+                what = (
+                    f"meta/episodes has {len(rows)} rows for {total} episodes, expected one for each and at least one"
+                )
                 raise DatasetError(f"The dataset {self.directory} is incomplete: {what}.")
             with self._noting("episode-rows"):
                 check_counts(self.directory, info, rows)

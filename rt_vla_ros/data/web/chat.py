@@ -127,7 +127,7 @@ def _part(part: Any) -> tuple[str, str]:
             raise WrongRecord(f"a part of a message of type text has no text: {dict(part)!r:.100}")
         return "text", part["text"]
     if kind not in ("image", "image_url"):
-        raise WrongRecord(f"a part of a message is of the kind {kind!r:.100}, expected text or image")
+        raise WrongRecord(f"a part of a message has the type {kind!r:.100}, expected text or image")
     value = next((part[key] for key in IMAGE_PARTS if part.get(key) is not None), "")
     if isinstance(value, Mapping):
         value = value.get("url", value.get("path"))

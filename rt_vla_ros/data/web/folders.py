@@ -31,7 +31,9 @@ def metadata_file(folder: Path, split: str = "") -> Path | None:
     if split:
         return inner.get(split)
     if len(inner) > 1 and not set(SPLITS) & set(inner):
-        raise DatasetError(f"{folder} has several splits; choose one: {', '.join(f'{folder}:{name}' for name in inner)}.")
+        raise DatasetError(
+            f"{folder} has several splits; choose one: {', '.join(f'{folder}:{name}' for name in inner)}."
+        )
     return next((inner[name] for name in (*SPLITS, *inner) if name in inner), None)
 
 
@@ -64,8 +66,8 @@ class BesideImages:
                         self._pairs.append((image, Path(directory, words)))
         if not self._pairs:
             raise DatasetError(
-                f"{folder} is no web data: there is no image with a .txt or .json of its name beside it, no "
-                f"{' or '.join(METADATA[:2])}, and not one file with records."
+                f"{folder} is not web data: no image has a .txt or .json file of the same name, and there is "
+                f"no {' or '.join(METADATA[:2])} and no single record file."
             )
         self.notes = [f"{len(without):,} images have no text file: {joined_names(without)}."] if without else []
 

@@ -94,12 +94,12 @@ class Gathering:
         if 2 * count > self._turns:
             raise DatasetError(
                 f"{count:,} of {self._turns:,} answers of {name} are robot actions, the first at {self._actions[0]}: "
-                "these are robot data, which belong into a LeRobot data set (--robot)."
+                "this is robot data; use a LeRobot dataset (--robot)."
             )
         if count:
             notes.append(
-                f"{name}: {count:,} of {self._turns:,} answers are left out, which a policy would read as robot "
-                f"actions, the first at {self._actions[0]}."
+                f"{name}: {count:,} of {self._turns:,} answers are excluded, because a policy would parse "
+                f"them as robot actions, the first at {self._actions[0]}."
             )
         texts = sum(not record.images for record in self._records)
         if texts:

@@ -25,9 +25,9 @@ def held_out_of_all(
 ) -> list[tuple[WebSource, WebSource]]:
     """The training and held-out part of each source, about `share` of the images; no image is in both.
 
-    The part of an image depends only on its content and the seed: not on names, folders, order, or other images; examples
-    that share an image stay together. Each part of a small source has at least one image.
-    Raises DatasetError for a share that is not between 0 and 1, and for a source with a single image.
+    The part of an image depends only on its content and the seed: not on names, folders, order, or other images;
+    examples that share an image stay together. Each part of a small source has at least one image. Raises DatasetError
+    for a share that is not between 0 and 1, and for a source with a single image.
     """
     if not 0 < share < 1:
         raise DatasetError(f"The share of web data that is held out must be more than 0 and less than 1, got {share}.")
@@ -39,8 +39,8 @@ def held_out_of_all(
         there = sorted({groups[min(one)] for one in of_source}, key=lambda group: (drawn[group], group))
         if len(there) < 2:
             raise DatasetError(
-                f"Nothing of {source.name} can be held out: its {len(source):,} examples are about the same image. "
-                "Add others, or hold nothing out: --set validation=0."
+                f"Cannot hold out a part of {source.name}: its {len(source):,} examples are about the same image. "
+                "Add others, or use --set validation=0."
             )
         if held.isdisjoint(there):
             held.add(there[0])

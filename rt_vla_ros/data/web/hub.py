@@ -88,13 +88,15 @@ def hub_table(name: str, split: str = "") -> HubTable:
 def _split(name: str, found: Any, split: str) -> HubTable:
     if not isinstance(found, Mapping):
         if split:
-            raise DatasetError(f"{name} has no parts, so {split!r} is none of them.")
+            raise DatasetError(f"{name} has no splits, so there is no split {split!r}.")
         return HubTable(name, found)
     there = list(found)
     chosen = split or next((one for one in FIRST if one in there), there[0] if len(there) == 1 else "")
     if chosen not in there:
         parts = ", ".join(f"{name}:{one}" for one in there)
-        raise DatasetError(f"{name} has no part {chosen!r}; there are {parts}." if chosen else f"Choose one of {parts}.")
+        raise DatasetError(
+            f"{name} has no split {chosen!r}; available: {parts}." if chosen else f"Choose one of {parts}."
+        )
     return HubTable(f"{name}:{chosen}", found[chosen])
 
 
@@ -102,9 +104,7 @@ def _datasets(what: str) -> Any:
     try:
         return importlib.import_module("datasets")
     except ImportError as error:
-        raise DatasetError(
-            f"{what} needs Hugging Face's `datasets` ({error}). Install it: {INSTALL}."
-        ) from error
+        raise DatasetError(f"{what} needs Hugging Face's `datasets` ({error}). Install it: {INSTALL}.") from error
 
 
 def _first_line(error: Exception) -> str:

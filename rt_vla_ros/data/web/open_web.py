@@ -104,7 +104,7 @@ def _of_folder(folder: Path, part: str, sizes: Collection[int]) -> WebSource:
         )
     if part:
         if not (folder / part).is_dir():
-            raise DatasetError(f"{folder} has no part {part!r}: no folder of this name, no table that begins with it.")
+            raise DatasetError(f"{folder} has no split {part!r}: no folder or table has this name or prefix.")
         return _of_folder(folder / part, "", sizes)
     single = record_file(folder, records.ENDINGS)
     if single is not None:
@@ -114,7 +114,7 @@ def _of_folder(folder: Path, part: str, sizes: Collection[int]) -> WebSource:
 
 
 def _parquet_files(folder: Path, part: str) -> list[Path]:
-    """Files of a split, which start with its name ("train-00000-of-00002.parquet"); else of the training split or all."""
+    """Files of a split, named like "train-00000-of-00002.parquet"; else of the training split or all."""
     found = sorted(path for path in (*folder.glob(f"*{PARQUET}"), *folder.glob(f"data/*{PARQUET}")))
     if part:
         return [path for path in found if path.name.startswith((f"{part}-", f"{part}."))]

@@ -103,8 +103,7 @@ class ImageFinder:
                 return FilePlace(path)
         if outside == len(self._bases):
             raise WrongRecord(
-                f"the image {name!r:.200} lies outside of {self._root}; name the folder that holds all images: "
-                "FILE:FOLDER"
+                f"the image {name!r:.200} is outside {self._root}; give the folder with all images: FILE:FOLDER"
             )
         return None
 

@@ -57,7 +57,7 @@ def what_is_said(record: Mapping[str, Any]) -> Said:
         words = [_words(one, "caption") for one in (captions if isinstance(captions, list) else [captions])]
         return Said(tuple(Turn(CAPTION_REQUEST, one) for one in words), tuple((one,) for one in words))
     keys = ", ".join(map(repr, record)) or "nothing"
-    raise WrongRecord(f"there is nothing to learn: expected {FORMS}; it has {keys:.300}")
+    raise WrongRecord(f"no training target: expected {FORMS}; it has {keys:.300}")
 
 
 def _messages(record: Mapping[str, Any]) -> Sequence[Any] | None:
@@ -113,8 +113,8 @@ def _answered(record: Mapping[str, Any]) -> Said:
 def _chosen(text: str, choices: list[str], answer: Any) -> tuple[str, Any]:
     """A multiple-choice question and its answer in words, which may be given by number or letter.
 
-    Numbers count from 0. A number past the last choice means the choice with that text: of "2", "3" and "4" the answer 4
-    is "4". A text equal to a choice is that choice, even if it is a number.
+    Numbers count from 0. A number past the last choice means the choice with that text: of "2", "3" and "4" the answer
+    4 is "4". A text equal to a choice is that choice, even if it is a number.
     """
     text = f"{text}\nChoices: {'; '.join(choices)}."
     at = answer if isinstance(answer, int) and not isinstance(answer, bool) else None

@@ -28,7 +28,9 @@ def test_some_files_and_episodes_without_words(tmp_path: Path, capsys: pytest.Ca
     assert main(convert) == 2
     assert "1 of 2 record files found, fractal20220817_data-train" in capsys.readouterr().err
     assert main([*convert, "--partial"]) == 2
-    assert "record 1: step 0 has no instruction. Use --skip-unlabelled to skip such episodes." in capsys.readouterr().err
+    assert (
+        "record 1: step 0 has no instruction. Use --skip-unlabelled to skip such episodes." in capsys.readouterr().err
+    )
     assert main([*convert, "--partial", "--skip-unlabelled"]) == 2
     assert "new.part was started with" in capsys.readouterr().err
     new = tmp_path / "other"
