@@ -1,4 +1,4 @@
-"""Baselines that check an evaluation: an expert that must succeed, and ablated policies that must fail."""
+"""Baselines that validate an evaluation: an expert that should succeed, and ablated policies that should fail."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ BLACK_IMAGES, OTHER_INSTRUCTION = ABLATIONS = ("black-images", "other-instructio
 
 @runtime_checkable
 class PrivilegedPolicy(Protocol):
-    """A policy that also gets the state of the simulator."""
+    """A policy that also sees the simulator's state."""
 
     def set_scene(self, scene: Scene, sim: TabletopSim) -> None:
         """Before each episode."""
 
 
 class ExpertPolicy:
-    """The scripted expert as a policy: it reads the simulator's state, not images. An upper bound."""
+    """The scripted expert as a policy: uses the simulator's state instead of images. An upper bound."""
 
     name, card = EXPERT, tabletop_card(EXPERT)
 
@@ -38,7 +38,7 @@ class ExpertPolicy:
         self._expert, self._sim = ScriptedExpert(scene), sim
 
     def reset(self, instruction: str) -> None:
-        """The expert knows the task from the scene."""
+        """The expert gets the task from the scene."""
 
     def act(self, observation: Observation) -> ActionChunk:
         """The expert's step in the simulator's current state."""
@@ -46,17 +46,17 @@ class ExpertPolicy:
 
 
 class AblatedPolicy:
-    """A policy without one of its inputs.
+    """A policy with one input ablated.
 
-    black-images: all pixels are black; remaining successes are chance. other-instruction: the instruction names another
-    object of the same table, the judge expects the original one: a policy that ignores language still succeeds, one
-    that follows it never does.
+    black-images: all pixels are black; the success rate should drop to chance. other-instruction: the instruction names
+    another object on the table, but success is judged for the original one: a policy that ignores language still
+    succeeds, one that follows it never does.
     """
 
     def __init__(self, policy: Policy, ablation: str) -> None:
         """Raises ValueError for an unknown ablation."""
         if ablation not in ABLATIONS:
-            raise ValueError(f"There is no ablation {ablation!r}, only {' and '.join(ABLATIONS)}.")
+            raise ValueError(f"There is no ablation {ablation!r}, expected {' or '.join(ABLATIONS)}.")
         self.name, self.card = policy.name, policy.card
         self._policy, self._ablation = policy, ablation
         self._other_instruction = ""

@@ -1,4 +1,4 @@
-"""Success and speed against the delay between image and action: as a table, and as a picture in SVG."""
+"""Success and speed against the delay between image and action: as a table and as an SVG plot."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _row(result: Mapping[str, Any]) -> list[str]:
 
 
 def delay_table(results: Results) -> str:
-    """All of them, a line each, for a terminal."""
+    """The table as lines for a terminal."""
     rows = [list(HEADER), *map(_row, results)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
     return "\n".join(
@@ -49,7 +49,7 @@ def delay_table(results: Results) -> str:
 def delay_plot(curves: Mapping[str, Results]) -> str:
     """Two panels over the delay: success with its 95% interval, and the median time to success.
 
-    curves: evaluations as in evaluation.json, one or more under each name.
+    curves: evaluations as in evaluation.json, one or more per name.
     """
     longest = max(result["delay"] for results in curves.values() for result in results) or 1.0
     times = [t for results in curves.values() for result in results if (t := result["seconds"]["median_success"])]
@@ -67,7 +67,7 @@ def delay_plot(curves: Mapping[str, Results]) -> str:
 
 
 class _Panel:
-    """A diagram from 0 to `right` [s] of delay and from 0 to at least `most`; its lines are at round numbers."""
+    """Axes from 0 to `right` [s] of delay and from 0 to at least `most`, with grid lines at round numbers."""
 
     def __init__(self, left: float, right: float, most: float) -> None:
         self._left, self._right = left, right
@@ -81,7 +81,7 @@ class _Panel:
         )
 
     def axes(self, form: str, title: str) -> list[str]:
-        """form: of the numbers at the vertical axis."""
+        """form: format of the numbers on the vertical axis."""
         lines = [text(self._left, 20, title, "start"), text(self._left + PANEL / 2, HEIGHT - 8, "delay [s]")]
         for number in range(round(self._top / self._step) + 1):
             _, y = self._at(0.0, number * self._step)
@@ -93,7 +93,7 @@ class _Panel:
         return lines
 
     def curve(self, points: Sequence[tuple[float, float, float, float]], colour: str) -> list[str]:
-        """points: delay, value, and the ends of its interval."""
+        """points: delay, value, and the bounds of its interval."""
         return curve(
             [(*self._at(d, value), self._at(d, low)[1], self._at(d, high)[1]) for d, value, low, high in points], colour
         )

@@ -255,15 +255,15 @@ def test_a_plan_is_part_of_what_was_evaluated(
     assert (plain["plan"], planned["plan"]) == (False, True)
     assert [options["plan"] for options in loaded] == [False, True]
     assert (" --plan" in plain["command"], " --plan" in planned["command"]) == (False, True)
-    said = "asked for, in words before each action"
+    said = "requested, in words before each action"
     assert [said in (tmp_path / name / "report.html").read_text() for name in "ab"] == [False, True]
     subject = json.loads((tmp_path / "a/episodes.jsonl").read_text().splitlines()[0])
     assert "plan" not in subject, "what was begun before there was this option is gone on with"
     capsys.readouterr()
     assert main(["evaluate", "--out", str(tmp_path / "b"), *arguments]) == 2
-    assert "holds another evaluation (plan True, not None)" in capsys.readouterr().err
+    assert "contains a different evaluation (plan True, not None)" in capsys.readouterr().err
     assert main(["evaluate", "--out", str(tmp_path / "a"), *arguments, "--plan"]) == 2
-    assert "holds another evaluation (plan None, not True)" in capsys.readouterr().err
+    assert "contains a different evaluation (plan None, not True)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("delay", ["0.03", "-0.2", "1.02", "nan", "inf", "", "0.2,", "x"])

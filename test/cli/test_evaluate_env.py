@@ -83,7 +83,10 @@ def test_all_that_a_policy_lacks_is_said_at_once(words: list[str], capsys: pytes
     path.write_text(json.dumps(replace(card, cameras=(camera,), frame_id="world").to_dict()))
     assert main(words[:-2]) == 2
     refused = capsys.readouterr().err
-    assert "frame_id is 'panda_link0', here it is 'world'; it sees the camera 'front', here is 'overhead'" in refused
+    assert (
+        "frame_id is 'panda_link0', expected 'world'; it sees the camera 'front', but the environment has 'overhead'"
+        in refused
+    )
 
 
 def test_environments_are_listed_with_what_to_do(
@@ -97,7 +100,9 @@ def test_environments_are_listed_with_what_to_do(
     assert main(["env", "list"]) == 0
     listed = capsys.readouterr().out
     assert f"metaworld 3.0.0, numpy 2.4.6; in {tmp_path / 'metaworld'}" in listed
-    assert "metaworld 3.0.0 runs here, docs/evaluation.md is about 3.1.1: figures may differ." in listed
+    assert (
+        "metaworld 3.0.0 is installed, but the results in docs/evaluation.md are from 3.1.1 and may differ." in listed
+    )
     assert main(["env", "remove", "metaworld"]) == 0
     assert not (tmp_path / "metaworld").exists()
     assert main(["env", "remove", "metaworld"]) == 0
@@ -110,7 +115,7 @@ def test_an_installation_that_fails_leaves_nothing(
     monkeypatch.setenv("RT_VLA_ENVS", str(tmp_path))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     assert main(["env", "install", "gymnasium"]) == 2
-    assert "The environment could not be made:" in capsys.readouterr().err
+    assert "The environment could not be created:" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

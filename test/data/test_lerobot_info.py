@@ -128,9 +128,7 @@ def test_actions_are_in_the_cards_order(dataset: Path) -> None:
         assert len(LeRobotDataset(dataset)) == 5
     for order in (names[::-1], {"motors": names[::-1]}, {name: 5 - i for i, name in enumerate(names)}):
         change_feature(dataset, "action", names=order)
-        with pytest.raises(
-            DatasetError, match=r"has gripper_closedness, .* reorder the card's dimensions"
-        ):
+        with pytest.raises(DatasetError, match=r"has gripper_closedness, .* reorder the card's dimensions"):
             LeRobotDataset(dataset)
 
 
@@ -213,7 +211,8 @@ def test_a_card_can_name_the_column_of_its_camera(dataset: Path) -> None:
         names = [column.replace(FRONT, "observation.image") for column in table.column_names]
         write_table(table.rename_columns(names), dataset / name)
     with pytest.raises(
-        DatasetError, match=r"available: observation\.image\. Set the camera's column in the action card: \"column\": \"observ"
+        DatasetError,
+        match=r"available: observation\.image\. Set the camera's column in the action card: \"column\": \"observ",
     ):
         LeRobotDataset(dataset)
     card = ActionCard.load(dataset / "meta")

@@ -114,9 +114,7 @@ def test_rows_may_be_in_any_order(dataset: Path) -> None:
 def test_rows_that_are_lost_or_there_twice_are_noticed(dataset: Path, rows: list[int]) -> None:
     table = read_table(dataset / TABLES[0])
     write_table(table.take(arrow().array(rows, "int64")), dataset / TABLES[0])
-    with pytest.raises(
-        DatasetError, match=r"lacks rows|has 19 rows of its episodes, expected 18|has index"
-    ):
+    with pytest.raises(DatasetError, match=r"lacks rows|has 19 rows of its episodes, expected 18|has index"):
         LeRobotDataset(dataset)
 
 

@@ -149,7 +149,10 @@ def two_of_a_number(old: Path) -> None:
     [
         (lambda old: (old / TABLE.format(1)).unlink(), r"lacks episode_000001\.parquet of episode 1"),
         (lambda old: (old / VIDEO.format(2)).unlink(), r"Episode 2 .*incomplete\. .*lacks episode_000002\.mp4"),
-        (lambda old: (old / VIDEO.format(1)).write_bytes(b"x" * 99), r"Episode 1 .*incomplete\. The video .* cannot be"),
+        (
+            lambda old: (old / VIDEO.format(1)).write_bytes(b"x" * 99),
+            r"Episode 1 .*incomplete\. The video .* cannot be",
+        ),
         (
             lambda old: (old / VIDEO.format(2)).write_bytes((old / VIDEO.format(0)).read_bytes()),
             "has no frame at 0.6",

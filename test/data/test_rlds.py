@@ -174,7 +174,10 @@ def with_nan(example: Example) -> None:
             lambda one: one.update({"steps/action/terminate_episode": np.zeros((0, 3), int)}),
             "has 0 numbers, expected 3",
         ),
-        (lambda one: one.update({LANGUAGE: [b"a", b" ", b"a", b"a", b"a"]}), "step 1 has no instruction. Use --skip-unlab"),
+        (
+            lambda one: one.update({LANGUAGE: [b"a", b" ", b"a", b"a", b"a"]}),
+            "step 1 has no instruction. Use --skip-unlab",
+        ),
         (lambda one: one.update({LANGUAGE: [b"\xff"] * 5}), "can't decode byte 0xff"),
     ],
 )
@@ -208,9 +211,14 @@ def test_files_that_are_not_all_there(tmp_path: Path) -> None:
 
 def test_directories_of_something_else_are_refused(tmp_path: Path) -> None:
     directory = copy_rlds(tmp_path / "rt1/0.1.0")
-    with pytest.raises(DatasetError, match=r"rt1 is not a TFDS \(RLDS\) dataset: it has no features\.json .*Did you mean .*rt1/0\.1\.0\?"):
+    with pytest.raises(
+        DatasetError,
+        match=r"rt1 is not a TFDS \(RLDS\) dataset: it has no features\.json .*Did you mean .*rt1/0\.1\.0\?",
+    ):
         open_tfds(tmp_path / "rt1")
-    with pytest.raises(DatasetError, match=r"none is not a TFDS \(RLDS\) dataset: it has no features\.json and dataset_info\.json"):
+    with pytest.raises(
+        DatasetError, match=r"none is not a TFDS \(RLDS\) dataset: it has no features\.json and dataset_info\.json"
+    ):
         open_tfds(tmp_path / "none")
     change_info(directory, fileFormat="array_record")
     with pytest.raises(DatasetError, match="files in the format 'array_record', expected tfrecord"):

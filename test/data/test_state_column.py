@@ -83,7 +83,9 @@ def test_a_state_of_another_length_or_order_is_refused(dataset: Path) -> None:
     ):
         LeRobotDataset(dataset)
     change_feature(dataset, STATE, shape=[8], names=NAMES[::-1])
-    with pytest.raises(DatasetError, match=r"has gripper, panda_joint7, .*in this order .* panda_joint7, gripper; reorder"):
+    with pytest.raises(
+        DatasetError, match=r"has gripper, panda_joint7, .*in this order .* panda_joint7, gripper; reorder"
+    ):
         LeRobotDataset(dataset)
     change_feature(dataset, STATE, names={"motors": [f"motor_{i}" for i in range(8)]})  # other names mean nothing
     assert len(LeRobotDataset(dataset)) == 4

@@ -54,7 +54,9 @@ def test_a_file_that_is_cut_off_is_named(tmp_path: Path, share: float) -> None:
             list(read_records(path, skip=2))
 
 
-@pytest.mark.parametrize(("place", "why"), [(0, "its length is wrong"), (9, "its length is wrong"), (500, "its data is wrong")])
+@pytest.mark.parametrize(
+    ("place", "why"), [(0, "its length is wrong"), (9, "its length is wrong"), (500, "its data is wrong")]
+)
 def test_a_flipped_bit_is_found(tmp_path: Path, place: int, why: str) -> None:
     path, data = tmp_path / "x.tfrecord", bytearray(SHARD.read_bytes())
     data[place] ^= 4

@@ -138,7 +138,9 @@ def test_without_the_library_the_sentence_says_what_to_install(monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "datasets", None)
     (tmp_path / "dataset_dict.json").write_text("{}")
     for text in ("owner/some-vqa", str(tmp_path)):
-        with pytest.raises(DatasetError, match=rf"{text} needs Hugging Face's `datasets` .*Install it: pip install 'datasets>=3'\."):
+        with pytest.raises(
+            DatasetError, match=rf"{text} needs Hugging Face's `datasets` .*Install it: pip install 'datasets>=3'\."
+        ):
             open_web(text)
 
 
