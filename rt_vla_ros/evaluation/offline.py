@@ -79,9 +79,7 @@ def offline_steps(
         say(f"episode {number} of {len(episodes)}, {len(labels)} frames")
         found += _of_episode(policy, dataset, index, labels, frames)
     if not found:
-        raise DatasetError(
-            f"{dataset.directory}: all frames of these episodes were commanded by a policy; nothing to compare."
-        )
+        raise DatasetError(f"{dataset.directory}: a policy commanded all frames of these episodes; nothing to compare.")
     return OfflineSteps(**{name: np.concatenate([vars(one)[name] for one in found]) for name in vars(found[0])})
 
 

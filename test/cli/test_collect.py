@@ -57,7 +57,9 @@ def test_the_wrist_camera_and_the_state_are_recorded_where_that_is_asked_for(
     assert "has a different action card (cameras: 1 instead of 2)" in capsys.readouterr().err
     policy = [*command[:-1], str(tmp_path / "other"), "--policy", "rt1-untrained", "--image-size", "96", "--state"]
     assert main(policy) == 2
-    assert "'rt1-untrained' has another action card than the episodes (state: 0 instead of" in capsys.readouterr().err
+    assert (
+        "'rt1-untrained' has a different action card than the episodes (state: 0 instead of" in capsys.readouterr().err
+    )
 
 
 def test_a_policy_acts_and_the_expert_labels(tmp_path: Path) -> None:

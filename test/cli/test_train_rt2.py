@@ -30,7 +30,7 @@ def test_a_small_base_is_trained_and_run(robot: Path, tmp_path: Path, capsys: py
     load_policy(str(out / "checkpoint"), device="cpu").reset("go")
     assert main([*command, "--steps", "3", "--save-interval", "3"]) == 0
     assert main([*command, "--steps", "4"]) == 2
-    assert "holds a run with other settings (steps 3, not 4)" in capsys.readouterr().err
+    assert "contains a run with different settings (steps 3, not 4)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

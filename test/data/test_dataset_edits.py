@@ -279,7 +279,7 @@ def test_what_makes_no_sense_is_refused(dataset: Path, tmp_path: Path) -> None:
         relabel(dataset, out, silent, old=RED, new=" ")
     source, card = open_dataset(dataset)
     for share in (0.0, 1.0, 0.01, float("nan"), -1.0, float("inf")):
-        with pytest.raises(DatasetError, match="leaves one of the two parts empty"):
+        with pytest.raises(DatasetError, match="leaves one part empty"):
             dataset_edits.split_by_share(source, share, 0)
     with pytest.raises(DatasetError, match="would be in one part, 'a'"):
         write_parts(source, card, {"a": [*range(5)], "b": []}, out, silent, False)

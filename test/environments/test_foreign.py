@@ -66,7 +66,7 @@ def test_a_crash_is_one_episodes_and_the_rest_goes_on(environment: ForeignEnviro
     crashed = play(environment, policy, CRASHES)
     assert crashed.outcome == "environment_failed"
     assert crashed.reason == (
-        "The process of gymnasium ended by itself (exit code 3). It said last: the physics exploded"
+        "The process of gymnasium ended by itself (exit code 3). Last output: the physics exploded"
     )
     assert play(environment, policy, 3).outcome == "success"
 

@@ -69,8 +69,8 @@ def test_refuses_a_header_without_sentences(texts: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("vectors", "sentence"),
     [
-        ({}, "needs at least one"),
-        ({"a": np.zeros(2), "b": np.zeros(3)}, "one length"),
+        ({}, "expected at least one"),
+        ({"a": np.zeros(2), "b": np.zeros(3)}, "must have the same length"),
         ({"a": np.array([np.nan, 0])}, "not finite: a"),
     ],
 )

@@ -21,7 +21,7 @@ def test_it_counts_what_there_is() -> None:
     assert "64x64 pixels" in text
     assert text.count("- `pick-any`: 3 objects") == 1
     assert "- `train-clutter`: 3 to 7 objects" in text
-    assert "the camera up to 1.5 cm from its place" in text
+    assert "the camera up to 1.5 cm" in text
 
 
 def test_it_says_what_was_kept_out_and_nothing_else() -> None:

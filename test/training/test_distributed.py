@@ -135,7 +135,7 @@ def test_alone_nothing_is_different() -> None:
 
 def test_every_process_has_an_equal_part() -> None:
     assert [ProcessGroup(rank, 4).shard(8) for rank in range(4)] == [slice(0, 2), slice(2, 4), slice(4, 6), slice(6, 8)]
-    with pytest.raises(DistributedError, match="9 windows cannot be divided equally among 4 processes"):
+    with pytest.raises(DistributedError, match="9 samples cannot be divided equally among 4 processes"):
         ProcessGroup(0, 4).shard(9)
 
 

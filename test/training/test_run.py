@@ -211,7 +211,7 @@ def test_episodes_without_a_scene_can_be_trained_on(tmp_path: Path) -> None:
     assert "heatmap_weight 0.0, position_weight 0.0" in card
     assert "micro_batch_size 2" in card
     assert "warmup 0" in card, "a tenth of all steps at most"
-    assert "Its weights were initialised randomly." in card
+    assert "Its weights were initialized randomly." in card
 
 
 @pytest.mark.parametrize(
@@ -385,7 +385,7 @@ def test_starts_from_the_weights_of_a_checkpoint(datasets: list[LeRobotDataset],
         datasets,
         replace(settings, init_from=checkpoint, network={**TINY, "time_sequence_length": 4, "word_buckets": 99}),
     )
-    assert longer.initialised.endswith("; initialised at random: 2 of language, transformer.")
+    assert longer.initialised.endswith("; randomly initialized: 2 of language, transformer.")
     with pytest.raises(ValueError, match=r"another architecture \(stride_padding 'keras', not 'same'\)"):
         start(
             tmp_path / "other",

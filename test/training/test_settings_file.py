@@ -88,7 +88,9 @@ def test_a_run_remembers_its_settings(settings: TrainingSettings, tmp_path: Path
     save_settings(tmp_path, settings)
     assert check_settings(tmp_path, settings)
     assert load_settings(tmp_path) == settings
-    with pytest.raises(TrainingError, match=r"holds a run with other settings \(jitter 0\.12, not 0\.2\)\. Name"):
+    with pytest.raises(
+        TrainingError, match=r"contains a run with different settings \(jitter 0\.12, not 0\.2\)\. Name"
+    ):
         check_settings(tmp_path, replace(settings, jitter=0.2))
     with pytest.raises(TrainingError, match=r"other settings \(seed 0, not 5; datasets '', not 'abc'\)"):
         check_settings(tmp_path, replace(settings, seed=5), "abc")

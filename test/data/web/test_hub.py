@@ -110,7 +110,7 @@ def test_parts_that_are_none(datasets: Any) -> None:
     with pytest.raises(DatasetError, match=r"Choose one of owner/a:a, owner/a:b\."):
         open_web("owner/a")
     datasets.found = ArrowRows(arrow().table(ROWS))
-    with pytest.raises(DatasetError, match="owner/a has no splits, so there is no split 'train' is none of them"):
+    with pytest.raises(DatasetError, match="owner/a has no splits, so there is no split 'train'"):
         open_web("owner/a:train")
 
 
