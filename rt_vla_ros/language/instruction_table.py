@@ -61,7 +61,8 @@ class InstructionTable:
             near = difflib.get_close_matches(_key(instruction), spelt, n=NEAREST, cutoff=0.0)
             raise InstructionError(
                 f"The table has no vector for {instruction.strip()!r}; the most similar of its "
-                f"{len(self.instructions)} instructions are: {'; '.join(spelt[key] for key in near)}. Add it with `rt-vla embed`."
+                f"{len(self.instructions)} instructions are: {'; '.join(spelt[key] for key in near)}. "
+                "Add it with `rt-vla embed`."
             )
         return vector
 

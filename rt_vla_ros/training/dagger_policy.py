@@ -1,4 +1,4 @@
-"""Collects episodes: learner or expert acts, with perturbations, and every state is labelled with the expert's action."""
+"""Collects episodes: learner or expert acts, with perturbations, and the expert labels every state."""
 
 from __future__ import annotations
 

@@ -28,9 +28,9 @@ TEXT = """\
 
 {seen}, the instruction, and the scripted expert's action
 for it: terminate or move, a displacement of the gripper by up to 4 cm in x, y and z in the base frame, a rotation about
-the vertical axis, and the gripper command, all for 0.2 s (`action_card.json`). For auxiliary losses only: the positions of
-the named object and the gripper, in space and in the image. The expert is a function of the simulator's state and labels
-every state, including those that only the policy reaches.
+the vertical axis, and the gripper command, all for 0.2 s (`action_card.json`). For auxiliary losses only: the
+positions of the named object and the gripper, in space and in the image. The expert is a function of the simulator's
+state and labels every state, including those that only the policy reaches.
 
 ## Contents
 

@@ -88,7 +88,7 @@ class ProcessGroup:
         if not all(math.isclose(other, values[0], rel_tol=1e-9) for other in values[1:]):
             raise DistributedError(
                 f"The processes start with different {what}: {', '.join(f'{other:.12g}' for other in values)}. All of "
-                "them must see the same --data and --out, on several machines by a shared file system."
+                "them must see the same --data and --out, on several machines in a shared file system."
             )
 
     def _process_lost(self, error: RuntimeError) -> DistributedError:

@@ -50,8 +50,8 @@ MEASURED = """\
 {table}
 
 Each row: `rt-vla evaluate --policy CHECKPOINT --suite SUITE --episodes N --seed SEED`, with weights of SHA-256
-`{sha256}`. Success means that the named object, and no other, is held 5 cm above the table for one second when the policy
-terminates, or after 20 s. Training uses scene seeds from 2^{first_seed}, so none of these scenes was seen
+`{sha256}`. Success means that the named object, and no other, is held 5 cm above the table for one second when the
+policy terminates, or after 20 s. Training uses scene seeds from 2^{first_seed}, so none of these scenes was seen
 before."""
 NOT_MEASURED = "No success rate yet. Measure it with `rt-vla evaluate --policy CHECKPOINT --suite SUITE`."
 

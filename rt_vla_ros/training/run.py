@@ -127,7 +127,8 @@ class TrainingRun:
             micro = self.settings.micro_batch
             raise TrainingError(
                 f"The GPU has too little memory for micro-batches of {micro} samples of "
-                f"{self.config.time_sequence_length} images; use another --out with fewer, such as --set micro_batch_size={max(1, micro // 2)}."
+                f"{self.config.time_sequence_length} images; use another --out with fewer, "
+                f"such as --set micro_batch_size={max(1, micro // 2)}."
             ) from error
         if not np.isfinite(losses.action):
             raise TrainingError(f"The loss is {losses.action} at step {step}; try a lower --learning-rate.")

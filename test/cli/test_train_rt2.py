@@ -36,7 +36,7 @@ def test_a_small_base_is_trained_and_run(robot: Path, tmp_path: Path, capsys: py
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ([], "There is no robot data: name at least one set, --robot DIR."),
+        ([], "There is no robot data: give at least one dataset, --robot DIR."),
         (["--robot", "nowhere"], "nowhere is no dataset in the LeRobot format"),
         (["--data", "x"], "--data is an option of rt-vla train rt1."),
         (["--recipe", "vla1"], "there is no recipe 'vla1'. Did you mean 'vla0'?"),
@@ -129,6 +129,6 @@ def test_what_is_missing_is_told(
 def test_batches_that_do_not_divide(robot: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["train", "rt2", "--base", "small", "--robot", str(robot), "--out", str(tmp_path / "run")]
     assert main([*command, "--device", "cpu", "--batch-size", "6", "--micro-batch-size", "4"]) == 2
-    assert "6 samples of a process cannot be divided into micro-batches of 4; --micro-batch-size 3" in (
+    assert "6 samples per process cannot be divided into micro-batches of 4; use --micro-batch-size 3" in (
         capsys.readouterr().err
     )

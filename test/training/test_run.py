@@ -379,7 +379,7 @@ def test_starts_from_the_weights_of_a_checkpoint(datasets: list[LeRobotDataset],
         torch.testing.assert_close(second.learner.model.state_dict()[name], value, rtol=0, atol=0)
         torch.testing.assert_close(second.learner.ema.values[name], value, rtol=0, atol=0)
     second.train(1, lambda _: None)
-    assert f"initialised from the weights of `{checkpoint}`" in (tmp_path / "second/checkpoint/README.md").read_text()
+    assert f"initialized from the weights of `{checkpoint}`" in (tmp_path / "second/checkpoint/README.md").read_text()
     longer = start(
         tmp_path / "longer",
         datasets,

@@ -124,7 +124,7 @@ def test_an_adapter_goes_to_the_layers_that_are_named(robot: Path, tmp_path: Pat
     assert config["r"] == 4
     policy = load_policy(str(out / "checkpoint"), device="cpu")
     policy.reset("go")
-    with pytest.raises(TrainingError, match=r"names nowhere; the linear layers here are .*q_proj.*all-linear"):
+    with pytest.raises(TrainingError, match=r"names nowhere; the linear layers of this model are .*q_proj.*all-linear"):
         run_small(tmp_path / "other", robot, replace(settings, lora_targets="q_proj,nowhere"), base=str(base))
 
 

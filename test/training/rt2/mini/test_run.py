@@ -132,8 +132,8 @@ def test_the_card_of_a_policy_says_what_it_began_with_and_learned_from(tiny_sett
     def text(**changes: object) -> str:
         return " ".join(model_card_text(replace(tiny_settings, **changes), rows, learner.model).split())
 
-    assert "initialised at random and co-fine-tuned on rendered images" in text()
-    assert "initialised from the weights of `runs/web/checkpoint`" in text(init_from="runs/web/checkpoint")
+    assert "initialized randomly and co-fine-tuned on rendered images" in text()
+    assert "initialized from the weights of `runs/web/checkpoint`" in text(init_from="runs/web/checkpoint")
     robot_only = text(robot_share=1.0, web_steps=0)
     assert "trained on robot data only" in robot_only
     assert "have web data alone" not in robot_only
