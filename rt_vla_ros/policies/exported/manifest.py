@@ -1,4 +1,4 @@
-"""What config.json says of an exported policy: its network, its graphs with their hashes, what it was made of."""
+"""config.json of an exported policy: its network, its graphs with their hashes, and its origin."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Manifest:
         found = _bytes(directory / CARD_FILE)
         if _sha256(found) != self.card:
             raise CheckpointError(
-                f"{directory / CARD_FILE} is not the card that this policy was exported with: it was changed. Change "
+                f"{directory / CARD_FILE} was changed since the export of this policy. Change "
                 "the card of the original checkpoint and export that again, or put back the exported card."
             )
 
@@ -77,7 +77,7 @@ class Manifest:
         content = _bytes(path)
         if (digest := _sha256(content)) != self.graphs[name]:
             raise CheckpointError(
-                f"{path} is not the file that was exported: its SHA-256 is {digest[:12]}..., {CONFIG_FILE} says "
+                f"{path} was changed since the export: its SHA-256 is {digest[:12]}..., {CONFIG_FILE} says "
                 f"{self.graphs[name][:12]}... Copy the whole directory again, or export the policy again."
             )
         return content

@@ -1,4 +1,4 @@
-"""How a checkpoint writes actions: rt2_config.json, beside the weights and the action card."""
+"""The action format of a checkpoint: rt2_config.json, beside the weights and the action card."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class RT2ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class RT2Config:
-    """How a vision-language model was taught to write actions.
+    """The format in which a vision-language model was trained to output actions.
 
     vocabulary: "integers" (bin numbers as text, PaLI-X), "overwritten" (256 rarely used tokens, PaLM-E) or "openvla"
     (the last 256 tokens, descending).
@@ -189,7 +189,7 @@ def robot_prompt(config: RT2Config, instruction: str, state: str = "") -> Prompt
     """
     words = " ".join(instruction.split())
     if not words:
-        raise ValueError("The instruction is empty; say what the robot shall do.")
+        raise ValueError("The instruction is empty; expected a task for the robot.")
     if config.wording == "verbatim":
         words = instruction
     elif config.wording == "task":
@@ -207,7 +207,7 @@ def question_prompt(config: RT2Config, question: str, before: Sequence[tuple[str
     """
     words = " ".join(question.split())
     if not words:
-        raise ValueError("The question is empty; ask something about the image.")
+        raise ValueError("The question is empty; expected one about the image.")
     earlier = tuple((" ".join(one.split()), " ".join(answer.split())) for one, answer in before)
     return PromptText(config.question.replace("{question}", HOLE), words, before=earlier)
 

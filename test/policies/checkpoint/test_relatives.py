@@ -45,7 +45,7 @@ REFUSED: list[tuple[str, list[str], dict[str, Any], str]] = [
     ("m", ["example_batch.msgpack"], {"model": {}}, "an Octo checkpoint, whose actions come from a diffusion head"),
     ("m", [], LEROBOT, r"a checkpoint of LeRobot policy \(smolvla\), whose actions are no tokens of text"),
     ("m", [], {**LEROBOT, "type": "pi0"}, r"LeRobot policy \(pi0\)"),
-    ("m", [], RDT, "a checkpoint of RDT, whose actions are no tokens of text. Run it with its own code"),
+    ("m", [], RDT, "a checkpoint of RDT, whose actions are not text tokens. Run it with its own code"),
     ("m", [], {"model_type": "spatialvla", "auto_map": {"AutoModel": "a.B"}}, "a checkpoint of SpatialVLA"),
     ("m", [], {"model_type": "molmoact"}, "a checkpoint of MolmoAct"),
     ("m", [], {"model_type": "gr00t_n1_5"}, "a checkpoint of GR00T"),

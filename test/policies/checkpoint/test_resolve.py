@@ -120,7 +120,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="holds a list, expected a JSON object"):
         resolve(tmp_path)
     write(tmp_path, config={"model_type": "rt1"})
-    with pytest.raises(CheckpointError, match="is no OpenVLA checkpoint, so there is no 'bridge' to choose"):
+    with pytest.raises(CheckpointError, match="is not an OpenVLA checkpoint, so there is no 'bridge' to choose"):
         resolve(f"{tmp_path}#bridge")
 
 

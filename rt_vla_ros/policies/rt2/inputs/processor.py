@@ -36,7 +36,7 @@ VISION_START = "<|vision_start|>"
 
 
 class ProcessorError(ValueError):
-    """The processor is missing or of no use; the message says what is needed."""
+    """The processor is missing or unusable; the message says what is needed."""
 
 
 class UnknownProcessorError(ProcessorError):
@@ -262,7 +262,7 @@ def _chat(owner: Any, prompt: str, images: int, system: str, vision_id: bool, be
     if not owner.chat_template:
         raise ProcessorError(
             "rt2_config.json asks for the chat template, the tokenizer has none. "
-            "Add chat_template.jinja, or say chat: false."
+            "Add chat_template.jinja, or set chat: false."
         )
     turns = [{"role": "system", "content": [{"type": "text", "text": system}]}] if system else []
     for number in range(before + 1):
