@@ -64,7 +64,7 @@ def test_a_policy_that_says_what_was_recorded_has_no_error(dataset: LeRobotDatas
         assert all(one["within_one_bin"] == 1 for one in part["dimensions"])
         assert part["gripper_closed"]["accuracy"] == part["terminate"]["accuracy"] == 1
     assert sum(one["steps"] for one in found["phases"].values()) == 16
-    assert "no success rate" in found["warning"]
+    assert "not a success rate" in found["warning"]
 
 
 def test_errors_are_in_si_units_and_in_bins(dataset: LeRobotDataset) -> None:

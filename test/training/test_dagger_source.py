@@ -110,7 +110,7 @@ def test_a_damaged_state_is_named(tmp_path: Path) -> None:
     start(tmp_path).train(500, ignore)
     state = tmp_path / learner.STATE
     state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(TrainingError, match=r"state\.safetensors is damaged, .* name another --out to start over"):
+    with pytest.raises(TrainingError, match=r"state\.safetensors is damaged, .* choose another --out to start over"):
         start(tmp_path)
 
 
@@ -192,7 +192,7 @@ def test_a_damaged_episode_is_left_out(tmp_path: Path, capsys: pytest.CaptureFix
     path.write_bytes(path.read_bytes()[:5000])
     run = start(tmp_path)
     run.train(500, ignore)
-    assert "00_00000002.npz is not a whole episode" in capsys.readouterr().out
+    assert "00_00000002.npz is not a complete episode" in capsys.readouterr().out
     assert run.source.collected.frames == 24
 
 

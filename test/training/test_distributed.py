@@ -220,7 +220,7 @@ def test_a_launcher_is_known_by_what_it_says(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_launcher_may_end_a_process() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(DistributedError, match="Process 1 of 2 was told to end"), distributed._sigterm_raises(1, 2):
+    with pytest.raises(DistributedError, match="Process 1 of 2 was terminated"), distributed._sigterm_raises(1, 2):
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -240,5 +240,5 @@ def test_processes_that_begin_differently_are_ended(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(distributed.dist, "all_reduce", other)
     ProcessGroup(0, 2).check_same("weights", 4.0)
-    with pytest.raises(DistributedError, match=r"begin with different numbers of steps: 200, 4\. .*shared file system"):
+    with pytest.raises(DistributedError, match=r"start with different numbers of steps: 200, 4\. .*shared file system"):
         ProcessGroup(0, 2).check_same("numbers of steps", 200)

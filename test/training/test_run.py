@@ -165,7 +165,7 @@ def test_damaged_files_are_named_and_half_a_row_is_dropped(
 
 def test_another_run_in_the_directory_is_not_overwritten(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
     start(tmp_path, datasets)
-    with pytest.raises(TrainingError, match=r"other settings \(batch_size 2, not 3\)\. Name another --out"):
+    with pytest.raises(TrainingError, match=r"different settings \(batch_size 2, not 3\)\. Choose another --out"):
         start(tmp_path, datasets, replace(QUICK, batch_size=3))
 
 
@@ -174,7 +174,7 @@ def test_another_dataset_leaves_the_cached_frames_of_the_run(datasets: list[LeRo
     files = sorted((tmp_path / "run/frames").iterdir())
     before = [path.read_bytes() for path in files]
     other = LeRobotDataset(write_dataset(tmp_path / "other", [make_episode(seed, length=8) for seed in range(7, 11)]))
-    with pytest.raises(TrainingError, match=r"other settings \(datasets '.*Name another --out"):
+    with pytest.raises(TrainingError, match=r"different settings \(datasets '.*Choose another --out"):
         start(tmp_path / "run", [other], cache_frames=True)
     assert len(files) == 2
     assert [path.read_bytes() for path in sorted((tmp_path / "run/frames").iterdir())] == before
@@ -342,7 +342,7 @@ def test_too_little_memory_on_a_gpu_is_said(
 
     monkeypatch.setattr(made.learner, "step", full)
     with pytest.raises(
-        TrainingError, match=r"too little memory for 2 windows of 3 images at once; .* micro_batch_size=1"
+        TrainingError, match=r"too little memory for micro-batches of 2 samples of 3 images; .*  micro_batch_size=1"
     ):
         made.train(2, lambda _: None)
 

@@ -43,7 +43,7 @@ def test_changes_reach_settings_group_and_network() -> None:
     ("change", "sentence"),
     [
         ("steps", "'steps' sets nothing; expected KEY=VALUE"),
-        ("step=3", "no setting 'step' here. Did you mean 'steps'?"),
+        ("step=3", "no setting 'step'. Did you mean 'steps'?"),
         ("network.num_layer=3", "no setting 'network.num_layer' here. Did you mean 'network.num_layers'?"),
         ("suites=[]", "no setting 'suites' here. Did you mean 'dagger.suites'?"),
         ("steps=many", "steps is 'many', expected something like 9200"),
@@ -71,7 +71,7 @@ def test_an_impossible_change_is_refused(change: str, sentence: str) -> None:
 
 
 def test_a_run_from_datasets_has_no_setting_of_dagger() -> None:
-    with pytest.raises(ValueError, match=r"no setting 'dagger\.reuse' here"):
+    with pytest.raises(ValueError, match=r"no setting 'dagger\.reuse'"):
         with_settings(TrainingSettings(), ["dagger.reuse=2"])
 
 
@@ -89,7 +89,7 @@ def test_a_run_remembers_its_settings(settings: TrainingSettings, tmp_path: Path
     assert check_settings(tmp_path, settings)
     assert load_settings(tmp_path) == settings
     with pytest.raises(
-        TrainingError, match=r"contains a run with different settings \(jitter 0\.12, not 0\.2\)\. Name"
+        TrainingError, match=r"contains a run with different settings \(jitter 0\.12, not 0\.2\)\. Choose"
     ):
         check_settings(tmp_path, replace(settings, jitter=0.2))
     with pytest.raises(TrainingError, match=r"other settings \(seed 0, not 5; datasets '', not 'abc'\)"):

@@ -47,8 +47,8 @@ def providers(device: str) -> list[Provider]:
     wanted = KINDS[kind]
     if wanted[0] not in there:
         raise ValueError(
-            f"The device {device!r} is not available: this onnxruntime has {', '.join(there)} and no {wanted[0]}. Install "
-            "onnxruntime-gpu in place of onnxruntime, or NVIDIA's own build on a Jetson, or use cpu or auto."
+            f"The device {device!r} is not available: this onnxruntime has {', '.join(there)} and no {wanted[0]}. "
+            "Install onnxruntime-gpu in place of onnxruntime, or NVIDIA's own build on a Jetson, or use cpu or auto."
         )
     chosen = {} if kind == "cpu" else {"device_id": int(number or 0)}
     return [(name, {} if name == CPU else chosen) for name in wanted if name in there]

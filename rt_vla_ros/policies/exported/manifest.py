@@ -66,7 +66,7 @@ class Manifest:
         if _sha256(found) != self.card:
             raise CheckpointError(
                 f"{directory / CARD_FILE} was changed since the export of this policy. Change "
-                "the card of the original checkpoint and export that again, or put back the exported card."
+                "the card of the original checkpoint and export it again, or restore the exported card."
             )
 
     def graph(self, directory: Path, name: str) -> bytes:

@@ -204,7 +204,7 @@ def test_a_full_disk_is_told_with_what_stands(robot: Path, tmp_path: Path, monke
 def test_another_run_in_the_same_place_is_refused(robot: Path, tmp_path: Path) -> None:
     run_small(tmp_path / "run", robot)
     with pytest.raises(
-        TrainingError, match=r"contains a run with different settings \(steps 4, not 6\)\. Name another --out"
+        TrainingError, match=r"contains a run with different settings \(steps 4, not 6\)\. Choose another --out"
     ):
         run_small(tmp_path / "run", robot, replace(SETTINGS, steps=6))
 
