@@ -13,8 +13,9 @@ from rt_vla_ros.benchmarks.path_cost import costs
 
 @dataclass(frozen=True)
 class ReadBackEpisode:
-    """audit: of its topics, as in the dataset. frames: their number. unlike: number of frames with an image that does not
-    equal a published one; None for a lossy codec.
+    """audit: of its topics, as in the dataset. frames: their number.
+
+    unlike: number of frames with an image that does not equal a published one; None for a lossy codec.
     writing: from the end of the episode until it was on disk [s]. processor: CPU use of the recorder, 1: one core; None
     if unknown.
     """

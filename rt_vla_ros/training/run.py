@@ -199,4 +199,4 @@ def init_from(learner: Learner, checkpoint: str) -> str:
         raise CheckpointError(f"No tensor of {checkpoint} matches name and shape of one in this network.")
     parts = sorted({name.split(".")[0] for name in random})
     rest = f"; randomly initialized: {len(random)} of {', '.join(parts)}" if random else ""
-    return f"Initialised from {count - len(random)} of {count} tensors of {checkpoint}{rest}."
+    return f"Initialized from {count - len(random)} of {count} tensors of {checkpoint}{rest}."

@@ -225,7 +225,7 @@ def test_episodes_without_a_scene_can_be_trained_on(tmp_path: Path) -> None:
         (
             default_settings("rt1-jax", heatmap_weight=0.1),
             True,
-            r"heatmap_weight is 0\.1, but .* begin with black images",
+            r"heatmap_weight is 0\.1, but .* start with black images",
         ),
     ],
 )
@@ -374,7 +374,7 @@ def test_starts_from_the_weights_of_a_checkpoint(datasets: list[LeRobotDataset],
     checkpoint = str(tmp_path / "first/checkpoint")
     second = start(tmp_path / "second", datasets, replace(settings, init_from=checkpoint, seed=1, network={**TINY}))
     count = len(first.learner.model.state_dict())
-    assert second.initialised == f"Initialised from {count} of {count} tensors of {checkpoint}."
+    assert second.initialised == f"Initialized from {count} of {count} tensors of {checkpoint}."
     for name, value in first.learner.ema.values.items():
         torch.testing.assert_close(second.learner.model.state_dict()[name], value, rtol=0, atol=0)
         torch.testing.assert_close(second.learner.ema.values[name], value, rtol=0, atol=0)

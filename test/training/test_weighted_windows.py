@@ -80,7 +80,7 @@ def test_that_no_correction_is_learned_is_said(takeovers: list[LeRobotDataset]) 
     windows = WindowDataset(takeovers, 1, WORDS)
     draws = [[np.zeros(STEPS)], [windows.draws(windows.episodes[1])]]  # as where the first episode is held out
     said = effect(["taken", "shown"], windows.learned, draws)
-    assert any(one.startswith("No correction is learned") for one in said)
+    assert any(one.startswith("No corrections are trained on") for one in said)
 
 
 def test_frames_before_a_takeover_are_counted(takeovers: list[LeRobotDataset]) -> None:
