@@ -41,7 +41,7 @@ def download(hub_id: str, tell: Tell = say_nothing, *, weights: bool = True) -> 
     except Exception as error:  # the errors of the client's own network library are of no common kind
         raise CheckpointError(
             f"{hub_id!r} cannot be downloaded from the Hugging Face Hub ({constants.ENDPOINT}): {_reason(error)} "
-            "Where there is no Hub, name a directory with the model's files in it; on a machine that has one, "
+            "Without access to the Hub, use a directory with the model's files in it; on a machine that has one, "
             f"`hf download {hub_id} --local-dir DIRECTORY` makes it."
         ) from error
 

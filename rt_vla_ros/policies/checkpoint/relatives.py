@@ -120,5 +120,5 @@ def _check_quantized(where: object, config: Mapping[str, Any]) -> None:
             )
             raise RelativeError(
                 f"{where} holds weights quantized by {found.get('quant_method') or usual}, which are not read. Take "
-                "the same model in bfloat16 or float32 and say weights:=int8 or int4."
+                "the same model in bfloat16 or float32 with weights:=int8 or int4."
             )

@@ -66,7 +66,7 @@ LOCAL_OWNERS = (
 """Names of directories, which are never taken for an owner on the Hub."""
 FILE_NAME = re.compile(r"\.(safetensors|bin|pth?|ckpt|json|onnx|msgpack|index|gguf|ya?ml|zip|tar|t?gz)$", re.IGNORECASE)
 WEIGHTS = ("auto", "float32", "bfloat16", "int8", "int4")
-"""How a policy's weights can be held; auto: bfloat16 for RT-2 on a GPU, float32 for everything else."""
+"""Weight formats of a policy; auto: bfloat16 for RT-2 on a GPU, float32 for everything else."""
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,9 @@ def find_checkpoint(name_or_path: str) -> Path | None:
 
 
 def check_name(name_or_path: str) -> None:
-    """Raises UnknownPolicyError for what is no policy here and can be none on the Hugging Face Hub; it is not asked."""
+    """Raises UnknownPolicyError for names that are neither a local policy nor a possible Hub name, without network
+    access.
+    """
     if not is_on_hub(name_or_path):
         find_checkpoint(name_or_path)
 
@@ -269,7 +271,7 @@ def hub_name(name_or_path: str) -> str:
 
 
 def _remote(name: str) -> RemoteAddress:
-    """Raises UnknownPolicyError for what is no address."""
+    """Raises UnknownPolicyError for an invalid address."""
     try:
         return RemoteAddress.parse(name)
     except ValueError as error:
@@ -294,7 +296,7 @@ def _called(directory: Path) -> str:
 
 
 def _look_at(directory: Path, tell: Tell, name: str) -> Checkpoint:
-    """What lies in a directory of this name."""
+    """The checkpoint in a directory."""
     adapter = None
     if (directory / ADAPTER_CONFIG).is_file():
         if (directory / CONFIG_FILE).is_file():
@@ -328,7 +330,7 @@ def _look_at(directory: Path, tell: Tell, name: str) -> Checkpoint:
 
 
 def _lacks(directory: Path, files: Sequence[str]) -> str:
-    """What is wrong with a directory that has no config.json."""
+    """The error message for a directory without config.json."""
     if any(file.startswith("adapter_model.") for file in files):
         return f"{directory} is a LoRA adapter that lacks {ADAPTER_CONFIG}: copy it from where the adapter comes from."
     missing = [name for name in (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE) if name not in files]

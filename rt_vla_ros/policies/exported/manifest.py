@@ -46,7 +46,7 @@ class Manifest:
         """From config.json of this directory. Raises CheckpointError."""
         path, found = directory / CONFIG_FILE, config.get("exported")
         if not isinstance(found, Mapping):
-            raise CheckpointError(f"{path} lacks what is exported; export the policy again (rt-vla export).")
+            raise CheckpointError(f"{path} is incomplete; export the policy again (rt-vla export).")
         if found.get("format") != FORMAT:
             raise CheckpointError(
                 f"{path} is of the format {found.get('format')!r} of exported policies, expected {FORMAT}: it was "

@@ -49,7 +49,7 @@ def check_exportable(checkpoint: Checkpoint) -> None:
 
 
 def check_place(directory: Path) -> None:
-    """Raises ExportError where something is there already, or nothing can be."""
+    """Raises ExportError if the directory exists or cannot be created."""
     if directory.is_dir() and not any(directory.iterdir()):
         return
     if directory.exists():

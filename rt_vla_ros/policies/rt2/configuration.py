@@ -65,7 +65,7 @@ class RT2Config:
     views: what becomes of the cameras' images, see vla0.views; "processor": what preprocessor_config.json says.
     view_crop: share of a side that the centre crop of a view keeps, more than 0, at most 1.
     view_size: side of a view in the model's image [pixels], for "tiled" and "separate".
-    horizon: steps that the model was taught to write at once; 0: as many as the action card says.
+    horizon: number of steps the model was trained to output at once; 0: from the action card.
     """
 
     vocabulary: str
@@ -119,7 +119,7 @@ class RT2Config:
         if self.wording not in WORDINGS:
             raise RT2ConfigError(f"wording is {self.wording!r}, expected one of {', '.join(WORDINGS)}.")
         if (self.system or self.vision_id) and not self.chat:
-            raise RT2ConfigError("system and vision_id are parts of the chat template: say chat: true as well.")
+            raise RT2ConfigError("system and vision_id are parts of the chat template: set chat: true as well.")
         if not (self.state_bins == 0 or 2 <= self.state_bins <= MOST_STATE_BINS):
             raise RT2ConfigError(
                 f"state_bins is {self.state_bins}, expected 2 to {MOST_STATE_BINS}, or 0 for no state."
@@ -213,7 +213,7 @@ def question_prompt(config: RT2Config, question: str, before: Sequence[tuple[str
 
 
 def plan_config(config: RT2Config, plan_tokens: int) -> RT2Config:
-    """The configuration for outputs that begin with a plan of so many tokens at most; the same where it has plans."""
+    """The configuration for outputs with a plan of at most this many tokens; unchanged if it already has plans."""
     if config.plan_tokens:
         return config
     return replace(config, prompt=PLAN_PROMPT, plan_tokens=plan_tokens, state_bins=0)
