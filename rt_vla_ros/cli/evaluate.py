@@ -1,11 +1,11 @@
-"""Evaluate a policy in a simulator, our own or a benchmark's: its success rate over many episodes.
+"""Measure a policy's success rate in simulation, on the built-in table or an external benchmark.
 
 rt-vla evaluate --policy rt1-mini --suite pick-colours --episodes 200 --seed 0 --out evaluation/pick-colours
 rt-vla evaluate --policy rt1-mini --suite all --episodes 200 --seed 0 --out evaluation
 rt-vla evaluate --policy runs/mine/checkpoint --env metaworld:reach-v3 --episodes 50    # see rt-vla env --help
-rt-vla evaluate --policy runs/mine/checkpoint --dataset data/expert                 # its error on recorded frames
+rt-vla evaluate --policy runs/mine/checkpoint --dataset data/expert                 # action error on recorded frames
 
-Writes evaluation.json, report.html, episodes.jsonl and videos. The same command again resumes the evaluation.
+Writes evaluation.json, report.html, episodes.jsonl and videos. Run the same command again to resume.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--episodes", type=int, help="episodes per suite (default 100); with --dataset: maximum (default: all)")
     add("--seed", type=int, help="seed of the first episode, incremented per episode (default 0)")
     add("--out", type=Path, metavar="DIR", help="output directory; without it no files are written")
-    add("--delay", type=_delays, metavar="S,...", help="delay from image to action in seconds; comma-separated")
+    add("--delay", type=_delays, metavar="S,...", help="delays from image to action, comma-separated (default 0)")
     add("--through-ros", action="store_true", help="run policy, smoother and arm as ROS nodes")
     add("--compare-with", type=Path, metavar="DIR", help="check that all actions match those of this evaluation")
     add("--ablation", choices=ABLATIONS, help="ablate one input; the success rate should drop to chance")

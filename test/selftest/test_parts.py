@@ -86,7 +86,7 @@ def test_the_fast_step_and_one_that_is_wrong(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_wrong_arithmetic_and_a_wrong_policy_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rt1_parts, "ARITHMETIC_TOLERANCES", {torch.float32: 0.0})
-    with pytest.raises(FailedError, match="A matrix product in float32 is wrong by"):
+    with pytest.raises(FailedError, match="A matrix product in float32 has a relative error of"):
         rt1_parts.arithmetic(CPU)
     monkeypatch.setattr(rt1_parts, "PROBABILITY_TOLERANCE", -1.0)
     with pytest.raises(FailedError, match="rt1-mini gives probabilities that differ"):
@@ -101,7 +101,7 @@ def test_images_that_the_device_makes_otherwise_fail(monkeypatch: pytest.MonkeyP
 
 def test_weights_that_are_far_off_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rt2_parts, "LAYER_TOLERANCES", {"int4": 0.01})
-    with pytest.raises(FailedError, match="A layer in int4 is wrong by"):
+    with pytest.raises(FailedError, match="A layer in int4 has an error of"):
         rt2_parts.quantized("int4", CPU)
 
 

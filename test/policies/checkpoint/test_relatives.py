@@ -54,7 +54,7 @@ REFUSED: list[tuple[str, list[str], dict[str, Any], str]] = [
         "m",
         [],
         quantized("bitsandbytes"),
-        "weights quantized by bitsandbytes, .*in bfloat16 or float32 and say weights:=int8",
+        "weights quantized by bitsandbytes, .*in bfloat16 or float32 with weights:=int8",
     ),
     ("m", [], {**OPENVLA, "quantization_config": {"load_in_4bit": True}}, "weights quantized by bitsandbytes"),
     ("m", [], quantized("gptq"), "weights quantized by gptq"),
@@ -143,7 +143,7 @@ LAYER = "model.layers.0.self_attn.q_proj"
         (("weight", "lora_embedding_A"), "hold tensors of an adapter"),
         (
             ("weight", "SCB", "weight_format"),
-            r"hold tensors quantized by bitsandbytes .*bfloat16 and say weights:=int8",
+            r"hold tensors quantized by bitsandbytes .*bfloat16 with weights:=int8",
         ),
         (
             ("weight.absmax", "weight.quant_map", "weight.quant_state.bitsandbytes__nf4"),
