@@ -210,7 +210,7 @@ def test_without_eyes_or_with_other_words_nothing_is_left(tmp_path: Path, ablati
         ),
         (["--policy", "expert", "--plan"], "expert is not a checkpoint; --plan applies to checkpoints only."),
         (["--plan"], "The policy 'rt1-mini' was not trained to write a plan before it acts; --plan is for RT-2"),
-        (["--plan", "--through-ros"], "The policy 'rt1-mini' was not taught to write a plan before it acts"),
+        (["--plan", "--through-ros"], "The policy 'rt1-mini' was not trained to write a plan before it acts"),
         (["--policy", "expert", "--weights", "bfloat16"], "expert is not a checkpoint"),
         (["--policy", "expert", "--ablation", "black-images"], "expert uses no images"),
         (["--compare-with", "nowhere"], "there is no nowhere/evaluation.json"),

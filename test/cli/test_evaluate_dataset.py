@@ -39,7 +39,7 @@ def test_a_policy_is_measured_on_the_episodes_that_were_held_out(
     assert main([*asked, str((dataset, other)[number]), "--out", str(tmp_path / "result")]) == 0
     said = capsys.readouterr().out
     assert "they were held out from training." in said
-    assert "This is no success rate" in said
+    assert "This is not a success rate" in said
     result = json.loads((tmp_path / "result/offline.json").read_text())
     assert result["part"] == "held-out"
     assert result["episodes"] == len(sets[number]["held_out"])

@@ -63,7 +63,7 @@ def test_what_cannot_be_served_or_does_not_go_together_is_refused(
         ([*metaworld, "metaworld:drawer-opn"], "no task 'drawer-opn'. Did you mean drawer-open-v3"),
         ([*metaworld, "metawrld:reach-v3"], "expected tabletop, metaworld:TASK"),
         ([*metaworld, "tabletop", "--env-card", "x"], "--env-card is for external environments"),
-        ([*metaworld, "gymnasium:X-v0", "--env-python", sys.executable], "give its action card by --env-card"),
+        ([*metaworld, "gymnasium:X-v0", "--env-python", sys.executable], "pass its action card with --env-card"),
         ([*words, "--suite", "unseen"], "--suite is for tabletop"),
         ([*words, "--through-ros"], "--through-ros is for tabletop only"),
         ([*words, "--delay", "0.02"], "not a multiple of the environment's step of 0.1 s"),

@@ -37,7 +37,7 @@ def test_a_small_base_is_trained_and_run(robot: Path, tmp_path: Path, capsys: py
     ("options", "sentence"),
     [
         ([], "There is no robot data: give at least one dataset, --robot DIR."),
-        (["--robot", "nowhere"], "nowhere is no dataset in the LeRobot format"),
+        (["--robot", "nowhere"], "nowhere is not a dataset in LeRobot format"),
         (["--data", "x"], "--data is an option of rt-vla train rt1."),
         (["--recipe", "vla1"], "there is no recipe 'vla1'. Did you mean 'vla0'?"),
         (["--method", "loora"], "method is 'loora', expected one of 'full', 'lora'."),
@@ -46,7 +46,7 @@ def test_a_small_base_is_trained_and_run(robot: Path, tmp_path: Path, capsys: py
         (["--set", "label_mask=2"], "label_mask is 2, expected 0 to 1."),
         (["--set", "rt2.chat=yes"], "rt2.chat is 'yes', expected something like false."),
         (["--set", "freeze=hands"], "freeze is 'hands', expected one of '', 'vision', 'language'."),
-        (["--set", "patience=2", "--set", "validation=0"], "patience needs samples that are held out"),
+        (["--set", "patience=2", "--set", "validation=0"], "patience needs held-out samples"),
         (["--robot-share", "nan"], "robot_share is 'nan', expected a number of 0 to 1."),
         (["--robot-share", "1.2"], "robot_share is 1.2, expected 0 to 1."),
         (["--share", "vqa"], "Expected a share as NAME=0.2, got 'vqa'."),
@@ -98,7 +98,7 @@ def test_web_data_beside_robot_data(robot: Path, tmp_path: Path, capsys: pytest.
     assert "There is no source 'vq'" in capsys.readouterr().err
     alone = ["train", "rt2", "--base", "small", "--robot", str(robot), "--out", str(tmp_path / "x"), "--device", "cpu"]
     assert main([*alone, "--robot-share", "0.75"]) == 2
-    assert "The robot share is 0.75, and there is robot data alone." in capsys.readouterr().err
+    assert "The robot share is 0.75, but there is only robot data." in capsys.readouterr().err
     assert main([*command[:-2], "--out", str(tmp_path / "x"), "--web", "nothing.jsonl", "--device", "cpu"]) == 2
     assert "nothing.jsonl" in capsys.readouterr().err
 

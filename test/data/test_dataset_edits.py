@@ -287,7 +287,7 @@ def test_what_makes_no_sense_is_refused(dataset: Path, tmp_path: Path) -> None:
         with pytest.raises(DatasetError, match=r"are the same directory|is inside the source"):
             write_parts(source, card, {"a": [0], "b": [1]}, inside, silent, False)
     shutil.rmtree(dataset)
-    with pytest.raises(DatasetError, match="is no dataset"):
+    with pytest.raises(DatasetError, match="is not a dataset"):
         drop(dataset, out, silent, episodes={0})
     assert not out.exists()
 

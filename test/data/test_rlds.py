@@ -224,7 +224,7 @@ def test_directories_of_something_else_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="files in the format 'array_record', expected tfrecord"):
         open_tfds(directory)
     change_info(directory, fileFormat="tfrecord", splits=[{"name": "train", "shardLengths": ["-1"]}])
-    with pytest.raises(DatasetError, match="has no shardLengths, which are whole numbers"):
+    with pytest.raises(DatasetError, match="has no valid shardLengths"):
         open_tfds(directory)
     outside = {"name": "train", "shardLengths": ["1"], "filepathTemplate": "../../{SPLIT}"}
     change_info(directory, splits=[outside])

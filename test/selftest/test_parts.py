@@ -95,7 +95,7 @@ def test_wrong_arithmetic_and_a_wrong_policy_fail(monkeypatch: pytest.MonkeyPatc
 
 def test_images_that_the_device_makes_otherwise_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rt2_parts, "find_device_images", lambda *_: None)
-    with pytest.raises(FailedError, match="paligemma: what the device makes"):
+    with pytest.raises(FailedError, match="paligemma: the device's result"):
         rt2_parts.device_images(CPU)
 
 

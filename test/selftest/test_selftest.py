@@ -137,7 +137,7 @@ def test_a_wrong_name_and_a_missing_gpu_are_refused(
     assert "there is no part 'arithmetik'. Did you mean 'arithmetic'?" in capsys.readouterr().err
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert main(["selftest", "--device", "cuda"]) == 2
-    assert "The device 'cuda' is not there: torch sees 0 GPUs. Say cpu or auto." in capsys.readouterr().err
+    assert "The device 'cuda' is not available: torch sees 0 GPUs. Use cpu or auto." in capsys.readouterr().err
 
 
 def test_the_list_has_every_part(capsys: pytest.CaptureFixture[str]) -> None:

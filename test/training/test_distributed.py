@@ -101,7 +101,7 @@ def test_two_processes_learn_what_one_does(tmp_path: Path, capsys: pytest.Captur
             process.kill()
             process.communicate()
     assert first.returncode == 2
-    assert "rt-vla train: Process 0 of 2 ends because another one has: that one's own message says why" in said
+    assert "rt-vla train: Process 0 of 2 ends because another one has ended; see the message of that one" in said
     assert "Traceback" not in said
     rows = (tmp_path / "two/losses.jsonl").read_text().splitlines()
     assert 1 <= len(rows) < STEPS // EVERY, "it was ended before its time"

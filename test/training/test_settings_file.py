@@ -95,7 +95,7 @@ def test_a_run_remembers_its_settings(settings: TrainingSettings, tmp_path: Path
     with pytest.raises(TrainingError, match=r"other settings \(seed 0, not 5; datasets '', not 'abc'\)"):
         check_settings(tmp_path, replace(settings, seed=5), "abc")
     (tmp_path / FILE).write_text('{"stepps": 3}')
-    with pytest.raises(TrainingError, match="does not hold a run's settings"):
+    with pytest.raises(TrainingError, match="does not contain the settings of a run"):
         load_settings(tmp_path)
     (tmp_path / FILE).write_text("{")
     with pytest.raises(TrainingError, match=r"settings\.json is not JSON"):

@@ -16,7 +16,7 @@ def test_rt1s_own_data_is_known_by_its_name(tmp_path: Path, capsys: pytest.Captu
     assert main(["data", "from-rlds", str(directory), "--out", str(new)]) == 0
     assert capsys.readouterr().out.endswith(f"{new}: 6 episodes, 39 frames.\n")
     assert main(["data", "from-rlds", str(directory), "--out", str(new)]) == 2
-    assert "is there already; name a new directory" in capsys.readouterr().err
+    assert "already exists; choose a new directory" in capsys.readouterr().err
 
 
 def test_some_files_and_episodes_without_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

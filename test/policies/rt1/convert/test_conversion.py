@@ -98,7 +98,7 @@ RENAMED = {HEAD: None, HEAD + "_2": np.zeros(16, np.float32)}
         ),
         (
             changed("flax", **{VARIANCE: np.full(8, -0.5, np.float32)}),
-            f"variances that cannot be, the checkpoint cannot be trusted:\n  {VARIANCE} goes down to -0.5",
+            f"negative variances, the checkpoint cannot be trusted:\n  {VARIANCE} goes down to -0.5",
         ),
         (
             changed("tensorflow/ckpt-1", **{TF_VARIANCE: np.zeros(3, np.float32)}),
