@@ -26,11 +26,12 @@ from rt_vla_ros import ros
 from rt_vla_ros.cli.evaluate_compare import Against, add_compare_options, compare_evaluations, say_episodes_needed
 from rt_vla_ros.cli.evaluate_dataset import add_dataset_options, evaluate_dataset
 from rt_vla_ros.cli.evaluate_env import OF_ENVIRONMENTS, add_env_options, chosen, env_player, env_words
+from rt_vla_ros.cli.evaluate_measures import add_measures_options, run_measures
 from rt_vla_ros.cli.main import refused
 from rt_vla_ros.cli.remote_options import add_remote_options, launch_arguments, patient, remote_settings
 from rt_vla_ros.environments.environment import EnvironmentFailure
 from rt_vla_ros.environments.opening import TABLETOP, EnvironmentChoice
-from rt_vla_ros.evaluation.baselines import ABLATIONS, BLACK_IMAGES, EXPERT, AblatedPolicy, ExpertPolicy
+from rt_vla_ros.evaluation.baselines import ABLATIONS, EXPERT, OTHER_INSTRUCTION, AblatedPolicy, ExpertPolicy
 from rt_vla_ros.evaluation.delays import by_suite, delay_plot, delay_table
 from rt_vla_ros.evaluation.players import DirectPlayer, Player
 from rt_vla_ros.evaluation.provenance import checkpoint_hash, versions
@@ -90,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--delay", type=_delays, metavar="S,...", help="delays from image to action, comma-separated (default 0)")
     add("--through-ros", action="store_true", help="run policy, smoother and arm as ROS nodes")
     add("--compare-with", type=Path, metavar="DIR", help="check that all actions match those of this evaluation")
-    add("--ablation", choices=ABLATIONS, help="ablate one input; the success rate should drop to chance")
+    add("--ablation", choices=ABLATIONS, help="remove or replace one input of the policy (docs/evaluation.md)")
     add("--decoding", choices=("argmax", "expected_value"), help="action decoding (default: the checkpoint's)")
     add("--plan", action="store_true", help="write a plan in words before each action (an RT-2 trained with plans)")
     still = "do not move while {} is below this, as in policy_node"
@@ -103,6 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--videos", type=int, metavar="N", help="videos of the first N successes and N failures (default 3)")
     add("--overwrite", action="store_true", help="overwrite an existing evaluation in the output directory")
     add_env_options(parser)
+    add_measures_options(parser)
     add_compare_options(parser)
     add_dataset_options(parser)
     add_remote_options(parser)
@@ -117,6 +119,11 @@ def run(args: argparse.Namespace) -> int:
     if args.compare is not None:
         first, second = args.compare
         return compare_evaluations(first, second, args.out)
+    if args.measures or args.learning_curve:
+        args.episodes = EPISODES if args.episodes is None else args.episodes
+        return run_measures(args, run, USUAL_SUITE, _command)
+    if args.unseen is not None:
+        raise ValueError("--unseen is for --measures.")
     if args.dataset is not None:
         return _on_dataset(args)
     if args.part is not None:
@@ -196,8 +203,8 @@ def _checked(args: argparse.Namespace, choice: EnvironmentChoice | None) -> list
         raise ValueError(f"{EXPERT} is not a checkpoint; {given} applies to checkpoints only.")
     if args.out is None and (given := _given(args, OF_OUT)):
         raise ValueError(f"{given} requires --out DIR.")
-    if args.policy == EXPERT and args.ablation == BLACK_IMAGES:
-        raise ValueError(f"{EXPERT} uses no images, so --ablation {BLACK_IMAGES} would change nothing.")
+    if args.policy == EXPERT and args.ablation not in (None, OTHER_INSTRUCTION):
+        raise ValueError(f"{EXPERT} uses no images and no words, so --ablation {args.ablation} would change nothing.")
     if args.compare_with is not None and not (args.compare_with / RESULT).is_file():
         raise ValueError(f"--compare-with: there is no {args.compare_with / RESULT}.")
     if args.out is not None:
@@ -275,7 +282,9 @@ def _command(args: argparse.Namespace) -> str:
         words += [f"--{name.replace('_', '-')}", f"{getattr(args, name):g}"] if getattr(args, name) else []
     words += ["--weights", args.weights] if args.weights != WEIGHTS[0] else []
     words += ["--threads", str(args.threads)] if args.threads else []
-    switches = ("plan", "trust_remote_code", "through_ros", "stop_when_decided")
+    words += ["--unseen", args.unseen] if args.unseen else []
+    words += ["--learning-curve", *args.learning_curve] if args.learning_curve else []
+    switches = ("measures", "plan", "trust_remote_code", "through_ros", "stop_when_decided")
     words += [f"--{name.replace('_', '-')}" for name in switches if getattr(args, name)]
     return shlex.join(words)
 
@@ -296,13 +305,17 @@ def _player(args: argparse.Namespace, choice: EnvironmentChoice | None, progress
         with ros_player(checkpoint.reference, card, options, progress, server) as player:
             yield player
         return
-    policy, thresholds = _load(args), {name: getattr(args, name) for name in THRESHOLDS}
+    policy, thresholds = (
+        _load(args, () if choice is None else choice.instructions),
+        {name: getattr(args, name) for name in THRESHOLDS},
+    )
     made = DirectPlayer(policy, **thresholds) if choice is None else env_player(choice, policy, progress, **thresholds)
     with closing(made) as direct:
         yield direct
 
 
-def _load(args: argparse.Namespace) -> Policy:
+def _load(args: argparse.Namespace, others: Sequence[str] = ()) -> Policy:
+    """others: see AblatedPolicy."""
     if args.policy == EXPERT:
         return AblatedPolicy(ExpertPolicy(), args.ablation) if args.ablation else ExpertPolicy()
     wait_passively()
@@ -312,7 +325,7 @@ def _load(args: argparse.Namespace) -> Policy:
     options = {name: getattr(args, name) for name in ("device", "decoding", "weights", "trust_remote_code", "plan")}
     policy = load_policy(args.policy, remote=patient(remote_settings(args)), **options)
     warm_up(policy, args.threads)
-    return AblatedPolicy(policy, args.ablation) if args.ablation else policy
+    return AblatedPolicy(policy, args.ablation, others) if args.ablation else policy
 
 
 def _sentence(result: dict[str, Any]) -> str:

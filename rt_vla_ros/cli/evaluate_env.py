@@ -10,7 +10,7 @@ from rt_vla_ros.environments.exact_follower import ExactFollower
 from rt_vla_ros.environments.installs import RECIPES, python_of, version_note
 from rt_vla_ros.environments.opening import FORMS, GYMNASIUM, TABLETOP, EnvironmentChoice
 from rt_vla_ros.environments.process import ANSWER_TIME
-from rt_vla_ros.evaluation.baselines import BLACK_IMAGES, EXPERT
+from rt_vla_ros.evaluation.baselines import EXPERT, OTHER_INSTRUCTION
 from rt_vla_ros.evaluation.players import DirectPlayer
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.progress import Progress
@@ -59,8 +59,8 @@ def chosen(args: argparse.Namespace, usual_suite: str) -> EnvironmentChoice | No
         raise ValueError(f"--suite is for {TABLETOP}; the tasks here are {', '.join(tasks)}, from --env.")
     if args.through_ros or args.policy == EXPERT:
         raise ValueError(f"{'--through-ros' if args.through_ros else EXPERT} is for {TABLETOP} only.")
-    if args.ablation not in (None, BLACK_IMAGES):
-        raise ValueError(f"--ablation {args.ablation} needs the names of other objects, which only {TABLETOP} has.")
+    if args.ablation == OTHER_INSTRUCTION and len(choice.instructions) < 2:
+        raise ValueError(f"--ablation {OTHER_INSTRUCTION} needs the instructions of other tasks; {args.env} has none.")
     for delay in args.delay:
         if abs(delay / tick - round(delay / tick)) > 1e-6:
             raise ValueError(f"A delay of {delay:g} s is not a multiple of the environment's step of {tick:g} s.")

@@ -54,3 +54,17 @@ def read_split(directory: Path | None, dataset: LeRobotDataset) -> EpisodeSplit 
     except (KeyError, TypeError) as error:
         raise DatasetError(f"{path} does not list the held-out episodes ({error!r}).") from error
     return None
+
+
+def training_episodes(directory: Path) -> int | None:
+    """How many recorded episodes a checkpoint was trained on; None where its directory does not say.
+
+    Raises DatasetError for a damaged file.
+    """
+    path = directory / HELD_OUT_FILE
+    if not path.is_file():
+        return None
+    try:
+        return sum(len(one["training"]) for one in read_object(path, DatasetError)["datasets"])
+    except (KeyError, TypeError) as error:
+        raise DatasetError(f"{path} does not say which episodes were used ({error!r}).") from error

@@ -87,6 +87,11 @@ class EnvironmentChoice:
             raise
 
     @property
+    def instructions(self) -> tuple[str, ...]:
+        """Of all tasks of the benchmark, where it has sentences for them; else none."""
+        return tuple(dict.fromkeys(SENTENCES.values())) if self.kind == METAWORLD else ()
+
+    @property
     def protocol(self) -> tuple[str, ...]:
         """The environment's protocol, one sentence each."""
         return metaworld_benchmark((1, 1)).protocol if self.kind == METAWORLD else PROTOCOL_OF_GYMNASIUM

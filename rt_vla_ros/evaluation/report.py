@@ -129,7 +129,7 @@ def _video(path: Path) -> str:
 def _provenance(result: Mapping[str, Any]) -> str:
     rows = [
         ("checkpoint (SHA-256 of its weights)", result["checkpoint_sha256"] or "none: created in memory"),
-        *_environment_rows(result.get("environment")),
+        *environment_rows(result.get("environment")),
         ("ablation", result["ablation"] or "none"),
         *([("plan", "requested, in words before each action")] if result["plan"] else []),
         *result["versions"].items(),
@@ -137,7 +137,8 @@ def _provenance(result: Mapping[str, Any]) -> str:
     return f"<h2>How this was measured</h2><pre>{escape(result['command'])}</pre>{facts('How this was measured', rows)}"
 
 
-def _environment_rows(environment: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+def environment_rows(environment: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """Name, versions and protocol of a benchmark; none for our own table."""
     if environment is None:
         return []
     versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items())

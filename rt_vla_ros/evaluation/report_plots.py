@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from rt_vla_ros.evaluation.delays import round_step
+from rt_vla_ros.evaluation.panel import round_step
 
 WIDTH, HEIGHT = 520, 190  # [px]
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 34  # margins [px]

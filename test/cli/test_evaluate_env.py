@@ -67,7 +67,7 @@ def test_what_cannot_be_served_or_does_not_go_together_is_refused(
         ([*words, "--suite", "unseen"], "--suite is for tabletop"),
         ([*words, "--through-ros"], "--through-ros is for tabletop only"),
         ([*words, "--delay", "0.02"], "not a multiple of the environment's step of 0.1 s"),
-        ([*words, "--ablation", "other-instruction"], "needs the names of other objects"),
+        ([*words, "--ablation", "other-instruction"], "needs the instructions of other tasks"),
         ([*words[:-2], "--env-python", str(tmp_path / "none")], "there is no"),
     ]
     for given, sentence in cases:
@@ -130,3 +130,16 @@ def test_the_card_of_meta_world_is_one_that_it_serves(capsys: pytest.CaptureFixt
 def test_every_task_of_meta_world_has_a_sentence_of_its_own() -> None:
     assert len(SENTENCES) == len(set(SENTENCES.values())) == 50
     assert set(MT10) < set(SENTENCES)
+
+
+def test_measures_are_taken_of_it_too(words: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "measures"
+    assert main([*words[:-2], "--measures", "--out", str(out), "--episodes", "1", "--delay", "0.2"]) == 0
+    data = json.loads((out / "measures.json").read_text())
+    assert list(data["success_rate"]) == ["gymnasium:point_world:Point-v0"]
+    assert set(data["instruction_following"]) == {"black-images", "no-instruction", "paraphrase"}, "it has one task"
+    assert [one["delay_s"] for one in data["robustness_to_delay"]] == [0.0, 0.2]
+    assert "generalization_gap" not in data
+    page = (out / "measures.html").read_text()
+    assert "No unseen tasks were evaluated." in page
+    assert data["environment"]["versions"]["gymnasium"] in page

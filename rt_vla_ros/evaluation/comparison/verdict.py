@@ -44,6 +44,15 @@ def difference_sentence(result: PairedResult | UnpairedResult, p_value: float) -
     )
 
 
+def gap_sentence(result: UnpairedResult) -> str:
+    """The generalization gap. result: unseen tasks first, seen ones second."""
+    low, high = result.interval_95
+    return (
+        f"Generalization gap (seen minus unseen): {result.difference:+.1%} (95% interval {low:+.1%} to {high:+.1%}); "
+        f"{result.second[0]} of {result.second[1]} seen and {result.first[0]} of {result.first[1]} unseen succeeded."
+    )
+
+
 def verdict(names: tuple[str, str], result: PairedResult | UnpairedResult, p_value: float) -> str:
     """Which policy succeeds more often, if significant. p_value: by `holm` if there are several."""
     if p_value <= LEVEL and result.difference:
