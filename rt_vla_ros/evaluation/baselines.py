@@ -56,9 +56,9 @@ class AblatedPolicy:
     """A policy with one of its inputs removed or replaced.
 
     black-images: all pixels are black; the success rate should drop to chance. other-instruction: the instruction is
-    that of another object on the same table, or of another task of the benchmark, but success is judged for the original
-    one: a policy that ignores language still succeeds, one that follows it never does. no-instruction: it says nothing
-    of the task. paraphrase: the same request in other words, with which a policy should succeed as often.
+    that of another object on the same table, or of another task of the benchmark, but success is judged for the
+    original one: a policy that ignores language still succeeds, one that follows it never does. no-instruction: it says
+    nothing of the task. paraphrase: the same request in other words, with which a policy should succeed as often.
     """
 
     def __init__(self, policy: Policy, ablation: str, others: Sequence[str] = ()) -> None:
