@@ -1,4 +1,4 @@
-"""Baselines that check an evaluation: an expert that must succeed, and ablated policies that must fail."""
+"""Baselines that validate an evaluation: an expert that should succeed, and ablated policies that should fail."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ NOTHING_SAID = "do it"
 
 @runtime_checkable
 class PrivilegedPolicy(Protocol):
-    """A policy that also gets the state of the simulator."""
+    """A policy that also sees the simulator's state."""
 
     def set_scene(self, scene: Scene, sim: TabletopSim) -> None:
         """Before each episode."""
 
 
 class ExpertPolicy:
-    """The scripted expert as a policy: it reads the simulator's state, not images. An upper bound."""
+    """The scripted expert as a policy: uses the simulator's state instead of images. An upper bound."""
 
     name, card = EXPERT, tabletop_card(EXPERT)
 
@@ -45,7 +45,7 @@ class ExpertPolicy:
         self._expert, self._sim = ScriptedExpert(scene), sim
 
     def reset(self, instruction: str) -> None:
-        """The expert knows the task from the scene."""
+        """The expert gets the task from the scene."""
 
     def act(self, observation: Observation) -> ActionChunk:
         """The expert's step in the simulator's current state."""
@@ -55,10 +55,10 @@ class ExpertPolicy:
 class AblatedPolicy:
     """A policy with one of its inputs removed or replaced.
 
-    black-images: all pixels are black; remaining successes are chance. other-instruction: the instruction is that of
-    another object on the same table, or of another task of the benchmark, and the outcome is judged by the original
-    one: a policy that ignores language still succeeds, one that follows it never does. no-instruction: it says nothing
-    of the task. paraphrase: the same request in other words, with which a policy should succeed as often.
+    black-images: all pixels are black; the success rate should drop to chance. other-instruction: the instruction is
+    that of another object on the same table, or of another task of the benchmark, but success is judged for the
+    original one: a policy that ignores language still succeeds, one that follows it never does. no-instruction: it says
+    nothing of the task. paraphrase: the same request in other words, with which a policy should succeed as often.
     """
 
     def __init__(self, policy: Policy, ablation: str, others: Sequence[str] = ()) -> None:
@@ -67,7 +67,7 @@ class AblatedPolicy:
         Raises ValueError for an unknown ablation.
         """
         if ablation not in ABLATIONS:
-            raise ValueError(f"There is no ablation {ablation!r}; there are {', '.join(ABLATIONS)}.")
+            raise ValueError(f"There is no ablation {ablation!r}, expected one of {', '.join(ABLATIONS)}.")
         self.name, self.card = policy.name, policy.card
         self._policy, self._ablation, self._others = policy, ablation, others
         self._other_instruction = ""

@@ -1,4 +1,4 @@
-"""Success and speed against the delay between image and action: as a table, and as a picture in SVG."""
+"""Success and speed against the delay between image and action: as a table and as an SVG plot."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _row(result: Mapping[str, Any]) -> list[str]:
 
 
 def delay_table(results: Results) -> str:
-    """All of them, a line each, for a terminal."""
+    """The table as lines for a terminal."""
     rows = [list(HEADER), *map(_row, results)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
     return "\n".join(
@@ -49,7 +49,7 @@ def delay_table(results: Results) -> str:
 def delay_plot(curves: Mapping[str, Results]) -> str:
     """Two panels over the delay: success with its 95% interval, and the median time to success.
 
-    curves: evaluations as in evaluation.json, one or more under each name.
+    curves: evaluations as in evaluation.json, one or more per name.
     """
     longest = max(result["delay"] for results in curves.values() for result in results) or 1.0
     times = [t for results in curves.values() for result in results if (t := result["seconds"]["median_success"])]
