@@ -278,7 +278,8 @@ def make_environment(environment: Environment) -> None:
     said = tail(environment.log) + "\n" if maker else ""
     raise Refusal(
         f"{said}This Python ({sys.executable}, {version}) cannot make virtual environments with pip. On Debian and "
-        f"Ubuntu: {sudo()}apt-get install python3-venv (for a Python that is not the system's own: python{version}-venv); "
+        f"Ubuntu: {sudo()}apt-get install python3-venv (for a Python that is not the system's own: "
+        f"python{version}-venv); "
         "elsewhere install virtualenv, or name another interpreter: RT_VLA_PYTHON=/path/to/python3 ./rt-vla ..."
     )
 
