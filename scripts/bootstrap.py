@@ -180,6 +180,11 @@ def run_logged(command: Sequence[str], log: Path, title: str) -> int:
     return process.returncode
 
 
+def sudo() -> str:
+    """What this user writes before a command for the administrator."""
+    return "" if os.geteuid() == 0 else "sudo "
+
+
 def tail(log: Path, lines: int = 12) -> str:
     """The last lines of a log, indented."""
     kept = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-lines:]
@@ -290,7 +295,8 @@ def make_environment(environment: Environment) -> None:
     said = tail(environment.log) + "\n" if maker else ""
     raise Refusal(
         f"{said}This Python ({sys.executable}, {version}) cannot make virtual environments with pip. On Debian and "
-        f"Ubuntu: apt-get install python3-venv (for a Python that is not the system's own: python{version}-venv); "
+        f"Ubuntu: {sudo()}apt-get install python3-venv (for a Python that is not the system's own: "
+        f"python{version}-venv); "
         "elsewhere install virtualenv, or name another interpreter: RT_VLA_PYTHON=/path/to/python3 ./rt-vla ..."
     )
 
@@ -357,7 +363,7 @@ def ensure_drawing(*, yes: bool) -> None:
                 return
     raise Refusal(
         "The simulated cameras need a GL library that draws without a screen, and none is here. On Debian and Ubuntu: "
-        f"{'' if os.geteuid() == 0 else 'sudo '}{' '.join(apt)} (as root, `./rt-vla --yes ...` does it)."
+        f"{sudo()}{' '.join(apt)} (as root, `./rt-vla --yes ...` does it)."
     )
 
 
@@ -399,11 +405,11 @@ def start(arguments: Sequence[str]) -> int:
         return answered
     environment = Environment(Path(os.environ.get("RT_VLA_VENV") or CHECKOUT / ".venv").absolute())
     extras = needed_extras(arguments)
-    if not environment.is_ready(extras):
-        prepare(environment, extras)
     pictures = arguments[0] in NEEDS_PICTURES or "--int8" in arguments
     if pictures and not {"-h", "--help"} & set(arguments):
-        ensure_drawing(yes=yes)
+        ensure_drawing(yes=yes)  # before the minutes of an installation
+    if not environment.is_ready(extras):
+        prepare(environment, extras)
     return os.execv(environment.python, [str(environment.python), "-m", "rt_vla_ros.cli", *arguments])
 
 

@@ -297,7 +297,7 @@ def test_a_folder_of_someone_else_stays_as_it_is(machine: Machine, tmp_path: Pat
 def tools_without_python(folder: Path) -> Path:
     """A PATH with what the shell script needs, and no Python."""
     folder.mkdir()
-    for name in ("readlink", "dirname", "head", "sh"):
+    for name in ("readlink", "dirname", "head", "id", "sh"):
         (folder / name).symlink_to(shutil.which(name) or f"/bin/{name}")
     return folder
 
@@ -316,6 +316,7 @@ def test_no_python_at_all(machine: Machine, tmp_path: Path) -> None:
     refused = machine.start("doctor", PATH=str(tools_without_python(tmp_path / "bin")), RT_VLA_PYTHON="")
     assert refused.returncode == 2
     assert "no Python is here" in refused.stderr
+    assert f": {bootstrap.sudo()}apt-get install python3 python3-venv" in refused.stderr
 
 
 @pytest.mark.parametrize("missing", [{"venv", "virtualenv"}, {"ensurepip", "virtualenv"}])
@@ -351,6 +352,17 @@ def test_system_packages_only_as_root_and_unasked_only_without_a_terminal(
         with pytest.raises(bootstrap.Refusal, match=f"{'sudo ' if user else ': '}apt-get install -y"):
             bootstrap.ensure_drawing(yes=yes)
         assert ran == []
+
+
+def test_a_missing_gl_library_is_named_before_anything_is_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(bootstrap, "can_draw", lambda: False)
+    monkeypatch.setattr(bootstrap.os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("RT_VLA_VENV", str(tmp_path / "venv"))
+    with pytest.raises(bootstrap.Refusal, match="sudo apt-get install"):
+        bootstrap.start(["demo"])
+    assert not (tmp_path / "venv").exists()
 
 
 @pytest.mark.parametrize(
