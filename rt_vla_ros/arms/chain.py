@@ -23,7 +23,7 @@ class ChainJoint:
     """A joint that moves: positions in [rad], or [m] where it slides, and their time derivatives.
 
     kind: one of MOVES. lower, upper: infinite for a continuous joint. velocity: the most it may have.
-    acceleration: the most it may have; None where the URDF says nothing, as most do.
+    acceleration: the most it may have; None if the URDF says nothing, as most do.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Chain:
 
 
 def read_chain(urdf: str, tip: str = "", base: str = "") -> Chain:
-    """Reads it. tip: may be empty where the robot has one end only. base: empty for the robot's root.
+    """Reads it. tip: may be empty if the robot has one end only. base: empty for the robot's root.
 
     Raises ChainError for what is no URDF, for links that are not there, and for joints without limits.
     """
@@ -120,7 +120,7 @@ def parse_robot(urdf: str) -> ET.Element:
 
 
 def joints_above(robot: ET.Element) -> dict[str, ET.Element]:
-    """The joint above each link. Raises ChainError where there are two, or a joint has no ends."""
+    """The joint above each link. Raises ChainError if there are two, or a joint has no ends."""
     above: dict[str, ET.Element] = {}
     for joint in robot.findall("joint"):
         ends = [

@@ -26,10 +26,10 @@ class ListedController:
 
 @dataclass(frozen=True)
 class ControllerVerdict:
-    """problem: why commands would not be carried out, in a sentence with what to do; None where they would.
+    """problem: why commands would not be carried out, as a sentence with what to do; None if they would.
 
-    activate, deactivate: what a switch would have to name; empty where no switch helps. warning: what is dangerous
-    though commands are carried out, in a sentence.
+    activate, deactivate: what a switch would have to name; empty if no switch helps. warning: what is dangerous
+    though commands are carried out, as a sentence.
     """
 
     problem: str | None

@@ -20,7 +20,7 @@ BASES = re.compile(r"(base_link|link_?0)$")
 
 @dataclass(frozen=True)
 class DescribedJoint:
-    """unit: "rad" or "m". lower, upper: its range; None where the description gives none, or it turns without end."""
+    """unit: "rad" or "m". lower, upper: its range; None if the description gives none, or it turns without end."""
 
     name: str
     unit: str
@@ -31,7 +31,7 @@ class DescribedJoint:
 @dataclass(frozen=True)
 class DescribedArm:
     """base, tip: links. joints: that move between them, in the order of the chain. mount: the link that bears the
-    fingers; empty where there are none. reach: how far the tip can be from the base at most [m].
+    fingers; empty if there are none. reach: how far the tip can be from the base at most [m].
     """
 
     base: str
@@ -42,7 +42,7 @@ class DescribedArm:
 
 
 def describe_arm(urdf: str) -> DescribedArm:
-    """The chain that ends at the gripper, else the one with the most joints. Raises ChainError where there is none."""
+    """The chain that ends at the gripper, else the one with the most joints. Raises ChainError if there is none."""
     robot = parse_robot(urdf)
     above = joints_above(robot)
     links = [str(link.get("name")) for link in robot.findall("link")]
@@ -65,7 +65,7 @@ def describe_arm(urdf: str) -> DescribedArm:
 
 
 def _up(above: Mapping[str, ET.Element], link: str) -> list[ET.Element]:
-    """The joints from the root to a link. Raises ChainError where they go round."""
+    """The joints from the root to a link. Raises ChainError if they go round."""
     path: list[ET.Element] = []
     while link in above:
         if len(path) > len(above):

@@ -108,7 +108,7 @@ class TwistTask(Task):  # type: ignore[misc]
 
 
 class DifferentialIk:
-    """Solves for one chain. Raises ValueError, with a sentence, for a setup that makes no sense."""
+    """Solves for one chain. Raises ValueError, with a message, for a setup that makes no sense."""
 
     def __init__(self, setup: IkSetup) -> None:
         """See IkSetup."""
@@ -188,7 +188,7 @@ class DifferentialIk:
         )
 
     def _along(self, allowed: float) -> NDArray[np.float64] | None:
-        """The same where the direction can be kept exactly; None where it cannot."""
+        """The same where the direction can be kept exactly; None if it cannot."""
         count = self._model.nv
         problem = pink.build_ik(
             self._configuration, [self._damping], ONE_SECOND, limits=[self._box], constraints=[self._task]

@@ -44,7 +44,7 @@ def urdf_for_gazebo(urdf: str, controllers: str, share: Callable[[str], str], ar
 
     controllers: path of the controller manager's parameter file. share: the share directory of a package, for meshes;
     whatever it raises for one that is not installed goes through.
-    Raises ValueError where the text is no URDF or lacks a link or joint that `arm` names.
+    Raises ValueError if the text is no URDF or lacks a link or joint that `arm` names.
     """
     arm = arm or GazeboArm()
     try:

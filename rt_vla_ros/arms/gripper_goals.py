@@ -33,7 +33,7 @@ class GripperGoals:
 
     Wishes are 0 open ... 1 closed. Goals are numbered: what is told of an older one than the newest changes nothing.
 
-    problem: what is wrong, in a sentence, until a goal succeeds; None while all is well.
+    problem: what is wrong, as a sentence, until a goal succeeds; None while all is well.
     """
 
     def __init__(self, settings: GripperGoalSettings | None = None) -> None:
@@ -73,7 +73,7 @@ class GripperGoals:
             self._wish = None
 
     def due(self, now: float) -> tuple[int, float] | None:
-        """The number of a goal that is to be sent now, and its wish; None where there is none."""
+        """The number of a goal that is to be sent now, and its wish; None if there is none."""
         if self._since is not None and now - self._since > self._settings.patience:
             self._fail(f"has not carried out a goal within {self._settings.patience:g} s")
         if self._wish is None or not self._changed(self._wish):

@@ -1,4 +1,4 @@
-"""The solver in a process of its own, as the node's process sees it: started, asked, started again, or given up."""
+"""The solver in its own process, as the node's process sees it: started, asked, started again, or given up."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SOLVER_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 class IkSolver:
     """Asks for velocities and never waits longer than it is told to.
 
-    `problem` says in a sentence why there is no solver now; None while there is one. pid: of its process; None without.
+    `problem` says as a sentence why there is no solver now; None while there is one. pid: of its process; None without.
     about: the libraries' versions. started: how often its process was started.
     """
 
@@ -80,7 +80,7 @@ class IkSolver:
         self._lost(f"has not answered for {waited:.1f} s" if self._ready else f"did not start within {waited:.0f} s")
 
     def solve(self, request: IkRequest, timeout: float) -> IkSolution | None:
-        """The answer; None where there is none within `timeout` [s], and `problem` says why. A late one is dropped."""
+        """The answer; None if there is none within `timeout` [s], and `problem` says why. A late one is dropped."""
         self.poll()
         if self.problem is not None:
             return None
@@ -158,7 +158,7 @@ class IkSolver:
 
     @property
     def refusal(self) -> str | None:
-        """Why the last request has no solution though the solver answered, in a sentence."""
+        """Why the last request has no solution though the solver answered, as a sentence."""
         return self._refused
 
     def _send(self, message: IkMessage) -> None:

@@ -70,7 +70,7 @@ class Obstacle(NamedTuple):
 class JointCommander:
     """Drives one chain. All times are of one clock [s]; numbers of joints are in the order of `joints`.
 
-    base: the link whose axes velocities are in. reason: why the arm is not ready, in a sentence; None where it is.
+    base: the link whose axes velocities are in. reason: why the arm is not ready, as a sentence; None if it is.
     warning: what slows it down now, if anything. velocities: as they were commanded last. position: as it was commanded
     last, or None. tip: its last pose, see IkSolution.
     """
@@ -127,10 +127,10 @@ class JointCommander:
         return self.solver.problem
 
     def tick(self, now: float, twist: Floats | None, problem: str | None = None) -> Floats | None:
-        """The command of this period, shape (n,): velocities, or positions; None where there is nothing to say.
+        """The command of this period, shape (n,): velocities, or positions; None if there is nothing to say.
 
-        twist: of the tip in the axes of the chain's base, linear [m/s] and angular [rad/s], shape (6,); None where none
-        counts. problem: why nothing may move, in a sentence.
+        twist: of the tip in the axes of the chain's base, linear [m/s] and angular [rad/s], shape (6,); None if none
+        counts. problem: why nothing may move, as a sentence.
         """
         period = self._period(now)
         if now < self._now:  # the clock jumped back

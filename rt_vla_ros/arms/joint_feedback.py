@@ -31,7 +31,7 @@ class JointFeedback:
         self._others: set[str] = set()
 
     def put(self, names: Sequence[str], positions: Sequence[float], stamp: float, now: float) -> str | None:
-        """A message; why it cannot be used, in a sentence. One without positions tells of something else."""
+        """A message; why it cannot be used, as a sentence. One without positions tells of something else."""
         if not positions:
             return None
         if len(positions) != len(names):
@@ -49,7 +49,7 @@ class JointFeedback:
         return None
 
     def read(self, now: float) -> NDArray[np.float64] | str:
-        """The positions, shape (n,), or in a sentence why they are not known."""
+        """The positions, shape (n,), or as a sentence why they are not known."""
         if not self._heard and not self._others:
             return "No joint state has come: does the joint_state_broadcaster run?"
         missing = [name for name in self._names if name not in self._heard]

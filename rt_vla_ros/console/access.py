@@ -26,7 +26,7 @@ def own_names() -> set[str]:
 class PageAccess:
     """Whom the server answers. Times are of a steady clock [s].
 
-    names: of this machine, besides localhost and addresses. token: None where none is demanded; empty where one is that
+    names: of this machine, besides localhost and addresses. token: None if none is demanded; empty if one is that
     nobody has. encrypted: HTTPS.
     """
 
@@ -38,7 +38,7 @@ class PageAccess:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def refuse_host(self, host: str | None) -> str | None:
-        """Why a request with this Host header is not answered, in a sentence; None where it is.
+        """Why a request with this Host header is not answered, as a sentence; None if it is.
 
         A page elsewhere can have its own name lead to this machine, but no address: those are answered.
         """
@@ -56,14 +56,14 @@ class PageAccess:
         )
 
     def refuse_origin(self, origin: str | None, host: str | None) -> str | None:
-        """Why a page of this origin may not talk to the server, in a sentence; None where it is the server's own."""
+        """Why a page of this origin may not talk to the server, as a sentence; None if it is the server's own."""
         expected = f"{'https' if self.encrypted else 'http'}://{host}".lower()
         if origin is not None and host and origin.lower() == expected:
             return None
         return "Only the page of this server may talk to it."
 
     def log_in(self, given: str, address: str, at: float) -> str | None:
-        """The secret of a new login; None where the token is wrong, or too many were.
+        """The secret of a new login; None if the token is wrong, or too many were.
 
         address: from which it comes; wrong ones from others do not count.
         """

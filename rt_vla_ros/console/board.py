@@ -145,7 +145,7 @@ class Board:
 
     @property
     def why_refused(self) -> str:
-        """Why the policy node takes no instruction, as far as it was heard, in a sentence."""
+        """Why the policy node takes no instruction, as far as it was heard, as a sentence."""
         with self._lock:
             if self._smoother is not None and self._smoother[0].state == State.STOPPED:
                 return RELEASE_FIRST

@@ -20,7 +20,7 @@ class Encoded(NamedTuple):
 class FrameHub:
     """Pictures come from the node's thread; everything else is in the server's event loop.
 
-    encode: a picture as JPEG, called in threads of its own. Raises ValueError, with a sentence, where that fails.
+    encode: a picture as JPEG, called in threads of its own. Raises ValueError, with a message, if that fails.
     watched: called with whether anybody watches, from the loop. failed: called with a camera and why.
     rate: pictures per second of each camera, at most [Hz]. keep: called with each picture, from the loop.
     """

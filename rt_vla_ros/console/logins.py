@@ -35,5 +35,5 @@ class Logins:
         return False
 
     def end_all(self) -> None:
-        """Everybody has to log in anew."""
+        """Everybody has to log in again."""
         self._used.clear()

@@ -85,7 +85,7 @@ def calibrated(
     region: tuple[int, int, int, int] = (0, 0, 0, 0),
     rectified: bool = False,
 ) -> Pinhole | str:
-    """The camera of a CameraInfo, or why its pictures cannot be drawn into, in a sentence.
+    """The camera of a CameraInfo, or why its pictures cannot be drawn into, as a sentence.
 
     size: width, height [px]. matrix, projection: its k and p, row by row. distortion, model: its d and
     distortion_model. region: x offset, y offset, width, height of the part that is seen; zeros: all of it.
@@ -116,7 +116,7 @@ def calibrated(
 
 
 def refuse_shape(camera: Pinhole, width: int, height: int) -> str | None:
-    """Why a picture of this size [px] is not the one that was calibrated, in a sentence; a smaller copy is."""
+    """Why a picture of this size [px] is not the one that was calibrated, as a sentence; a smaller copy is."""
     wide, high = camera.size
     if abs(width * high - height * wide) <= SAME_SHAPE * height * wide:
         return None

@@ -28,7 +28,7 @@ REPLACED = "Another request took its place."
 class Run:
     """at: since the epoch [s]. begun: of the steady clock [s]. seconds: how long it took; None while it runs.
 
-    good: whether it succeeded; None where nobody says. times: of the pictures, since it began [s].
+    good: whether it succeeded; None if nobody says. times: of the pictures, since it began [s].
     """
 
     number: int
@@ -143,7 +143,7 @@ class Runs:
     def clip(self, number: int) -> bytes | None:
         """A run's pictures: two bytes with the length of a JSON head (`times` [s], `sizes` [bytes]), it, the JPEGs.
 
-        None where there are none.
+        None if there are none.
         """
         with self._lock:
             run = next((one for one in self._runs if one.number == number and one.pictures), None)

@@ -10,7 +10,7 @@ BUSY = "The page that controls is moving the arm: wait until it lets go."
 class Seat:
     """At most one page at a time has it. Times are of a steady clock [s].
 
-    holder: the page that controls; None where none does.
+    holder: the page that controls; None if none does.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Seat:
     def take(self, page: str, at: float, *, moving: bool) -> str | None:
         """A page wants to control. moving: whether the one that does moves the arm by hand.
 
-        Why it may not, in a sentence; None where it does from now on.
+        Why it may not, as a sentence; None if it does from now on.
         """
         if moving and self.holder not in (None, page):
             return BUSY
@@ -52,7 +52,7 @@ class Seat:
         return True
 
     def refuse(self, page: str) -> str | None:
-        """Why a page may not command, in a sentence; None where it may."""
+        """Why a page may not command, as a sentence; None if it may."""
         return None if page == self.holder else WATCHES
 
     def _sit(self, page: str, at: float) -> None:

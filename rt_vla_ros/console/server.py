@@ -55,7 +55,7 @@ class ArmLink(Protocol):
 
 
 class PageServer:
-    """failure: why the page is told nothing any more, in a sentence; None while all is well."""
+    """failure: why the page is told nothing any more, as a sentence; None while all is well."""
 
     def __init__(
         self,
@@ -304,7 +304,7 @@ class _Talk:
         self._sending = asyncio.Lock()
 
     async def send(self, text: str) -> None:
-        """Raises TimeoutError where the page takes nothing."""
+        """Raises TimeoutError if the page takes nothing."""
         async with self._sending:
             await asyncio.wait_for(self.socket.send_text(text), GONE)
 

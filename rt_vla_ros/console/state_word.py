@@ -38,9 +38,9 @@ class PolicyHeard(NamedTuple):
 
 
 def state_word(smoother: tuple[int, str] | None, policy: PolicyHeard | None, ended: str = "") -> StateWord:
-    """smoother: its state and reason; None where it is silent. policy: None where that is.
+    """smoother: its state and reason; None if it is silent. policy: None if that is.
 
-    ended: why the last request was ended by somebody else than the policy, in a sentence; empty where it was not.
+    ended: why the last request was ended by somebody else than the policy, as a sentence; empty if it was not.
     """
     if smoother is None:
         return StateWord("Offline", NO_SMOOTHER, BAD)

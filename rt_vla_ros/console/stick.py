@@ -31,7 +31,7 @@ LET_GO = StickState()
 class PageStick:
     """Written by the server, read by the node, in threads of their own. Times are of one steady clock [s].
 
-    problem: why what is held does not count, in a sentence; empty where that is not so.
+    problem: why what is held does not count, as a sentence; empty if that is not so.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Runs the server in a thread of its own, beside a node."""
+"""Runs the server in its own thread, beside a node."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class WebThread:
     ) -> None:
         """port 0: any that is free. longest_message: of a WebSocket [bytes]. settings: further ones of uvicorn.Config.
 
-        Raises ValueError, with a sentence, where it cannot listen.
+        Raises ValueError, with a message, if it cannot listen.
         """
         self._sockets = _listen(host, port)
         self.port = int(self._sockets[0].getsockname()[1])

@@ -89,7 +89,7 @@ class Controller:
     ) -> None:
         """base: limits of a mobile base; None: there is none, and an action that moves one is refused.
 
-        refuse_frame: why a TF frame cannot be used, in a sentence, or None; by default any named frame can be."""
+        refuse_frame: why a TF frame cannot be used, as a sentence, or None; by default any named frame can be."""
         self.limits = limits or Limits()
         self.settings = settings or ControllerSettings()
         self._refuse_unknown_frame = refuse_frame
@@ -320,10 +320,10 @@ class Controller:
         self._newest = self._ended = self._resumed = self.action_stamp = self.refused_stamp = self._pose = None
 
     def set_pose(self, position: Sequence[float] | NDArray[np.float64] | None, at: float | None = None) -> None:
-        """Where the end effector is [m], shape (3,), in the frame of the actions; None where nobody knows.
+        """Where the end effector is [m], shape (3,), in the frame of the actions; None if unknown.
 
         at: when it was measured [s], by default at the last tick; what the arm was told since then is added, up to a
-        second, within which it is to be set anew.
+        second, within which it is to be set again.
         """
         known = position is not None and bool(np.isfinite(position).all())
         measured = self._last if at is None else at
@@ -425,7 +425,7 @@ class Controller:
         return self._motion.take_wish() if wish is None else wish
 
     def _halt(self, state: State, reason: str) -> None:
-        """Every stop goes this way. The gripper keeps what it holds; the next request tells it anew what to do."""
+        """Every stop goes this way. The gripper keeps what it holds; the next request tells it again what to do."""
         if self.commander:
             self._still_since = None
         self._steered, self._wish = False, None
@@ -448,7 +448,7 @@ class Controller:
         active = self.commander != ""
         if active:
             self.fault(sentence)
-        # What was before a clock that began anew is none of its times.
+        # What was before a clock that restarted is none of its times.
         for motion in self._motions:
             motion.freeze(-math.inf if back and not active else now)
         return sentence if active else None

@@ -66,7 +66,7 @@ class FollowWatch:
         """How often it did not follow, since it did for a while."""
 
     def reset(self) -> None:
-        """The clock began anew, or nobody knows what happened meanwhile."""
+        """The clock restarted, or nobody knows what happened meanwhile."""
         self._track.reset()
         self._measured.clear()
         self._misfit = None
@@ -96,7 +96,7 @@ class FollowWatch:
         self._compare()
 
     def alarm(self) -> str | None:
-        """What was measured, in a sentence, where the newest measurement shows that the arm does not follow."""
+        """What was measured, as a sentence, where the newest measurement shows that the arm does not follow."""
         return None if self._misfit is None else _in_words(self._misfit)
 
     def _compare(self) -> None:

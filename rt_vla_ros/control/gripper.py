@@ -44,7 +44,7 @@ class GripperSwitch:
         self._sent = None
 
     def command(self, wish: float) -> float | None:
-        """wish: 0 open ... 1 closed. What to send, None where nothing changed."""
+        """wish: 0 open ... 1 closed. What to send, None if nothing changed."""
         target = self._target(wish)
         if target is None or target == self._sent:
             return None

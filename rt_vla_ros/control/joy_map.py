@@ -43,7 +43,7 @@ class JoyMap:
     frame_id: str = ""
 
     def refuse(self, axes: int, buttons: int) -> str | None:
-        """Why a joystick with so many axes and buttons does not fit, in a sentence, else None."""
+        """Why a joystick with so many axes and buttons does not fit, as a sentence, else None."""
         most_axes = 1 + max(number for number, _ in self.axes.values())
         most_buttons = 1 + max(self.buttons.values())
         if axes >= most_axes and buttons >= most_buttons:

@@ -130,7 +130,7 @@ class Motion:
         self._enter(now)
 
     def take_wish(self) -> float | None:
-        """Where the gripper shall be since the last call, 0 open ... 1 closed; None where nothing is new."""
+        """Where the gripper shall be since the last call, 0 open ... 1 closed; None if nothing is new."""
         wish, self._wish = self._wish, None
         return wish
 

@@ -10,7 +10,7 @@ REMEMBERED = 64  # requests that are over
 
 
 class RequestKey(NamedTuple):
-    """publisher: a node's full name, "#" and a number that it drew; empty where it does not say. number: it counts."""
+    """publisher: a node's full name, "#" and a number that it drew; empty if it does not say. number: it counts."""
 
     publisher: str
     number: int
@@ -37,11 +37,11 @@ class RequestGate:
 
     @property
     def running(self) -> RequestKey | None:
-        """Whose actions were followed last; None where a request ended."""
+        """Whose actions were followed last; None if a request ended."""
         return self._running
 
     def refuse(self, request: RequestKey, now: float, *, active: bool, begins: bool) -> str | None:
-        """Why an action is not followed, in a sentence, else None.
+        """Why an action is not followed, as a sentence, else None.
 
         active: whether an action is being followed. begins: whether the action only begins or ends a request; of
         publishers that do not count their requests, this is what tells them apart.

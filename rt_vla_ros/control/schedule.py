@@ -24,7 +24,7 @@ class Demand:
     """What is demanded from a moment on.
 
     until: when a step begins or ends next [s]; infinite: never.
-    velocity: linear [m/s] and angular [rad/s], shape (6,); None where no chunk has a step.
+    velocity: linear [m/s] and angular [rad/s], shape (6,); None if no chunk has a step.
     gripper: 0 open ... 1 closed; None: as it is.
     terminate: the instruction is carried out.
     """
@@ -114,7 +114,7 @@ class Schedule:
     def add(self, chunk: ActionChunk, stamp: float, now: float, max_age: float, demanded: Vector | None = None) -> None:
         """The newest chunk, or a longer version of it.
 
-        demanded: displacement (6,) demanded of the arm from `stamp` until `now` [s]; None where nobody knows.
+        demanded: displacement (6,) demanded of the arm from `stamp` until `now` [s]; None if unknown.
         """
         before = self._chunks[:-1] if self.extends(chunk, stamp) else self._chunks
         timed = TimedChunk(chunk, stamp, now, max_age)

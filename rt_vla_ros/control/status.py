@@ -28,7 +28,7 @@ class Command:
     linear: velocity of the end effector [m/s], shape (3,), float64, in the axes of `frame_id`.
     angular: angular velocity [rad/s], shape (3,), in the same axes.
     frame_id: TF frame of the velocities, that of the last action that was accepted; empty before the first.
-    gripper: 0 open ... 1 closed, to be sent now; None where nothing changed.
+    gripper: 0 open ... 1 closed, to be sent now; None if nothing changed.
     state, reason: as in ControllerStatus; the reason is one sentence.
     terminate: the policy said that it is done and no newer action has come.
     commanding: a velocity is to be sent at this tick; false once the arm was told to stand still for long enough.

@@ -52,9 +52,9 @@ class StopFile:
         self._unflushed = False
 
     def read(self) -> str | None:
-        """Why the stop was latched, and since when; None where it was not.
+        """Why the stop was latched, and since when; None if it was not.
 
-        A file that cannot be made out counts as a stop. Raises OSError where nobody can know whether there is one.
+        A file that cannot be made out counts as a stop. Raises OSError if nobody can know whether there is one.
         """
         try:
             regular = stat.S_ISREG(self.path.lstat().st_mode)
@@ -71,7 +71,7 @@ class StopFile:
         return told
 
     def prepare(self) -> None:
-        """Makes the folder. Raises OSError where `write` could do nothing."""
+        """Makes the folder. Raises OSError if `write` could do nothing."""
         folder = self.path.parent
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):

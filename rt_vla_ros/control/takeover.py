@@ -95,7 +95,7 @@ class Takeover:
     def twist(self, twist: HumanTwist, at: float) -> str | None:
         """The stick says a velocity. A bad one is a stop while the deadman is held.
 
-        Returns why it cannot be used, in a sentence, else None.
+        Returns why it cannot be used, as a sentence, else None.
         """
         moves, self._quiet = _moves(twist.velocity), False
         by_motion = self._settings.deadman == MOTION
@@ -111,11 +111,11 @@ class Takeover:
         return None
 
     def refuse(self, twist: HumanTwist) -> str | None:
-        """Why what came with this twist cannot be used, in a sentence, else None."""
+        """Why what came with this twist cannot be used, as a sentence, else None."""
         return _refuse(twist, self._settings.timeout)
 
     def gripper(self, closedness: float) -> str | None:
-        """0 open ... 1 closed; counts while the deadman is held. Why it cannot be used, in a sentence, else None."""
+        """0 open ... 1 closed; counts while the deadman is held. Why it cannot be used, as a sentence, else None."""
         if not 0 <= closedness <= 1:
             return f"The gripper command is {closedness:g}, expected 0 (open) to 1 (closed)."
         self._gripper = closedness if self.held else None

@@ -22,7 +22,7 @@ class Travel:
         self._speeds = (0.0, 0.0)
 
     def tick(self, command: Command | None, now: float) -> None:
-        """command: what the arm is told from `now` [s] on; None where it is told nothing."""
+        """command: what the arm is told from `now` [s] on; None if it is told nothing."""
         interval = min(max(now - self._last, 0.0), LONGEST_TICK)
         self.distance += self._speeds[0] * interval
         self.angle += self._speeds[1] * interval

@@ -47,7 +47,7 @@ class BenchListener(Node):  # type: ignore[misc]
         return self.times
 
     def call(self, service: Any, name: str, request: Any) -> Any:
-        """The answer; None where none comes within ANSWER."""
+        """The answer; None if none comes within ANSWER."""
         client, end = self.create_client(service, name), time.monotonic() + ANSWER
         try:
             while not client.service_is_ready() and time.monotonic() < end:
@@ -60,7 +60,7 @@ class BenchListener(Node):  # type: ignore[misc]
             self.destroy_client(client)
 
     def wait(self, condition: Callable[[], bool], alive: Callable[[], bool]) -> None:
-        """Raises RuntimeError where it does not come true, or a process has ended."""
+        """Raises RuntimeError if it does not come true, or a process has ended."""
         deadline = time.monotonic() + START_UP
         while not condition():
             if not alive():

@@ -23,7 +23,7 @@ TO_NAMESPACE = ("--ros-args", "-r", f"__ns:={NAMESPACE}")
 class BenchGraph(NamedTuple):
     """log: what the processes say. record: records for so long [s]; the PathTimes.
 
-    call: a service by type, name and request; its answer, None where none came.
+    call: a service by type, name and request; its answer, None if none came.
     """
 
     graph: PrivateGraph
@@ -33,7 +33,7 @@ class BenchGraph(NamedTuple):
 
 
 def measure(policy: str, seconds: float) -> dict[str, object]:
-    """Runs the processes and listens for `seconds` [s]; the figures. Raises CliError where nothing can be measured."""
+    """Runs the processes and listens for `seconds` [s]; the figures. Raises CliError if nothing can be measured."""
     from rt_vla_ros.benchmarks.node_path import summary
 
     begin = time.time()
@@ -48,7 +48,7 @@ def measure(policy: str, seconds: float) -> dict[str, object]:
 def running(policy: str) -> Iterator[BenchGraph]:
     """Camera, policy, smoother and the minimal pair, with commands that arrive.
 
-    Raises CliError where nothing can be measured; a RuntimeError or ValueError of what is done meanwhile becomes one
+    Raises CliError if nothing can be measured; a RuntimeError or ValueError of what is done meanwhile becomes one
     too, with what the processes said.
     """
     with PrivateGraph() as graph, tempfile.TemporaryDirectory(prefix="rt-vla-bench-") as folder:

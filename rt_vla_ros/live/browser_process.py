@@ -25,7 +25,7 @@ PATIENCE = 60_000.0  # [ms]
 
 
 class BrowserProcess:
-    """A context manager. Raises CliError where Playwright or Chromium is missing.
+    """A context manager. Raises CliError if Playwright or Chromium is missing.
 
     RuntimeError: it does not start, or the page does not do what was expected.
 

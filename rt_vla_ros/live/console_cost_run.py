@@ -23,7 +23,7 @@ SETTLE = 1.0  # after pages are opened or closed [s]
 def measure(policy: str, viewers: int, seconds: float, repeats: int, tell: Callable[[str], None]) -> dict[str, Any]:
     """seconds: of each round [s]; there are three in each of the repeats. tell: gets a line for each.
 
-    Raises CliError where nothing can be measured.
+    Raises CliError if nothing can be measured.
     """
     begin, rounds, counts = time.time(), list[CostRound](), sorted({0, 1, viewers})
     with running(policy) as bench:
@@ -40,7 +40,7 @@ def measure(policy: str, viewers: int, seconds: float, repeats: int, tell: Calla
 def start_console(
     graph: PrivateGraph, log: Path, *arguments: str, port: int = 0
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """The console's process and its port. arguments: of ROS, for its node. Raises RuntimeError where it serves no page.
+    """The console's process and its port. arguments: of ROS, for its node. Raises RuntimeError if it serves no page.
 
     port: 0 for any.
     """
@@ -80,7 +80,7 @@ def _pages(bench: BenchGraph, port: int, count: int) -> Iterator[list[float]]:
 
 
 def await_said(process: subprocess.Popen[bytes], log: Path, pattern: str, begin: int = 0) -> str:
-    """The pattern's group in what a process says, behind `begin` [bytes]. Raises RuntimeError where it is not said."""
+    """The pattern's group in what a process says, behind `begin` [bytes]. Raises RuntimeError if it is not said."""
     deadline = time.monotonic() + START_UP
     while True:
         ended = process.poll() is not None
@@ -93,7 +93,7 @@ def await_said(process: subprocess.Popen[bytes], log: Path, pattern: str, begin:
 
 
 def processor_time(pid: int) -> float | None:
-    """What a process has used [s]; None where the system does not tell."""
+    """What a process has used [s]; None if the system does not tell."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -32,7 +32,7 @@ LISTEN = """() => {
 
 
 def measure(repeats: int, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Each loss so often. tell: gets a line for each. Raises CliError where nothing can be measured."""
+    """Each loss so often. tell: gets a line for each. Raises CliError if nothing can be measured."""
     begin = time.time()
     with PrivateGraph() as graph, tempfile.TemporaryDirectory(prefix="rt-vla-bench-") as folder:
         try:

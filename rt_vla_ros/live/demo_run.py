@@ -67,7 +67,7 @@ class DemoOutcome:
 
 
 def perform(settings: DemoSettings, graph: PrivateGraph, progress: Progress) -> DemoOutcome:
-    """Starts the graph, has the instruction carried out and judged. Raises CliError where the policy cannot be used."""
+    """Starts the graph, has the instruction carried out and judged. Raises CliError if the policy cannot be used."""
     from rt_vla_ros.live.graph_session import GraphSession, RunFailed, tail  # imports rclpy
 
     log = settings.out / "demo.log"

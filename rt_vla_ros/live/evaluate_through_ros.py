@@ -106,7 +106,7 @@ class RosPlayer:
         return tabletop_frames(suite, record, trajectory)
 
     def _attempt(self, scene: Scene) -> tuple[EpisodeRecord, Trajectory] | None:
-        """None where messages overtook each other so that the policy saw an image of the scene before."""
+        """None if messages overtook each other so that the policy saw an image of the scene before."""
         session, text = self._session, scene.task.instruction
         session.lay_scene(scene)
         session.instruct(text, again=text == self._said)

@@ -155,7 +155,7 @@ class GraphSession:
     def watch(self, limit: float, pause: float, terminated: Callable[[], bool]) -> bool:
         """Until `terminated`, or until `limit` (simulated [s]) is over; whether it was the former.
 
-        pause: between two looks [s]. Raises RunFailed where nothing happens any more.
+        pause: between two looks [s]. Raises RunFailed if nothing happens any more.
         """
         seen, changed = -1, time.monotonic()
         while self.trajectory.time < limit:
@@ -198,7 +198,7 @@ class GraphSession:
             self._instructions.publish(String(data=instruction))
 
     def ask(self, question: str) -> Future[Ask.Response] | None:
-        """Asks the policy about what it sees, and returns at once; None where it does not offer that yet."""
+        """Asks the policy about what it sees, and returns at once; None if it does not offer that yet."""
         return self._ask.call_async(Ask.Request(question=question)) if self._ask.service_is_ready() else None
 
     def end_request(self) -> None:
@@ -215,7 +215,7 @@ class GraphSession:
         return verdict
 
     def call(self, client: Client, request: object) -> Any:
-        """The answer of a service; None where none came."""
+        """The answer of a service; None if none came."""
         if not self.wait(client.service_is_ready):
             return None
         future = client.call_async(request)

@@ -21,7 +21,7 @@ class HeldPort:
     def __init__(self, number: int = 0, addresses: Sequence[str] = BOTH[:1]) -> None:
         """number: 0: any that is free. Addresses that this machine lacks are left out.
 
-        Raises OSError where somebody listens on it, at any of the addresses.
+        Raises OSError if somebody listens on it, at any of the addresses.
         """
         self.number, self._sockets = number, list[socket.socket]()
         try:

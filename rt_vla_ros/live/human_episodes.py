@@ -45,7 +45,7 @@ LONGEST = 30.0  # simulated time that an episode may take [s]
 
 @dataclass(frozen=True)
 class HumanEpisode:
-    """How one went. reason: why the human took over; empty where it did not. seconds: simulated."""
+    """How one went. reason: why the human took over; empty if it did not. seconds: simulated."""
 
     suite: str
     seed: int

@@ -32,7 +32,7 @@ class QuestionAsker:
         now: Callable[[], float],
         tell: Callable[[QuestionRecord], None],
     ) -> None:
-        """ask: puts a question; None where nobody can be asked yet. now: simulated time [s]. tell: of each answer."""
+        """ask: puts a question; None if nobody can be asked yet. now: simulated time [s]. tell: of each answer."""
         self.records: list[QuestionRecord] = []
         self._questions, self._ask, self._now, self._tell = questions, ask, now, tell
         self._awaited: int | None = None  # which of the records has no answer yet

@@ -38,7 +38,7 @@ class RecorderClient:
         self._said(self._session.call(self._start, self._request(instruction=instruction)), "begin")
 
     def stop(self, *, success: bool) -> str:
-        """What became of the episode, in a sentence. Raises RunFailed where it was not kept."""
+        """What became of the episode, as a sentence. Raises RunFailed if it was not kept."""
         return self._said(self._session.call(self._stop, SetBool.Request(data=success)), "keep")
 
     def discard(self) -> None:

@@ -41,7 +41,7 @@ LOSSLESS = "lossless"
 def measure(policy: str, seconds: float, repeats: int, codec: str, tell: Callable[[str], None]) -> dict[str, Any]:
     """seconds: of each round [s]; there are two in each of the repeats. tell: gets a line for each.
 
-    Raises CliError where nothing can be measured.
+    Raises CliError if nothing can be measured.
     """
     begin, rounds = time.time(), list[RecordingRound]()
     with running(policy) as bench:

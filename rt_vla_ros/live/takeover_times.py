@@ -83,7 +83,7 @@ class Stick(Node):  # type: ignore[misc]
 
 
 def until(node: Node, condition: Callable[[], object]) -> None:
-    """Raises RuntimeError where it does not come true."""
+    """Raises RuntimeError if it does not come true."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > deadline:

@@ -34,7 +34,7 @@ class ArmWatch:
 
     @property
     def problem(self) -> str | None:
-        """Why nothing may move, in a sentence; None where the arm is ready."""
+        """Why nothing may move, as a sentence; None if the arm is ready."""
         if self._several:
             return (
                 f"The arm's status comes from {len(self._several)} publishers, {' and '.join(self._several)}: "

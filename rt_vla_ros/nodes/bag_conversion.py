@@ -36,7 +36,7 @@ class Splitting:
 
 @dataclass(frozen=True)
 class ConvertedEpisode:
-    """What became of one. begin, end: from the bag's begin [s]. saved: None where nothing is kept, for `refusal`.
+    """What became of one. begin, end: from the bag's begin [s]. saved: None if nothing is kept, for `refusal`.
 
     goes_on: it ended early at a gap, and what comes after that is the next one. known: which episode of the dataset it
     is already; then nothing is made of it.
@@ -52,7 +52,7 @@ class ConvertedEpisode:
 
 
 class BagConversion:
-    """notes: what is wrong with the bag, in sentences, once it is read."""
+    """notes: what is wrong with the bag, as sentences, once it is read."""
 
     def __init__(
         self, bag: Bag, topics: TopicMap, writer: LeRobotWriter, splitting: Splitting, known: KnownEpisodes
@@ -225,7 +225,7 @@ class _Episode:
         return self._over is not None or self._resampler.finished
 
     def save(self, audits: Audits, origin: EpisodeOrigin) -> SavedEpisode:
-        """Raises RecordingError where nothing is kept, OSError."""
+        """Raises RecordingError if nothing is kept, OSError."""
         assert self._builder is not None
         if self._discard:
             self._builder.discard()

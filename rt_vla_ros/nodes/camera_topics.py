@@ -30,7 +30,7 @@ def camera_info_topic(image_topic: str) -> str:
 
 
 def missing_camera(card: ActionCard, names: Collection[str]) -> str | None:
-    """Which camera a policy looks through that the node does not have, in a sentence; None where it has all."""
+    """Which camera a policy looks through that the node does not have, as a sentence; None if it has all."""
     missing = [camera.name for camera in card.cameras if camera.name not in names]
     return (
         f"It looks through the camera {missing[0]!r}; the parameter 'cameras' has {', '.join(names)}."

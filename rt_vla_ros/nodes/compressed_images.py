@@ -1,4 +1,4 @@
-"""JPEG and PNG images of ROS messages as RGB arrays, by cv_bridge; what cannot be used is refused in a sentence."""
+"""JPEG and PNG images of ROS messages as RGB arrays, by cv_bridge; what cannot be used is refused as a sentence."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def rgb_from_compressed(message: CompressedImage) -> NDArray[np.uint8]:
 
 
 def check_compressed(message: CompressedImage) -> str | None:
-    """Why an image cannot be used, in a sentence, else None.
+    """Why an image cannot be used, as a sentence, else None.
 
     Looks at the header and the end alone: OpenCV sets no limit to an image's size, and some fill a cut one up.
     """
@@ -69,7 +69,7 @@ def check_compressed(message: CompressedImage) -> str | None:
 
 
 def _source(message: CompressedImage) -> str:
-    """The encoding before the compression, as image_transport writes it before a semicolon; empty where it is not."""
+    """The encoding before the compression, as image_transport writes it before a semicolon; empty if it is not."""
     return str(message.format.partition(";")[0].strip()) if ";" in message.format else ""
 
 

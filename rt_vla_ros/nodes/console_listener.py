@@ -38,7 +38,7 @@ class ConsoleListener:
     ) -> None:
         """path: is told of actions and of the tool. names: full names of the nodes `smoother`, `policy`, `recorder`.
 
-        restarted: is called where another smoother speaks than before, or the same one was started anew.
+        restarted: is called where another smoother speaks than before, or the same one was started again.
         """
         self._board, self._path, self._restarted = board, path, restarted
         self._session = 0  # of the smoother; 0: nobody has said one

@@ -84,7 +84,7 @@ class ConsoleNode(ProgramNode):
             self._read_token_again()
 
     def _read_token_again(self) -> None:
-        """Whoever knew the old one has to log in anew."""
+        """Whoever knew the old one has to log in again."""
         try:
             token, self._token_problem = read_token(self._settings["host"], self._settings["token_file"]) or "", ""
         except ValueError as error:

@@ -13,14 +13,14 @@ from rt_vla_ros.nodes.guarding import GuardedNode
 from rt_vla_ros.nodes.start_error import StartError
 
 POLL_PERIOD, ASK_PERIOD = 0.2, 1.0  # [s]
-# Without an answer for this time [s] it is not known any more; and a request that has none is asked anew.
+# Without an answer for this time [s] it is not known any more; and a request that has none is asked again.
 ANSWER_TIMEOUT = 5.0
 SWITCH_AGAIN = 5.0  # [s]
 TAKEN = "It was active and somebody else deactivated it: the bridge does not take it back."
 
 
 def controller_services() -> Any:
-    """The module controller_manager_msgs.srv. Raises StartError where it is not installed."""
+    """The module controller_manager_msgs.srv. Raises StartError if it is not installed."""
     try:
         import controller_manager_msgs.srv as services
     except ImportError as error:
@@ -32,9 +32,9 @@ def controller_services() -> Any:
 
 
 class ControllerWatch:
-    """problem: why the controller takes no commands, in a sentence; None while it takes them.
+    """problem: why the controller takes no commands, as a sentence; None while it takes them.
 
-    warning: what is dangerous about the controller though it takes them, in a sentence.
+    warning: what is dangerous about the controller though it takes them, as a sentence.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ def nanoseconds(message: TimeMsg | DurationMsg) -> int:
 
 
 def refuse_stamp(message: TimeMsg) -> str | None:
-    """Why a stamp is no time, in a sentence, else None."""
+    """Why a stamp is no time, as a sentence, else None."""
     if message.sec >= 0 and message.nanosec < NANOSECONDS:
         return None
     return f"The stamp is {message.sec} s and {message.nanosec} ns, expected 0 s or more and less than 10^9 ns."

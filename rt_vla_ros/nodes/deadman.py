@@ -31,7 +31,7 @@ class Deadman:
 
     @property
     def problem(self) -> str | None:
-        """Why nothing may move, in a sentence; None while the switch is held."""
+        """Why nothing may move, as a sentence; None while the switch is held."""
         if self._several:
             return f"The deadman switch comes from {len(self._several)} publishers, {' and '.join(self._several)}."
         if self._held_at is None:

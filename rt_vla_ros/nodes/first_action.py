@@ -20,7 +20,7 @@ class FirstAction:
     """Keeps actions in a frame that TF does not know yet, the newest one, for PATIENCE after the first of them."""
 
     def __init__(self, node: Node, refuse_frame: Callable[[str], str | None], take: Callable[[ChunkMsg], None]) -> None:
-        """refuse_frame: why a frame cannot be used, None where it can. take: carries an action out, or refuses it."""
+        """refuse_frame: why a frame cannot be used, None if it can. take: carries an action out, or refuses it."""
         self._node, self._refuse_frame, self._take = node, refuse_frame, take
         self._deadline: float | None = None
         self._over = False

@@ -28,7 +28,7 @@ class Following:
         self._last: float | None = None
 
     def look(self) -> str | None:
-        """Reads the tip's newest pose; why nobody can know whether the arm follows, in a sentence, else None."""
+        """Reads the tip's newest pose; why nobody can know whether the arm follows, as a sentence, else None."""
         placed = self._tree.lookup(self._workspace_frame, self._tip_frame)
         if isinstance(placed, str):
             return f"Nobody can know whether the arm follows (follow_time): {placed}."
@@ -37,7 +37,7 @@ class Following:
         return None
 
     def alarm(self) -> str | None:
-        """What was measured of an arm that does not follow, in a sentence."""
+        """What was measured of an arm that does not follow, as a sentence."""
         return self._watch.alarm()
 
     def forgive(self) -> None:
@@ -74,7 +74,7 @@ def _quaternion(transform: Transform) -> np.ndarray:
 
 
 def make_following(tree: TransformTree, values: Mapping[str, Any]) -> Following | None:
-    """None where follow_time is 0. values: the smoother's parameters. Raises StartError."""
+    """None if follow_time is 0. values: the smoother's parameters. Raises StartError."""
     if values["follow_time"] == 0:
         return None
     tip, workspace = values["tip_frame"].lstrip("/"), values["workspace_frame"].lstrip("/")

@@ -58,7 +58,7 @@ def refuse_other_words(argv: Sequence[str]) -> None:
 def check_given(node: Node, argv: Sequence[str]) -> None:
     """Warns of parameters and remaps on the command line that have no effect on the node.
 
-    Raises StartError where a safety setting is among the parameters.
+    Raises StartError if a safety setting is among the parameters.
     """
     options = list(pairwise(word for word, for_ros in _words(argv) if for_ros))
     given: list[Given] = []

@@ -184,7 +184,7 @@ _MAKERS = {
 
 
 def make_gripper_server(node: Node, goals: GripperGoals, settings: Mapping[str, Any]) -> GripperServer:
-    """What the parameters `kind` and `server` name. Raises StartError where its action's package is not installed."""
+    """What the parameters `kind` and `server` name. Raises StartError if its action's package is not installed."""
     make: Callable[[Node, GripperGoals, Mapping[str, Any]], GripperServer] = _MAKERS[settings["kind"]]
     return make(node, goals, settings)
 

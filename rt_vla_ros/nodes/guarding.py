@@ -32,7 +32,7 @@ class GuardedNode(Node):  # type: ignore[misc]
 
     @property
     def recent_failure(self) -> str | None:
-        """What went wrong in a callback less than 10 s ago, in a sentence."""
+        """What went wrong in a callback less than 10 s ago, as a sentence."""
         if self._failure is None or time.monotonic() - self._failure[0] > LOG_AGAIN:
             return None
         return self._failure[1]

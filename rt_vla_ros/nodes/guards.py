@@ -32,14 +32,14 @@ class Guards:
             )
 
     def denied(self, *, human: bool = False) -> str | None:
-        """Why nothing may move now, in a sentence. human: by a human, who holds a deadman of teleoperation instead."""
+        """Why nothing may move now, as a sentence. human: by a human, who holds a deadman of teleoperation instead."""
         for guard in (self._rivals, None if human else self._deadman, self._arm):
             if guard is not None and (problem := guard.problem) is not None:
                 return problem
         return None if self._following is None else self._following.look()
 
     def does_not_follow(self) -> str | None:
-        """What was measured of an arm that does not follow, in a sentence."""
+        """What was measured of an arm that does not follow, as a sentence."""
         return None if self._following is None else self._following.alarm()
 
     @property

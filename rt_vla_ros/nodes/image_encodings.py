@@ -1,4 +1,4 @@
-"""What the encodings of sensor_msgs/Image mean to a policy; which images are refused, in a sentence."""
+"""What the encodings of sensor_msgs/Image mean to a policy; which images are refused, as a sentence."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class ImageError(ValueError):
 
 
 def check_image(message: Image) -> str | None:
-    """Why an image cannot be used, in a sentence, else None. Looks at its description, not at its pixels."""
+    """Why an image cannot be used, as a sentence, else None. Looks at its description, not at its pixels."""
     if message.encoding in DEPTH_ENCODINGS:
         return depth_sentence(message.encoding)
     kind = ENCODINGS.get(message.encoding)

@@ -36,9 +36,9 @@ RESULTS_KEPT = 3600  # [s]; rclpy counts from the acceptance, and an instruction
 class Requests:
     """What the policy node does for a goal.
 
-    refuse: why a request of this text cannot begin, in a sentence; None where it can. begin: begins it. end: ends the
+    refuse: why a request of this text cannot begin, as a sentence; None if it can. begin: begins it. end: ends the
     running one, with a sentence. break_off: ends it because of a fault. running: whether there is one. report: for the
-    diagnostics. awaited: why the policy cannot act yet, in a sentence; None where it can.
+    diagnostics. awaited: why the policy cannot act yet, as a sentence; None if it can.
     """
 
     refuse: Callable[[str], str | None]
@@ -211,7 +211,7 @@ class InstructionAction:
                 self._finish(goal)
 
     def _measure(self, goal: Goal) -> None:
-        """A clock that begins anew counts on."""
+        """A clock that restarts counts on."""
         now_ns = self._now_ns()
         if goal.ending is None and self._smoother.waits_for is None:
             goal.elapsed_ns += max(0, now_ns - goal.last_ns)
@@ -240,7 +240,7 @@ class InstructionAction:
             self._requests.break_off(fault)
 
     def _fault(self, goal: Goal) -> str | None:
-        """What keeps the goal from going on now, in a sentence of the policy node's diagnostics or the smoother's.
+        """What keeps the goal from going on now, as a sentence of the policy node's diagnostics or the smoother's.
 
         Nothing does while a human has taken over; and a fault of the smoother from before the goal's first action is
         none of its own.

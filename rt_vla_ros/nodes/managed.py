@@ -41,7 +41,7 @@ class ManagedNode(LifecycleNodeMixin, ProgramNode):  # type: ignore[misc]
     do. configure and cleanup may take long: they run in a thread of their own, one at a time, and callbacks go on.
 
     title: what is enabled and disabled, for the sentences. purpose: what for.
-    problem: why the last configure failed, in a sentence; None where it did not.
+    problem: why the last configure failed, as a sentence; None if it did not.
     """
 
     title = "The node"
@@ -49,7 +49,7 @@ class ManagedNode(LifecycleNodeMixin, ProgramNode):  # type: ignore[misc]
     problem: str | None = None
 
     def __init__(self, name: str) -> None:
-        """The services are in a group of their own: one that waits for a transition keeps nothing out."""
+        """The services are in their own group: one that waits for a transition keeps nothing out."""
         ProgramNode.__init__(self, name)
         self._waiting_group = ReentrantCallbackGroup()
         LifecycleNodeMixin.__init__(self, callback_group=self._waiting_group)
@@ -84,7 +84,7 @@ class ManagedNode(LifecycleNodeMixin, ProgramNode):  # type: ignore[misc]
         """Makes all ready. Raises ValueError, OSError or StartError, with a sentence, where that cannot be."""
 
     def activate(self) -> None:
-        """From now on the node works. Raises ValueError, with a sentence, where it cannot."""
+        """From now on the node works. Raises ValueError, with a message, if it cannot."""
 
     def deactivate(self, sentence: str) -> None:
         """What moves is stopped; sentence: why. Also called where nothing moves."""
@@ -106,7 +106,7 @@ class ManagedNode(LifecycleNodeMixin, ProgramNode):  # type: ignore[misc]
 
     @property
     def refusal(self) -> str | None:
-        """Why the node does nothing, in a sentence that says what to call; None where it is open."""
+        """Why the node does nothing, as a sentence that says what to call; None if it is open."""
         if self.is_open:
             return None
         if self._closed:
@@ -119,7 +119,7 @@ class ManagedNode(LifecycleNodeMixin, ProgramNode):  # type: ignore[misc]
         return f"The node is {self.state}."
 
     def refuse_change(self, name: str) -> str | None:
-        """Why a parameter cannot be changed though the node is unconfigured, in a sentence; None where it can."""
+        """Why a parameter cannot be changed though the node is unconfigured, as a sentence; None if it can."""
         return None
 
     @property
@@ -174,7 +174,7 @@ class ManagedNode(LifecycleNodeMixin, ProgramNode):  # type: ignore[misc]
         return self._try("The shutdown", lambda: self.deactivate("The node was shut down."), state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """See rclpy.lifecycle: what may move is stopped, and everything made anew by the next configure."""
+        """See rclpy.lifecycle: what may move is stopped, and everything rebuilt by the next configure."""
         self._starting = False
         stopped = self._try("The stop after an error", lambda: self.deactivate("A transition failed."), state)
         return (

@@ -27,8 +27,8 @@ class Parameter:
     """One parameter of a node.
 
     name, default, description: the description gives the unit. An empty list or text as default means "none".
-    low, high: range of a number, both ends allowed; None where there is none.
-    choices: what a text may be; empty where anything goes.
+    low, high: range of a number, both ends allowed; None if there is none.
+    choices: what a text may be; empty if anything goes.
     read_only: can only be given at the start.
     """
 
@@ -55,7 +55,7 @@ class Parameter:
 
 
 class LostSetting(NamedTuple):
-    """Something that was given and has no effect, in a sentence. fatal: whether the node does not start with it."""
+    """Something that was given and has no effect, as a sentence. fatal: whether the node does not start with it."""
 
     sentence: str
     fatal: bool
@@ -71,7 +71,7 @@ def declare(node: Node, table: Sequence[Parameter], **others: Sequence[Parameter
 
     others: the tables of other nodes by their names, whose parameters may come with a file for all nodes.
 
-    Raises StartError, with a sentence, for a value of the wrong type, out of range or no choice, and for a name that
+    Raises StartError, with a message, for a value of the wrong type, out of range or no choice, and for a name that
     the node does not have where that may stand for a safety setting.
     """
     known = {parameter.name for parameter in table}
@@ -110,7 +110,7 @@ def tell_lost(node: Node, lost: LostSetting) -> None:
 
 
 def check_value(parameter: Parameter, value: object) -> None:
-    """Raises StartError, with a sentence, for a value that the parameter cannot have.
+    """Raises StartError, with a message, for a value that the parameter cannot have.
 
     value: as ROS reads it; None for an empty list, which has no type there.
     """

@@ -59,7 +59,7 @@ class PolicyCameras:
         self._newest.clear()
 
     def newest(self, policy: Policy, now_ns: int) -> dict[str, NDArray[np.uint8]]:
-        """The policy's view now. Raises ValueError where a camera has no image, or one that is not acted on either."""
+        """The policy's view now. Raises ValueError if a camera has no image, or one that is not acted on either."""
         return {
             spec.name: self.decode(policy, spec.name, self._fresh(spec.name, now_ns)) for spec in policy.card.cameras
         }
@@ -82,11 +82,11 @@ class PolicyCameras:
     def frozen(
         self, camera: str, message: Picture, stamp_ns: int, times_ns: tuple[int, int], way: float | None
     ) -> str | None:
-        """Why a camera shows nothing new though it should, in a sentence; see FrozenCamera.look."""
+        """Why a camera shows nothing new though it should, as a sentence; see FrozenCamera.look."""
         return self._frozen[camera].look(message.data, stamp_ns=stamp_ns, times_ns=times_ns, way=way)
 
     def decode(self, policy: Policy, camera: str, message: Picture) -> NDArray[np.uint8]:
-        """As the policy takes it: uint8, shape (height, width, 3). Raises ValueError where it cannot be used."""
+        """As the policy takes it: uint8, shape (height, width, 3). Raises ValueError if it cannot be used."""
         pixels = rgb_from_picture(message, camera)
         spec = next(spec for spec in policy.card.cameras if spec.name == camera)
         fit = self._settings["image_fit"]

@@ -1,4 +1,4 @@
-"""What is wrong with a policy node, if anything: the most serious thing, in a sentence that says what to do."""
+"""What is wrong with a policy node, if anything: the most serious thing, as a sentence that says what to do."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class PolicyHealth:
 
     @property
     def awaited(self) -> str | None:
-        """Why no action can come yet, in a sentence; None where the policy is loaded, or none is on its way."""
+        """Why no action can come yet, as a sentence; None if the policy is loaded, or none is on its way."""
         level, sentence = self._unloaded
         if self._policy is not None or level is not Level.WARN:
             return None
@@ -220,7 +220,7 @@ class PolicyHealth:
         return None
 
     def _pauses(self, running: bool) -> str | None:
-        """Why the arm stands still between two chunks, in a sentence; None where they come in time."""
+        """Why the arm stands still between two chunks, as a sentence; None if they come in time."""
         assert self._policy is not None
         card = self._policy.card
         longest = longest_decision(card)

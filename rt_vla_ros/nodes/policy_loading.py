@@ -20,7 +20,7 @@ class Loading:
         self._told.clear()
 
     def end(self, problem: str | None = None) -> None:
-        """It is ready, or never will be: problem says why, in a sentence."""
+        """It is ready, or never will be: problem says why, as a sentence."""
         self._problem = problem
         self._told.set()
 

@@ -67,7 +67,7 @@ def load_policy(name: str, **options: Any) -> Policy:
 
 
 class PolicyNode(ManagedNode):
-    """Acts on the newest image whenever one is due by its stamp; inference runs in a thread of its own."""
+    """Acts on the newest image whenever one is due by its stamp; inference runs in its own thread."""
 
     def __init__(self) -> None:
         super().__init__("policy_node")
@@ -268,7 +268,7 @@ class PolicyNode(ManagedNode):
         return Requests(refuse, begin, self._end, self._break_off, running, self._report, lambda: self._health.awaited)
 
     def _refuse_request(self) -> str | None:
-        """Why no request can begin, in a sentence; None where one can."""
+        """Why no request can begin, as a sentence; None if one can."""
         return self.refusal or self._smoother.refusal
 
     def _begin(self, instruction: str) -> None:

@@ -42,7 +42,7 @@ NO_TERMINATE = " None of its actions terminates, as the last one of an episode d
 class RecorderNode(ProgramNode):
     """One episode at a time, begun by `~/record` or `~/start`, ended by `~/stop` or by itself.
 
-    last: what became of the last episode, in a sentence. ended: how many have ended, saved or not.
+    last: what became of the last episode, as a sentence. ended: how many have ended, saved or not.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -104,17 +104,17 @@ class RecorderNode(ProgramNode):
         self.get_logger().info("An episode began.")
 
     def stop(self, *, success: bool) -> Future[str]:
-        """Ends the episode; what became of it, once it is written. Raises RecordingError where there is none."""
+        """Ends the episode; what became of it, once it is written. Raises RecordingError if there is none."""
         self.recorder.stop(success=success, now_ns=self._now_ns())
         return self._until_over()
 
     def discard(self) -> Future[str]:
-        """Nothing of the episode is kept; a sentence once it is removed. Raises RecordingError where there is none."""
+        """Nothing of the episode is kept; a sentence once it is removed. Raises RecordingError if there is none."""
         self.recorder.discard()
         return self._until_over()
 
     def label(self, *, success: bool) -> str:
-        """Of the episode that ended last; a sentence. Raises RecordingError where it cannot be changed."""
+        """Of the episode that ended last; a sentence. Raises RecordingError if it cannot be changed."""
         writer = self.recorder.writer
         if self.recorder.busy:
             raise RecordingError("An episode is being recorded: stop it with its label.")

@@ -36,7 +36,7 @@ class RobotState:
     ) -> None:
         """settings: the policy node's parameters. clock, changed: see StateSamples. topics: of joints, and of numbers.
 
-        Raises ValueError, with a sentence, where a parameter is not given that the card needs.
+        Raises ValueError, with a message, if a parameter is not given that the card needs.
         """
         refusal = refuse_settings(card, settings)
         if refusal is not None:
@@ -137,13 +137,13 @@ class RobotState:
 
 
 def base_frame(card: ActionCard, settings: Mapping[str, Any]) -> str:
-    """Where the tip's pose is given; empty where nobody says so. settings: the policy node's parameters."""
+    """Where the tip's pose is given; empty if nobody says so. settings: the policy node's parameters."""
     of_actions = settings["frame_id"] or card.frame_id if card.frame == "base" else ""
     return str(settings["base_frame"] or of_actions)
 
 
 def refuse_settings(card: ActionCard, settings: Mapping[str, Any]) -> str | None:
-    """Why the policy node's parameters do not fit the card's state, in a sentence, else None."""
+    """Why the policy node's parameters do not fit the card's state, as a sentence, else None."""
     pose = next((one for one in card.state if one.reading == "tip"), None)
     tip, base = settings["tip_frame"].lstrip("/"), base_frame(card, settings).lstrip("/")
     if pose is not None and not tip:

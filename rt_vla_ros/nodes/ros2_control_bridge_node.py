@@ -160,7 +160,7 @@ class Ros2ControlBridgeNode(ManagedNode):
             self._publish_status()
 
     def _fresh_twist(self, now: float) -> Floats | str | None:
-        """In the axes of the chain's base, shape (6,); None where none counts; a sentence where it cannot be used."""
+        """In the axes of the chain's base, shape (6,); None if none counts; a sentence where it cannot be used."""
         if self._twist is None:
             return None
         if abs(now - convert.stamp_seconds(self._twist.header.stamp)) > self._settings["twist_timeout"]:
@@ -191,7 +191,7 @@ class Ros2ControlBridgeNode(ManagedNode):
             self._commands.publish(Float64MultiArray(data=values.tolist()))
 
     def _reason(self) -> str | None:
-        """Why the arm does not carry out velocities, in a sentence."""
+        """Why the arm does not carry out velocities, as a sentence."""
         if self.refusal is not None:
             return self.refusal
         if self._refusal is not None:

@@ -34,7 +34,7 @@ _RCL_SOURCE = re.compile(r",? at \S+\.c(pp)?:\d+")
 class ProgramNode(GuardedNode):
     """A node that is a process of its own.
 
-    failure: why the process must end, in a sentence; None while all is well.
+    failure: why the process must end, as a sentence; None while all is well.
     finished: whether the process shall end because all is done.
     """
 

@@ -45,7 +45,7 @@ class ServiceRequest:
 
     @property
     def wanted(self) -> Any:
-        """What was asked for last; None where nothing was."""
+        """What was asked for last; None if nothing was."""
         return self._wanted
 
     @property

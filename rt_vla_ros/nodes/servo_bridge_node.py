@@ -148,7 +148,7 @@ class ServoBridgeNode(ManagedNode):
         self._pause_or_wake(now)
 
     def _problem(self, now: float) -> str | None:
-        """Why a velocity that comes now is not carried out, in a sentence."""
+        """Why a velocity that comes now is not carried out, as a sentence."""
         if (told := self.refusal or self._rivals.problem) is not None:
             return told
         settings = self._checks and self._checks.problem(now)

@@ -52,7 +52,7 @@ class ServoChecks:
             self.read(now)
 
     def problem(self, now: float) -> str | None:
-        """Why nothing may move, in sentences; None where all that must be right is right."""
+        """Why nothing may move, as sentences; None if all that must be right is right."""
         for remote, whose in ((self._servo, "Servo's"), (self._smoother, "The smoother's")):
             if remote.values is None and remote.waiting(now) > UNANSWERED:
                 return (

@@ -67,7 +67,7 @@ class ServoLink:
         self.pause.look(now)
 
     def problem(self, now: float) -> str | None:
-        """Why it carries out nothing, in a sentence."""
+        """Why it carries out nothing, as a sentence."""
         if not self.is_there:
             return (
                 f"There is no MoveIt Servo: nobody offers {self._switch_name!r}. Start it (`servo.launch.py`), or give "

@@ -33,7 +33,7 @@ class SmootherSpeeds:
 
 
 def refuse_settings(values: Mapping[str, Any], speeds: SmootherSpeeds, servo: str) -> list[str]:
-    """What would falsify distances or stop the arm, a sentence each; empty where all is well.
+    """What would falsify distances or stop the arm, a sentence each; empty if all is well.
 
     values: Servo's parameters by their full names. servo: its node's full name.
     """
@@ -59,7 +59,7 @@ def _refusals(own: Mapping[str, Any], speeds: SmootherSpeeds, servo: str) -> lis
 
 
 def settings_to_know(values: Mapping[str, Any]) -> str | None:
-    """What is unusual and does no harm with this package's own files, in a sentence."""
+    """What is unusual and does no harm with this package's own files, as a sentence."""
     if values.get(f"{PREFIX}{ABOUT_TIP}") is False:
         return (
             f"Servo's `{ABOUT_TIP}` is false: a turn about any frame but its planning frame also moves the tip. Write "

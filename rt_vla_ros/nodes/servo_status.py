@@ -1,4 +1,4 @@
-"""The codes of moveit_msgs/msg/ServoStatus in sentences that say what to do; no ROS."""
+"""The codes of moveit_msgs/msg/ServoStatus as sentences that say what to do; no ROS."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NO_WARNING = 0
 
 
 def halt_of(code: int) -> str | None:
-    """Why Servo carries out nothing, and what to do; None where it does. An unknown code is a halt."""
+    """Why Servo carries out nothing, and what to do; None if it does. An unknown code is a halt."""
     if code == NO_WARNING or code in _SLOW:
         return None
     return _HALTS.get(
@@ -42,5 +42,5 @@ def halt_of(code: int) -> str | None:
 
 
 def slow_down_of(code: int) -> str | None:
-    """That Servo carries out only a part, in a sentence; None where it does not say so."""
+    """That Servo carries out only a part, as a sentence; None if it does not say so."""
     return _SLOW.get(code)

@@ -80,7 +80,7 @@ class ServoWatch:
         self._silent = self._silent + passed if awake else 0.0
 
     def problem(self, now: float) -> str | None:
-        """Why nothing is carried out, in a sentence."""
+        """Why nothing is carried out, as a sentence."""
         if self.is_silent:
             return self._silence()
         return self._halt(now)

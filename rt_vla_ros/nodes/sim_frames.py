@@ -22,7 +22,7 @@ class SimFrames:
         self._tree: TransformTree | None = None
 
     def resolve(self, twist: Twist) -> Twist | str:
-        """The same velocity in a frame of the simulated arm, or why it is not followed, in a sentence."""
+        """The same velocity in a frame of the simulated arm, or why it is not followed, as a sentence."""
         if not np.isfinite([twist.linear, twist.angular]).all():
             return "A velocity with a number that is not finite was refused."
         if twist.frame_id in self._sim.frames:

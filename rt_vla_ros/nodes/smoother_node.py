@@ -120,7 +120,7 @@ class SmootherNode(ProgramNode):
         return int(self.get_clock().now().nanoseconds)
 
     def _refuse_frame(self, frame_id: str) -> str | None:
-        """Why actions in a frame are not carried out, in a sentence: within walls TF must know the tip in it."""
+        """Why actions in a frame are not carried out, as a sentence: within walls TF must know the tip in it."""
         unknown = self.transforms.refuse(frame_id) or self._denied()
         if unknown is None and self._tip is not None:
             self._tip.position(frame_id)
@@ -128,7 +128,7 @@ class SmootherNode(ProgramNode):
         return unknown
 
     def _denied(self) -> str | None:
-        """Why whoever is in command may not move the arm, in a sentence."""
+        """Why whoever is in command may not move the arm, as a sentence."""
         return self._conditions.denied(human=self._controller.awaits_resume)
 
     def _on_action(self, message: ChunkMsg) -> None:
@@ -419,7 +419,7 @@ class SmootherNode(ProgramNode):
         return Report(level, message, values)
 
     def _refused_lately(self) -> str:
-        """Whom the last actions were refused of, and why, with a space before it; empty where none were."""
+        """Whom the last actions were refused of, and why, with a space before it; empty if none were."""
         if self._rival is None or time.monotonic() - self._rival[0] > RIVAL:
             return ""
         return f" {self._rival[1]}"

@@ -73,7 +73,7 @@ class SmootherWatch:
 
     @property
     def refusal(self) -> str | None:
-        """Why no request can begin, in a sentence; None where one can."""
+        """Why no request can begin, as a sentence; None if one can."""
         then = f"then give another instruction or call {self._node.resolve_service_name('~/restart')}."
         if self._lost:
             return (
@@ -91,7 +91,7 @@ class SmootherWatch:
 
     @property
     def waits_for(self) -> str | None:
-        """Why the policy's actions move nothing although nothing is wrong, in a sentence; None where they do."""
+        """Why the policy's actions move nothing although nothing is wrong, as a sentence; None if they do."""
         if not self._taken_over or self._status is None:
             return None
         human = "commands" if self._status.commander == "human" else "took over"
@@ -102,7 +102,7 @@ class SmootherWatch:
         return " and ".join(f"{smoother}/{name}" for smoother in smoothers) or f"its ~/{name}"
 
     def trouble(self) -> tuple[Level, str] | None:
-        """For the diagnostics; None where all is well."""
+        """For the diagnostics; None if all is well."""
         refusal = self.refusal
         if refusal is not None:
             return (Level.ERROR if self._lost else Level.WARN), refusal
@@ -128,7 +128,7 @@ class SmootherWatch:
         return future
 
     def way(self, time_ns: int) -> float | None:
-        """How far the arm was told to go until a time of the node's clock [m], turns included; None where unknown."""
+        """How far the arm was told to go until a time of the node's clock [m], turns included; None if unknown."""
         for stamp_ns, way in reversed(self._ways):
             if stamp_ns <= time_ns:
                 return way
@@ -136,12 +136,12 @@ class SmootherWatch:
 
     @property
     def fault(self) -> str | None:
-        """Why the arm stands still until something is put right, in a sentence; None where it does not."""
+        """Why the arm stands still until something is put right, as a sentence; None if it does not."""
         faulty = self._status is not None and not self._lost and self._status.state == ControllerStatus.FAULT
         return self._reason if faulty else None
 
     def path(self, *, human: bool) -> float | None:
-        """How far the arm was told to go so far [m], without turns; None where unknown. It only grows.
+        """How far the arm was told to go so far [m], without turns; None if unknown. It only grows.
 
         human: while a human had taken over, else by the policy.
         """
@@ -149,7 +149,7 @@ class SmootherWatch:
         return self._paths[human] if known else None
 
     def _add_path(self, status: ControllerStatus) -> None:
-        """A smoother that was started again counts anew."""
+        """A smoother that was started again counts again."""
         distance, before = status.commanded_distance, self._counted
         if not math.isfinite(distance):
             return

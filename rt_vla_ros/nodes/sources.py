@@ -48,7 +48,7 @@ def _full_name(info: TopicEndpointInfo) -> str:
 
 
 def _since(before: float | None, *, holds: bool) -> float | None:
-    """Since when it holds; None where it does not."""
+    """Since when it holds; None if it does not."""
     return None if not holds else time.monotonic() if before is None else before
 
 

@@ -13,7 +13,7 @@ from rt_vla_ros.os_error import in_words
 class StopLatch:
     """Begins stopped where the node was stopped when it ended, however it ended, or where nobody can know.
 
-    problem: why a stop would not survive a restart, in a sentence; None where it would.
+    problem: why a stop would not survive a restart, as a sentence; None if it would.
     """
 
     def __init__(self, node: Node, controller: Controller) -> None:
@@ -37,7 +37,7 @@ class StopLatch:
         self._logger.warning(f"{reason} It holds until {self._release} is called.")
 
     def stop(self, reason: str) -> str:
-        """The arm brakes; what there is to say of it, in a sentence."""
+        """The arm brakes; what there is to say of it, as a sentence."""
         self._controller.stop(reason)
         try:
             self._file.write(reason)
@@ -48,7 +48,7 @@ class StopLatch:
         return f"stopped until {self._release} is called"
 
     def release(self) -> str:
-        """The next action moves the arm; what there is to say of it, in a sentence."""
+        """The next action moves the arm; what there is to say of it, as a sentence."""
         was_stopped = self._controller.state is State.STOPPED
         self._controller.release()
         try:

@@ -12,7 +12,7 @@ from rt_vla_ros.os_error import in_words
 class TakeoverMemory:
     """Begins taken over where the node was when it ended, however it ended: the policy waits for `~/resume`.
 
-    problem: why a takeover would not survive a restart, in a sentence; None where it would.
+    problem: why a takeover would not survive a restart, as a sentence; None if it would.
     """
 
     def __init__(self, node: Node, controller: Controller) -> None:

@@ -76,7 +76,7 @@ class Teleop:
 
     @property
     def trouble(self) -> str | None:
-        """What is wrong with who publishes, in a sentence, be it that nobody holds the deadman."""
+        """What is wrong with who publishes, as a sentence, be it that nobody holds the deadman."""
         return self._rivals or self._misfit
 
     def tick(self, denied: Callable[[], str | None]) -> None:
@@ -85,7 +85,7 @@ class Teleop:
         self._takeover.tick(self._now(), self._at(), denied=why_not, rivals=self._rivals, turn=self._turn)
 
     def resume(self) -> str | None:
-        """Why the policy may not act again, in a sentence; None where it may."""
+        """Why the policy may not act again, as a sentence; None if it may."""
         return self._takeover.resume(self._now())
 
     def _now(self) -> float:
@@ -176,7 +176,7 @@ def make_teleop(
     heard: Callable[[], None],
     resume: Callable[[], str],
 ) -> Teleop | None:
-    """None where teleop_timeout is 0. See Teleop. Raises StartError."""
+    """None if teleop_timeout is 0. See Teleop. Raises StartError."""
     if values["teleop_timeout"] == 0:
         return None
     try:

@@ -17,7 +17,7 @@ class TipPosition:
     The walls stand in `workspace_frame`, and so must the actions: in a frame that moves with the arm, such as that of
     the flange, the tip never comes nearer to a wall.
 
-    problem: why it is not known, in a sentence; None while it is.
+    problem: why it is not known, as a sentence; None while it is.
     """
 
     def __init__(self, tree: TransformTree, tip_frame: str, workspace_frame: str) -> None:
@@ -46,7 +46,7 @@ class TipPosition:
 def has_walls(values: Mapping[str, Any]) -> bool:
     """Whether the workspace has walls, be it those of a forbidden box. values: the smoother's parameters.
 
-    Raises StartError where it has some and a frame is not named.
+    Raises StartError if it has some and a frame is not named.
     """
     walls = (*values["workspace_low"], *values["workspace_high"])
     if not any(map(math.isfinite, walls)) and not any(values["forbidden_boxes"]):
@@ -65,7 +65,7 @@ def has_walls(values: Mapping[str, Any]) -> bool:
 
 
 def make_tip_position(tree: TransformTree, values: Mapping[str, Any]) -> TipPosition | None:
-    """None where the workspace has no walls. Raises StartError, see `has_walls`."""
+    """None if the workspace has no walls. Raises StartError, see `has_walls`."""
     if not has_walls(values):
         return None
     return TipPosition(tree, *(values[name].lstrip("/") for name in ("tip_frame", "workspace_frame")))

@@ -80,7 +80,7 @@ class TransformTree:
             self._take(transform, authority, None)
 
     def refuse(self, frame_id: str, own: Collection[str] = ()) -> str | None:
-        """Why actions in a frame cannot be carried out, in a sentence; None where the tree or `own` has it."""
+        """Why actions in a frame cannot be carried out, as a sentence; None if the tree or `own` has it."""
         return refuse_frame(frame_id, self._names.union(own))
 
     def lookup(self, target: str, source: str) -> Placed | str:
@@ -106,7 +106,7 @@ class TransformTree:
         return self._heard[chain[-1]].parent if chain else frame.lstrip("/")
 
     def stamp_ns(self, target: str, source: str) -> int | None:
-        """The oldest stamp on the way between two frames [ns]; None where nothing that moves is known there."""
+        """The oldest stamp on the way between two frames [ns]; None if nothing that moves is known there."""
         between = [self._heard[frame].stamp_ns for frame in self._between(target.lstrip("/"), source.lstrip("/"))]
         return min((stamp_ns for stamp_ns in between if stamp_ns is not None), default=None)
 
@@ -159,7 +159,7 @@ class TransformTree:
 
 
 def _refuse_transform(message: TransformStamped) -> str | None:
-    """Why a transform is none, in a sentence, else None."""
+    """Why a transform is none, as a sentence, else None."""
     child, parent = message.child_frame_id.lstrip("/"), message.header.frame_id.lstrip("/")
     at, turn = message.transform.translation, message.transform.rotation
     position, quaternion = np.array([at.x, at.y, at.z]), np.array([turn.x, turn.y, turn.z, turn.w])

@@ -19,7 +19,7 @@ ALLOW_OTHER_VELOCITIES = Parameter(
 class VelocityRivals:
     """For the smoother, and for who carries its velocities out.
 
-    problem: who publishes, in a sentence; None while there are not several. Of one name there are two where an old
+    problem: who publishes, as a sentence; None while there are not several. Of one name there are two where an old
     process still runs, or where the middleware has not missed one that died: nobody can know which, and nothing moves.
     """
 

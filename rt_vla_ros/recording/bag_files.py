@@ -34,7 +34,7 @@ class BagMessage(NamedTuple):
 class Bag:
     """One recording: a directory of rosbag2, or a file .mcap or .db3 of one. Use it in a `with`.
 
-    kinds: types by topic, of topics with messages. notes: what is wrong with it, in sentences; more may come while it
+    kinds: types by topic, of topics with messages. notes: what is wrong with it, as sentences; more may come while it
     is read. fingerprint: of how its first file begins, wherever that is.
     """
 

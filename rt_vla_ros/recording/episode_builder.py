@@ -36,7 +36,7 @@ class RecordingError(ValueError):
 
 @dataclass(frozen=True)
 class SavedEpisode:
-    """index: its number in the dataset. problems: in what it misses its contract, in sentences."""
+    """index: its number in the dataset. problems: in what it misses its contract, as sentences."""
 
     index: int
     frames: int
@@ -70,7 +70,7 @@ class EpisodeBuilder:
         return self._encoder.frames
 
     def add(self, moment: Moment) -> None:
-        """The next one. Raises ValueError where it cannot be used, which ends the episode before it; OSError."""
+        """The next one. Raises ValueError if it cannot be used, which ends the episode before it; OSError."""
         images = {}
         for camera in self._card.cameras:
             images[camera.name] = fit_image(self._decode(camera.name, moment.pictures[camera.name]), camera)
@@ -94,12 +94,12 @@ class EpisodeBuilder:
         audits: Audits | None = None,
         origin: EpisodeOrigin | None = None,
     ) -> SavedEpisode:
-        """Into the dataset. over: why the episode ended early, in a sentence; then it is no success.
+        """Into the dataset. over: why the episode ended early, as a sentence; then it is no success.
 
         audits: RobotStreams.audits at its end, where this is another thread than the streams'; None: they are as then.
         origin: of a bag's.
 
-        Raises RecordingError where there is nothing to keep, OSError where it cannot be written. Nothing is left then.
+        Raises RecordingError if there is nothing to keep, OSError where it cannot be written. Nothing is left then.
         """
         try:
             found = self._streams.audits() if audits is None else audits

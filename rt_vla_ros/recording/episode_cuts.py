@@ -36,7 +36,7 @@ class EpisodeCuts:
         self._under_way: str | None = None  # the text that began it
 
     def hear(self, value: bool | str, time_ns: int) -> Cut | None:
-        """A message of the topic; None where it changes nothing."""
+        """A message of the topic; None if it changes nothing."""
         if isinstance(value, bool):
             return self._begin("true", "", time_ns) if value else self._end(time_ns)
         text = value.strip()

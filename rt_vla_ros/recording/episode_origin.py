@@ -44,7 +44,7 @@ class KnownEpisodes:
         self._found[origin.fingerprint, origin.begin_ns] = (number, origin)
 
     def find(self, fingerprint: str, begin_ns: int) -> tuple[int, EpisodeOrigin] | None:
-        """The number and origin of the episode that begins there; None where there is none."""
+        """The number and origin of the episode that begins there; None if there is none."""
         return self._found.get((fingerprint, begin_ns))
 
 

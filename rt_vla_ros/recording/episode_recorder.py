@@ -57,9 +57,9 @@ class EpisodeRecorder:
         return self._encoding.taken if self._encoding is not None else 0
 
     def start(self, instruction: str, now_ns: int) -> None:
-        """An episode begins. instruction: empty where the topic has said it already.
+        """An episode begins. instruction: empty if the topic has said it already.
 
-        Raises RecordingError where one is under way or nobody says what the arm shall do; OSError.
+        Raises RecordingError if one is under way or nobody says what the arm shall do; OSError.
         """
         if self._encoding is not None and self._encoding.dropped:
             raise RecordingError("The discarded episode is still being removed: try again in a moment.")
@@ -76,7 +76,7 @@ class EpisodeRecorder:
         self._success, self._stopped, self._begun_ns = False, None, now_ns
 
     def stop(self, *, success: bool, now_ns: int) -> None:
-        """The episode ends now; `advance` gives it once it is written. Raises RecordingError where there is none."""
+        """The episode ends now; `advance` gives it once it is written. Raises RecordingError if there is none."""
         if self._resampler is None or self._stopped is not None:
             raise RecordingError("No episode is being recorded.")
         self._success, self._stopped = success, time.monotonic()
@@ -85,7 +85,7 @@ class EpisodeRecorder:
     def discard(self) -> None:
         """Nothing of the episode under way is kept; `advance` says so once that is removed.
 
-        Raises RecordingError where there is none.
+        Raises RecordingError if there is none.
         """
         if self._encoding is None or self._resampler is None:
             raise RecordingError("No episode is being recorded.")
@@ -106,7 +106,7 @@ class EpisodeRecorder:
         return outcome
 
     def problems(self, now_ns: int) -> list[str]:
-        """What is wrong with the episode under way, in sentences."""
+        """What is wrong with the episode under way, as sentences."""
         if self._resampler is None:
             return []
         if self._resampler.over is not None:

@@ -44,7 +44,7 @@ class Moment:
 
     pictures, readings: see RobotStreams. tip: in the base frame. displacement: of the tip since the moment before, in
     the axes of the actions at that moment: translation [m] and rotation vector [rad], shape (6,); zero for the first
-    one. gripper: as commanded, 0 open ... 1 closed. instruction: empty where none was given.
+    one. gripper: as commanded, 0 open ... 1 closed. instruction: empty if none was given.
     """
 
     time_ns: int
@@ -61,7 +61,7 @@ class Moment:
 class Resampler:
     """Gives the moments of one episode, as soon as they are decided; memory does not grow with its length.
 
-    over: why there are no more, in a sentence; None while there may be. resume_ns: from when on another episode may
+    over: why there are no more, as a sentence; None while there may be. resume_ns: from when on another episode may
     have what comes after a gap; None: there was none, or the stamps cannot be trusted any more.
     """
 
@@ -124,7 +124,7 @@ class Resampler:
         return self.over is not None or (self._stop_ns is not None and self.time_ns > self._stop_ns)
 
     def lacking(self) -> list[str]:
-        """What an episode that has not begun waits for, in sentences."""
+        """What an episode that has not begun waits for, as sentences."""
         if self._started:
             return []
         found = [f"{first_upper(why)}." for why in self._silent()]

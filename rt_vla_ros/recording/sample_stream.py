@@ -93,12 +93,12 @@ class SampleStream(Generic[_T]):
         return bool(self._stamps) and self._stamps[-1] >= time_ns
 
     def at(self, time_ns: int) -> tuple[int, _T] | None:
-        """Stamp and value of the newest sample that is no later; None where there is none."""
+        """Stamp and value of the newest sample that is no later; None if there is none."""
         place = bisect_right(self._stamps, time_ns) - 1
         return (self._stamps[place], self._values[place]) if place >= 0 else None
 
     def after(self, time_ns: int) -> tuple[int, _T] | None:
-        """Stamp and value of the first sample that is later; None where there is none."""
+        """Stamp and value of the first sample that is later; None if there is none."""
         place = bisect_right(self._stamps, time_ns)
         return (self._stamps[place], self._values[place]) if place < len(self._stamps) else None
 

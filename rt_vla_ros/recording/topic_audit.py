@@ -95,7 +95,7 @@ class TopicAudit:
 
     @property
     def trouble(self) -> str:
-        """Why nothing of this topic could be used, in a part of a sentence; empty where that is not known."""
+        """Why nothing of this topic could be used, in a part of a sentence; empty if that is not known."""
         if self.other_clock:
             ahead = "ahead of" if self._other_ns > 0 else "behind"
             return (
@@ -105,7 +105,7 @@ class TopicAudit:
         return self.refusal
 
     def problems(self, name: str) -> list[str]:
-        """What is wrong with it whatever the contract says, in sentences."""
+        """What is wrong with it whatever the contract says, as sentences."""
         found = []
         if self.other_clock:
             found.append(f"{name}: {self.other_clock} messages were dropped: {self.trouble}")

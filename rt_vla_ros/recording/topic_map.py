@@ -108,7 +108,7 @@ class TopicMap:
         return tuple(dict.fromkeys(topic for topic in named if topic))
 
     def base_of(self, card: ActionCard) -> str:
-        """The TF frame in which the tip's pose is given; empty where nobody says so."""
+        """The TF frame in which the tip's pose is given; empty if nobody says so."""
         return self.base_frame or (self.axes_of(card) if card.frame == "base" else "")
 
     def axes_of(self, card: ActionCard) -> str:

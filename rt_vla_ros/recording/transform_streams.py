@@ -143,7 +143,7 @@ class TransformStreams:
 
 
 def refuse_transform(child: str, parent: str, position: Vector, quaternion: Vector) -> str | None:
-    """Why a transform is none, in a sentence, else None. quaternion: in any order."""
+    """Why a transform is none, as a sentence, else None. quaternion: in any order."""
     if not child or not parent or child == parent:
         return f"The transform leads from {parent[:100]!r} to {child[:100]!r}, expected two different frame names."
     numbers = np.append(position, quaternion)

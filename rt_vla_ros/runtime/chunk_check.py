@@ -10,7 +10,7 @@ from rt_vla_ros.action_space.decoder import DecodingError
 
 
 def check_chunk(chunk: ActionChunk, card: ActionCard, *, whole: bool = True) -> None:
-    """Raises DecodingError, with a sentence, for a chunk by which no arm must be moved.
+    """Raises DecodingError, with a message, for a chunk by which no arm must be moved.
 
     whole: all steps must be there; else the first ones are enough.
     """

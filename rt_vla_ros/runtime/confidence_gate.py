@@ -19,7 +19,7 @@ class ConfidenceGate:
         self._confidence, self._legal = min_confidence, min_legal_probability
 
     def admit(self, chunk: ActionChunk) -> tuple[ActionChunk, str | None]:
-        """The chunk to publish, and why it is not the policy's own, None where it is.
+        """The chunk to publish, and why it is not the policy's own, None if it is.
 
         A terminate is always let through: to stop takes no courage. The gripper stays as it is.
         """
@@ -45,7 +45,7 @@ class ConfidenceGate:
 
 
 def legal_doubt(legal_probability: float) -> str | None:
-    """What to tell people of a policy whose model hardly writes actions by itself; None where it does."""
+    """What to tell people of a policy whose model hardly writes actions by itself; None if it does."""
     if legal_probability >= HARDLY_LEGAL:
         return None
     return (

@@ -26,7 +26,7 @@ class Frame(Generic[Message]):
 
 
 def refuse_age(camera: str, age_ns: int, max_age: float) -> str | None:
-    """Why a camera's image is of no use now, in a sentence, else None.
+    """Why a camera's image is of no use now, as a sentence, else None.
 
     max_age [s] holds for the past and the future. The age is told to one digit, so that the sentence stays the same.
     """
@@ -58,7 +58,7 @@ class CameraRate:
         self._stamps: deque[int] = deque(maxlen=RATE_FRAMES + 1)
 
     def add(self, stamp_ns: int) -> None:
-        """A stamp from before the last one means that the clock began anew."""
+        """A stamp from before the last one means that the clock restarted."""
         if self._stamps and stamp_ns < self._stamps[-1]:
             self._stamps.clear()
         if not self._stamps or stamp_ns > self._stamps[-1]:
@@ -115,7 +115,7 @@ class FrameBuffer(Generic[Message]):
         self._frames[camera] = frame
 
     def take(self, now_ns: int) -> dict[str, Frame[Message]] | None:
-        """The frames to act on at the time `now_ns`, in the cameras' order; None where there is nothing to do."""
+        """The frames to act on at the time `now_ns`, in the cameras' order; None if there is nothing to do."""
         frames = {camera: frame for camera, frame in self._frames.items() if frame is not None}
         if len(frames) < len(self._frames):
             return None

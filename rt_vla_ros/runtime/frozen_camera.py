@@ -32,11 +32,11 @@ class FrozenCamera:
     def look(
         self, data: array[int] | bytes, *, stamp_ns: int, times_ns: tuple[int, int], way: float | None
     ) -> str | None:
-        """An image has come; why the camera is not to be trusted, in a sentence.
+        """An image has come; why the camera is not to be trusted, as a sentence.
 
         data: the image as it was received. stamp_ns: when it was taken. times_ns: now, by the node's clock, which may
         stand still, and by the host's monotonic one. way: how far the arm had been told to go when the image was taken
-        [m]; None where nobody knows.
+        [m]; None if unknown.
         """
         return self._same_stamp(stamp_ns, times_ns) or self._same_pixels(np.frombuffer(data, np.uint8), way)
 

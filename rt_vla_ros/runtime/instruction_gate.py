@@ -58,7 +58,7 @@ class InstructionGate:
         self._closed = False
 
     def refuse(self, raw: str) -> str | None:
-        """Why a text is no instruction that can be carried out, in a sentence; None where it is one."""
+        """Why a text is no instruction that can be carried out, as a sentence; None if it is one."""
         return too_long("instruction", raw, self._max_length) or (None if raw.split() else "The instruction is empty.")
 
     def take(self, raw: str, now: float) -> str:

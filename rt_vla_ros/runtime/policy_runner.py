@@ -1,4 +1,4 @@
-"""A policy at work in a thread of its own, so that inference never blocks a callback. No ROS in here."""
+"""A policy at work in its own thread, so that inference never blocks a callback. No ROS in here."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ class PolicyRunner(Generic[Message]):
     def _give_up(self) -> float | None:
         """With the lock held: ends a request whose policy was missed for too long; else how long it still may be [s].
 
-        None where it is not missed.
+        None if it is not missed.
         """
         if self._missed is None or self._instruction is None or self._suspended:
             return None
@@ -274,7 +274,7 @@ class PolicyRunner(Generic[Message]):
             self._end(request, error)
 
     def _lost(self, stepper: PolicyStepper[Message], request: int, error: PolicyLostError) -> None:
-        """The request begins anew, from a frame that is taken from now on: the policy may be back long after this."""
+        """The request restarts, from a frame that is taken from now on: the policy may be back long after this."""
         with self._changed:
             if request == self._request:
                 self._end_ns, self._not_before_ns = None, self._clock()

@@ -30,7 +30,7 @@ class StateSource(Protocol):
         """Whether `at` has its final answer for images of that stamp; False while a later one is worth waiting for."""
 
     def at(self, stamp_ns: int) -> NDArray[np.float64]:
-        """The state at that time, shape (S,), in the card's order. Raises StateError where there is none to act on."""
+        """The state at that time, shape (S,), in the card's order. Raises StateError if there is none to act on."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class DueFrames(Generic[Message]):
     """Frames to act on, one per camera.
 
     stamp_ns: of the oldest of them, for an action is as old as that. arrival_ns: when the last one was there, on this
-    host's monotonic clock. first: the policy has to begin anew with them. state: the robot's, of that stamp, or why
-    there is none; None where the policy takes none.
+    host's monotonic clock. first: the policy has to begin again with them. state: the robot's, of that stamp, or why
+    there is none; None if the policy takes none.
     """
 
     frames: Mapping[str, Frame[Message]]
@@ -51,7 +51,7 @@ class DueFrames(Generic[Message]):
 
 @dataclass(frozen=True)
 class PolicyDecision:
-    """chunk: what to publish. unsure: why it is not the policy's own, None where it is. inference_ns: of `act` so far.
+    """chunk: what to publish. unsure: why it is not the policy's own, None if it is. inference_ns: of `act` so far.
 
     A step of the chunk that terminates ends the request: the policy does not decide again.
     whole: False for the first steps of a chunk that is still being decided.
@@ -68,7 +68,7 @@ class PolicyStepper(Generic[Message]):
 
     decode: camera name and message -> RGB image in the size of the policy's camera; raises ValueError with a sentence.
     max_image_age: older frames are not acted on [s].
-    states: the robot's state; None where the policy takes none. Frames wait for the state of their time.
+    states: the robot's state; None if the policy takes none. Frames wait for the state of their time.
     stream: the first steps of a chunk come before the rest is decided, where `refuse_stream` has nothing against it.
     """
 
@@ -101,7 +101,7 @@ class PolicyStepper(Generic[Message]):
         self._first = True
 
     def take(self, now_ns: int) -> DueFrames[Message] | None:
-        """The frames to act on at the time `now_ns`; None where there is nothing to do."""
+        """The frames to act on at the time `now_ns`; None if there is nothing to do."""
         frames = self._waiting or self.buffer.take(now_ns)
         if frames is None:
             return None
@@ -113,7 +113,7 @@ class PolicyStepper(Generic[Message]):
             self._waiting = frames
             return None
         self._waiting = None
-        # The buffer lets older frames pass only where the clock began anew: no history reaches across that.
+        # The buffer lets older frames pass only where the clock restarted: no history reaches across that.
         first = self._first or stamp_ns < self._acted_ns
         self._acted_ns = stamp_ns
         arrival_ns = max(frame.arrival_ns for frame in frames.values())
@@ -166,7 +166,7 @@ class PolicyStepper(Generic[Message]):
             yield self.policy.act(observation)
 
     def _until_next(self, chunk: ActionChunk) -> ActionChunk:
-        """Without the steps from a terminate on before which the policy decides anew: the arm waits for that there."""
+        """Without the steps from a terminate on before which the policy decides again: the arm waits for that there."""
         end = chunk.terminates_at
         if end is None or end < self.policy.card.execute_steps:
             return chunk
@@ -175,7 +175,7 @@ class PolicyStepper(Generic[Message]):
 
 
 def refuse_stream(policy: Policy) -> str | None:
-    """Why the first steps of the policy's chunks cannot come before the rest, in a sentence; None where they can."""
+    """Why the first steps of the policy's chunks cannot come before the rest, as a sentence; None if they can."""
     if not isinstance(policy, StreamingPolicy):
         return f"The policy {policy.name!r} decides all steps at once: its chunks are published whole."
     if policy.card.ensemble.rule not in ALONE:

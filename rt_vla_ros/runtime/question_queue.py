@@ -1,4 +1,4 @@
-"""Questions about the current images, answered by the policy's own model in a thread of its own. No ROS in here."""
+"""Questions about the current images, answered by the policy's own model in its own thread. No ROS in here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Answer:
-    """text: what the model said. problem: why there is none, in a sentence. seconds: how long it took [s]."""
+    """text: what the model said. problem: why there is none, as a sentence. seconds: how long it took [s]."""
 
     text: str = ""
     problem: str = ""

@@ -29,7 +29,7 @@ class SampleHistory:
         return self._stamps[-1] if self._stamps else None
 
     def put(self, stamp_ns: int, value: Vector) -> None:
-        """A sample no newer than the last is dropped; one from long before it means that the clock began anew."""
+        """A sample no newer than the last is dropped; one from long before it means that the clock restarted."""
         if self._stamps and stamp_ns <= self._stamps[-1]:
             if self._stamps[-1] - stamp_ns <= self._max_gap_ns:
                 return
@@ -40,7 +40,7 @@ class SampleHistory:
         del self._stamps[:outdated], self._values[:outdated]
 
     def at(self, stamp_ns: int) -> Vector | None:
-        """The sample nearest to a time, of two the earlier; None where none is near."""
+        """The sample nearest to a time, of two the earlier; None if none is near."""
         after = bisect_left(self._stamps, stamp_ns)
         nearest = min(
             range(max(0, after - 1), min(after + 1, len(self._stamps))),

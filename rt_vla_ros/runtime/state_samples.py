@@ -72,11 +72,11 @@ class StateSamples:
         return assemble(self._dimensions, found)
 
     def lacking(self, stamp_ns: int) -> list[str]:
-        """Which dimensions have no sample of that time, and why, in a sentence each."""
+        """Which dimensions have no sample of that time, and why, as a sentence each."""
         return [self._lack(one) for one in self._dimensions if self._samples[one.reading].at(stamp_ns) is None]
 
     def trouble(self) -> str | None:
-        """Which dimension has been silent for 2 s, and why, in a sentence; None where all are there."""
+        """Which dimension has been silent for 2 s, and why, as a sentence; None if all are there."""
         now = time.monotonic()
         for one in self._dimensions:
             if now - self._arrivals[one.reading] > MISSED:

@@ -171,7 +171,7 @@ class RobotSession:
         self._policy.worker.expire()
 
     async def _observation(self, message: RemoteMessage) -> Observation:
-        """Raises RemoteWireError, with a sentence, for what the card does not allow."""
+        """Raises RemoteWireError, with a message, for what the card does not allow."""
         card, meta = self._policy.card, message.meta
         raw = all(isinstance(one, dict) and one.get("format") == RAW for one in read.items(meta, "images", 64))
         if raw:

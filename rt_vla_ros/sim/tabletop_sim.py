@@ -66,7 +66,7 @@ class TabletopSim:
     ) -> None:
         """size: width, height of `render`'s pictures [px]. detailed: the arm's visual meshes in `render_for_display`.
 
-        Raises FileNotFoundError where the arm's MJCF is missing, ValueError where it does not fit its description.
+        Raises FileNotFoundError if the arm's MJCF is missing, ValueError where it does not fit its description.
         """
         self.arm = arm or find_arm()
         self.joint_names = (*self.arm.joint_names, self.arm.gripper_joint_name)
@@ -324,7 +324,7 @@ class TabletopSim:
         return fingers
 
     def gripped(self) -> int | None:
-        """Index of the object between the fingers, touched by both; None where there is none."""
+        """Index of the object between the fingers, touched by both; None if there is none."""
         both = set.intersection(*self.touched())
         return min(both) if both else None
 

@@ -71,7 +71,7 @@ class BagRecorder:
     """
 
     def __init__(self, node: Node, path: Path, wanted: list[str] | None, *, compressed: bool = False) -> None:
-        """wanted: full names of topics; None: all that are not hidden. Raises CliError where the bag cannot be made."""
+        """wanted: full names of topics; None: all that are not hidden. Raises CliError if the bag cannot be made."""
         self._node, self._wanted, self._path = node, wanted, path
         self.counts: dict[str, int] = {}
         self._left_out: set[str] = set()
@@ -95,7 +95,7 @@ class BagRecorder:
                 raise self._full(error) from error
 
     def look(self) -> None:
-        """Subscribes to what has come since. Raises CliError where the bag cannot be written."""
+        """Subscribes to what has come since. Raises CliError if the bag cannot be written."""
         known = topics(self._node)
         for topic in known if self._wanted is None else self._wanted:
             new = topic in known and topic not in self.counts and topic not in self._left_out

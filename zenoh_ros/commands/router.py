@@ -1,4 +1,4 @@
-"""The graph's router in a process of its own, as ROS 2's rmw_zenohd: for other hosts, and for who wants to see them.
+"""The graph's router in its own process, as ROS 2's rmw_zenohd: for other hosts, and for who wants to see them.
 
 Without it, the first process of a host is its router, for this host alone. With keys (docs/security.md) it listens to
 the network, and says who comes, who goes, whom it refuses and what it drops.

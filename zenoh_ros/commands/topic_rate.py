@@ -27,7 +27,7 @@ class Meter(Protocol):
         """A message came, or its bytes; `now` by a steady clock, `ros_now` by the node's [s]."""
 
     def report(self, now: float) -> str | None:
-        """As `ros2 topic` prints it; None where there is nothing to say."""
+        """As `ros2 topic` prints it; None if there is nothing to say."""
 
 
 class RateMeter:

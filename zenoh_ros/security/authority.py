@@ -82,7 +82,7 @@ def make_certificate(
 
 
 def read_certificate(path: Path) -> CertificateEntry:
-    """What a certificate says. Raises ValueError where the file holds none."""
+    """What a certificate says. Raises ValueError if the file holds none."""
     certificate = _read(path)
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

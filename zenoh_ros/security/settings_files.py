@@ -92,7 +92,7 @@ def write_settings(path: Path, settings: Mapping[str, Any]) -> None:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """Settings that `write_settings` wrote. Raises KeyFolderError where somebody made other JSON5 of them."""
+    """Settings that `write_settings` wrote. Raises KeyFolderError if somebody made other JSON5 of them."""
     try:
         settings = json.loads(path.read_text())
     except ValueError as error:

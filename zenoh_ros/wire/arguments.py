@@ -94,7 +94,7 @@ class RosArguments:
         return next((rule.target for rule in fitting), None)
 
     def remap(self, full_name: str, node_name: str, namespace: str, kind: str) -> str | None:
-        """Give what a fully qualified topic or service name becomes, or None where no rule fits.
+        """Give what a fully qualified topic or service name becomes, or None if no rule fits.
 
         Args:
             kind: "topic" or "service".

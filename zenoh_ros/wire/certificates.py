@@ -1,4 +1,4 @@
-"""What TLS needs of the files that Zenoh's settings name, and why the other side refuses them: in sentences.
+"""What TLS needs of the files that Zenoh's settings name, and why the other side refuses them: as sentences.
 
 Zenoh itself says "Timeout!" whatever is wrong with a certificate. Python's own TLS is asked instead: first with itself,
 over this host's files, then with whoever does not answer.
@@ -70,7 +70,7 @@ class TlsFiles:
         return bool(self._mtls and self.authority and all((*self._listen, *self._connect)))
 
     def own_certificate(self) -> Certificate | None:
-        """This host's certificate; None where the settings are for less than both sides of a link.
+        """This host's certificate; None if the settings are for less than both sides of a link.
 
         Raises:
             WireError: files are missing, do not belong together, or do not hold now.
@@ -100,7 +100,7 @@ class TlsFiles:
         return [key for key in keys if os.path.exists(key) and os.stat(key).st_mode & 0o077]
 
     def refusal(self, address: tuple[str, int]) -> str:
-        """Why TLS with who listens there fails, or that it does not, in a sentence; "" where nothing is known."""
+        """Why TLS with who listens there fails, or that it does not, as a sentence; "" where nothing is known."""
         try:
             context, name = self._client(), self._own_name()
             context.check_hostname = self._verify_name

@@ -194,7 +194,7 @@ def domain_from_environment() -> int:
 
 
 def _own_certificate(settings: ZenohSettings) -> Certificate | None:
-    """This host's, with a warning where it ends soon; None without TLS. Raises WireError where it does not hold."""
+    """This host's, with a warning where it ends soon; None without TLS. Raises WireError if it does not hold."""
     certificate = TlsFiles(settings.tls).own_certificate() if settings.secure else None
     if certificate is not None and (sentence := certificate.ends_soon()):
         _LOG.warning("%s", sentence)

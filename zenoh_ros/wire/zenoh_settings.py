@@ -147,7 +147,7 @@ def _insert(config: zenoh.Config, key: str, text: str) -> None:
 
 
 def _value(config: zenoh.Config, key: str) -> Any:
-    """None where it is as Zenoh has it."""
+    """None if it is as Zenoh has it."""
     try:
         value, usual = (json.loads(str(one.get_json(key))) for one in (config, zenoh.Config()))
     except zenoh.ZError:

@@ -44,7 +44,7 @@ MODULES = {
     "gripper": ("rt_vla_ros.nodes.gripper_bridge_node",),
 }
 CLOCK_PERIOD = 0.005  # [s]
-# What must be started anew for a set-up of the graph, see FaultGraph.set_up.
+# What must be started again for a set-up of the graph, see FaultGraph.set_up.
 SET_UPS = {"clock": "smoother", "wire": "policy", "gripper": "gripper"}
 HAND = "hand_commands"
 # The simulated camera has no noise, but what it shows of a swinging arm changes from image to image.
@@ -58,7 +58,7 @@ class FaultGraph:
     """All four processes run when it is made; `processes` are those there are now.
 
     motion: of the arm, from the last `forget` on. said: what smoother and policy said since then.
-    Raises RuntimeError where something does not come up.
+    Raises RuntimeError if something does not come up.
     """
 
     def __init__(self, graph: PrivateGraph, log: Path, seed: int) -> None:

@@ -85,7 +85,7 @@ class CvBridge:
     ) -> np.ndarray[Any, Any] | None:
         """The image of a sensor_msgs/CompressedImage in its own depth: bgr8, bgra8, mono8, or those of 16 bits.
 
-        None where "passthrough" is asked for and the data are no image. Any other desired encoding converts what is
+        None if "passthrough" is asked for and the data are no image. Any other desired encoding converts what is
         there as if it were bgr8, as in the real package: 16 bits stay 16 bits.
 
         Raises:

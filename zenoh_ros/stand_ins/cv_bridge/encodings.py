@@ -85,7 +85,7 @@ def convert(image: np.ndarray[Any, Any], source: str, target: str) -> np.ndarray
 
 
 def _conversion(source: str, target: str) -> int | None:
-    """OpenCV's code of the conversion; None where the channels stay as they are."""
+    """OpenCV's code of the conversion; None if the channels stay as they are."""
     if source in _COLORS and target in _COLORS:
         have, want = _COLORS[source][1], _COLORS[target][1]
         if have == want:

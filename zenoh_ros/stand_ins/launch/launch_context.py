@@ -114,7 +114,7 @@ class LaunchContext:
             self._event_handlers.appendleft(here)
 
     def unregister_event_handler(self, event_handler: BaseEventHandler) -> None:
-        """Raises ValueError where it is not registered."""
+        """Raises ValueError if it is not registered."""
         del self._event_handlers[[known for known, _ in self._event_handlers].index(event_handler)]
 
     def emit_event_sync(self, event: Event) -> None:

@@ -314,7 +314,7 @@ class NodeParameters:
     def set_descriptor(
         self, name: str, descriptor: ParameterDescriptor, alternative_value: ParameterValue | None = None
     ) -> ParameterValue:
-        """Describe a declared parameter anew; with `alternative_value` where its value does not fit any more.
+        """Describe a declared parameter again; with `alternative_value` where its value does not fit any more.
 
         Raises:
             ParameterNotDeclaredException, ParameterImmutableException, InvalidParameterValueException.

@@ -111,7 +111,7 @@ class Timer:
         return self.callback
 
     def _wait_ns(self) -> int | None:
-        """Time until an executor must look again [ns]; None where only a reset or a clock can make it ready."""
+        """Time until an executor must look again [ns]; None if only a reset or a clock can make it ready."""
         if self._canceled or self._destroyed or self._clock._is_driven():
             return None
         return self._next - self._clock._timer_now()

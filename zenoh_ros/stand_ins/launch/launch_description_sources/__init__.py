@@ -31,7 +31,7 @@ class PythonLaunchDescriptionSource(LaunchDescriptionSource):
 
 
 class AnyLaunchDescriptionSource(PythonLaunchDescriptionSource):
-    """Any launch file; here those in Python are known, XML and YAML are refused in a sentence."""
+    """Any launch file; here those in Python are known, XML and YAML are refused as a sentence."""
 
 
 def load_python_launch_file_as_module(python_launch_file_path: str) -> ModuleType:

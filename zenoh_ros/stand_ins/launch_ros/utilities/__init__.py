@@ -18,7 +18,7 @@ def make_namespace_absolute(namespace: str | None) -> str | None:
 
 
 def prefix_namespace(base: str | None, namespace: str | None) -> str | None:
-    """`namespace` under `base`, unless it is absolute; None where both are."""
+    """`namespace` under `base`, unless it is absolute; None if both are."""
     if namespace is None:
         joined = base
     elif not base or namespace.startswith("/"):
