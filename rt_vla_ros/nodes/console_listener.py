@@ -1,4 +1,4 @@
-"""What the console node hears, put on the board of the page."""
+"""Collects what the console node receives for the page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHOWN = ("instruction", "median_step_ms", "inference_ms", "image_age_ms", "horiz
 
 
 class ConsoleListener:
-    """Subscribes to what policy, smoother and recorder say."""
+    """Subscribes to the status of policy, smoother and recorder."""
 
     def __init__(
         self,

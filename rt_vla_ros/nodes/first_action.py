@@ -1,4 +1,4 @@
-"""The first action of a smoother's life waits for TF, which may be heard later where all nodes start together."""
+"""The first action after a smoother's start waits for TF, which may arrive later if all nodes start together."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class PolicyHealth:
         self._steps_ns.clear()
 
     def end(self) -> None:
-        """The request is over."""
+        """The request has ended."""
         self._problem = None
 
     def image(self, camera: str, arrival_ns: int, problem: str | None) -> None:

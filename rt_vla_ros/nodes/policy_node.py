@@ -465,9 +465,9 @@ class PolicyNode(ManagedNode):
         """The arm is told to stand still where it was moving."""
         super().close()
         if self._runner.running:
-            self._end("The policy node was ended.")
+            self._end("The policy node was shut down.")
         self._goals.close()
-        self._loaded.end("The policy node was ended.")
+        self._loaded.end("The policy node was shut down.")
         self._runner.close()
 
 

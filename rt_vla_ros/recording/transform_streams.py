@@ -83,7 +83,7 @@ class TransformStreams:
         """Where the frame `source` was in `target`, or why that is not known, in a part of a sentence."""
         if not self.connected(target, source):
             known = ", ".join(sorted(self.frames)[:12]) or "none"
-            return f"TF has no way from {target!r} to {source!r}; its frames are: {known}"
+            return f"TF has no path from {target!r} to {source!r}; its frames are: {known}"
         up, down = self._ancestors(source), self._ancestors(target)
         from_root = HERE
         for frame in reversed([frame for frame in up if frame not in down]):

@@ -110,7 +110,7 @@ def test_two_bridges_are_named_and_nothing_moves(rig: Rig, bridge: Bridge) -> No
     other = Bridge(rig.bench, "another_bridge")
     rig.act()
     reason = rig.until_state(State.FAULT).reason
-    assert reason.startswith("The arm's status comes from 2 publishers, /another_bridge and /bridge: nothing moves")
+    assert reason.startswith("arm_status has 2 publishers, /another_bridge and /bridge: nothing moves")
     rig.bench.kill(other.node)
     rig.bench.until(lambda: rig.node._conditions._arm.problem is None)
 

@@ -411,7 +411,7 @@ def test_outside_localhost_it_serves_with_a_token(make_bench: Callable[..., Node
     bench.until(lambda: node._rules.token == "another one of more than 16")
     assert not node._rules.is_known({COOKIE: secret}, time.monotonic())
     file.write_text("short")
-    bench.until_diagnostics("console_node", 1, f"Nobody can log in. The token in {file} has 5 characters")
+    bench.until_diagnostics("console_node", 1, f"Login is impossible. The token in {file} has 5 characters")
     assert node._rules.log_in("short", "", time.monotonic()) is None
     file.write_text("a third one of more than 16")
     bench.until_diagnostics("console_node", 0, node.url)

@@ -256,6 +256,6 @@ def test_a_node_without_a_working_cv_bridge_says_what_to_install(
         check=False,
     )
     assert ended.returncode == 1
-    assert "Images cannot be converted, cv_bridge fails with" in ended.stderr
+    assert "Images cannot be converted: cv_bridge fails with" in ended.stderr
     assert all(word in ended.stderr for word in words), ended.stderr
     assert "Traceback" not in ended.stderr

@@ -382,7 +382,7 @@ def test_the_end_of_the_node_is_told(rig: Rig, asker: Asker) -> None:
     result = asker.begin()
     rig.until_action()
     rig.node.close()
-    assert asker.end(result)[1:] == (Result.STOPPED, "The policy node was ended.")
+    assert asker.end(result)[1:] == (Result.STOPPED, "The policy node was shut down.")
 
 
 def test_after_a_goal_the_same_text_by_topic_begins_nothing(rig: Rig, asker: Asker) -> None:

@@ -101,14 +101,14 @@ def test_an_animation_is_refused() -> None:
     stream, frame = io.BytesIO(), PillowImage.new("L", (4, 4))
     frame.save(stream, "GIF", save_all=True, append_images=[PillowImage.new("L", (4, 4), 255)])
     message = CompressedImage(format="gif", data=array("B", stream.getvalue()))
-    assert "is no readable JPEG or PNG: it begins like neither." in str(check_picture(message))
+    assert "is not a readable JPEG or PNG: it has the header of neither." in str(check_picture(message))
 
 
 @pytest.mark.parametrize("data", [b"", b"\0\0\0\1g" * 50, b"\0" * 250])
 def test_the_sentence_about_an_unreadable_image_is_always_the_same(data: bytes) -> None:
     said = {check_picture(CompressedImage(format="h264", data=array("B", data))) for _ in range(3)}
     assert said == {
-        f"The compressed image ('h264', {len(data)} bytes) is no readable JPEG or PNG: it begins like neither."
+        f"The compressed image ('h264', {len(data)} bytes) is not a readable JPEG or PNG: it has the header of neither."
     }
 
 

@@ -238,7 +238,7 @@ def test_it_stops_the_arm_when_it_is_ended(rig: Rig) -> None:
     rig.say("pick up the red cube")
     rig.until_action()
     rig.node.close()
-    assert rig.until_stop().plan == "The policy node was ended."
+    assert rig.until_stop().plan == "The policy node was shut down."
 
 
 def test_compressed_images(make_bench: Callable[..., NodeBench], policy: PlayedPolicy) -> None:

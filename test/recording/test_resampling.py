@@ -196,7 +196,7 @@ def test_nothing_begins_before_everything_is_there() -> None:
     assert moments == []
     assert resampler.lacking() == [
         "The camera 'front' has no fresh sample.",
-        "TF has no way from 'base' to 'tool'; its frames are: none.",
+        "TF has no path from 'base' to 'tool'; its frames are: none.",
     ]
     robot.silent = set()
     assert len(list(robot.run(2.0, resampler))) > 5

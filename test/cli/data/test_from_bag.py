@@ -360,7 +360,7 @@ def test_a_bag_that_lacks_a_file_says_so(robot: Path, capsys: pytest.CaptureFixt
 def test_times_after_the_end_of_a_bag_are_told(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(robot / "bag", bags.robot(2.0))
     assert convert(robot, robot / "bag", "--episode-markers", "1-30", "40-50") == 0
-    assert "ends at 2.0 s; asked for were 30 s, 40 s, 50 s, which is later." in capsys.readouterr().out
+    assert "ends at 2.0 s; asked for were 30 s, 40 s, 50 s, which is after its end." in capsys.readouterr().out
     assert len(LeRobotDataset(robot / "set")[0]) == 5
     assert convert(robot, robot / "bag", "--episode-markers", "30-40", out="other") == 1
     assert not (robot / "other").exists()
