@@ -23,7 +23,7 @@ from rt_vla_ros.control.watchdog import ClockWatchdog, SilenceWatchdog
 ACTIVE = (State.MOVING, State.HOLDING)
 # A reason may quote what others sent, and goes out at every tick [characters].
 LONGEST_REASON = 1000
-TERMINATED = "The policy says that the instruction is carried out."
+TERMINATED = "The policy reports that the instruction is done."
 HELD = "The policy dropped what it had decided before; its next action has not come."
 TAKEN_OVER = "A human took over: the policy's actions move nothing until ~/resume is called."
 

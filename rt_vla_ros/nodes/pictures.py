@@ -1,4 +1,4 @@
-"""What a camera sends, raw or compressed: one check and one way to pixels for both."""
+"""Images of a camera, raw or compressed: one check and one decoder for both."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ def test_a_terminate_in_the_middle_stops_when_its_step_comes_due(number: int) ->
     first = [c.state for c in commands].index(State.TERMINATED)
     assert first * TICK == pytest.approx(number * PERIOD)
     assert speed(commands[first - 1]) > 0.1
-    assert commands[first].reason == "The policy says that the instruction is carried out."
+    assert commands[first].reason == "The policy reports that the instruction is done."
     assert all(speed(c) == 0 for c in commands[first + round(controller.limits.stopping_time / TICK) + 1 :])
     late = controller.accept(chunk(X, X), stamp=number * PERIOD - 0.01, now=1.0)
     assert late is not None

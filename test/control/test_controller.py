@@ -57,7 +57,7 @@ def test_a_terminate_brakes_and_waits_for_the_next_request() -> None:
     commands = braked(controller, 0.1)
     assert {c.state for c in commands} == {State.TERMINATED}
     assert all(c.terminate and c.gripper is None for c in commands)
-    assert commands[0].reason == "The policy says that the instruction is carried out."
+    assert commands[0].reason == "The policy reports that the instruction is done."
     assert commands[0].commanding
     assert not commands[-1].commanding
     assert controller.accept(action(), stamp=1.1, now=1.1) is None

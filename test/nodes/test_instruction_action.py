@@ -130,7 +130,7 @@ def test_the_goal_succeeds_when_the_policy_says_done_and_the_arm_stands_still(ri
     rig.bench.spin_for(0.5)
     assert not result.done(), "the arm brakes"
     rig.smoother.tell(state=TERMINATED, commanding=False, commanded_distance=0.3)
-    sentence = "The policy says that the instruction is carried out."
+    sentence = "The policy reports that the instruction is done."
     assert asker.end(result) == (GoalStatus.STATUS_SUCCEEDED, Result.SUCCEEDED, sentence)
     told = result.result().result
     assert told.distance == pytest.approx(0.3)
@@ -244,7 +244,7 @@ def test_the_restart_service_ends_the_goal(rig: Rig, asker: Asker) -> None:
     result = asker.begin()
     rig.until_action()
     assert rig.bench.call(Trigger, "policy_node/restart").success
-    assert asker.end(result)[1:] == (Result.REPLACED, "The request was begun anew by the restart service.")
+    assert asker.end(result)[1:] == (Result.REPLACED, "The request was restarted by the restart service.")
 
 
 def test_a_policy_that_fails_ends_the_goal(rig: Rig, asker: Asker) -> None:
@@ -310,7 +310,7 @@ def test_a_smoother_that_dies_ends_the_goal(rig: Rig, asker: Asker, monkeypatch:
     result = asker.begin()
     rig.until_action()
     rig.smoother.fall_silent()
-    sentence = "The request was ended: the smoother, which followed its actions, was gone."
+    sentence = "The request was aborted: the smoother that followed its actions is gone."
     assert asker.end(result) == (GoalStatus.STATUS_ABORTED, Result.FAULT, sentence)
     assert not asker.send().accepted
 

@@ -41,7 +41,7 @@ def test_servo_is_told_nothing_before_the_bridge_is_active(make_bench: Benches) 
     rig.bench.spin_for(0.5)
     assert len(rig.statuses) - heard >= 5, "the smoother takes an arm that is silent for one that is gone"
     change(rig.bench, "servo_bridge_node", "configure")
-    rig.until_said("The bridge to Servo is disabled; call /servo_bridge_node/enable to have velocities carried out.")
+    rig.until_said("The bridge to Servo is disabled; call /servo_bridge_node/enable to execute velocities.")
     change(rig.bench, "servo_bridge_node", "activate")
     rig.until_ready()
     assert servo.kind == 1

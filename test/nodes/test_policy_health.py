@@ -37,7 +37,7 @@ def test_a_decision_may_take_as_long_as_the_steps_before_it_last(
 
 def test_it_is_said_whether_the_arm_pauses() -> None:
     quick, late, slow = (report(4, 1, took) for took in (0.2, 0.39, 0.41))
-    assert quick.message == "Carrying out the instruction."
+    assert quick.message == "Executing the instruction."
     assert late.message == (
         "Carrying out the instruction. Most decisions take longer than 0.2 s, after which the next is due, but the "
         "steps of a chunk last until it comes."

@@ -46,7 +46,7 @@ def test_it_acts_on_the_image_and_says_which(rig: Rig) -> None:
     assert 0 < nanoseconds(action.latency) < 5e9
     np.testing.assert_array_equal(rig.policy.seen[-1].images["front"], GREY)
     assert rig.policy.instructions == ["pick up the red cube"]
-    rig.bench.until_diagnostics("policy_node", OK, "Carrying out the instruction.")
+    rig.bench.until_diagnostics("policy_node", OK, "Executing the instruction.")
 
 
 def test_an_image_before_its_time_is_not_acted_on(rig: Rig) -> None:
@@ -176,7 +176,7 @@ def test_a_camera_that_the_policy_does_not_look_through_is_not_missed(
     wrist.publish(image_message(GREY, rig.now_ns(), "wrist"))
     for _ in range(12):
         rig.until_action()
-    rig.bench.until_diagnostics("policy_node", OK, "Carrying out the instruction.")
+    rig.bench.until_diagnostics("policy_node", OK, "Executing the instruction.")
 
 
 def test_a_camera_that_is_too_slow_is_named_with_advice(rig: Rig) -> None:
@@ -203,7 +203,7 @@ def test_an_inference_that_hangs_is_named_until_it_ends(
     assert len(rig.actions) == 1
     rig.policy.gate.set()
     rig.until_action()
-    rig.bench.until_diagnostics("policy_node", OK, "Carrying out the instruction.")
+    rig.bench.until_diagnostics("policy_node", OK, "Executing the instruction.")
 
 
 def test_a_policy_that_is_slower_than_its_period_is_named_while_it_acts(bench: NodeBench, policy: PlayedPolicy) -> None:

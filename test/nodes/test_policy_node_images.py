@@ -87,7 +87,7 @@ def test_each_camera_is_judged_by_its_own_stamps(rig: Rig, camera: str, lead: fl
         return rig.actions
 
     rig.bench.until(acted)
-    rig.bench.until_diagnostics("policy_node", OK, "Carrying out the instruction.")
+    rig.bench.until_diagnostics("policy_node", OK, "Executing the instruction.")
 
 
 @pytest.mark.parametrize(("lead", "words"), [(5.0, "'wrist' is about 5 s ahead"), (-5.0, "'wrist' is about 5 s old")])

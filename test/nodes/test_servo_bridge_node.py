@@ -36,7 +36,7 @@ def servo_of(rig: ServoRig) -> StandInServo:
 def test_it_makes_the_handshake_and_is_ready(rig: ServoRig) -> None:
     assert servo_of(rig).kind == 1
     assert not servo_of(rig).paused
-    rig.bench.until_diagnostics("servo_bridge_node", OK, "Servo carries out velocities.")
+    rig.bench.until_diagnostics("servo_bridge_node", OK, "Servo executes velocities.")
     assert rig.statuses[-1].header.stamp.sec > 0
 
 
@@ -140,7 +140,7 @@ def test_servo_is_paused_where_the_arm_rests_and_that_is_no_problem(rig: ServoRi
     heard = len(rig.statuses)
     rig.bench.spin_for(0.6)
     assert all(status.ready for status in rig.statuses[heard:])
-    rig.bench.until_diagnostics("servo_bridge_node", OK, "Servo is paused until there is something to do.")
+    rig.bench.until_diagnostics("servo_bridge_node", OK, "Servo is paused until it is needed.")
 
 
 def test_servo_is_woken_by_an_instruction_or_by_the_motion_itself(rig: ServoRig) -> None:
@@ -216,7 +216,7 @@ def test_a_slow_down_is_a_warning(rig: ServoRig) -> None:
 
 def test_its_last_word_is_that_it_is_gone(rig: ServoRig) -> None:
     rig.node.close()
-    rig.bench.until(lambda: rig.said == "The bridge to Servo was ended.")
+    rig.bench.until(lambda: rig.said == "The bridge to Servo was shut down.")
 
 
 def test_a_failing_callback_is_told(rig: ServoRig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,7 @@ def test_a_smoother_that_falls_silent_is_gone(rig: Rig) -> None:
     rig.until_action()
     rig.smoother.fall_silent()
     rig.bench.until_diagnostics("policy_node", ERROR, "Nobody follows the actions any more: the smoother is gone")
-    assert rig.until_stop().plan == "The request was ended: the smoother, which followed its actions, was gone."
+    assert rig.until_stop().plan == "The request was aborted: the smoother that followed its actions is gone."
 
 
 def test_without_a_smoother_it_acts_for_those_who_listen_and_says_where_nobody_does(
