@@ -101,7 +101,7 @@ class RecorderNode(ProgramNode):
             self._begun_ns = now_ns
         except OSError as error:
             raise RecordingError(in_words(error)) from error
-        self.get_logger().info("An episode began.")
+        self.get_logger().info("Recording started.")
 
     def stop(self, *, success: bool) -> Future[str]:
         """Ends the episode; its result, once it is written. Raises RecordingError if there is none."""
@@ -199,7 +199,7 @@ class RecorderNode(ProgramNode):
     def _on_start(self, request: StartEpisode.Request, response: StartEpisode.Response) -> StartEpisode.Response:
         try:
             self.begin(request.instruction)
-            response.success, response.message = True, "An episode began."
+            response.success, response.message = True, "Recording started."
         except RecordingError as error:
             response.message = str(error)
         return response

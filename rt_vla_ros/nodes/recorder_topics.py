@@ -59,15 +59,15 @@ class RecorderTopics:
         self._listener = TransformListener(self, node)
 
     def set_transform(self, transform: TransformStamped, authority: str) -> None:
-        """As TransformListener tells it of a transform on /tf."""
+        """Called by TransformListener for each transform on /tf."""
         self._put_transform(transform, "/tf", nanoseconds(transform.header.stamp))
 
     def set_transform_static(self, transform: TransformStamped, authority: str) -> None:
-        """As TransformListener tells it of a transform on /tf_static."""
+        """Called by TransformListener for each transform on /tf_static."""
         self._put_transform(transform, "/tf_static", None)
 
     def _heard_ns(self, stamp_ns: int) -> int:
-        """When a message is heard. There is one simulated clock: a stamp from the future has overtaken /clock.
+        """The arrival time of a message. There is one simulated clock: a stamp from the future has overtaken /clock.
 
         Also the first one of all, before which that clock is 0.
         """

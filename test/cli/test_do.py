@@ -45,7 +45,7 @@ def test_it_says_what_the_policy_waits_for(capfd: pytest.CaptureFixture[str]) ->
     code, lines, _ = done(capfd, "give", "way")
     assert code == 0
     told = [line for line in lines if "human" in line or "acting" in line]
-    assert told == ["A human commands.", "The policy is acting again."]
+    assert told == ["A human is in control.", "The policy is acting again."]
 
 
 @pytest.mark.usefixtures("taker")

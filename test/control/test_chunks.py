@@ -33,7 +33,7 @@ def test_the_steps_of_a_chunk_are_done_one_after_the_other_without_a_pause() -> 
     np.testing.assert_allclose([c.linear[0] for c in commands[14:20]], 0.2, atol=1e-3)
     assert (commands[-1].state, commands[-1].reason) == (
         State.HOLDING,
-        "The last action is carried out and the next has not come.",
+        "The last action is done; waiting for the next.",
     )
 
 
@@ -121,7 +121,7 @@ def test_a_chunk_without_steps_drops_what_was_decided_before_and_takes_older_ima
     assert controller.accept(chunk(), stamp=float("nan"), now=0.1) is None
     commands = run(controller, 0.1, 0.4)
     assert {(c.state, c.reason) for c in commands} == {
-        (State.HOLDING, "The policy dropped what it had decided before; its next action has not come.")
+        (State.HOLDING, "The policy dropped its earlier actions; its next action is pending.")
     }
     assert all(speed(c) == 0 for c in commands[round(controller.limits.stopping_time / TICK) + 1 :])
     assert controller.accept(chunk(Y, Y, Y, Y), stamp=-0.1, now=0.5) is None

@@ -36,7 +36,7 @@ def braked(controller: Controller, now: float) -> list[Command]:
 def test_before_the_first_action_nothing_is_sent() -> None:
     command = Controller().tick(5.0)
     assert (command.state, command.commanding, command.gripper, speed(command)) == (State.IDLE, False, None, 0)
-    assert command.reason == "No action has come yet."
+    assert command.reason == "No action received yet."
 
 
 def test_a_dead_policy_moves_nothing_beyond_its_last_action() -> None:
@@ -143,7 +143,7 @@ def test_an_action_of_no_sane_policy_brakes_until_a_good_one_comes(bad: str) -> 
     [
         (3.5, "The action's image is 1.5 s old, more than max_action_age (1 s)."),
         (5.75, "The action's image lies 0.75 s in the future: the clocks of camera and controller differ."),
-        (float("nan"), "The action's stamp is not a time."),
+        (float("nan"), "The action's stamp is not a valid time."),
     ],
 )
 def test_an_action_from_a_stale_or_future_image_is_refused(stamp: float, sentence: str) -> None:
@@ -158,7 +158,7 @@ def test_an_action_from_a_stale_or_future_image_is_refused(stamp: float, sentenc
 def test_the_same_action_again_changes_nothing() -> None:
     controller, reference = moving(), moving()
     sentence = controller.accept(action((0, 0, 0.04)), stamp=0, now=0.1)
-    assert sentence == "The action's image (0.000 s) is no newer than that of the action before."
+    assert sentence == "The action's image (0.000 s) is not newer than that of the previous action."
     for a, b in zip(run(controller, 0.1, 0.5), run(reference, 0.1, 0.5), strict=True):
         np.testing.assert_array_equal(a.linear, b.linear)
         assert (a.state, a.reason) == (b.state, b.reason)
@@ -177,7 +177,7 @@ def test_a_stop_is_latched_until_released() -> None:
     assert {(c.state, c.reason) for c in commands} == {(State.STOPPED, "The stop service was called.")}
     controller.release()
     command = controller.tick(2.12)
-    assert (command.state, command.reason) == (State.IDLE, "The stop was released; no action has come since.")
+    assert (command.state, command.reason) == (State.IDLE, "The stop was released; waiting for an action.")
     assert controller.accept(action(), stamp=2.12, now=2.12) is None
     assert run(controller, 2.12, 0.1)[-1].state is State.MOVING
 
@@ -262,7 +262,7 @@ def test_a_position_that_grows_old_is_brought_up_to_date_by_the_commands() -> No
     controller.accept(action((0.15, 0, 0), period=0.8), stamp=0, now=0)
     commands = run(controller, 0, 0.8)
     assert 0.045 < travelled(commands)[0] < 0.0501
-    assert commands[-1].reason == "Following an action, held back by the wall of the workspace."
+    assert commands[-1].reason == "Following an action, held back by the workspace wall."
 
 
 def test_a_jump_while_nothing_moves_is_no_fault() -> None:

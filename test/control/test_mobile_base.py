@@ -319,7 +319,7 @@ def test_the_newest_chunk_with_another_base_is_no_longer_version_of_it() -> None
     controller = mobile()
     assert controller.accept(drive(FORWARD, FORWARD), stamp=0, now=0) is None
     known = controller.accept(drive((0.04, 0, 0), FORWARD, FORWARD), stamp=0, now=0.1)
-    assert known == "The action's image (0.000 s) is no newer than that of the action before."
+    assert known == "The action's image (0.000 s) is not newer than that of the previous action."
     assert controller.accept(drive(FORWARD, FORWARD, FORWARD), stamp=0, now=0.1) is None
 
 

@@ -251,7 +251,7 @@ def test_another_chunk_of_the_same_image_changes_nothing(again: ActionChunk) -> 
     controller = Controller()
     controller.accept(chunk((0.03, 0, 0), (0, 0, 0)), stamp=0, now=0)
     sentence = controller.accept(again, stamp=0, now=0.0)
-    assert sentence == "The action's image (0.000 s) is no newer than that of the action before."
+    assert sentence == "The action's image (0.000 s) is not newer than that of the previous action."
     assert controller.state is State.MOVING
     np.testing.assert_allclose(travelled(run(controller, 0, 1.0))[0], 0.03, atol=REST_TRANSLATION)
 

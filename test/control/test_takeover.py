@@ -73,7 +73,7 @@ def test_while_the_deadman_is_held_the_human_commands_and_actions_are_dropped(ce
     cell.take()
     commands = cell.run(1.0)
     assert (commands[-1].state, cell.controller.commander) == (State.HUMAN, "human")
-    assert commands[-1].reason == "A human commands."
+    assert commands[-1].reason == "A human is in control."
     np.testing.assert_allclose(commands[-1].linear, FORWARD[:3], atol=1e-6)
     np.testing.assert_allclose(commands[-1].angular, FORWARD[3:], atol=1e-6)
     assert cell.controller.refused == 5
@@ -221,7 +221,7 @@ def test_limits_and_walls_hold_for_the_human() -> None:
     assert max(np.linalg.norm(c.linear) for c in commands) <= 0.2 + 1e-9
     assert max(np.linalg.norm(c.angular) for c in commands) <= limits.max_angular_velocity + 1e-9
     assert 0.09 < position[0] <= 0.1
-    assert commands[-1].reason == "A human commands, held back by the wall of the workspace."
+    assert commands[-1].reason == "A human is in control, held back by the workspace wall."
     assert "slowed down" in commands[5].reason
 
 

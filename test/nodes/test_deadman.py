@@ -108,7 +108,7 @@ def test_the_topic_stop_latches(bench: NodeBench) -> None:
     rig.act(period=1.0)
     rig.until_state(State.MOVING)
     rig.bench.publisher(Empty, "stop").publish(Empty())
-    assert rig.until_state(State.STOPPED).reason == "Somebody published on the topic stop."
+    assert rig.until_state(State.STOPPED).reason == "A message was received on the topic stop."
     rig.act()
     rig.bench.spin_for(0.1)
     assert rig.statuses[-1].state == State.STOPPED

@@ -78,7 +78,7 @@ def test_an_arm_that_does_not_follow_ends_the_request_and_the_next_time_it_is_la
     assert not velocity(rig.twists[-1]).any()
     arm.request = 2
     arm.act_until(lambda: rig.statuses[-1].state == State.STOPPED)
-    assert rig.statuses[-1].reason.endswith("It is not the first time in a row.")
+    assert rig.statuses[-1].reason.endswith("This is a repeated failure.")
     rig.bench.call(Trigger, "smoother_node/release")
     arm.request = 3
     arm.act_until(lambda: rig.statuses[-1].state == State.FAULT)  # who released it has one more attempt

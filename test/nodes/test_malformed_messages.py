@@ -180,7 +180,7 @@ def test_an_action_whose_stamp_is_no_time_is_a_fault_and_a_terminate_stops(
         message.header.stamp.sec, message.header.stamp.nanosec = sec, nanosec
         policy.publish(message)
         bench.until(lambda wanted=state: statuses and statuses[-1].state == wanted)
-    assert "The action's stamp is not a time." in {status.reason for status in statuses}
+    assert "The action's stamp is not a valid time." in {status.reason for status in statuses}
     assert node.callbacks_failed == 0
 
 

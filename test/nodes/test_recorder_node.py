@@ -112,7 +112,7 @@ def rig(make_bench: Callable[..., NodeBench], tmp_path: Path) -> RecorderRig:
 def test_the_dataset_has_what_was_published(rig: RecorderRig, tmp_path: Path) -> None:
     rig.run(0.6)
     answer = rig.call(StartEpisode, "start", instruction="lift the cube")
-    assert (answer.success, answer.message) == (True, "An episode began.")
+    assert (answer.success, answer.message) == (True, "Recording started.")
     rig.commander = "policy"
     rig.run(1.0)
     rig.commander = "human"

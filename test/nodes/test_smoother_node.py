@@ -36,8 +36,8 @@ def rig(bench: NodeBench) -> Rig:
 def test_before_an_action_it_says_that_it_waits_and_sends_nothing(rig: Rig) -> None:
     rig.bench.until(lambda: len(rig.statuses) > 10)
     assert not rig.twists
-    assert (rig.statuses[-1].state, rig.statuses[-1].reason) == (State.IDLE, "No action has come yet.")
-    rig.bench.until_diagnostics("smoother_node", OK, "No action has come yet.")
+    assert (rig.statuses[-1].state, rig.statuses[-1].reason) == (State.IDLE, "No action received yet.")
+    rig.bench.until_diagnostics("smoother_node", OK, "No action received yet.")
 
 
 def test_an_action_in_a_frame_that_tf_does_not_know_is_a_fault(rig: Rig) -> None:
@@ -171,7 +171,7 @@ def test_a_second_publisher_of_actions_is_named_until_it_is_gone(
     sentence = "Actions come from 2 publishers, /other/policy_node and /world: the one whose request runs is followed,"
     rig.bench.until_diagnostics("smoother_node", WARN, sentence)
     other.destroy_publisher(rival)
-    rig.bench.until_diagnostics("smoother_node", OK, "No action has come yet.")
+    rig.bench.until_diagnostics("smoother_node", OK, "No action received yet.")
     other.create_publisher(ChunkMsg, "action", 10)
     rig.bench.until_diagnostics("smoother_node", WARN, sentence)
     rig.bench.spin_for(0.3)
@@ -231,7 +231,7 @@ def test_of_what_is_too_long_only_the_beginning_is_told(rig: Rig, changes: dict[
 
 
 def test_an_arm_that_nobody_drives_any_more_is_told_of(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    sentence = "Nobody listens to the velocities on '/delta_twist_cmds': does the arm's driver run?"
+    sentence = "No subscriber for the velocities on '/delta_twist_cmds': is the arm's driver running?"
     driver = next(s for s in rig.bench.world.subscriptions if s.topic_name == "/delta_twist_cmds")
     rig.act(period=5.0, translation=(0.1, 0.0, 0.0))
     rig.bench.until(lambda: rig.twists)
@@ -245,7 +245,7 @@ def test_an_arm_that_was_never_there_is_a_warning(bench: NodeBench) -> None:
     node, policy = bench.add(SmootherNode()), bench.publisher(ChunkMsg, "action")
     publish_frames(bench, node)
     policy.publish(chunk_message(action(period=5.0), node.get_clock().now().nanoseconds, "panda_link0", 0))
-    bench.until_diagnostics("smoother_node", WARN, "Nobody listens to the velocities on '/delta_twist_cmds'")
+    bench.until_diagnostics("smoother_node", WARN, "No subscriber for the velocities on '/delta_twist_cmds'")
 
 
 def test_a_terminate_is_passed_on_and_taken_back_by_the_next_action(rig: Rig) -> None:
@@ -425,7 +425,7 @@ def test_a_wall_acts_where_tf_knows_the_tip(make_bench: Callable[..., NodeBench]
         rig.bench.spin_for(0.02)
         return str(rig.statuses[-1].reason)
 
-    rig.bench.until(lambda: act_at(0.5) == "Following an action, held back by the wall of the workspace.")
+    rig.bench.until(lambda: act_at(0.5) == "Following an action, held back by the workspace wall.")
     rig.bench.until(lambda: act_at(0.5) and not velocity(rig.twists[-1]).any(), "it goes through the wall")
     rig.bench.until(lambda: act_at(0.1) == "Following an action." and velocity(rig.twists[-1]).any())
     rig.bench.until(lambda: "in the future" in act_at(0.1, ahead=60), "it believes a clock that is ahead")

@@ -148,8 +148,8 @@ def test_while_a_human_commands_the_request_waits_and_then_goes_on(rig: Rig) -> 
     rig.say("pick up the red cube")
     rig.until_action()
     rig.smoother.tell(state=ControllerStatus.HUMAN, commander="human", awaits_resume=True)
-    sentence = "the policy's actions move nothing until /world/resume is called."
-    rig.bench.until_diagnostics("policy_node", WARN, f"A human commands: {sentence}")
+    sentence = "the policy's actions have no effect until /world/resume is called."
+    rig.bench.until_diagnostics("policy_node", WARN, f"A human is in control: {sentence}")
     seen, count = len(rig.policy.seen), len(rig.actions)
     rig.show()
     rig.show()
@@ -165,7 +165,7 @@ def test_while_a_human_commands_the_request_waits_and_then_goes_on(rig: Rig) -> 
 
 def test_an_instruction_while_a_human_commands_waits_too(rig: Rig) -> None:
     rig.smoother.tell(state=ControllerStatus.HUMAN, commander="human", awaits_resume=True)
-    rig.bench.until_diagnostics("policy_node", WARN, "A human commands")
+    rig.bench.until_diagnostics("policy_node", WARN, "A human is in control")
     rig.say("pick up the red cube")
     rig.show()
     rig.show()

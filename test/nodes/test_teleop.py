@@ -39,7 +39,7 @@ def test_a_human_takes_over_and_gives_back(rig: Rig) -> None:
     human = PlayedHuman(rig.bench)
     rig.act(period=2.0)
     assert rig.until_state(State.MOVING).commander == "policy"
-    assert resume(rig).message == "no human had taken over"
+    assert resume(rig).message == "there was no takeover"
     human.held = True
     status = rig.until_state(State.HUMAN)
     assert (status.commander, status.awaits_resume) == ("human", True)
@@ -90,7 +90,7 @@ def test_a_human_whose_driver_dies_is_a_latched_stop(rig: Rig) -> None:
     assert "is lost" in rig.until_state(State.STOPPED).reason
     rig.until_still()
     released = rig.bench.call(Trigger, "smoother_node/release")
-    assert "the policy's actions move nothing until /smoother_node/resume is called" in released.message
+    assert "the policy's actions have no effect until /smoother_node/resume is called" in released.message
     assert rig.until_state(State.HUMAN).awaits_resume
     rig.act()
     rig.bench.spin_for(0.1)
@@ -210,7 +210,7 @@ def test_an_arm_that_is_not_ready_bars_a_human(make_bench: Callable[..., NodeBen
 def test_nobody_takes_over_where_teleoperation_is_off(make_bench: Callable[..., NodeBench]) -> None:
     rig = Rig(make_bench("-p", "smoother_node:teleop_timeout:=0.0"))
     assert rig.node.count_subscribers("teleop_twist") == 0
-    assert resume(rig).message == "no human had taken over"
+    assert resume(rig).message == "there was no takeover"
 
 
 def test_a_stick_that_is_its_own_deadman_takes_over_by_its_motion(make_bench: Callable[..., NodeBench]) -> None:
