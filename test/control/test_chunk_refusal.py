@@ -29,7 +29,7 @@ BAD: dict[str, tuple[Callable[[], ActionChunk], str]] = {
         lambda: chunk(X, period=1e-300),
         "The action's period is 1e-300 s, expected more than 0 and at most 10 s.",
     ),
-    "NaN period": (lambda: chunk(*[X] * 8, period=NAN), "The action holds a number that is not finite."),
+    "NaN period": (lambda: chunk(*[X] * 8, period=NAN), "The action holds a non-finite value."),
     "far": (
         lambda: changed(EIGHT, 7, translation=np.array([3.0, 0, 0])),
         "The action (steps[7]) goes 3 m far, more than max_translation (0.15 m).",
@@ -40,7 +40,7 @@ BAD: dict[str, tuple[Callable[[], ActionChunk], str]] = {
     ),
     "gripper": (
         lambda: changed(EIGHT, 1, gripper=-0.5),
-        "The action's gripper (steps[1]) is -0.5, expected 0 (open) to 1 (closed), or -1 (as it is).",
+        "The action's gripper (steps[1]) is -0.5, expected 0 (open) to 1 (closed), or -1 (unchanged).",
     ),
     "shape": (
         lambda: changed(EIGHT, 0, rotation=np.zeros(4)),
@@ -51,7 +51,7 @@ BAD: dict[str, tuple[Callable[[], ActionChunk], str]] = {
         lambda number=number, name=name, value=value: changed(
             EIGHT, number, **{name: value if name == "gripper" else np.array([0, value, 0])}
         ),
-        f"The action (steps[{number}]) holds a number that is not finite.",
+        f"The action (steps[{number}]) holds a non-finite value.",
     )
     for number in (0, 4, 7)
     for name in ("translation", "rotation", "gripper")
@@ -91,7 +91,7 @@ def test_a_terminate_stops_whatever_else_the_chunk_says() -> None:
 def test_a_chunk_that_is_bad_and_terminates_later_is_refused(number: int) -> None:
     controller = Controller()
     wrong = changed(changed(EIGHT, number, terminate=True), 5, translation=np.array([NAN, 0, 0]))
-    assert controller.accept(wrong, stamp=0, now=0) == "The action (steps[5]) holds a number that is not finite."
+    assert controller.accept(wrong, stamp=0, now=0) == "The action (steps[5]) holds a non-finite value."
 
 
 def test_a_chunk_that_begins_in_the_far_future_is_refused() -> None:

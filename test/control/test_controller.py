@@ -104,14 +104,14 @@ def test_a_terminate_carries_its_own_reason() -> None:
 
 
 BAD = {
-    "not finite": (lambda: action((np.nan, 0, 0)), "The action holds a number that is not finite."),
-    "infinite turn": (lambda: action(rotation=(0, np.inf, 0)), "The action holds a number that is not finite."),
-    "NaN gripper": (lambda: action(gripper=np.nan), "The action holds a number that is not finite."),
+    "not finite": (lambda: action((np.nan, 0, 0)), "The action holds a non-finite value."),
+    "infinite turn": (lambda: action(rotation=(0, np.inf, 0)), "The action holds a non-finite value."),
+    "NaN gripper": (lambda: action(gripper=np.nan), "The action holds a non-finite value."),
     "too far": (lambda: action((0.2, 0, 0)), "The action goes 0.2 m far, more than max_translation (0.15 m)."),
     "too wide": (lambda: action(rotation=(0, 0, 3)), "The action turns by 3 rad, more than max_rotation (0.8 rad)."),
     "gripper": (
         lambda: action(gripper=1.5),
-        "The action's gripper is 1.5, expected 0 (open) to 1 (closed), or -1 (as it is).",
+        "The action's gripper is 1.5, expected 0 (open) to 1 (closed), or -1 (unchanged).",
     ),
     "period": (lambda: action(period=0), "The action's period is 0 s, expected more than 0 and at most 10 s."),
     "no frame": (lambda: action(frame_id=""), "The action names no frame."),

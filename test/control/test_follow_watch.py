@@ -82,7 +82,7 @@ def test_it_says_what_was_measured() -> None:
     assert "smoothing filter" in str(follow(0.2, 0.57, 1))
     assert "does its driver scale velocities?" in str(follow(0.2, 1.5, 1))
     back = str(follow(0.2, -1.0, 1))
-    assert "in another direction, 180 degrees beside it" in back
+    assert "in another direction, 180 degrees off" in back
     turned = str(follow(0.0, 0.5, 1, turn=1.0))
     assert f"{begin} to turn by" in turned
     assert "degrees within" in turned

@@ -46,7 +46,7 @@ def test_a_request_that_was_refused_once_does_not_begin_by_itself_later() -> Non
     refuse(gate, A)
     refuse(gate, B)
     gate.done()
-    assert "Give it an instruction anew." in str(refuse(gate, B, active=False))
+    assert "Send the instruction again." in str(refuse(gate, B, active=False))
     assert refuse(gate, B._replace(number=2), active=False) is None
     assert gate.running == B._replace(number=2)
 

@@ -403,7 +403,7 @@ def refused(rig: Rig, reason: str) -> list[RefusedRequest]:
     return [RefusedRequest(publisher=newest.publisher, request=newest.request, reason=reason)]
 
 
-RIVAL = "The arm follows /other/policy_node: the actions of /policy_node are refused. Give it an instruction anew."
+RIVAL = "The arm follows /other/policy_node: the actions of /policy_node are refused. Send the instruction again."
 GUARD = "The arm is not ready: Servo halts for a collision. The request is over."
 
 

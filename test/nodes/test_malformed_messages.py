@@ -190,7 +190,7 @@ def test_a_period_that_is_no_duration_is_a_fault(bench: NodeBench) -> None:
     message = chunk_message(action(), node.get_clock().now().nanoseconds, "base", 0)
     message.period.nanosec = 2**32 - 1
     policy.publish(message)
-    bench.until(lambda: statuses and statuses[-1].reason == "The action holds a number that is not finite.")
+    bench.until(lambda: statuses and statuses[-1].reason == "The action holds a non-finite value.")
 
 
 @pytest.mark.parametrize("kind", [200, 255])

@@ -207,7 +207,7 @@ def test_of_two_publishers_the_one_whose_request_runs_is_followed(rig: Rig) -> N
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"translation": (np.nan, 0, 0)}, "The action holds a number that is not finite."),
+        ({"translation": (np.nan, 0, 0)}, "The action holds a non-finite value."),
         ({"translation": (3.0, 0, 0)}, "The action goes 3 m far, more than max_translation (0.15 m)."),
         ({"frame": ""}, "The action names no frame."),
         ({"age": 5.0}, "s old, more than max_action_age (1 s)."),

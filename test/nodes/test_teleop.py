@@ -203,7 +203,7 @@ def test_an_arm_that_is_not_ready_bars_a_human(make_bench: Callable[..., NodeBen
     human.held = True
     reason = rig.until_state(State.FAULT).reason
     assert reason.startswith("No arm status has come")
-    assert "Let go of the deadman of teleoperation and hold it again." in reason
+    assert "Release the teleoperation deadman and hold it again." in reason
     assert not any(velocity(twist).any() for twist in rig.twists)
 
 
