@@ -62,7 +62,7 @@ def inside(folder: Path, name: object, failure: type[Exception]) -> Path:
 
 
 def check_folder(folder: Path, failure: type[Exception], *, may_be_quantized: bool = False) -> dict[str, Any]:
-    """What config.json holds, nothing where there is none.
+    """What config.json holds, nothing if there is none.
 
     may_be_quantized: the caller looks at quantization_config by itself.
     Raises `failure`, with a message, for a folder with files or settings that are not to be read.

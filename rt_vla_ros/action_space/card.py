@@ -153,7 +153,7 @@ class ActionCard:
 
     @property
     def period(self) -> float:
-        """Time between two actions [s], a whole number of nanoseconds as in messages."""
+        """Time between two actions [s], an integer of nanoseconds as in messages."""
         return round(1.0 / self.control_rate, 9)
 
     def with_horizon(self, horizon: int) -> ActionCard:

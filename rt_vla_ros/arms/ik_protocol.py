@@ -58,7 +58,7 @@ class IkSetup:
     """What a solver is made for.
 
     urdf: of the chain alone, see Chain. tip: its last link. joints: in the order of all numbers.
-    lower, upper: where each may be, already without the margin; None if it may turn for ever.
+    lower, upper: where each may be, already without the margin; None if it may turn forever.
     velocity, acceleration: the most of each. slow_condition, stop_condition: condition numbers of the Jacobian, from
     which on motion towards a singularity is slowed down, and from which on there is none.
     """

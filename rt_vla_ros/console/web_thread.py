@@ -28,7 +28,7 @@ _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 class _BoundedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """Anybody on the network can open connections, also who cannot log in: uvicorn takes all, and waits for ever."""
+    """Anybody on the network can open connections, also who cannot log in: uvicorn takes all, and waits forever."""
 
     _slow: TimerHandle | None = None  # runs while the head of a request is coming
 

@@ -45,7 +45,7 @@ def ros_player(
 
     policy: name or path of a checkpoint. options: device, weights, trust_remote_code, threads, plan
     and the thresholds, as the policy node has them. remote: launch arguments by which a policy's server is talked to.
-    Raises ActionCardError for actions that move a base, CliError where it breaks down.
+    Raises ActionCardError for actions that move a base, CliError if it breaks down.
     """
     check_table_arm(card)
     with PrivateGraph() as graph, tempfile.TemporaryDirectory() as folder:

@@ -109,7 +109,7 @@ class GraphSession:
                 self._policy_failure = status.message if "cannot be loaded" in status.message else ""
 
     def wait(self, condition: Callable[[], bool], seconds: float = ANSWER) -> bool:
-        """Spins until the condition holds; False where `seconds` of wall time are over first."""
+        """Spins until the condition holds; False if `seconds` of wall time are over first."""
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() >= deadline:

@@ -54,9 +54,7 @@ class Bag:
         self.kinds = {one.topic: one.msgtype for one in connections if one.msgcount or self._salvages}
         if not self.kinds:
             self._stack.close()
-            raise BagError(
-                f"{path} is no bag that can be read: there is no whole message in it. {' '.join(self.notes)}"
-            )
+            raise BagError(f"{path} is not a readable bag: there is no whole message in it. {' '.join(self.notes)}")
 
     def __enter__(self) -> Bag:
         return self
@@ -97,7 +95,7 @@ class Bag:
             packed = [one.name for one in sorted(self.path.glob("*.zstd"))] if self.path.is_dir() else []
             hint = f"; unpack {packed[0]} first (zstd -d)" if packed else ""
             why = _one_line(refusal) if refusal is not None else f"it has no metadata.yaml and no .mcap or .db3{hint}"
-            raise BagError(f"{self.path} is no bag that can be read: {why}.")
+            raise BagError(f"{self.path} is not a readable bag: {why}.")
         if refusal is None:
             self.notes.append(
                 f"{self.path} has no metadata.yaml, so its recorder was killed; the {len(files)} files are read one by "
@@ -108,7 +106,7 @@ class Bag:
         for file in files:
             self._enter_file(file)
         if not self._readers:
-            raise BagError(f"{self.path} is no bag that can be read: {' '.join(self.notes)}")
+            raise BagError(f"{self.path} is not a readable bag: {' '.join(self.notes)}")
 
     def _enter(self, path: Path) -> None:
         reader = Reader(path)

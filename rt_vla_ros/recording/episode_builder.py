@@ -99,7 +99,7 @@ class EpisodeBuilder:
         audits: RobotStreams.audits at its end, where this is another thread than the streams'; None: they are as then.
         origin: of a bag's.
 
-        Raises RecordingError if there is nothing to keep, OSError where it cannot be written. Nothing is left then.
+        Raises RecordingError if there is nothing to keep, OSError if it cannot be written. Nothing is left then.
         """
         try:
             found = self._streams.audits() if audits is None else audits

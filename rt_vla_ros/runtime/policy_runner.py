@@ -164,7 +164,7 @@ class PolicyRunner(Generic[Message]):
                 self._changed.notify_all()
 
     def close(self, timeout: float = 0.3) -> bool:
-        """Ends the thread; False where it is left behind, in a loading or an inference longer than `timeout` [s]."""
+        """Ends the thread; False if it is left behind, in a loading or an inference longer than `timeout` [s]."""
         with self._changed:
             self._closing = True
             self.cancel()

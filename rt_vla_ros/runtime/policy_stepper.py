@@ -137,7 +137,7 @@ class PolicyStepper(Generic[Message]):
     def decisions(self, due: DueFrames[Message]) -> Iterator[PolicyDecision]:
         """The chunk, and before it, where chunks are streamed, its first steps.
 
-        Raises ValueError for frames that cannot be used, StateError where the robot's state is not known, DecodingError
+        Raises ValueError for frames that cannot be used, StateError if the robot's state is not known, DecodingError
         for a chunk that is not what the action card says, and what the policy raises.
         """
         if isinstance(due.state, StateError):

@@ -30,7 +30,7 @@ class Batcher(Generic[T]):
       for `max_wait` or for as long as one batch instead of two would save, or when a deadline leaves no more time.
     - Whose turn was the longest time ago comes first, so that no robot is passed over.
     - A request is late when its deadline has passed, or when by the shortest of the last batches it cannot be met. The
-      estimate is not believed for ever: after a second without a batch the next request is tried.
+      estimate is not believed forever: after a second without a batch the next request is tried.
 
     Not thread-safe. All times are of one steady clock [s].
     """

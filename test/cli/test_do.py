@@ -138,7 +138,7 @@ def test_without_a_policy_node_it_says_what_to_start(
     assert code == 2
     assert "no policy node on the graph" in err
     code, _, err = done(capfd, "lift", "--action", "no/such")
-    assert "no policy node offers the action '/no/such'. There is none." in err
+    assert "no policy node offers the action '/no/such'. There are none." in err
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "nan", "inf", "soon", "1e12"])

@@ -1,4 +1,4 @@
-"""The message class of a topic; of a type that is not known here, one of the topic's nodes is asked what it is."""
+"""The message class of a topic; an unknown type is requested from one of the topic's nodes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def topic_class(node: Node, topic: str) -> Any:
     """The class of the topic's messages.
 
     Raises:
-        CliError: there is no such topic, or its type is known neither here nor to its nodes.
+        CliError: there is no such topic, or its type is unknown here and to its nodes.
     """
     name = require_name(topic, "topic", lambda: topics(node))[0]
     try:
@@ -27,8 +27,8 @@ def topic_class(node: Node, topic: str) -> Any:
         made = _asked_for(node, topic, name) if str(STAND_INS) in sys.path else None
         if made is None:
             raise CliError(
-                f"the type of {topic} is {name}, which is not known here and not described by a node that publishes "
-                "it: put the prefix of its package on AMENT_PREFIX_PATH"
+                f"the type of {topic} is {name}, which is unknown here and not described by its publishers: put the "
+                "prefix of its package on AMENT_PREFIX_PATH"
             ) from unknown
         return made
 

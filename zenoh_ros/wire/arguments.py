@@ -147,7 +147,7 @@ def parse_arguments(argv: Iterable[str]) -> RosArguments:
 
 
 def remove_ros_arguments(argv: Iterable[str]) -> list[str]:
-    """Give the command line without its ROS arguments: what stands between --ros-args and --, and `from:=to`."""
+    """Return the command line without its ROS arguments: what stands between --ros-args and --, and `from:=to`."""
     kept: list[str] = []
     inside = False
     for word in argv:

@@ -100,7 +100,7 @@ class TlsFiles:
         return [key for key in keys if os.path.exists(key) and os.stat(key).st_mode & 0o077]
 
     def refusal(self, address: tuple[str, int]) -> str:
-        """Why TLS with who listens there fails, or that it does not, as a sentence; "" where nothing is known."""
+        """Why TLS with who listens there fails, or that it does not, as a sentence; "" if nothing is known."""
         try:
             context, name = self._client(), self._own_name()
             context.check_hostname = self._verify_name

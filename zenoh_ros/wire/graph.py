@@ -166,7 +166,7 @@ def _type_mismatch(new: EndpointKey, other: EndpointKey) -> str:
 
 
 def _qos_mismatch(new: EndpointKey, other: EndpointKey) -> str:
-    """The sentence that rclpy logs for an incompatible QoS; "" where both fit."""
+    """The sentence that rclpy logs for an incompatible QoS; "" if both fit."""
     offers, asks = (new, other) if new.kind == EndpointKind.PUBLISHER else (other, new)
     policy = incompatibility(offers.qos, asks.qos) if offers.kind == EndpointKind.PUBLISHER else ""
     if not policy:

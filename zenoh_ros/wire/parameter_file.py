@@ -37,7 +37,7 @@ def read_file(path: str | Path, table: ParameterTable) -> None:
 
 
 def read_value(text: str, entry: NamedValue) -> None:
-    """Give an entry the value in a text as on the command line: 1, 1.0, true, words, [1, 2].
+    """Return an entry the value in a text as on the command line: 1, 1.0, true, words, [1, 2].
 
     Raises:
         ValueError: nothing, no YAML, a mapping, or a list of different types.

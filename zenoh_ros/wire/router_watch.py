@@ -17,7 +17,7 @@ _SAY_AGAIN_S = 60.0
 
 
 class RouterWatch:
-    """Watches the only link of a client; Zenoh tries to open it again by itself, for ever and in silence."""
+    """Watches the only link of a client; Zenoh tries to open it again by itself, forever and in silence."""
 
     def __init__(self, session: zenoh.Session, router: str, reason: Callable[[], str]) -> None:
         """reason: gives a sentence on why the router cannot be reached; it may take a second."""

@@ -77,7 +77,7 @@ class Session:
         self._nodes: list[Node] = []
         self._watches: list[AccessWatch | RouterWatch] = []
         self._lock = threading.Lock()
-        # Zenoh's threads call Python: an interpreter that ends while they run waits for them for ever.
+        # Zenoh's threads call Python: an interpreter that ends while they run waits for them forever.
         atexit.register(self.close)
 
     @classmethod

@@ -143,7 +143,7 @@ class Subscription:
         return verdict
 
     def _forget_all_but(self, alive: set[bytes]) -> None:
-        """Publishers come and go, as every `ros2 topic pub` does; nobody shall have to remember them for ever."""
+        """Publishers come and go, as every `ros2 topic pub` does; nobody shall have to remember them forever."""
         self._verdicts = {gid: verdict for gid, verdict in self._verdicts.items() if gid in alive}
 
     def _complain(self, gid: bytes, reason: str) -> None:

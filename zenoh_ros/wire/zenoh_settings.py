@@ -101,10 +101,10 @@ class ZenohSettings:
 
 
 def router_patience(usual: float) -> float:
-    """How long to look for a router [s]: ZENOH_ROUTER_CHECK_ATTEMPTS, one a second; for ever at 0.
+    """How long to look for a router [s]: ZENOH_ROUTER_CHECK_ATTEMPTS, one a second; forever at 0.
 
     Raises:
-        WireError: it is not a whole number, or below 0, which would go on without a router.
+        WireError: it is not an integer, or below 0, which would go on without a router.
     """
     text = os.environ.get(ATTEMPTS_VARIABLE, "").strip()
     if not text:

@@ -32,7 +32,7 @@ SLOW = 10  # of so many images a slow camera sends one
 
 
 class Swing:
-    """Moves the tool to and fro along y, for ever. fault: what it does wrong."""
+    """Moves the tool to and fro along y, forever. fault: what it does wrong."""
 
     name = "swing"
     card = tabletop_card("swing")

@@ -159,8 +159,8 @@ def test_a_type_of_another_shape_is_left_out(tmp_path: Path, ros_graph: Any, cap
 @pytest.mark.parametrize(
     ("make", "arguments", "sentence"),
     [
-        (lambda path: None, ["info"], "is no bag that can be read: File"),
-        (lambda path: path.mkdir(), ["info"], "is no bag that can be read: Expected metadata file"),
+        (lambda path: None, ["info"], "is not a readable bag: File"),
+        (lambda path: path.mkdir(), ["info"], "is not a readable bag: Expected metadata file"),
         (lambda path: (path.mkdir(), (path / "metadata.yaml").write_text("[")), ["info"], "is no bag that can be read"),
         (write, ["play", "--topics", "/wrod"], "no topic '/wrod' in the bag. Did you mean '/word'?"),
         (write, ["play", "--remap", "word=x"], "the remapping 'word=x' is not of the form OLD:=NEW"),
@@ -227,7 +227,7 @@ def test_what_is_recorded_is_what_was_published(tmp_path: Path, ros_graph: Any, 
 def test_a_bag_that_cannot_be_recorded_is_said(tmp_path: Path, ros_graph: Any, capfd: Any) -> None:
     for words in ([], ["--all", "/word"]):
         assert main(["bag", "record", "-o", str(tmp_path / "new"), *words]) == 2
-        assert "say which topics to record, or --all" in capfd.readouterr().err
+        assert "give the topics to record, or --all" in capfd.readouterr().err
     assert main(["bag", "record", "-o", str(tmp_path), "/word"]) == 2
     assert "no bag can be begun there" in capfd.readouterr().err
 

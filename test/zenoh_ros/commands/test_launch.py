@@ -100,7 +100,7 @@ def test_conditional_arguments_have_a_star() -> None:
     ("argument", "sentence"),
     [
         ("wrod:=x", "hello.launch.py has no argument 'wrod'. Did you mean 'word'?"),
-        ("tone:=rude", "tone:=rude is not valid. There is: kind, loud."),
+        ("tone:=rude", "tone:=rude is not valid. Available: kind, loud."),
     ],
 )
 def test_arguments_that_do_not_fit_start_nothing(file: Path, argument: str, sentence: str, capfd: Any) -> None:
@@ -155,7 +155,7 @@ def test_launch_files_are_found_under_every_name(camera: Path, file: str, word: 
 def test_a_package_alone_is_told_its_files(camera: Path) -> None:
     (camera / "launch/rs_launch.py").write_text(SAYS_UP)
     with pytest.raises(
-        CliError, match=r"'cam' is a package: give one of its launch files too. There is: rs_launch.py."
+        CliError, match=r"'cam' is a package: give one of its launch files too. Available: rs_launch.py."
     ):
         launch_file(["cam"])
 

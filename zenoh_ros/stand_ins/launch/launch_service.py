@@ -37,8 +37,8 @@ class LaunchService:
 
     Args:
         argv: for entities that ask the context for it.
-        noninteractive: no person is at a terminal.
-        debug: errors come with their tracebacks.
+        noninteractive: run without a terminal.
+        debug: print tracebacks of errors.
     """
 
     def __init__(self, *, argv: Iterable[str] | None = None, noninteractive: bool = False, debug: bool = False) -> None:
@@ -68,7 +68,7 @@ class LaunchService:
                 self._loop.call_soon_threadsafe(self.context.emit_event_sync, event)
 
     def shutdown(self) -> None:
-        """Ends everything, from any thread; does nothing where nothing runs."""
+        """Ends everything, from any thread; does nothing if nothing runs."""
         if self._loop is not None:
             self.emit_event(Shutdown(reason="LaunchService.shutdown() called"))
 

@@ -75,7 +75,7 @@ class ExecuteProcess(Action):
         on_exit: entities, or a function of (event, context) that returns them, for when it ends.
         respawn: it is started again when it ends.
         respawn_delay: seconds before that.
-        respawn_max_retries: how often; negative: for ever.
+        respawn_max_retries: how often; negative: forever.
     """
 
     def __init__(
@@ -273,7 +273,7 @@ class ExecuteProcess(Action):
         return self.process_details
 
     def _begin_stop(self) -> None:
-        """SIGINT, then SIGTERM, then SIGKILL; nothing where the process has ended."""
+        """SIGINT, then SIGTERM, then SIGKILL; nothing if the process has ended."""
         if self._stop.is_set():
             return
         self._stop.set()

@@ -149,7 +149,7 @@ class ActionServer(ActionEntity):
         executor.create_task(self._execute, execute_callback or self._execute_callback, goal_handle)
 
     def notify_goal_done(self) -> None:
-        """Nothing needs to be done: what is over for long is forgotten when the next request comes."""
+        """Does nothing: what is over for long is forgotten when the next request comes."""
 
     def destroy(self) -> None:
         """Leave the graph; goals that still run get no result."""
@@ -212,7 +212,7 @@ class ActionServer(ActionEntity):
         self._reply(header, response)
 
     def _begin_to_cancel(self, handle: ServerGoalHandle) -> bool:
-        """False where the goal has ended while its cancelation was thought about."""
+        """False if the goal has ended while its cancelation was thought about."""
         try:
             handle._update_state(GoalEvent.CANCEL_GOAL)
         except RCLError:
