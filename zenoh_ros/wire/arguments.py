@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 
 class ArgumentError(ValueError):
-    """A ROS argument that cannot be understood."""
+    """An invalid ROS argument."""
 
 
 class UnknownArgumentError(ArgumentError):
@@ -205,7 +205,7 @@ def _read_parameter(rule: str, table: ParameterTable) -> None:
     try:
         read_value(match["value"], table.entry(match["node"] or ANY_NODE, match["name"]))
     except ValueError as error:
-        raise ArgumentError(f"the parameter rule '{rule}' has no usable value: {error}") from error
+        raise ArgumentError(f"the parameter rule '{rule}' has no valid value: {error}") from error
 
 
 def _read_log_level(rule: str) -> tuple[str, str]:

@@ -160,8 +160,8 @@ class Graph:
 def _type_mismatch(new: EndpointKey, other: EndpointKey) -> str:
     return (
         f"{new.name}: {new.node.full_name} uses {new.type_name} ({new.type_hash[:15]}…), "
-        f"{other.node.full_name} uses {other.type_name} ({other.type_hash[:15]}…); "
-        "they will not hear each other: both sides need the same message definition"
+        f"{other.node.full_name} uses {other.type_name} ({other.type_hash[:15]}…); they cannot communicate: both "
+        "sides need the same message definition"
     )
 
 

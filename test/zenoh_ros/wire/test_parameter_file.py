@@ -26,7 +26,10 @@ def table_of(path: Path, text: str) -> ParameterTable:
         ("- a\n- b", "line 1: a list where a name is expected: expected node names with 'ros__parameters' under them"),
         ("node: 1", "line 1: 'node' holds '1'; expected a mapping with 'ros__parameters'"),
         ("node:\n  rate: 1", "line 2: 'node/rate' holds '1'"),
-        ("node:\n  ros__parameters: text", "line 2: 'ros__parameters' of 'node' is no mapping; expected name: value"),
+        (
+            "node:\n  ros__parameters: text",
+            "line 2: 'ros__parameters' of 'node' is not a mapping; expected name: value",
+        ),
         ("node:\n  ros__parameters:\n  - dry_run: true", "line 3: 'ros__parameters' of 'node' is no mapping"),
         ("node:\n  ros__parameters: [1]", "line 2: 'ros__parameters' of 'node' is no mapping"),
         ("node:\n  ros__parameters:", "'ros__parameters' of 'node' is no mapping"),
@@ -37,7 +40,7 @@ def table_of(path: Path, text: str) -> ParameterTable:
         ("node:\n  ros__parameters:\n    a:\n", "line 3: no value"),
         ("node:\n  ros__parameters: {a: &x 1, b: *x}", "line 2: an alias ('*x')"),
         ("node-1:\n  ros__parameters: {a: 1}", "'node-1' is not the name of a node"),
-        ("ros__parameters: {a: 1}", "line 1: no node's name stands over 'ros__parameters'"),
+        ("ros__parameters: {a: 1}", "line 1: there is no node name above 'ros__parameters'"),
         ("a: 'x", "not YAML"),
     ],
 )

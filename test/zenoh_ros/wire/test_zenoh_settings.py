@@ -206,7 +206,7 @@ def test_a_certificate_of_another_authority_is_said_to_be_refused(
     assert host.hosts_router
     stranger = host_folder(tmp_path / "other")
     monkeypatch.setenv("ZENOH_SESSION_CONFIG_URI", str(stranger / "session.json5"))
-    with pytest.raises(WireError, match="TLS with it failed: its certificate is of another authority"):
+    with pytest.raises(WireError, match="TLS with it failed: its certificate is from another authority"):
         Session.open(patience=1.0)
     host.close()
 

@@ -31,7 +31,7 @@ class _Included(Event):
 
 
 class LaunchService:
-    """Visits launch descriptions and looks after what they start, until all has ended.
+    """Visits launch descriptions and supervises their processes until all have ended.
 
     Ctrl-C, SIGTERM, SIGQUIT and SIGHUP shut everything down: each process gets SIGINT, then SIGTERM, then SIGKILL.
 
@@ -73,14 +73,14 @@ class LaunchService:
             self.emit_event(Shutdown(reason="LaunchService.shutdown() called"))
 
     def run(self, *, shutdown_when_idle: bool = True) -> int:
-        """Blocks until all has ended; 0, or 1 where something could not be done."""
+        """Blocks until all has ended; 0, or 1 on an error."""
         return asyncio.run(self.run_async(shutdown_when_idle=shutdown_when_idle))
 
     async def run_async(self, *, shutdown_when_idle: bool = True) -> int:
         """As `run`, inside of a running loop of the main thread.
 
         Raises:
-            RuntimeError: it is not the main thread, which alone hears signals.
+            RuntimeError: it is not the main thread, the only one that receives signals.
         """
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("LaunchService can only be run in the main thread.")

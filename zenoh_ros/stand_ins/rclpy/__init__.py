@@ -1,6 +1,6 @@
 """A stand-in for ROS 2's client library, with a part of it (see zenoh_ros/README.md), over zenoh_ros.wire.
 
-It is on the path only where no ROS 2 is (see zenoh_ros.install). Reference: github.com/ros2/rclpy, branch jazzy.
+It is on the path only without a ROS 2 (see zenoh_ros.install). Reference: github.com/ros2/rclpy, branch jazzy.
 """
 
 from __future__ import annotations

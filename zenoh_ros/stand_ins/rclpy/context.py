@@ -1,4 +1,4 @@
-"""What begins with init() and ends with shutdown()."""
+"""The state between init() and shutdown()."""
 
 from __future__ import annotations
 

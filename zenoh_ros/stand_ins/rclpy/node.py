@@ -1,4 +1,4 @@
-"""Node: a name on the graph with everything that it owns."""
+"""Node: a name on the graph with all its entities."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Node(NodeEntities, NodeParameters, NodeGraph):
         use_global_arguments: False ignores the arguments of the process.
         enable_rosout: publish the log on /rosout.
         start_parameter_services: let others see and set the parameters.
-        parameter_overrides: values that count more than the command line's.
+        parameter_overrides: values that override the command line's.
         allow_undeclared_parameters: set_parameters declares what it does not know.
         automatically_declare_parameters_from_overrides: declare whatever the command line gives.
         enable_logger_service: accepted but ignored.

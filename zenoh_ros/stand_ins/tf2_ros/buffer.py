@@ -1,4 +1,4 @@
-"""Remembers transforms and tells them between any two frames."""
+"""Stores transforms and looks them up between any two frames."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Buffer:
         """Remember a transform that holds at its stamp.
 
         Raises:
-            InvalidArgumentException: an empty frame name, a frame that is its own parent, no unit quaternion.
+            InvalidArgumentException: an empty frame name, a frame that is its own parent, not a unit quaternion.
         """
         self._remember(transform, static=False)
 
@@ -217,7 +217,7 @@ class Buffer:
 def _clean(frame: str) -> str:
     name = frame.lstrip("/")
     if not name:
-        raise InvalidArgumentException("a frame needs a name, not an empty string")
+        raise InvalidArgumentException("a frame name must not be empty")
     return name
 
 

@@ -56,7 +56,7 @@ class ClientGoalHandle:
 
     @property
     def accepted(self) -> bool:
-        """Whether the server took it."""
+        """Whether the server accepted it."""
         return bool(self._goal_response.accepted)
 
     @property
@@ -65,11 +65,11 @@ class ClientGoalHandle:
         return self._status
 
     def cancel_goal(self) -> Any:
-        """Ask for its cancelation and block until the response; an executor must spin in another thread."""
+        """Request its cancellation and block until the response; an executor must spin in another thread."""
         return _wait(self.cancel_goal_async())
 
     def cancel_goal_async(self) -> Future[Any]:
-        """Ask for its cancelation and give the future of the response (action_msgs/CancelGoal)."""
+        """Request its cancellation and return the future of the response (action_msgs/CancelGoal)."""
         return self._action_client._cancel_goal_async(self)
 
     def get_result(self) -> Any:
