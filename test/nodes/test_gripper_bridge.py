@@ -163,7 +163,7 @@ def test_a_controller_that_comes_late_or_comes_back_gets_the_newest_wish_once(
     rig.says("follows")
     assert [list(goal.command.position) for goal in hand.goals] == [[0.0]]
     hand.server.destroy()
-    rig.says("Nobody takes goals")
+    rig.says("No gripper server")
     again = Hand(rig.bench, control.ParallelGripperCommand, SERVER)
     rig.bench.until(lambda: again.goals)
     rig.bench.spin_for(0.3)
