@@ -9,7 +9,7 @@ from rt_vla_ros.console.loopback import subscriber
 
 # Of wrong tokens from one address: so many at once, and one more for each PAUSE [s].
 MOST_ATTEMPTS, PAUSE = 5, 2.0
-MOST_ADDRESSES = 1024  # that are remembered; then the one whose last attempt is the oldest is forgotten
+MOST_ADDRESSES = 1024  # limit of remembered addresses; then the least recent one is forgotten
 
 
 @dataclass

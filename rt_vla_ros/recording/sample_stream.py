@@ -20,7 +20,7 @@ PAUSE_NS = SECOND // 10
 """A shorter time without a sample is none to speak of."""
 UNUSUAL = 1.5
 """So many usual intervals without a sample are a pause."""
-PAUSES = 16  # that are remembered
+PAUSES = 16  # limit of remembered pauses
 
 
 class SampleStream(Generic[_T]):

@@ -123,7 +123,7 @@ class RobotSession:
             raise ValueError(problem)
         images = decode_images(message.meta, message.body, self._policy.card)
         if self._asking.locked():
-            raise ValueError("Another question is being answered; ask again when it is.")
+            raise ValueError("Another question is being answered; ask again afterwards.")
         async with self._asking:
             answer = await asyncio.to_thread(session.ask, images, question)
         return RemoteMessage(MessageKind.ANSWER, message.number, {"answer": answer})

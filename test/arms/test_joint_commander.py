@@ -158,7 +158,7 @@ def test_a_solver_that_is_killed_stands_still_and_is_started_again(one: PlayedJo
     while one.commander.velocities.any():
         one.tick(np.array([0.1, 0, 0, 0, 0, 0]))
     assert time.monotonic() - begin < 0.2
-    told = "The process of the inverse kinematics has ended (signal 9)", "has not answered within 20 ms"  # at first
+    told = "The inverse kinematics process has ended (signal 9)", "has not answered within 20 ms"  # at first
     assert any(reason in one.commander.reason for reason in told)
     one.until_ready()
     assert one.commander.solver.pid not in (None, first)

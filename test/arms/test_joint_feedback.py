@@ -29,7 +29,7 @@ def test_messages_of_several_drivers_are_put_together_in_order(feedback: JointFe
     [
         (["a", "b"], [1.0], NOW, "It names 2 joints and has 1 positions."),
         (["a", "a"], [1.0, 2.0], NOW, "has the joint 'a' more than once"),
-        (["a", "b"], [1.0, 2.0], math.nan, "Its stamp is no time."),
+        (["a", "b"], [1.0, 2.0], math.nan, "Its stamp is invalid."),
     ],
 )
 def test_a_message_that_makes_no_sense_is_not_used(

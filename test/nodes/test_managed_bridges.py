@@ -125,8 +125,8 @@ def test_a_solver_that_was_given_up_has_another_chance_when_the_bridge_is_enable
 
     bench = make_bench("-p", "ros2_control_bridge_node:command_rate:=50.0", "-p", "solver_python:=/nowhere/python")
     rig = BridgeRig(bench, "position")
-    said = rig.until_not_ready("The solver of the inverse kinematics cannot start")
-    assert "Once that is put right, disable and enable the bridge (its ~/enable)." in said
+    said = rig.until_not_ready("The inverse kinematics solver cannot start")
+    assert "After fixing this, disable and enable the bridge (its ~/enable)." in said
     node: Ros2ControlBridgeNode = rig.node
     object.__setattr__(node._commander_settings, "solver_python", "")
     enable(bench, "ros2_control_bridge_node", wanted=False)

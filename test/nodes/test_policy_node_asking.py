@@ -90,7 +90,7 @@ def test_a_policy_without_words_says_so(bench: NodeBench, monkeypatch: pytest.Mo
     Rig(bench, monkeypatch, ConstantPolicy())
     answer = bench.call(Ask, "policy_node/ask", question="what do you see?")
     assert not answer.success
-    assert answer.message == "The policy 'constant' has no words; RT-2 policies answer questions."
+    assert answer.message == "The policy 'constant' does not generate text; RT-2 policies answer questions."
 
 
 def test_below_min_confidence_the_arm_holds_and_is_told_why(

@@ -141,4 +141,4 @@ def test_that_a_policy_cannot_be_streamed_is_logged(
 ) -> None:
     monkeypatch.setattr(policy_node, "load_policy", lambda name, **_options: PlayedPolicy())
     Rig(make_bench("-p", "policy_node:stream:=true"), PlayedPolicy())
-    assert "The policy 'constant' decides all steps at once: its chunks are published whole." in capfd.readouterr().err
+    assert "The policy 'constant' decides all steps at once: its chunks are not streamed." in capfd.readouterr().err

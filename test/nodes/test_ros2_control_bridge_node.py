@@ -133,7 +133,7 @@ def test_a_solver_that_is_killed_stops_the_arm_at_once(make_bench: Benches) -> N
         ({}, ("joints:=[panda_joint1]",), "it lacks panda_joint2"),
         ({"urdf": "<robot"}, (), "The robot description is no XML"),
         ({"urdf": panda_urdf(fingers=True)}, (), "several ends, panda_leftfinger, panda_rightfinger"),
-        ({}, ("solver_python:=/nowhere/python",), "The solver of the inverse kinematics cannot start"),
+        ({}, ("solver_python:=/nowhere/python",), "The inverse kinematics solver cannot start"),
     ],
 )
 def test_what_would_not_move_as_told_is_refused_with_what_to_do(

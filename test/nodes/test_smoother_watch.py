@@ -109,7 +109,7 @@ def test_a_camera_whose_stamp_stands_still_ends_the_request_and_is_named(
         return rig.actions[-1].terminate
 
     rig.bench.until(named)
-    said = "Camera 'front' sends the same stamp again and again: its image is frozen."
+    said = "Camera 'front' repeats the same stamp: its image is frozen."
     assert rig.actions[-1].plan == said
     rig.bench.until_diagnostics("policy_node", ERROR, said)
 

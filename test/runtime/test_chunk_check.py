@@ -40,7 +40,7 @@ def with_step(number: int, **changes: Any) -> dict[str, Any]:
         (with_step(2, gripper=np.nan), "the gripper of step 2 is nan, expected a finite number"),
         (with_step(2, base=np.array([0, np.inf, 0])), "the base of step 2 is [ 0. inf  0.], expected three finite"),
         (with_step(1, base=np.zeros(2)), "the base of step 1 is [0. 0.], expected three finite numbers"),
-        (with_step(3, base=np.array([0, 0, 0.1])), "step 3 moves a base, no dimension of the action card does"),
+        (with_step(3, base=np.array([0, 0, 0.1])), "step 3 moves a base, but the action card has no dimension for it"),
     ],
 )
 def test_what_is_not_as_the_card_says_is_refused(changes: dict[str, Any], sentence: str) -> None:

@@ -143,7 +143,10 @@ def test_after_the_clock_went_back_frames_from_before_do_not_count() -> None:
         (0.51, "is older than max_image_age (0.5 s): that of camera 'wrist' is about 0.5 s old."),
         (3.2, "is older than max_image_age (0.5 s): that of camera 'wrist' is about 3 s old."),
         (321.0, "is older than max_image_age (0.5 s): that of camera 'wrist' is about 300 s old."),
-        (-3.2, "lies farther in the future than max_image_age (0.5 s): that of camera 'wrist' is about 3 s ahead."),
+        (
+            -3.2,
+            "is stamped further in the future than max_image_age (0.5 s): that of camera 'wrist' is about 3 s ahead.",
+        ),
     ],
 )
 def test_an_age_that_is_refused_names_camera_and_age(age: float, words: str | None) -> None:
