@@ -76,7 +76,7 @@ class SmootherWatch:
         """Why no request can begin, as a sentence; None if one can."""
         then = f"then give another instruction or call {self._node.resolve_service_name('~/restart')}."
         if self._lost:
-            return "The smoother is gone: no more messages on {self._statuses.topic_name!r}. Restart it, {then}"
+            return f"The smoother is gone: no more messages on {self._statuses.topic_name!r}. Restart it, {then}"
         if self._is_stopped:
             return f"The smoother is stopped: {self._reason} Call {self.release}, {then}"
         return None

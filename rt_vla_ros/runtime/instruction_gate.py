@@ -88,7 +88,7 @@ class InstructionGate:
         if self._closed:
             return (
                 "The same instruction again, but its request was ended: it is ignored. Send another instruction, or "
-                "call {self._restart}."
+                f"call {self._restart}."
             )
         return (
             f"The same instruction again within {self._pause:g} s counts as a repetition, and its request is over: "

@@ -84,7 +84,7 @@ def test_what_cannot_be_projected_is_said(given: dict[str, Any], words: str) -> 
 def test_a_smaller_copy_fits_and_another_part_does_not() -> None:
     assert refuse_shape(pinhole(), 320, 240) is None
     assert refuse_shape(pinhole(), 96, 96) == (
-        "Its camera_info is of 640 x 480 pixels, the picture has 96 x 96: that is another part of what the camera sees."
+        "Its camera_info is of 640 x 480 pixels, the picture has 96 x 96: the aspect ratios differ."
     )
 
 

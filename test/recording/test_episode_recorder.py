@@ -94,7 +94,7 @@ def test_a_discarded_episode_and_the_end_of_the_recorder(session: Session, tmp_p
     session.run(1.0)
     saved = session.recorder.finish(session.robot.now_ns)
     assert isinstance(saved, SavedEpisode)
-    assert (saved.index, saved.success, saved.problems[0]) == (0, False, "The recorder was ended.")
+    assert (saved.index, saved.success, saved.problems[0]) == (0, False, "The recorder was shut down.")
     assert len(LeRobotDataset(tmp_path / "set")) == 1
 
 
