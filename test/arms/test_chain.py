@@ -61,8 +61,8 @@ LIMIT = '<limit lower="-2.8973" upper="2.8973" velocity="2.175" effort="50" acce
         ('velocity="2.175"', 'velocity="inf"', "velocity='inf', expected a finite number"),
         ('velocity="2.175"', 'velocity="fast"', "velocity='fast', expected a finite number"),
         ('velocity="2.175"', "", "greatest velocity None"),
-        ('lower="-2.8973"', 'lower="3"', "may go from 3.0 to 2.8973"),
-        ('lower="-2.8973"', "", "may go from None to 2.8973"),
+        ('lower="-2.8973"', 'lower="3"', "has the range 3.0 to 2.8973"),
+        ('lower="-2.8973"', "", "has the range None to 2.8973"),
         ('acceleration="15.0"', 'acceleration="0"', "greatest acceleration 0.0"),
         ('type="revolute"', 'type="floating"', "of the type 'floating'"),
         ('type="revolute"', 'type="fixed"', None),
@@ -107,7 +107,7 @@ def test_the_joints_in_the_controllers_order_must_be_those_of_the_chain() -> Non
     assert check_joints(chain, NAMES[::-1]) == NAMES[::-1]
     for given, words in (
         (NAMES[:3], "it lacks panda_joint4"),
-        ((*NAMES, "left_joint1"), "left_joint1 is not among them. One bridge drives one chain."),
+        ((*NAMES, "left_joint1"), "left_joint1 is not among them. A bridge drives a single chain."),
         ((*NAMES, NAMES[0]), "panda_joint1 more than once"),
     ):
         with pytest.raises(ChainError, match=words):

@@ -125,8 +125,8 @@ def test_it_brakes_within_the_joints_accelerations(arm: PlayedJoints, twist: np.
     ("spoil", "words"),
     [
         (lambda arm: arm.hold_states(), "The last joint state of 'panda_joint1' is 0.2"),
-        (lambda arm: arm.say(3, float("nan")), "The joint states say that 'panda_joint4' is at nan."),
-        (lambda arm: arm.say(3, float("inf")), "The joint states say that 'panda_joint4' is at inf."),
+        (lambda arm: arm.say(3, float("nan")), "The joint states have an invalid position of 'panda_joint4': nan."),
+        (lambda arm: arm.say(3, float("inf")), "The joint states have an invalid position of 'panda_joint4': inf."),
     ],
 )
 def test_without_the_joints_states_it_stands_still_at_once(arm: PlayedJoints, spoil, words: str) -> None:

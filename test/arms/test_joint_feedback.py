@@ -27,7 +27,7 @@ def test_messages_of_several_drivers_are_put_together_in_order(feedback: JointFe
 @pytest.mark.parametrize(
     ("names", "positions", "stamp", "words"),
     [
-        (["a", "b"], [1.0], NOW, "It names 2 joints and has 1 positions."),
+        (["a", "b"], [1.0], NOW, "It has 2 joint names and 1 positions."),
         (["a", "a"], [1.0, 2.0], NOW, "has the joint 'a' more than once"),
         (["a", "b"], [1.0, 2.0], math.nan, "Its stamp is invalid."),
     ],

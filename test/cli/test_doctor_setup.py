@@ -217,7 +217,7 @@ def compared(folder: Path, card: ActionCard, *texts: str) -> list[tuple[bool, st
 @pytest.mark.parametrize(
     ("card", "text", "fine", "sentence"),
     [
-        ({}, section("/**", "cameras: [wrist]"), False, "It looks through the camera 'front'; the parameter 'cameras'"),
+        ({}, section("/**", "cameras: [wrist]"), False, "It needs the camera 'front'; the parameter 'cameras'"),
         ({"state": STATE}, section("/**", "device: cpu"), False, "'x' (tip:x) needs the parameter 'tip_frame'"),
         ({}, section("/**", "cameras: [front, wrist]"), True, "The policy does not use wrist"),
         (

@@ -57,7 +57,7 @@ def test_half_a_character_is_replaced() -> None:
         ({"kind": "ask", "text": "a" * (LONGEST_TEXT + 1)}, "The question has 1001 characters, at most 1000 are taken"),
         ({"kind": "record_stop", "success": 1}, "'success' is neither true nor false"),
         ({"kind": "arm_stick"}, "'armed' is neither true nor false"),
-        ({**STICK, "axes": [0] * 5}, "'axes' is no list of 6 numbers"),
+        ({**STICK, "axes": [0] * 5}, "'axes' is not a list of 6 numbers"),
         ({**STICK, "axes": [0, 0, 0, 0, 0, 1.01]}, "'axes' is not within -1 ... 1"),
         ({**STICK, "axes": [0, 0, 0, 0, 0, None]}, "'axes' is no finite number"),
         ({**STICK, "axes": [0, 0, 0, 0, 0, float("nan")]}, "'axes' is no finite number"),

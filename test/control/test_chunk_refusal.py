@@ -19,7 +19,7 @@ BAD: dict[str, tuple[Callable[[], ActionChunk], str]] = {
     "too long": (lambda: chunk(*[X] * 301), "The action's 301 steps last 60.2 s, expected at most 60 s."),
     "tokens": (
         lambda: chunk(*[X] * 8, tokens=tuple(range(57))),
-        "The action has 57 tokens for 8 steps, expected as many for each step.",
+        "The action has 57 tokens for 8 steps, expected the same number for each step.",
     ),
     "period": (
         lambda: chunk(*[X] * 8, period=0.0),
@@ -32,7 +32,7 @@ BAD: dict[str, tuple[Callable[[], ActionChunk], str]] = {
     "NaN period": (lambda: chunk(*[X] * 8, period=NAN), "The action holds a non-finite value."),
     "far": (
         lambda: changed(EIGHT, 7, translation=np.array([3.0, 0, 0])),
-        "The action (steps[7]) goes 3 m far, more than max_translation (0.15 m).",
+        "The action (steps[7]) translates 3 m, more than max_translation (0.15 m).",
     ),
     "wide": (
         lambda: changed(EIGHT, 2, rotation=np.array([0, 0, -3.0])),
@@ -96,7 +96,7 @@ def test_a_chunk_that_is_bad_and_terminates_later_is_refused(number: int) -> Non
 
 def test_a_chunk_that_begins_in_the_far_future_is_refused() -> None:
     assert Controller().accept(EIGHT, stamp=3600, now=0) == (
-        "The action's image lies 3.6e+03 s in the future: the clocks of camera and controller differ."
+        "The action's image is stamped 3.6e+03 s in the future: the clocks of camera and controller differ."
     )
 
 

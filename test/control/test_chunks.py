@@ -50,7 +50,7 @@ def test_a_chunk_that_comes_after_the_time_of_all_its_steps_moves_nothing() -> N
     commands = run(controller, 0.5, 0.5)
     assert max(map(speed, commands)) == 0
     assert {(c.state, c.reason) for c in commands} == {
-        (State.HOLDING, "The action came 0.5 s after its image: the time of all its steps had passed.")
+        (State.HOLDING, "The action arrived 0.5 s after its image, after the time of all its steps.")
     }
 
 
@@ -84,7 +84,7 @@ def test_a_chunk_is_not_followed_beyond_max_chunk_age() -> None:
     assert commands[after - 2].state is State.MOVING
     assert commands[after].state is State.HOLDING
     assert commands[after].reason == (
-        "The action's image is more than max_chunk_age (0.5 s) old: what is left of it is not done."
+        "The action's image is more than max_chunk_age (0.5 s) old: its remaining steps are skipped."
     )
     assert all(speed(c) == 0 for c in commands[after + round(controller.limits.stopping_time / TICK) + 1 :])
     assert commands[-1].reason == "The policy has been silent for more than 1 s."

@@ -107,7 +107,7 @@ BAD = {
     "not finite": (lambda: action((np.nan, 0, 0)), "The action holds a non-finite value."),
     "infinite turn": (lambda: action(rotation=(0, np.inf, 0)), "The action holds a non-finite value."),
     "NaN gripper": (lambda: action(gripper=np.nan), "The action holds a non-finite value."),
-    "too far": (lambda: action((0.2, 0, 0)), "The action goes 0.2 m far, more than max_translation (0.15 m)."),
+    "too far": (lambda: action((0.2, 0, 0)), "The action translates 0.2 m, more than max_translation (0.15 m)."),
     "too wide": (lambda: action(rotation=(0, 0, 3)), "The action turns by 3 rad, more than max_rotation (0.8 rad)."),
     "gripper": (
         lambda: action(gripper=1.5),
@@ -121,7 +121,7 @@ BAD = {
     ),
     "frame": (
         lambda: action(frame_id="end_effector"),
-        "The action is given in the frame 'end_effector' while the arm moves in 'base'.",
+        "The action is in the frame 'end_effector' while the arm moves in 'base'.",
     ),
 }
 
@@ -142,7 +142,7 @@ def test_an_action_of_no_sane_policy_brakes_until_a_good_one_comes(bad: str) -> 
     ("stamp", "sentence"),
     [
         (3.5, "The action's image is 1.5 s old, more than max_action_age (1 s)."),
-        (5.75, "The action's image lies 0.75 s in the future: the clocks of camera and controller differ."),
+        (5.75, "The action's image is stamped 0.75 s in the future: the clocks of camera and controller differ."),
         (float("nan"), "The action's stamp is not a valid time."),
     ],
 )
@@ -169,7 +169,7 @@ def test_a_stop_is_latched_until_released() -> None:
     controller.stop()
     braked(controller, 0.1)
     assert controller.accept(action(), stamp=1.1, now=1.1) == (
-        "No action is taken until the stop is released. The stop service was called."
+        "Actions are ignored until the stop is released. The stop service was called."
     )
     controller.fault("something else")
     controller.reset()
@@ -201,7 +201,7 @@ def test_zero_is_still_sent_for_a_while_after_standstill_and_then_nothing(act: C
     assert sent == [True] * (first + count + 1) + [False] * (len(sent) - first - count - 1)
 
 
-@pytest.mark.parametrize(("jump", "words"), [(-30.0, "jumped back by 30 s"), (3.0, "No tick came for 3 s")])
+@pytest.mark.parametrize(("jump", "words"), [(-30.0, "jumped back by 30 s"), (3.0, "No tick for 3 s")])
 def test_after_a_jump_of_the_clock_the_arm_stands_still_at_once(jump: float, words: str) -> None:
     controller = moving()
     command = controller.tick(0.1 + jump)
@@ -213,7 +213,7 @@ def test_after_a_jump_of_the_clock_the_arm_stands_still_at_once(jump: float, wor
     assert run(controller, now, 0.1)[-1].state is State.MOVING
 
 
-@pytest.mark.parametrize(("jump", "words"), [(-30.0, "jumped back by 30 s"), (3.0, "No tick came for 3 s")])
+@pytest.mark.parametrize(("jump", "words"), [(-30.0, "jumped back by 30 s"), (3.0, "No tick for 3 s")])
 def test_a_jump_of_the_clock_is_a_fault_also_where_an_action_comes_before_the_next_tick(
     jump: float, words: str
 ) -> None:
@@ -242,7 +242,7 @@ def test_a_terminate_after_a_jump_of_the_clock_stands_still_at_once() -> None:
 def test_an_action_before_the_first_tick_is_a_fault_where_that_tick_does_not_come() -> None:
     controller = Controller()
     assert controller.accept(action(), stamp=0, now=0) is None
-    assert controller.tick(3.0).reason == "No tick came for 3 s: the process or the clock stood still."
+    assert controller.tick(3.0).reason == "No tick for 3 s: the process or the clock was paused."
 
 
 def test_two_ticks_at_one_time_move_nothing_twice() -> None:

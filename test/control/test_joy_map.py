@@ -67,7 +67,7 @@ def test_stop_counts_always_and_where_the_rest_does_not_fit() -> None:
 def test_a_joystick_with_too_few_axes_or_buttons_is_named() -> None:
     assert MAP.refuse(2, 6) is None
     for few in ((1, 6), (2, 5), (0, 0)):
-        assert f"{few[0]} axes and {few[1]} buttons, and the map needs 2 and 6" in str(MAP.refuse(*few))
+        assert f"{few[0]} axes and {few[1]} buttons, but the map needs 2 and 6" in str(MAP.refuse(*few))
 
 
 @pytest.mark.parametrize(

@@ -246,8 +246,8 @@ def test_an_arm_that_is_commanded_after_silence_moves_at_once() -> None:
 @pytest.mark.parametrize(
     ("lose", "words"),
     [
-        (lambda cell: setattr(cell, "held", None), "nothing has been heard of the deadman for more than 0.25 s"),
-        (lambda cell: setattr(cell, "velocity", None), "no twist has come for more than 0.25 s"),
+        (lambda cell: setattr(cell, "held", None), "no deadman message for more than 0.25 s"),
+        (lambda cell: setattr(cell, "velocity", None), "no twist for more than 0.25 s"),
         (lambda cell: setattr(cell, "velocity", (np.nan, 0, 0, 0, 0, 0)), "not finite"),
         (lambda cell: setattr(cell, "velocity", (0, 0, 0, 0, 0, np.inf)), "not finite"),
         (lambda cell: setattr(cell, "velocity", (0, 1e300, 0, 0, 0, 0)), "expected at most 1000"),
@@ -263,7 +263,7 @@ def test_a_human_who_is_lost_is_a_stop_that_is_latched(cell: Cell, lose: Callabl
     lose(cell)
     commands = cell.run(1.0)
     assert commands[-1].state is State.STOPPED
-    assert commands[-1].reason.startswith("The human's command is lost: ")
+    assert commands[-1].reason.startswith("The operator's command is lost: ")
     assert words in commands[-1].reason
     stopped = next(i for i, c in enumerate(commands) if c.state is State.STOPPED)
     assert stopped * TICK <= 0.25 + 2 * TICK

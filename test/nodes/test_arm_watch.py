@@ -56,7 +56,7 @@ def keep_acting(rig: Rig, state: State) -> None:
 
 
 def test_nothing_moves_without_an_arm_status(rig: Rig) -> None:
-    sentence = "No arm status has come on '/arm_status' (require_arm_status): does the arm's bridge run?"
+    sentence = "No arm status received on '/arm_status' (require_arm_status): is the arm's bridge running?"
     rig.bench.until_diagnostics("smoother_node", ERROR, sentence)
     rig.act()
     assert rig.until_state(State.FAULT).reason == sentence

@@ -34,6 +34,4 @@ def test_names_that_make_no_topics(names: list[str]) -> None:
 
 def test_a_camera_that_the_node_does_not_have() -> None:
     assert missing_camera(card(), ["wrist", "front"]) is None
-    assert (
-        missing_camera(card(), ["wrist"]) == "It looks through the camera 'front'; the parameter 'cameras' has wrist."
-    )
+    assert missing_camera(card(), ["wrist"]) == "It needs the camera 'front'; the parameter 'cameras' has wrist."

@@ -150,7 +150,7 @@ def test_stop_goes_out_at_once_and_the_service_says_whether_it_was_taken(make: A
     bench.until(lambda: bench.world.count_publishers("/stop"))
     ok, sentence = answer(bench, page, kind="stop")
     assert not ok
-    assert sentence == "Nobody offers the service /smoother_node/stop: does its node run?"
+    assert sentence == "The service /smoother_node/stop is not available: is its node running?"
     bench.until(lambda: stops)
     bench.world.create_service(Trigger, "smoother_node/stop", respond(Trigger, message="it stands"))
     bench.until(lambda: page.state["offers"].get("stop"))
@@ -207,7 +207,7 @@ def test_without_a_policy_an_instruction_moves_nothing_and_says_why(make: Any) -
     bench, page = make()
     ok, sentence = answer(bench, page, kind="instruct", text="lift it")
     assert not ok
-    assert sentence == "Nobody offers the action /policy_node/execute: does the policy node run?"
+    assert sentence == "The action /policy_node/execute is not available: is the policy node running?"
 
 
 def test_an_instruction_from_elsewhere_is_shown_and_a_request_can_be_ended(make: Any) -> None:
@@ -304,7 +304,7 @@ def test_cameras_are_heard_only_while_somebody_looks(make: Any) -> None:
 
         threading.Thread(target=look, daemon=True).start()
         bench.until(lambda: images.get_subscription_count())
-        bench.until(lambda: "No image comes on /image." in page.state["cameras"]["front"]["problem"])
+        bench.until(lambda: "No images received on /image." in page.state["cameras"]["front"]["problem"])
         image = Image(height=8, width=8, step=24, encoding="rgb8", data=pixels)
 
         def shown() -> bool:
@@ -357,7 +357,7 @@ def test_the_way_of_a_chunk_is_drawn_into_the_picture_of_a_camera(make: Any) -> 
         policy.values = [KeyValue(key="tip_frame", value="tool")]
         bench.until(lambda: told("TF does not say where the tool goes"))
         fixed.sendTransform(placed("tool", "base", (0.4, 0.0, 0.2), (0.0, 0.0, 0.0, 1.0)))
-        bench.until(lambda: told("No camera_info has come on /camera_info"))
+        bench.until(lambda: told("No camera_info received on /camera_info"))
         infos.publish(info)
         bench.until(lambda: told("TF does not say where the camera is"))
         half = 0.5**0.5

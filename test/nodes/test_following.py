@@ -95,7 +95,7 @@ def test_an_arm_that_follows_goes_on(rig: Rig) -> None:
 
 def test_where_nobody_can_know_whether_it_follows_nothing_moves(rig: Rig) -> None:
     rig.act()
-    assert rig.until_state(State.FAULT).reason.startswith("Nobody can know whether the arm follows (follow_time): ")
+    assert rig.until_state(State.FAULT).reason.startswith("Whether the arm follows cannot be checked (follow_time): ")
     assert not any(velocity(twist).any() for twist in rig.twists)
 
 

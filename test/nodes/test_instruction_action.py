@@ -104,7 +104,7 @@ def test_while_the_policy_is_loaded_a_goal_says_so_and_its_limit_counts(
         result = ended.result().result
         assert heard[0] == "The policy is being loaded: weights, 3 of 9."
         assert result.outcome == Result.TIMED_OUT
-        assert result.sentence == "The time limit of 0.5 s is over. The policy is being loaded: weights, 3 of 9."
+        assert result.sentence == "The time limit of 0.5 s is reached. The policy is being loaded: weights, 3 of 9."
         ended = send(Duration())
         heard.clear()
         bench.until(lambda: heard)
@@ -170,8 +170,8 @@ def test_a_smoother_that_says_nothing_does_not_hold_the_result_back(
 def test_the_time_limit_ends_it(rig: Rig, asker: Asker) -> None:
     result = asker.begin(limit=Duration(nanosec=300_000_000))
     rig.until_action()
-    assert asker.end(result) == (GoalStatus.STATUS_ABORTED, Result.TIMED_OUT, "The time limit of 0.3 s is over.")
-    assert rig.until_stop().plan == "The time limit of 0.3 s is over."
+    assert asker.end(result) == (GoalStatus.STATUS_ABORTED, Result.TIMED_OUT, "The time limit of 0.3 s is reached.")
+    assert rig.until_stop().plan == "The time limit of 0.3 s is reached."
     assert nanoseconds(result.result().result.duration) >= 300_000_000
 
 
@@ -214,7 +214,7 @@ def test_another_instruction_takes_its_place_and_the_same_one_does_not(rig: Rig,
     rig.until_action()
     assert not result.done()
     rig.say("push the ball")
-    expected = "Another instruction took its place: 'push the ball'."
+    expected = "Preempted by another instruction: 'push the ball'."
     assert asker.end(result) == (GoalStatus.STATUS_ABORTED, Result.REPLACED, expected)
     rig.until_action()
     assert rig.policy.instructions == [PICK, "push the ball"]
@@ -224,7 +224,7 @@ def test_another_goal_takes_its_place_even_with_the_same_text(rig: Rig, asker: A
     first = asker.begin()
     rig.until_action()
     second = asker.begin()
-    assert asker.end(first)[1:] == (Result.REPLACED, f"Another goal took its place: {PICK!r}.")
+    assert asker.end(first)[1:] == (Result.REPLACED, f"Preempted by another goal: {PICK!r}.")
     rig.until_action()
     assert not second.done()
     rig.bench.until(lambda: asker.feedback and asker.feedback[-1].step == 1)
@@ -296,7 +296,7 @@ def test_a_fault_from_before_its_first_action_does_not_end_it(
     rig: Rig, asker: Asker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(instruction_action, "LASTING", 0.2)
-    rig.smoother.tell(state=ControllerStatus.FAULT, reason="The policy has gone: nobody publishes actions any more.")
+    rig.smoother.tell(state=ControllerStatus.FAULT, reason="The policy is gone: nobody publishes actions any more.")
     rig.bench.until(lambda: rig.node._smoother.fault)
     result = asker.begin()
     rig.bench.spin_for(0.6)
@@ -321,7 +321,7 @@ def test_a_smoother_that_dies_ends_the_goal(rig: Rig, asker: Asker, monkeypatch:
         ("", Duration(), "The instruction is empty."),
         ("\n ", Duration(), "The instruction is empty."),
         ("x" * 2000, Duration(), "The instruction has 2000 characters, at most 1000 are taken"),
-        (PICK, Duration(sec=-1), "Its time limit is -1 s; 0 means none."),
+        (PICK, Duration(sec=-1), "Its time limit is -1 s, expected 0 (none) or more."),
     ],
 )
 def test_what_cannot_be_carried_out_is_refused(
@@ -476,7 +476,7 @@ def test_a_fault_while_a_human_commands_does_not_end_the_goal(
     result = asker.begin()
     rig.until_action()
     rig.smoother.tell(
-        state=ControllerStatus.FAULT, reason="The human's command cannot be followed.", awaits_resume=True
+        state=ControllerStatus.FAULT, reason="The operator's command cannot be executed.", awaits_resume=True
     )
     rig.bench.spin_for(0.6)
     assert not result.done()

@@ -39,8 +39,8 @@ def test_it_is_said_whether_the_arm_pauses() -> None:
     quick, late, slow = (report(4, 1, took) for took in (0.2, 0.39, 0.41))
     assert quick.message == "Executing the instruction."
     assert late.message == (
-        "Carrying out the instruction. Most decisions take longer than 0.2 s, after which the next is due, but the "
-        "steps of a chunk last until it comes."
+        "Executing the instruction. Most decisions take longer than the decision period of 0.2 s, but the steps of a "
+        "chunk last until the next one."
     )
     assert slow.message == report(4, 1, 5.0).message
     assert slow.message.startswith("Most decisions take longer than 0.4 s: the steps of a chunk, 0.8 s from its image")

@@ -158,9 +158,7 @@ def test_a_stale_image_moves_nothing(rig: Rig) -> None:
 
 
 def test_a_missing_camera_is_named(rig: Rig) -> None:
-    rig.bench.until_diagnostics(
-        "policy_node", WARN, "No image of camera 'front' has come for more than 2 s on the topic"
-    )
+    rig.bench.until_diagnostics("policy_node", WARN, "No image of camera 'front' for more than 2 s on the topic")
     rig.say("pick up the red cube")
     rig.bench.until_diagnostics("policy_node", ERROR, "No image of camera 'front'")
     assert rig.actions == []
@@ -186,7 +184,7 @@ def test_a_camera_that_is_too_slow_is_named_with_advice(rig: Rig) -> None:
         rig.camera.publish(message)
         rig.bench.until(lambda count=i: rig.node._runner.buffer.received == count + 1)
     rig.bench.until_diagnostics(
-        "policy_node", WARN, "Images of camera 'front' come slower than the policy acts (5 Hz)."
+        "policy_node", WARN, "Images of camera 'front' arrive slower than the policy acts (5 Hz)."
     )
 
 
@@ -271,9 +269,7 @@ def test_a_policy_that_looks_through_another_camera_is_refused(
 ) -> None:
     bench = make_bench("-p", "policy_node:cameras:=[wrist]")
     node = bench.add(PolicyNode())
-    bench.until_diagnostics(
-        "policy_node", ERROR, "It looks through the camera 'front'; the parameter 'cameras' has wrist."
-    )
+    bench.until_diagnostics("policy_node", ERROR, "It needs the camera 'front'; the parameter 'cameras' has wrist.")
     assert node.failure is not None
 
 

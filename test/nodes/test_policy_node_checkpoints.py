@@ -100,9 +100,7 @@ def test_an_unsure_action_is_held_and_said(make_bench: Make, tmp_path: Path) -> 
 
 def test_a_camera_that_the_node_has_not_is_told(make_bench: Make, tmp_path: Path) -> None:
     bench, _ = start(make_bench, save_vlm(tmp_path, "qwen2_vl", card=rt2_card("front", "wrist")))
-    bench.until_diagnostics(
-        "policy_node", ERROR, "It looks through the camera 'wrist'; the parameter 'cameras' has front"
-    )
+    bench.until_diagnostics("policy_node", ERROR, "It needs the camera 'wrist'; the parameter 'cameras' has front")
 
 
 def test_cuda_graphs_are_for_gpus(make_bench: Make, tmp_path: Path) -> None:

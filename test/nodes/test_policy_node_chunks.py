@@ -113,7 +113,9 @@ def test_a_chunk_of_another_length_ends_the_request(rig: Rig, policy: PlayedChun
     policy.chunk = replace(policy.chunk, steps=policy.chunk.steps[:3])
     rig.say(CUBE)
     rig.show()
-    sentence = "The request failed: The policy's chunk cannot be used: it has 3 steps, the action card's horizon is 4."
+    sentence = (
+        "The request failed: The policy's chunk cannot be used: it has 3 steps, but the action card's horizon is 4."
+    )
     assert rig.until_stop().plan == sentence
     assert lengths(rig.actions) == [1]
     rig.bench.until_diagnostics("policy_node", ERROR, sentence)

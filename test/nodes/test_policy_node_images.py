@@ -94,7 +94,7 @@ def test_each_camera_is_judged_by_its_own_stamps(rig: Rig, camera: str, lead: fl
 def test_questions_are_answered_about_fresh_images_only(rig: Rig, lead: float, words: str) -> None:
     rig.show(front=0.0)
     assert (
-        rig.bench.call(Ask, "policy_node/ask", question="?").message == "No image of the camera 'wrist' has come yet."
+        rig.bench.call(Ask, "policy_node/ask", question="?").message == "No image received from the camera 'wrist' yet."
     )
     rig.show(front=0.0, wrist=lead)
     assert words in rig.bench.call(Ask, "policy_node/ask", question="?").message

@@ -49,7 +49,7 @@ def test_it_is_heard_often_enough(rig: ServoRig) -> None:
 
 def test_without_a_servo_it_says_how_to_start_one(bench: NodeBench) -> None:
     rig = ServoRig(bench, servo=None)
-    rig.until_said("There is no MoveIt Servo: nobody offers '/servo_node/switch_command_type'.")
+    rig.until_said("No MoveIt Servo: the service '/servo_node/switch_command_type'.")
     servo = bench.add(StandInServo())
     rig.until_ready()
     assert servo.kind == 1
@@ -121,7 +121,7 @@ def test_a_human_who_commands_once_more_gets_the_handshake_again(rig: ServoRig) 
 
 def test_without_the_smoothers_limits_nothing_is_ready(bench: NodeBench) -> None:
     rig = ServoRig(bench, servo=StandInServo(), limits=False)
-    rig.until_said("The smoother's parameters cannot be read: nobody answers '/smoother_node/get_parameters'")
+    rig.until_said("The smoother's parameters cannot be read: no answer from '/smoother_node/get_parameters'")
 
 
 def test_on_demand_nothing_is_checked_and_that_is_said(make_bench: Callable[..., NodeBench]) -> None:
@@ -168,7 +168,7 @@ def test_a_servo_that_does_not_wake_ends_the_motion(rig: ServoRig) -> None:
     rig.keep_on(State.TERMINATED, lambda: servo_of(rig).paused)
     servo_of(rig).refuses = True
     rig.smooth(State.MOVING, commanding=True)
-    assert rig.until_said("Servo does not wake: no answer from '/servo_node/pause_servo'.") < SOON
+    assert rig.until_said("Servo does not unpause: no answer from '/servo_node/pause_servo'.") < SOON
 
 
 def test_a_pause_by_somebody_else_ends_the_motion_and_is_not_undone(rig: ServoRig) -> None:

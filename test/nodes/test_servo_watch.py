@@ -69,7 +69,7 @@ def test_a_code_that_stays_without_commands_does_not_lock_the_arm(watched: Watch
     assert watched.problem
     watched.pass_time(3 * LOOK, -1)
     assert watched.problem is None
-    assert "How the last command ended: Servo cannot use the velocities" in (watched.watch.warning() or "")
+    assert "Result of the last command: Servo cannot use the velocities" in (watched.watch.warning() or "")
 
 
 def test_an_old_code_counts_again_where_the_next_motion_does_not_change_it(watched: Watched) -> None:

@@ -71,7 +71,7 @@ def test_it_follows_velocities_and_stops_by_itself_when_they_stop(rig: Rig) -> N
 @pytest.mark.parametrize(
     ("frame", "velocity", "words"),
     [
-        ("world", UP, "A velocity was refused. TF does not know the frame 'world' of the actions"),
+        ("world", UP, "A velocity was rejected. TF does not know the frame 'world' of the actions"),
         ("panda_link0", float("nan"), "A velocity with a non-finite value was rejected."),
     ],
 )

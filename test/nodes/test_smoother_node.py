@@ -135,13 +135,13 @@ def test_a_policy_that_left_the_graph_is_noticed_before_its_silence(
     assert rig.statuses[-1].state == State.MOVING
     rig.bench.world.destroy_publisher(rig.policy)
     status = rig.until_state(State.FAULT)
-    assert status.reason == "The policy has gone: nobody publishes actions any more."
+    assert status.reason == "The policy is gone: nobody publishes actions any more."
 
 
 @pytest.mark.parametrize(
     ("publisher", "state", "reason"),
     [
-        ("/dying/policy_node#1", State.FAULT, "The policy has gone: /dying/policy_node publishes no actions any more."),
+        ("/dying/policy_node#1", State.FAULT, "The policy is gone: /dying/policy_node publishes no actions any more."),
         ("/beyond/a/bridge#1", State.MOVING, ""),  # the graph never had it: it may be there still
     ],
 )
@@ -168,7 +168,7 @@ def test_a_second_publisher_of_actions_is_named_until_it_is_gone(
     rig = Rig(make_bench("-r", "action:=/shared/action"))
     other = rig.bench.add(Node("policy_node", namespace="/other"))
     rival = other.create_publisher(ChunkMsg, "action", 10)
-    sentence = "Actions come from 2 publishers, /other/policy_node and /world: the one whose request runs is followed,"
+    sentence = "Actions have 2 publishers, /other/policy_node and /world: the one whose request runs is followed,"
     rig.bench.until_diagnostics("smoother_node", WARN, sentence)
     other.destroy_publisher(rival)
     rig.bench.until_diagnostics("smoother_node", OK, "No action received yet.")
@@ -208,7 +208,7 @@ def test_of_two_publishers_the_one_whose_request_runs_is_followed(rig: Rig) -> N
     ("changes", "reason"),
     [
         ({"translation": (np.nan, 0, 0)}, "The action holds a non-finite value."),
-        ({"translation": (3.0, 0, 0)}, "The action goes 3 m far, more than max_translation (0.15 m)."),
+        ({"translation": (3.0, 0, 0)}, "The action translates 3 m, more than max_translation (0.15 m)."),
         ({"frame": ""}, "The action names no frame."),
         ({"age": 5.0}, "s old, more than max_action_age (1 s)."),
         ({"age": -5.0}, "s in the future: the clocks of camera and controller differ."),

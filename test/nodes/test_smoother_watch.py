@@ -74,7 +74,7 @@ def test_without_a_smoother_it_acts_for_those_who_listen_and_says_where_nobody_d
     bench: NodeBench, policy: PlayedPolicy
 ) -> None:
     bench.add(PolicyNode())
-    bench.until_diagnostics("policy_node", WARN, "Nobody follows the actions: no node subscribes to '/action'.")
+    bench.until_diagnostics("policy_node", WARN, "No subscriber on '/action'.")
     bench.listen(ChunkMsg, "action")
     bench.until(lambda: "Nobody follows" not in bench.diagnostics["/policy_node"][1])
 
@@ -140,7 +140,7 @@ def test_a_text_that_is_repeated_while_the_smoother_is_stopped_is_answered_in_th
         rig.say("pick up the red cube")
         rig.bench.spin_for(0.05)
     said = "".join(capfd.readouterr())
-    assert said.count("The instruction is not carried out.") == 1
+    assert said.count("The instruction is rejected.") == 1
     assert said.count("its request was ended: nothing begins.") == 1
 
 

@@ -114,7 +114,7 @@ def test_two_sticks_are_named_and_stop_where_the_deadman_is_held(rig: Rig) -> No
     other = rig.bench.add(Node("other"))
     other.create_publisher(TwistStamped, "teleop_twist", 10)
     rig.bench.until(lambda: rig.node._teleop is not None and rig.node._teleop.trouble is not None)
-    rig.bench.until_diagnostics("smoother_node", 1, "come from 2 publishers, /other and /world: end all but one.")
+    rig.bench.until_diagnostics("smoother_node", 1, "come from 2 publishers, /other and /world: stop all but one.")
     assert rig.statuses[-1].state == State.IDLE
     human.held = True
     assert "come from 2 publishers" in rig.until_state(State.STOPPED).reason
@@ -313,7 +313,7 @@ def test_what_waited_while_the_smoother_was_held_up_is_not_done_one_by_one(pad_r
 def test_a_joystick_that_does_not_fit_its_map_is_named(pad_rig: Rig) -> None:
     pad = Gamepad(pad_rig)
     pad.axes = [0.0, 0.0]
-    pad_rig.bench.until_diagnostics("smoother_node", 1, "The joystick has 2 axes and 11 buttons, and the map needs 8")
+    pad_rig.bench.until_diagnostics("smoother_node", 1, "The joystick has 2 axes and 11 buttons, but the map needs 8")
 
 
 def test_a_map_that_is_not_there_ends_the_start(make_bench: Callable[..., NodeBench]) -> None:
@@ -347,11 +347,11 @@ def test_a_resume_says_what_is_still_in_the_way(make_bench: Callable[..., NodeBe
     rig.bench.spin_for(0.2)
     answer = resume(rig)
     assert answer.success
-    assert ", once this is put right: " in answer.message
+    assert ", once this is resolved: " in answer.message
     assert "The deadman switch is not held" in answer.message
     assert "It is a dry run" in answer.message
     rig.bench.call(Trigger, "smoother_node/stop")
-    assert ", once this is put right: The deadman switch" in rig.bench.call(Trigger, "smoother_node/release").message
+    assert ", once this is resolved: The deadman switch" in rig.bench.call(Trigger, "smoother_node/release").message
 
 
 def test_a_takeover_outlives_a_smoother_that_is_killed(rig: Rig) -> None:

@@ -192,6 +192,6 @@ def test_after_a_reset_of_the_simulation_nothing_from_before_it_counts(make_benc
     arm.drive(go_on_and_tell, 0.2)
     simulated[0] = SECOND
     arm.drive(go_on, 0.6)
-    assert "no transform of 'link' has been heard since the clock jumped back" in arm.statuses[-1].reason
+    assert "no transform of 'link' was received since the clock jumped back" in arm.statuses[-1].reason
     arm.until_state(State.MOVING, go_on_and_tell)
     assert arm.tip < WALL + STOPPING

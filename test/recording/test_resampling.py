@@ -195,7 +195,7 @@ def test_nothing_begins_before_everything_is_there() -> None:
     resampler, moments = robot.record(1.0)
     assert moments == []
     assert resampler.lacking() == [
-        "The camera 'front' has no fresh sample.",
+        "The camera 'front' has no recent sample.",
         "TF has no path from 'base' to 'tool'; its frames are: none.",
     ]
     robot.silent = set()

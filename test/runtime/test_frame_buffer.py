@@ -158,7 +158,7 @@ def test_stamps_of_another_clock_are_told_as_such() -> None:
     for age, words in ((1.8e18, "2,000,000,000 s old"), (-1.8e18, "2,000,000,000 s ahead")):
         said = str(refuse_age("front", int(age), 0.5))
         assert words in said
-        assert "of another clock: does the camera's driver set them, and have all use_sim_time alike?" in said
+        assert "of another clock: does the camera's driver set them, and is use_sim_time the same everywhere?" in said
 
 
 def test_a_camera_that_the_policy_does_not_look_through_changes_nothing() -> None:

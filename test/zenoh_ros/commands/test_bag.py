@@ -153,7 +153,9 @@ def test_a_type_of_another_shape_is_left_out(tmp_path: Path, ros_graph: Any, cap
     with Writer(tmp_path / "bag", version=9) as bag:
         bag.add_connection("/old", "std_msgs/msg/String", typestore=store)
     assert main(["bag", "play", str(tmp_path / "bag")]) == 1
-    assert "/old is left out: it was recorded with another definition of std_msgs/msg/String" in capfd.readouterr().err
+    assert (
+        "/old is left out: it was recorded with a different definition of std_msgs/msg/String"
+    ) in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def test_a_type_of_another_shape_is_left_out(tmp_path: Path, ros_graph: Any, cap
         (lambda path: path.mkdir(), ["info"], "is not a readable bag: Expected metadata file"),
         (lambda path: (path.mkdir(), (path / "metadata.yaml").write_text("[")), ["info"], "is no bag that can be read"),
         (write, ["play", "--topics", "/wrod"], "no topic '/wrod' in the bag. Did you mean '/word'?"),
-        (write, ["play", "--remap", "word=x"], "the remapping 'word=x' is not of the form OLD:=NEW"),
+        (write, ["play", "--remap", "word=x"], "invalid remapping 'word=x', expected OLD:=NEW"),
         (write, ["play", "--rate", "0"], "expected a number above 0, got '0'"),
     ],
 )
@@ -209,9 +211,9 @@ def test_what_is_recorded_is_what_was_published(tmp_path: Path, ros_graph: Any, 
         ended.set()
         thread.join()
     out, err = capfd.readouterr()
-    assert f"Recording into {bag}; Ctrl-C ends it." in out
+    assert f"Recording to {bag}; press Ctrl-C to stop." in out
     assert "messages of 2 topics in" in out
-    assert "Nothing came on /nothing." in err
+    assert "No messages on /nothing." in err
     with AnyReader([bag]) as reader:
         read = [(one.topic, reader.deserialize(data, one.msgtype)) for one, _, data in reader.messages()]
         durability = {one.topic: one.ext.offered_qos_profiles[0].durability for one in reader.connections}

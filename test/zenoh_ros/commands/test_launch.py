@@ -154,9 +154,7 @@ def test_launch_files_are_found_under_every_name(camera: Path, file: str, word: 
 
 def test_a_package_alone_is_told_its_files(camera: Path) -> None:
     (camera / "launch/rs_launch.py").write_text(SAYS_UP)
-    with pytest.raises(
-        CliError, match=r"'cam' is a package: give one of its launch files too. Available: rs_launch.py."
-    ):
+    with pytest.raises(CliError, match=r"'cam' is a package: add one of its launch files. Available: rs_launch.py."):
         launch_file(["cam"])
 
 
@@ -164,7 +162,7 @@ def test_two_files_of_one_name_are_both_said(camera: Path) -> None:
     for folder in ("a", "b"):
         (camera / folder).mkdir()
         (camera / folder / "rs.launch.py").write_text(SAYS_UP)
-    with pytest.raises(CliError, match=r"more than one 'rs.launch.py', give its path: .*/a/rs.launch.py, .*/b/rs"):
+    with pytest.raises(CliError, match=r"more than one 'rs.launch.py', give the path: .*/a/rs.launch.py, .*/b/rs"):
         launch_file(["cam", "rs.launch.py"])
 
 

@@ -162,7 +162,7 @@ def test_restrictions_are_in_the_settings_of_all_hosts_also_of_those_that_come_l
 
 def test_a_restriction_that_would_do_nothing_is_refused(tmp_path: Path) -> None:
     folder = make(tmp_path / "keys")
-    with pytest.raises(KeyFolderError, match="/action=gpv: no host of this name; there is gpu, robot"):
+    with pytest.raises(KeyFolderError, match="/action=gpv: no host of this name; known hosts: gpu, robot"):
         folder.restrict({"/action": ["gpv"]})
     for name in ("/act*", "~/stop", "/", "/a//b"):
         with pytest.raises(KeyFolderError, match="expected the name of a topic"):

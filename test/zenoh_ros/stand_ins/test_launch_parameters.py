@@ -99,7 +99,7 @@ def test_the_text_of_an_argument_is_read_as_on_the_command_line(text: str, expec
     ("value", "sentence"),
     [
         ([], "an empty list, which has no type in ROS: omit it"),
-        (TextSubstitution(text="[]"), "has no type; leave out what is empty"),
+        (TextSubstitution(text="[]"), "has no type; omit empty values"),
         (TextSubstitution(text="[1, 2.0]"), "one type"),
         (2**63, "does not fit into a parameter"),
         (Path("x"), "expected bool, int, float, str"),

@@ -73,7 +73,7 @@ def of_another_key(robot: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (expired, "it, or its authority's, has expired for this host's clock: `rt-vla keys renew`"),
+        (expired, "it, or its authority's, has expired by this host's clock: `rt-vla keys renew`"),
         (too_early, "does not hold yet for this host's clock: put the clock right"),
         (of_another, "is not of the authority in root_ca_certificate"),
         (of_another_key, "key and certificate do not match"),

@@ -104,10 +104,10 @@ def test_with_tls_no_endpoint_is_plain(ros_graph: RosGraph, monkeypatch: pytest.
     assert (said(config, f"{TLS}/root_ca_certificate"), said(config, f"{TLS}/enable_mtls")) == ("/a/ca.pem", True)
     monkeypatch.setenv("ZENOH_CONFIG_OVERRIDE", f'{TLS}/root_ca_certificate="/a/ca.pem"')
     assert ZenohSettings(None).router == "tls/localhost:7447"
-    with pytest.raises(WireError, match="TLS is configured, and tcp/localhost:1 is an endpoint without it"):
+    with pytest.raises(WireError, match="TLS is configured, but tcp/localhost:1 is an endpoint without it"):
         ZenohSettings("tcp/localhost:1")
     monkeypatch.setenv("ZENOH_CONFIG_OVERRIDE", 'listen/endpoints=["tcp/localhost:0"]')
-    with pytest.raises(WireError, match="TLS is configured, and tcp/localhost:0 is an endpoint without it"):
+    with pytest.raises(WireError, match="TLS is configured, but tcp/localhost:0 is an endpoint without it"):
         ZenohSettings("tls/localhost:1")
 
 
