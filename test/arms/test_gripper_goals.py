@@ -71,7 +71,7 @@ def test_a_goal_that_somebody_else_canceled_is_told_and_not_sent_again() -> None
     assert sent(goals, 1.0) == 1
     goals.ended(1, GoalOutcome.CANCELED)
     assert goals.problem is not None
-    assert "not this node" in goals.problem
+    assert "this node did not cancel" in goals.problem
     assert sent(goals, 1.0) is None
     assert sent(goals, 0.0) == 2
 

@@ -199,10 +199,10 @@ def test_a_solver_that_cannot_start_is_given_up_with_its_reason(monkeypatch: pyt
         for _ in range(200):
             arm.tick(None)
             time.sleep(0.01)
-            if "not any more" in (arm.commander.reason or ""):
+            if "not restarted again" in (arm.commander.reason or ""):
                 break
         assert "has ended (exit code 3)" in arm.commander.reason
-        assert "It was started 5 times within a minute and is not any more." in arm.commander.solver.problem
+        assert "It was started 5 times within a minute, so it is not restarted again." in arm.commander.solver.problem
 
 
 def test_the_commanded_position_does_not_run_away(positions: PlayedJoints) -> None:

@@ -68,6 +68,6 @@ def test_a_position_that_is_none(feedback: JointFeedback, position: float) -> No
 
 def test_what_is_missing_is_named_beside_what_is_there() -> None:
     feedback = JointFeedback(("a", "b"), max_age=0.2)
-    assert "No joint state has come" in str(feedback.read(NOW))
+    assert "No joint state received" in str(feedback.read(NOW))
     feedback.put(["a", "c"], [1.0, 1.0], NOW, NOW)
     assert feedback.read(NOW) == "The joint states lack b; they have a, c."

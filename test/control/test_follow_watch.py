@@ -86,7 +86,7 @@ def test_it_says_what_was_measured() -> None:
     turned = str(follow(0.0, 0.5, 1, turn=1.0))
     assert f"{begin} to turn by" in turned
     assert "degrees within" in turned
-    assert "it is told to stand still: it went" in str(follow(0.05, 1.0, 1, told=0.0))
+    assert "it is commanded to stand still: it went" in str(follow(0.05, 1.0, 1, told=0.0))
 
 
 def test_a_slow_drift_is_noticed() -> None:
@@ -156,5 +156,5 @@ def test_a_time_that_cannot_be_is_refused(follow_time: float) -> None:
 
 @pytest.mark.parametrize("tolerance", [0.0, 1.0, np.nan])
 def test_a_tolerance_that_cannot_be_is_refused(tolerance: float) -> None:
-    with pytest.raises(ValueError, match="expected a share between 0 and 1"):
+    with pytest.raises(ValueError, match="expected a fraction between 0 and 1"):
         FollowWatch(0.4, tolerance)

@@ -94,7 +94,7 @@ def test_of_several_publishers_each_must_say_who_it_is() -> None:
     assert refuse_unnamed(A, ["/a", "/b"]) is None
     assert refuse_unnamed(RequestKey("", 0), []) is None
     sentence = str(refuse_unnamed(RequestKey("", 0), ["/a", "/b"]))
-    assert sentence.startswith("Actions have 2 publishers, /a and /b, and this one does not say from which")
+    assert sentence.startswith("Actions have 2 publishers, /a and /b, and this one is unnamed")
 
 
 def test_it_remembers_only_so_many() -> None:

@@ -164,7 +164,7 @@ def test_a_fault_of_the_arm_bars_the_human_until_the_deadman_is_pressed_again(ce
     cell.extra = {"denied": "The arm is not ready: it is paused."}
     commands = cell.run(0.5)
     assert commands[-1].state is State.FAULT
-    assert commands[-1].reason.startswith("The arm is not ready: it is paused. Let go of the deadman")
+    assert commands[-1].reason.startswith("The arm is not ready: it is paused. Release the teleoperation deadman")
     cell.extra = {}
     assert not any(speed(c) for c in cell.run(0.5))
     assert cell.controller.awaits_resume
@@ -371,8 +371,8 @@ def test_a_terminate_of_a_clock_that_lags_stops_what_came_since_the_resume(cell:
 def test_it_is_not_resumed_while_the_deadman_is_held(cell: Cell) -> None:
     cell.take()
     cell.run(0.1)
-    assert "let go of it first" in str(cell.human.resume(cell.now))
-    assert "let go of the deadman first" in str(cell.controller.resume(cell.now))
+    assert "release it first" in str(cell.human.resume(cell.now))
+    assert "release the deadman first" in str(cell.controller.resume(cell.now))
 
 
 def test_a_reset_does_not_give_the_arm_back(cell: Cell) -> None:

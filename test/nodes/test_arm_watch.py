@@ -84,7 +84,7 @@ def test_an_arm_that_is_not_ready_any_more_ends_the_motion_with_its_reason(rig: 
     rig.until_state(State.MOVING)
     bridge.ready = False
     bridge.reason = ""
-    rig.bench.until(lambda: rig.node._conditions._arm.problem == "The arm is not ready: its bridge says no reason.")
+    rig.bench.until(lambda: rig.node._conditions._arm.problem == "The arm is not ready: its bridge gives no reason.")
 
 
 def test_an_arm_whose_bridge_falls_silent_is_a_fault(rig: Rig, bridge: Bridge) -> None:

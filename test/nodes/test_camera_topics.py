@@ -28,7 +28,7 @@ def test_the_calibration_is_beside_the_images(images: str, info: str) -> None:
 
 @pytest.mark.parametrize("names", [[], ["front", "front"], ["a/b"], [""], ["1st"]])
 def test_names_that_make_no_topics(names: list[str]) -> None:
-    with pytest.raises(StartError, match="expected at least one name, each once, of letters, digits and _"):
+    with pytest.raises(StartError, match="expected one or more unique names of letters, digits and _"):
         camera_topics(names)
 
 

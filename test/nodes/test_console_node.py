@@ -266,7 +266,7 @@ def test_a_page_that_falls_silent_lets_the_stick_go(make: Any) -> None:
     bench.until(lambda: deadman[-1].data)
     page.fall_silent()
     bench.until(lambda: not deadman[-1].data and twists[-1].twist.linear.x == 0.0)
-    bench.until(lambda: "was let go" in page.state["stick"]["problem"])
+    bench.until(lambda: "was released" in page.state["stick"]["problem"])
 
 
 def test_a_smoother_that_was_started_anew_lets_the_stick_go(make: Any) -> None:
@@ -353,13 +353,13 @@ def test_the_way_of_a_chunk_is_drawn_into_the_picture_of_a_camera(make: Any) -> 
             camera.update(page.state["cameras"]["front"])
             return sentence in camera.get("undrawn", "")
 
-        bench.until(lambda: told("set their parameter tip_frame"))
+        bench.until(lambda: told("set the parameter tip_frame"))
         policy.values = [KeyValue(key="tip_frame", value="tool")]
-        bench.until(lambda: told("TF does not say where the tool goes"))
+        bench.until(lambda: told("The tool path is unknown from TF"))
         fixed.sendTransform(placed("tool", "base", (0.4, 0.0, 0.2), (0.0, 0.0, 0.0, 1.0)))
         bench.until(lambda: told("No camera_info received on /camera_info"))
         infos.publish(info)
-        bench.until(lambda: told("TF does not say where the camera is"))
+        bench.until(lambda: told("The camera pose is unknown from TF"))
         half = 0.5**0.5
         fixed.sendTransform(placed("camera", "base", (0.4, 0.0, 1.2), (half, -half, 0.0, 0.0)))
         bench.until(lambda: told("") and camera["path"] is not None)
@@ -383,7 +383,7 @@ def test_instructions_that_nodes_know_are_offered(make: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("host:=0.0.0.0",), "Outside localhost the page demands a token"),
+        (("host:=0.0.0.0",), "Outside localhost the page requires a token"),
         (("host:=0.0.0.0", "token_file:=/none/there"), "The token cannot be read: /none/there"),
         (("key:=key.pem",), "'key' is given without 'certificate'"),
         (("certificate:=/none/there.pem",), "The certificate '/none/there.pem'"),
@@ -437,5 +437,5 @@ def test_secrets_that_others_may_read_are_refused_at_the_start(
 def test_a_port_that_is_taken_is_refused_at_the_start(make_bench: Callable[..., NodeBench]) -> None:
     with socket.create_server(("localhost", 0)) as taken:
         make_bench("-p", f"console_node:port:={taken.getsockname()[1]}", "-p", "console_node:host:=127.0.0.1")
-        with pytest.raises(StartError, match="is the port taken"):
+        with pytest.raises(StartError, match="is the port in use"):
             ConsoleNode()

@@ -46,7 +46,7 @@ def only_another_request_moves(rig: Rig, switch: Switch) -> None:
 
 def test_nothing_moves_while_no_deadman_switch_is_held(rig: Rig) -> None:
     rig.act()
-    assert rig.until_state(State.FAULT).reason.startswith("The deadman switch is not held: nothing moves without true")
+    assert rig.until_state(State.FAULT).reason.startswith("The deadman switch is not held: motion requires true")
     Switch(rig, held=False)
     rig.act()
     rig.bench.spin_for(0.1)

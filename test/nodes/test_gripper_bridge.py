@@ -142,7 +142,7 @@ def test_fingers_that_hold_something_are_no_fault(make_rig: MakeRig) -> None:
     rig.bench.until(lambda: not rig.node._goals.busy)
     rig.says("follows")
     rig.wish(0.0)
-    rig.says("stalled while it opened")
+    rig.says("stalled while opening")
 
 
 def test_a_goal_that_is_never_carried_out_is_told(make_rig: MakeRig) -> None:

@@ -296,7 +296,7 @@ def test_a_fault_from_before_its_first_action_does_not_end_it(
     rig: Rig, asker: Asker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(instruction_action, "LASTING", 0.2)
-    rig.smoother.tell(state=ControllerStatus.FAULT, reason="The policy is gone: nobody publishes actions any more.")
+    rig.smoother.tell(state=ControllerStatus.FAULT, reason="The policy is gone: no node publishes actions any more.")
     rig.bench.until(lambda: rig.node._smoother.fault)
     result = asker.begin()
     rig.bench.spin_for(0.6)

@@ -59,7 +59,7 @@ def test_both_transports_refuse_distances(encoding: str) -> None:
         check_picture(depth),
     }
     assert len(both) == 1
-    assert f"The image's encoding is '{encoding}': distances, not colours" in str(both.pop())
+    assert f"The image's encoding is '{encoding}': depth, not color" in str(both.pop())
     with pytest.raises(ValueError, match=r"^Camera 'wrist' cannot be used: The image's encoding is"):
         rgb_from_picture(depth, "wrist")
 
@@ -70,7 +70,7 @@ def test_both_transports_refuse_distances(encoding: str) -> None:
 def test_compressed_distances_are_recognised_however_they_are_written(words: str) -> None:
     message = compressed("", RAMP)
     message.format = words
-    assert "distances, not colours" in str(check_picture(message))
+    assert "depth, not color" in str(check_picture(message))
 
 
 @pytest.mark.parametrize("kind", ["raw", "compressed"])

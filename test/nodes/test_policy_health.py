@@ -45,7 +45,7 @@ def test_it_is_said_whether_the_arm_pauses() -> None:
     assert slow.message == report(4, 1, 5.0).message
     assert slow.message.startswith("Most decisions take longer than 0.4 s: the steps of a chunk, 0.8 s from its image")
     assert "execute_steps" not in slow.message
-    assert "So does a smaller execute_steps" in report(4, 4, 0.5).message
+    assert "Or reduce execute_steps" in report(4, 4, 0.5).message
     assert {key: slow.values[key] for key in ("horizon", "execute_steps", "chunk_s")} == {
         "horizon": 4,
         "execute_steps": 1,

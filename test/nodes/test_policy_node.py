@@ -82,7 +82,7 @@ def test_the_same_instruction_after_a_stop_begins_nothing_and_that_is_logged(
 
     def heard() -> bool:
         said[0] += "".join(capfd.readouterr())
-        return "was ended: nothing begins. Give another instruction, or call /policy_node/restart." in said[0]
+        return "was ended: it is ignored. Send another instruction, or call /policy_node/restart." in said[0]
 
     rig.bench.until(heard, "it was not logged")
 
@@ -299,5 +299,5 @@ def test_an_unknown_policy_is_refused_before_torch_is_loaded() -> None:
 @pytest.mark.parametrize("cameras", ["[front, front]", "['no name']"])
 def test_camera_names_must_be_names(make_bench: Callable[..., NodeBench], cameras: str) -> None:
     make_bench("-p", f"policy_node:cameras:={cameras}")
-    with pytest.raises(StartError, match="expected at least one name, each once"):
+    with pytest.raises(StartError, match="expected one or more unique names"):
         PolicyNode()

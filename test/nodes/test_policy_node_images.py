@@ -106,7 +106,7 @@ def test_questions_are_answered_about_fresh_images_only(rig: Rig, lead: float, w
     ("words", "pixels", "said"),
     [
         ("16UC1; png compressed ", np.full((96, 96), 30_000, np.uint16), "The image's encoding is '16UC1': distances"),
-        ("png", None, "The compressed image ('png', 8 bytes) is no readable JPEG or PNG"),
+        ("png", None, "The compressed image ('png', 8 bytes) is not a readable JPEG or PNG"),
     ],
 )
 def test_a_compressed_image_that_cannot_be_used_is_told_at_once(

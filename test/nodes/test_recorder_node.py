@@ -248,7 +248,7 @@ def test_what_is_asked_at_the_wrong_time_is_refused(rig: RecorderRig) -> None:
 
 
 def test_it_says_what_it_waits_for(rig: RecorderRig) -> None:
-    rig.bench.until_diagnostics("recorder_node", 1, "no /clock has come")
+    rig.bench.until_diagnostics("recorder_node", 1, "no /clock was received")
     rig.run(0.1)
     rig.bench.until_diagnostics("recorder_node", 0, "Ready;")
 

@@ -49,7 +49,7 @@ def test_it_is_heard_often_enough(rig: ServoRig) -> None:
 
 def test_without_a_servo_it_says_how_to_start_one(bench: NodeBench) -> None:
     rig = ServoRig(bench, servo=None)
-    rig.until_said("No MoveIt Servo: the service '/servo_node/switch_command_type'.")
+    rig.until_said("No MoveIt Servo: the service '/servo_node/switch_command_type' is not available.")
     servo = bench.add(StandInServo())
     rig.until_ready()
     assert servo.kind == 1
@@ -62,7 +62,7 @@ def test_a_servo_of_another_name(make_bench: Callable[..., NodeBench]) -> None:
 
 def test_a_servo_that_was_started_again_gets_its_handshake_again(rig: ServoRig) -> None:
     rig.bench.kill(rig.servo)
-    rig.until_said("There is no MoveIt Servo")
+    rig.until_said("No MoveIt Servo")
     rig.servo = rig.bench.add(StandInServo())
     rig.until_ready()
     assert rig.servo.kind == 1
@@ -72,7 +72,7 @@ def test_a_servo_that_refuses_velocities_is_told_of(bench: NodeBench) -> None:
     servo = StandInServo()
     servo.refuses = True
     rig = ServoRig(bench, servo=servo)
-    rig.until_said("did not take TWIST")
+    rig.until_said("did not accept TWIST")
     servo.refuses = False
     rig.until_ready()
 
@@ -106,7 +106,7 @@ def test_a_setting_that_was_made_wrong_is_noticed_when_a_motion_begins(rig: Serv
     servo_of(rig).set_parameters([rclpy.parameter.Parameter("moveit_servo.scale.linear", value=0.05)])
     rig.bench.spin_for(0.1)
     rig.smooth(state, commanding=True)
-    assert rig.until_said("cuts velocities off at 0.05 m/s") < SOON
+    assert rig.until_said("clips velocities at 0.05 m/s") < SOON
 
 
 def test_a_human_who_commands_once_more_gets_the_handshake_again(rig: ServoRig) -> None:
@@ -175,7 +175,7 @@ def test_a_pause_by_somebody_else_ends_the_motion_and_is_not_undone(rig: ServoRi
     rig.smooth(State.MOVING, commanding=True)
     rig.bench.spin_for(0.1)
     rig.bench.call(SetBool, "servo_node/pause_servo", data=True)
-    assert rig.until_said("It was paused by somebody else") < SOON
+    assert rig.until_said("It was paused by another client") < SOON
     rig.keep_on(State.FAULT, lambda: len(rig.statuses) > 100)
     rig.instructions.publish(String(data="pick up the red cube"))
     rig.bench.spin_for(0.2)

@@ -94,7 +94,7 @@ def test_silence_is_a_problem_until_a_status_comes(watched: Watched) -> None:
     watched.pass_time(SILENT - 2 * LOOK, None)
     assert watched.problem is None
     watched.pass_time(4 * LOOK, None)
-    assert "nothing comes on '/servo_node/status' any more" in (watched.problem or "")
+    assert "no more messages on '/servo_node/status'" in (watched.problem or "")
     assert watched.watch.status(0, watched.now)
     assert watched.problem is None
     assert not watched.watch.status(0, watched.now)

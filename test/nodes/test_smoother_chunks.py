@@ -51,7 +51,7 @@ def test_a_policy_that_is_gone_does_not_have_its_steps_finished(rig: Rig) -> Non
     rig.decide(chunk(*[UP] * 9))
     rig.until_state(State.MOVING)
     rig.bench.world.destroy_publisher(rig.policy)
-    assert rig.until_state(State.FAULT).reason == "The policy is gone: nobody publishes actions any more."
+    assert rig.until_state(State.FAULT).reason == "The policy is gone: no node publishes actions any more."
     rig.until_still()
     assert rig.statuses[-1].commanded_distance < 0.2
 

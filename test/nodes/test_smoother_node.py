@@ -135,7 +135,7 @@ def test_a_policy_that_left_the_graph_is_noticed_before_its_silence(
     assert rig.statuses[-1].state == State.MOVING
     rig.bench.world.destroy_publisher(rig.policy)
     status = rig.until_state(State.FAULT)
-    assert status.reason == "The policy is gone: nobody publishes actions any more."
+    assert status.reason == "The policy is gone: no node publishes actions any more."
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_of_two_publishers_the_one_whose_request_runs_is_followed(rig: Rig) -> N
     assert [(one.publisher, one.request) for one in status.refused] == [("/other/policy_node#2", 1)]
     assert status.refused[0].reason.startswith("The arm follows /world: the actions of /other/policy_node are refused.")
     rig.act()  # does not say who it is
-    assert "this one does not say from which" in rig.until_state(State.FAULT).reason
+    assert "this one is unnamed" in rig.until_state(State.FAULT).reason
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_dry_run_is_everything_but_commands_and_can_be_ended(make_bench: Callabl
 def test_a_clock_that_never_comes_is_named(make_bench: Callable[..., NodeBench]) -> None:
     bench = make_bench("-p", "smoother_node:use_sim_time:=true")
     bench.add(SmootherNode())
-    bench.until_diagnostics("smoother_node", WARN, "use_sim_time is set, but no /clock has come")
+    bench.until_diagnostics("smoother_node", WARN, "use_sim_time is set, but no /clock was received")
 
 
 def test_in_simulated_time_an_action_that_overtook_the_clock_waits_for_it(
@@ -404,7 +404,7 @@ WALLS = tuple(word for one in WALLED for word in ("-p", f"smoother_node:{one}"))
 def test_within_walls_nothing_moves_while_tf_does_not_know_the_tip(make_bench: Callable[..., NodeBench]) -> None:
     rig = Rig(make_bench(*WALLS))
     rig.act(translation=(0, 0, 0.04))
-    rig.bench.until_diagnostics("smoother_node", ERROR, "The workspace has walls, and TF does not know where")
+    rig.bench.until_diagnostics("smoother_node", ERROR, "The workspace has walls, but TF does not give")
     rig.bench.until(lambda: rig.statuses[-1].state == ControllerStatus.FAULT)
     assert not any(velocity(twist).any() for twist in rig.twists)
 

@@ -204,7 +204,7 @@ def test_a_frozen_camera_ends_the_request_and_is_named(rig: Rig) -> None:
     rig.say(PICK)
     rig.bench.until(rig.moved)
     rig.frozen = True
-    said = "Camera 'front' sends the same image again and again"
+    said = "Camera 'front' repeats the same image"
     rig.bench.until_diagnostics("policy_node", ERROR, said)
     assert rig.until_state(State.TERMINATED).reason.startswith(said)
     rig.until_still()
@@ -219,15 +219,15 @@ def test_a_policy_whose_smoother_is_gone_says_so_and_ends_its_request(rig: Rig) 
     rig.say(PICK)
     rig.bench.until(rig.moved)
     rig.bench.kill(rig.smoother)
-    rig.bench.until_diagnostics("policy_node", ERROR, "Nobody follows the actions any more: the smoother is gone")
+    rig.bench.until_diagnostics("policy_node", ERROR, "The smoother is gone")
     said = "The request was aborted: the smoother that followed its actions is gone."
     rig.bench.until(lambda: rig.actions[-1].plan == said)
     refused = rig.bench.call(Trigger, "policy_node/restart")
-    assert (refused.success, refused.message[:36]) == (False, "Nobody follows the actions any more:")
+    assert (refused.success, refused.message[:36]) == (False, "The smoother is gone: no more messages on")
     rig.twists.clear()
     rig.smoother = rig.bench.add(SmootherNode())
     rig.settle()
-    rig.bench.until_diagnostics("policy_node", ERROR, "The request was ended: the smoother")
+    rig.bench.until_diagnostics("policy_node", ERROR, "The request was aborted: the smoother")
     rig.say_with_pauses()
     assert rig.moved() == 0
     assert rig.bench.call(Trigger, "policy_node/restart").success

@@ -48,7 +48,7 @@ def test_a_human_takes_over_and_gives_back(rig: Rig) -> None:
     rig.bench.spin_for(0.1)
     assert rig.statuses[-1].state == State.HUMAN
     refused = resume(rig)
-    assert (refused.success, "let go of it first" in refused.message) == (False, True)
+    assert (refused.success, "release it first" in refused.message) == (False, True)
     human.held = False
     rig.bench.until(lambda: rig.statuses[-1].commander == "")
     rig.until_still()
@@ -202,7 +202,7 @@ def test_an_arm_that_is_not_ready_bars_a_human(make_bench: Callable[..., NodeBen
     human = PlayedHuman(rig.bench)
     human.held = True
     reason = rig.until_state(State.FAULT).reason
-    assert reason.startswith("No arm status has come")
+    assert reason.startswith("No arm status received")
     assert "Release the teleoperation deadman and hold it again." in reason
     assert not any(velocity(twist).any() for twist in rig.twists)
 
@@ -331,7 +331,7 @@ def test_a_dry_run_does_not_give_the_arm_back(rig: Rig) -> None:
     rig.node.set_parameters([Parameter("dry_run", value=True)])
     rig.bench.until(lambda: rig.statuses[-1].dry_run)
     assert rig.statuses[-1].awaits_resume
-    assert "except that a human took over" in rig.bench.call(Trigger, "smoother_node/reset").message
+    assert "except for the takeover" in rig.bench.call(Trigger, "smoother_node/reset").message
     rig.bench.spin_for(0.1)
     assert rig.statuses[-1].awaits_resume
 

@@ -120,7 +120,7 @@ def test_a_deadman_that_is_let_go_stops_the_base(make_bench: Callable[..., NodeB
     rig.decide(drive())
     rig.until_driving()
     timer.cancel()
-    assert rig.until_state(State.FAULT).reason.startswith("The deadman switch is lost")
+    assert rig.until_state(State.FAULT).reason.startswith("Deadman switch timeout")
     rig.until_base_stands()
 
 

@@ -76,7 +76,7 @@ def test_what_is_asked_at_the_wrong_time_is_refused(session: Session) -> None:
     for act in (session.recorder.discard, session.stop):
         with pytest.raises(RecordingError, match=r"No episode is being recorded\."):
             act()
-    with pytest.raises(RecordingError, match="give an instruction, or publish it on 'instruction'"):
+    with pytest.raises(RecordingError, match="give one, or publish it on 'instruction'"):
         session.recorder.start(" ", session.robot.now_ns)
     session.start()
     with pytest.raises(RecordingError, match="An episode is being recorded already"):
@@ -184,4 +184,4 @@ def test_images_that_wait_are_bounded(tmp_path: Path, monkeypatch: pytest.Monkey
     saved = session.until_over()
     assert isinstance(saved, SavedEpisode)
     assert not saved.success
-    assert saved.problems[0].startswith("Images arrive faster than they can be encoded: 3 of them waited.")
+    assert saved.problems[0].startswith("Images arrive faster than they can be encoded: 3 of them were queued.")

@@ -71,7 +71,7 @@ def test_one_question_at_a_time() -> None:
     ("policy", "question", "problem"),
     [
         (None, "what?", "being loaded"),
-        (ConstantPolicy(), "what?", "'constant' has no words; RT-2 policies answer questions"),
+        (ConstantPolicy(), "what?", "'constant' does not generate text; RT-2 policies answer questions"),
         (Talker(), "  ", "The question is empty"),
         (Talker(), "why " * 2_500_000, "The question has 10000000 characters, at most 1000 are taken: 'why why"),
     ],

@@ -152,8 +152,8 @@ def test_substitutions_in_a_parameter_file_are_made(made: Callable[[str], Any], 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("$(find-package rt_vla_ros)", "line 3: .*is no substitution; known are and, command, dirname, env"),
-        ("$()", "is no substitution"),
+        ("$(find-package rt_vla_ros)", "line 3: .*is not a substitution; known are and, command, dirname, env"),
+        ("$()", "is not a substitution"),
         ("$(var arm", r"line 3: '\$\(var' has no '\)'"),
         ("$(env NOT_THERE_AT_ALL)", "NOT_THERE_AT_ALL"),
         ("$(var none)", "none"),

@@ -74,8 +74,8 @@ def of_another_key(robot: Path) -> None:
     ("spoil", "sentence"),
     [
         (expired, "it, or its authority's, has expired by this host's clock: `rt-vla keys renew`"),
-        (too_early, "does not hold yet for this host's clock: put the clock right"),
-        (of_another, "is not of the authority in root_ca_certificate"),
+        (too_early, "is not valid yet by this host's clock: correct the clock"),
+        (of_another, "was not issued by the authority in root_ca_certificate"),
         (of_another_key, "key and certificate do not match"),
         (lambda robot: (robot / "cert.pem").write_text("nonsense"), "one is not a PEM file"),
         (lambda robot: (robot / "key.pem").unlink(), r"key\.pem cannot be read \(No such file"),

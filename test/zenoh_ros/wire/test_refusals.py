@@ -172,7 +172,7 @@ def test_the_router_says_what_is_wrong_with_each(
     router.says("was refused: its certificate has expired")
     keys.renew(HostName("old"), days=1, now=NOW + timedelta(days=2))
     knock(ros_graph.port, **certificate(keys.path / "old", ours))
-    router.says("was refused: its certificate does not hold yet")
+    router.says("was rejected: its certificate is not valid yet")
 
 
 def test_without_keys_or_with_expired_ones_nobody_gets_in(
@@ -180,11 +180,11 @@ def test_without_keys_or_with_expired_ones_nobody_gets_in(
 ) -> None:
     keys.renew(HostName("old"), days=1, now=NOW - timedelta(days=2))
     be(keys.path / "old", monkeypatch)
-    refused("has expired for this host's clock: `rt-vla keys renew` makes a new one")
+    refused("has expired by this host's clock: renew it with `rt-vla keys renew`")
     monkeypatch.delenv("ZENOH_SESSION_CONFIG_URI")
     monkeypatch.setenv("RT_VLA_ROS_ROUTER", f"tcp/localhost:{ros_graph.port}")
-    refused("is a TLS endpoint of a graph that requires certificates: begin the endpoint with tls/")
-    router.says("was refused: it does not speak TLS: it was started without keys")
+    refused("is a TLS endpoint of a graph that requires certificates: start the endpoint with tls/")
+    router.says("was rejected: it does not use TLS: it was started without keys")
 
 
 def expired(robot: KeyFolder) -> None:
@@ -204,7 +204,7 @@ def for_another_name(robot: KeyFolder) -> None:
 @pytest.mark.parametrize(
     ("spoil", "here", "there"),
     [
-        (expired, "its certificate has expired for this host's clock", "this router's certificate has expired"),
+        (expired, "its certificate has expired by this host's clock", "this router's certificate has expired"),
         (
             for_another_name,
             "its certificate is not for localhost",
@@ -252,16 +252,18 @@ def test_with_keys_a_router_listens_to_the_network_and_without_to_this_host(
     assert "make keys" not in local.lines()[0]
     assert local.end() == 130
     everybody = RouterProcess(tmp_path, "--listen", f"tcp/0.0.0.0:{ros_graph.port}")
-    everybody.says("They can move the arm: `rt-vla keys create` makes keys")
+    everybody.says("They can move the arm: create keys with `rt-vla keys create`")
 
 
 def test_a_router_needs_its_port(ros_graph: RosGraph) -> None:
     router = Session.serve(f"tcp/127.0.0.1:{ros_graph.port}")
     assert router.hosts_router
-    with pytest.raises(WireError, match=r"cannot be bound .*: is a router there already"):
+    with pytest.raises(WireError, match=r"cannot be bound .*: is a router already running"):
         Session.serve(f"tcp/127.0.0.1:{ros_graph.port}")
     router.close()
-    with pytest.raises(WireError, match="every address of this host, which `rt-vla router --listen` takes"):
+    with pytest.raises(
+        WireError, match="this means every address of this host, which only `rt-vla router --listen` accepts"
+    ):
         Session.open(router="tls/[::]:7447")
 
 
