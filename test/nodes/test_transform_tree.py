@@ -109,7 +109,7 @@ def test_the_one_that_was_heard_last_counts_whatever_stamps_came_before(heard: H
 
 @pytest.mark.parametrize("lead", [0.6, 4.0, 3600.0])
 def test_one_from_the_future_is_told_once_and_then_good_ones_count(heard: Heard, lead: float) -> None:
-    sentence = f"the transform of 'link' lies {lead:.2f} s in the future"
+    sentence = f"the transform of 'link' is stamped {lead:.2f} s in the future"
     heard.hear(transform("base", "link", 9.0, at=lead))
     assert [heard.at(), heard.at()] == [sentence] * 2
     heard.hear(transform("base", "link", 9.0, at=lead), transform("base", "link", 2.0))

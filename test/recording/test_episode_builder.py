@@ -124,7 +124,7 @@ def test_without_an_instruction_nothing_is_kept(writer: LeRobotWriter, robot: Re
     list(robot.run(0.5))
     resampler = Resampler(robot.streams, robot.now_ns)
     builder = build(writer, robot, list(robot.run(1.0, resampler)))
-    with pytest.raises(RecordingError, match="Nobody has said what the arm shall do"):
+    with pytest.raises(RecordingError, match="The episode has no instruction"):
         builder.save(success=True)
 
 

@@ -63,4 +63,4 @@ def test_a_model_that_hardly_writes_actions_is_doubted() -> None:
     for value in (0.0002, 0.0, np.nan):
         doubt = legal_doubt(value)
         assert doubt is not None
-        assert f"with a probability of {value:.2g} only" in doubt
+        assert f"with a probability of only {value:.2g}" in doubt

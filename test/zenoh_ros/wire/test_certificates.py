@@ -73,7 +73,7 @@ def of_another_key(robot: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (expired, "it, or its authority's, has expired by this host's clock: `rt-vla keys renew`"),
+        (expired, "it, or its authority's, has expired by this host's clock: renew it with `rt-vla keys renew`"),
         (too_early, "is not valid yet by this host's clock: correct the clock"),
         (of_another, "was not issued by the authority in root_ca_certificate"),
         (of_another_key, "key and certificate do not match"),
