@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 # Everywhere else they come with the tests.
 _OPTIONAL_WITH_ROS2 = (
     *("av", "cryptography", "google_crc32c", "mujoco", "pinocchio", "pyarrow", "torchao"),
-    *("playwright", "starlette", "uvicorn", "websockets"),
+    *("mkdocs", "playwright", "starlette", "uvicorn", "websockets"),
     *("control_msgs", "controller_manager_msgs", "franka_msgs", "moveit_msgs"),
 )
 

@@ -7,6 +7,7 @@ import runpy
 from pathlib import Path
 
 import pytest
+from test_import_boundaries import ROWS, WITH_ROS, WITHOUT_TORCH
 
 from rt_vla_ros import ros
 from rt_vla_ros.cli.main import COMMANDS
@@ -49,11 +50,22 @@ def test_the_launch_file_of_the_page_loads(tmp_path: Path) -> None:
     assert isinstance(group, GroupAction)
 
 
-def test_the_figure_of_chunks_is_what_the_controller_does() -> None:
-    drawn = runpy.run_path(str(ROOT / "docs" / "images" / "chunks.py"))["figure"]()
-    kept = (ROOT / "docs" / "images" / "chunks.svg").read_text()
+@pytest.mark.parametrize("name", ["chunks", "data_path", "packages"])
+def test_the_figure_is_what_its_script_draws(name: str) -> None:
+    drawn = runpy.run_path(str(ROOT / "docs" / "images" / f"{name}.py"))["figure"]()
+    kept = (ROOT / "docs" / "images" / f"{name}.svg").read_text()
     number = re.compile(r"\d+\.\d+")
     assert number.sub("", drawn) == number.sub("", kept)
     assert [float(one) for one in number.findall(drawn)] == pytest.approx(
         [float(one) for one in number.findall(kept)], abs=0.11
-    ), "draw it anew with docs/images/chunks.py"
+    ), f"draw it anew with docs/images/{name}.py"
+
+
+def test_the_figure_of_the_packages_has_the_order_of_their_imports() -> None:
+    drawn = runpy.run_path(str(ROOT / "docs" / "images" / "packages.py"))
+    layers = [{name for name, _, _ in layer} for layer in drawn["LAYERS"]]
+    rows = [{name for name in row if not name.endswith(".py")} - {"style"} for row in ROWS]
+    assert layers == [row for row in reversed(rows) if row]
+    colours = {name: colour for layer in drawn["LAYERS"] for name, _, colour in layer}
+    assert {name for name, colour in colours.items() if colour == drawn["ROS"]} == WITH_ROS
+    assert {name for name, colour in colours.items() if colour == drawn["LIGHT"]} == WITHOUT_TORCH & set(colours)

@@ -43,7 +43,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"experts_implementation": "x/y"}, "experts_implementation is 'x/y', expected one of eager, batched_mm"),
     ({"torch_dtype": "load"}, "torch_dtype is 'load', expected one of float32"),
     ({"text_config": {"dtype": "hub"}}, "dtype is 'hub', expected one of float32"),
-    ({"quantization_config": {"quant_method": "gptq"}}, "quantization_config is a dict, .* say weights:=int8 or int4"),
+    ({"quantization_config": {"quant_method": "gptq"}}, "quantization_config is a dict, .* weights:=int8 or int4"),
     (
         {"transformers_weights": "../x.safetensors"},
         "transformers_weights is '../x.safetensors', which is not done here",

@@ -1,4 +1,4 @@
-"""How long an answer of the arm's solver takes, through the pipe and back; its process is a real one."""
+"""Latency of the inverse kinematics solver, including the pipe to its real process."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from rt_vla_ros.benchmarks.panda_urdf import READY, TIP, panda_urdf
 
 PERIOD = 0.01  # [s]
 PATIENCE = 5.0  # [s]
-# Directions of the tip, one after the other, so that the arm stays near where it began [m/s, rad/s].
+# Alternating directions of the tip, so that the arm stays near its start [m/s, rad/s].
 TWISTS = np.vstack([np.diag([0.1] * 3 + [0.4] * 3), -np.diag([0.1] * 3 + [0.4] * 3)])
 
 
 def measure(requests: int, python: str = "") -> dict[str, Any]:
-    """Times of this many answers [ms]. python: see IkSolver. Raises ValueError where there is no solver."""
+    """Latencies of this many requests [ms]. python: see IkSolver. Raises ValueError without a solver."""
     chain = read_chain(panda_urdf(), TIP)
     joints = chain.joints
     setup = IkSetup(
@@ -70,7 +70,7 @@ def _figures(times: Sequence[float]) -> dict[str, float]:
 
 
 def table(figures: Mapping[str, Any]) -> str:
-    """For a person."""
+    """The results as text."""
     return (
         f"{figures['requests']} answers by {figures['solver']}: median {figures['median_ms']:.2f} ms, "
         f"p99 {figures['p99_ms']:.2f} ms, longest {figures['max_ms']:.2f} ms; its process is ready after "

@@ -1,4 +1,4 @@
-"""How long `rt-vla data from-bag` takes for a bag, beside how long that plays, and how much memory."""
+"""Time and memory of `rt-vla data from-bag`, compared with the bag's duration."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from rt_vla_ros.benchmarks.recorded_scene import BASE, CAMERAS, HEIGHT, IMAGE_RA
 from rt_vla_ros.data.video import CODECS
 
 KEPT = ((10.0, 320, 240), (IMAGE_RATE, WIDTH, HEIGHT))
-"""Frames a second, width and height: as `card init` proposes them for such cameras, and all that there is."""
+"""Frame rate, width and height: as proposed by `card init` for such cameras, and the full ones."""
 MIB = 2**20
 _MAXRSS = 1 if sys.platform == "darwin" else 1024  # [bytes]
 
 
 def encoders() -> list[str]:
-    """The codecs that this FFmpeg has."""
+    """The codecs supported by this FFmpeg."""
     found = []
     for name, codec in CODECS.items():
         with contextlib.suppress(ValueError):  # av.codec.codec.UnknownCodecError is one
@@ -36,9 +36,9 @@ def encoders() -> list[str]:
 
 
 def measure(seconds: float, codecs: Sequence[str], tell: Callable[[str], None], *, raw: bool = False) -> dict[str, Any]:
-    """Converts a bag of so long, and one of half of it, once for each codec and each of KEPT.
+    """Convert a bag of this duration, and one of half of it, once for each codec and each of KEPT.
 
-    tell: gets a line for each conversion. raw: see write_bag. Raises ValueError where one fails; OSError.
+    tell: called with a line per conversion. raw: see write_bag. Raises ValueError if one fails; OSError.
     """
     rows = []
     with tempfile.TemporaryDirectory(prefix="rt-vla-bench-") as inside:
@@ -59,18 +59,18 @@ def measure(seconds: float, codecs: Sequence[str], tell: Callable[[str], None], 
 
 
 def table(figures: Mapping[str, Any]) -> str:
-    """For a person."""
+    """The results as text."""
     slow = [row for row in figures["rows"] if row["share_of_playing"] >= 1]
-    verdict = "slower than it plays: " + ", ".join(f"{one['codec']} at {one['rate']:g} Hz" for one in slow)
+    verdict = "slower than real time: " + ", ".join(f"{one['codec']} at {one['rate']:g} Hz" for one in slow)
     return (
         f"Of {figures['seconds']:g} s with two cameras of {WIDTH}x{HEIGHT} at {IMAGE_RATE:g} Hz ({figures['images']}): "
-        + (verdict if slow else "all faster than it plays")
+        + (verdict if slow else "all faster than real time")
         + "."
     )
 
 
 def _convert(place: Path, name: str, codec: str) -> dict[str, Any]:
-    """Takes the whole command, start and all. Raises ValueError where it fails."""
+    """Measures the whole command, including its start. Raises ValueError if it fails."""
     out = place / "set"
     words = ["--card", place, "--topics", place / "topics.yaml", "--out", out, "--codec", codec]
     command = [sys.executable, "-m", "rt_vla_ros.cli", "data", "from-bag", place / name, *words]
@@ -111,7 +111,7 @@ def _row(found: Mapping[str, Mapping[str, Any]], lengths: Mapping[str, float]) -
 def _line(row: Mapping[str, Any]) -> str:
     return (
         f"{row['codec']:>8}, {row['width']}x{row['height']} at {row['rate']:g} Hz: {row['took_s']:.1f} s, "
-        f"{row['share_of_playing']:.2f} of playing it ({row['cpu_s']:.1f} s of CPU); {row['peak_mib']:.0f} MiB, "
+        f"{row['share_of_playing']:.2f} of its duration ({row['cpu_s']:.1f} s of CPU); {row['peak_mib']:.0f} MiB, "
         f"of half the bag {row['peak_of_half_mib']:.0f} MiB; dataset {row['dataset_mib']:.1f} MiB."
     )
 

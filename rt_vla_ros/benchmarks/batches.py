@@ -1,4 +1,4 @@
-"""Several robots on one network: an action's time in batches of several sizes, beside one robot after the other."""
+"""Several robots on one network: latency of an action by batch size, compared with one robot after the other."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def measure(
     repeats: int = 10,
     tell: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Figures of each number of robots; both ways in alternation, on the same images, in float32 or as it was loaded.
+    """Results for each number of robots; both ways in alternation, on the same images, in float32 or as loaded.
 
-    A robot's image changes at every fourth step; instructions are of different lengths.
-    alone_ms, batched_ms: of an action, medians. times_as_many: actions in the same time, median of the rounds' ratios.
-    differing: actions of which a token is another one than alone.
-    Raises ValueError for more robots than a batch may have.
+    A robot's image changes every fourth step; instructions have different lengths.
+    alone_ms, batched_ms: of an action, medians. times_as_many: throughput ratio, median over the rounds.
+    differing: actions with a token that differs from the unbatched one.
+    Raises ValueError for more robots than the maximum batch size.
     """
     too_many = [size for size in sizes if size > shared.max_batch_size]
     if too_many:
@@ -59,7 +59,7 @@ def measure(
 
 
 def table(figures: dict[str, Any]) -> str:
-    """The figures as text."""
+    """The results as text."""
     rows = [list(COLUMNS.values())]
     rows += [[str(row[key]) for key in COLUMNS] for row in figures["batches"]]
     widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
@@ -112,7 +112,7 @@ Pairs = list[tuple[Policy, Observation]]
 def _timed(
     work: Callable[[Pairs], list[ActionChunk]], robots: Sequence[Policy], seen: Sequence[Observation]
 ) -> tuple[float, list[ActionChunk]]:
-    """Seconds, and what came of it."""
+    """Duration [s] and result."""
     pairs = list(zip(robots, seen, strict=True))
     started = time.perf_counter()
     chunks = work(pairs)

@@ -1,4 +1,4 @@
-"""What pages that are open cost the way from an image to a velocity command. Works on recorded times alone."""
+"""Effect of open console pages on the latency from an image to a velocity command, from recorded times."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rt_vla_ros.benchmarks.path_cost import costs
 
 @dataclass(frozen=True)
 class CostRound:
-    """So many pages were open for a while. repeat: which of the repeats it belongs to.
+    """A round with this many open pages. repeat: index of the repetition.
 
-    pictures: per second that each page was shown [Hz]. processor: what the console used of one core, 1: all of it; None
-    where the system does not tell. load: the system's load average at its end.
+    pictures: frame rate shown by each page [Hz]. processor: CPU use of the console, 1: one core; None if unknown.
+    load: the system's load average at its end.
     """
 
     viewers: int
@@ -28,9 +28,9 @@ class CostRound:
 
 
 def summary(rounds: Sequence[CostRound]) -> list[dict[str, Any]]:
-    """A row for each number of pages, the fewest first: quantiles [ms], ratios to no page.
+    """A row for each number of pages, ascending: quantiles [ms], ratios to no page.
 
-    Raises ValueError, with a sentence, where a round has too few samples.
+    Raises ValueError if a round has too few samples.
     """
     cost = costs({(one.viewers, one.repeat): one.times for one in rounds}, without=0)
     return [_row(viewers, [one for one in rounds if one.viewers == viewers], cost[viewers]) for viewers in sorted(cost)]

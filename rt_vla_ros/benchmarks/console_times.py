@@ -1,4 +1,4 @@
-"""How soon the page in a browser stops the arm, and how soon it says that nobody hears it. Works on times alone."""
+"""Time until the console page stops the arm, and until it reports a lost connection, from recorded times."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 
 class Trial(NamedTuple):
-    """still: from what happened to a velocity of zero [s]. said: until the page said so [s]; None: it does not."""
+    """still: from the event to zero velocity [s]. said: until the page reports it [s]; None: it does not."""
 
     still: float
     said: float | None = None
 
 
 def summary(trials: Mapping[str, Sequence[Trial]]) -> list[dict[str, Any]]:
-    """A row for each of what happened: median and largest [ms]."""
+    """A row for each kind of event: median and maximum [ms]."""
     return [
         {
             "what": what,
@@ -33,7 +33,7 @@ def _of(seconds: Sequence[float]) -> dict[str, int] | None:
 
 
 def sentence(row: Mapping[str, Any]) -> str:
-    """A row of the summary, as soon as there is one."""
+    """A row of the summary, printed at once."""
     said = f"; the page says so after {_pair(row['said'])}" if row["said"] else ""
     return f"{row['what']}, {row['trials']} times: velocity zero after {_pair(row['still'])}{said}"
 

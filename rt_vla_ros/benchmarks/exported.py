@@ -1,4 +1,4 @@
-"""A policy beside what was exported from it: time of a decision, size on disk, and how many tokens are the same."""
+"""Compares a policy with its exports: latency of a decision, size on disk, and token agreement."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PATCH = 16  # [pixel]
 
 
 def measure(checkpoint: str, exported: Sequence[str], repeats: int, device: str) -> dict[str, Any]:
-    """All policies decide on the same random images, in turn; a row for each, the checkpoint's first.
+    """All policies decide on the same random images, in turn; one row each, the checkpoint first.
 
     Raises ValueError for policies with different cameras.
     """
@@ -30,7 +30,7 @@ def measure(checkpoint: str, exported: Sequence[str], repeats: int, device: str)
     first = policies[checkpoint]
     for name, policy in policies.items():
         if policy.card != first.card:
-            raise ValueError(f"{name} has another action card than {checkpoint}: it was not exported from it.")
+            raise ValueError(f"{name} has a different action card than {checkpoint}: it was not exported from it.")
         policy.reset(policy.warm_up_instruction if isinstance(policy, WarmUpPolicy) else WARM_UP_INSTRUCTION)
     seconds: dict[str, list[float]] = {name: [] for name in policies}
     same = dict.fromkeys(policies, 0)
@@ -85,7 +85,7 @@ COLUMNS += (("size_mb", "weights [MB]"), ("same_tokens", "same tokens"))
 
 
 def table(figures: Mapping[str, Any]) -> str:
-    """The figures as text."""
+    """The results as text."""
     rows = [[title for _, title in COLUMNS]]
     rows += [[str(row[key]) for key, _ in COLUMNS] for row in figures["policies"]]
     widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]

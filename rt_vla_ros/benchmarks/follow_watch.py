@@ -1,4 +1,4 @@
-"""How soon an arm that does not follow is noticed, and how often one that does is accused: arms and motions at random.
+"""Detection delay and false alarm rate of the check that the arm follows its commands, for random arms and motions.
 
 python -m rt_vla_ros.benchmarks.follow_watch [--runs N] [--out FILE.json]
 """
@@ -29,8 +29,8 @@ FOLLOW_TIME, TOLERANCE = 0.4, 0.12
 
 @dataclass(frozen=True)
 class PlayedArm:
-    """An arm that follows: `lag` [s] behind, then a first-order lag of `inertia` [s], within `acceleration` [m/s^2],
-    and five times as much [rad/s^2].
+    """An arm that follows its commands: `lag` [s] behind, then a first-order lag of `inertia` [s], within
+    `acceleration` [m/s^2], and five times as much [rad/s^2].
 
     period, jitter, noise, turn_noise: of the transforms [s], [s], [m], [rad].
     """
@@ -46,7 +46,7 @@ class PlayedArm:
 
 @dataclass(frozen=True)
 class WantedMotion:
-    """What a policy wants: actions of `speed` [m/s] and `turn` [rad/s] in directions that wander by `wander` [rad]."""
+    """A policy's motion: actions of `speed` [m/s] and `turn` [rad/s] in directions that wander by `wander` [rad]."""
 
     speed: float
     turn: float
@@ -54,12 +54,12 @@ class WantedMotion:
     pauses: float
 
 
-# What an arm makes of a velocity (6,), so many seconds after the fault began.
+# Motion of an arm for a velocity (6,), this time after the start of the fault [s].
 Fault = Callable[[Vector, float], Vector]
 
 
 def random_arm(rng: np.random.Generator) -> PlayedArm:
-    """Lags, inertia, acceleration, rates and noise as arms have them; the first two are up to 0.2 s together."""
+    """Typical lags, inertia, acceleration, rates and noise of arms; the sum of the first two is at most 0.2 s."""
     lag = rng.uniform(0.0, 0.15)
     return PlayedArm(
         lag,
@@ -73,14 +73,14 @@ def random_arm(rng: np.random.Generator) -> PlayedArm:
 
 
 def random_motion(rng: np.random.Generator) -> WantedMotion:
-    """From hardly any motion to the velocity limits."""
+    """From almost no motion to the velocity limits."""
     return WantedMotion(
         10 ** rng.uniform(-3, -0.4), 10 ** rng.uniform(-2, 0.3), rng.uniform(0, 1.5), rng.choice([0, 0, 0.3])
     )
 
 
 def actions(motion: WantedMotion, rng: np.random.Generator) -> Callable[[float], ActionChunk]:
-    """A policy: the time of an image to an action."""
+    """A policy: image timestamp -> action."""
     direction, axis = rng.normal(size=3), rng.normal(size=3)
 
     def act(_time: float) -> ActionChunk:
@@ -103,7 +103,7 @@ def play(
     begin: float,
     fault: Fault,
 ) -> tuple[float | None, str, float]:
-    """When it is accused [s], in which words, how far it went since `begin` [s], when the fault begins [m]."""
+    """Time of the alarm [s], its message, and the distance since `begin` [s], the start of the fault [m]."""
     controller, watch = Controller(), FollowWatch(FOLLOW_TIME, TOLERANCE)
     told: list[Vector] = []  # by FINE steps
     velocity, position, quaternion, gone = np.zeros(6), np.zeros(3), IDENTITY, 0.0
@@ -149,16 +149,16 @@ def _unit(vector: Vector) -> Vector:
 
 
 def _turned(velocity: Vector, _since: float) -> Vector:
-    """By 90 degrees about z, as in another frame."""
+    """Rotation by 90 degrees about z, as in a wrong frame."""
     x, y, z, a, b, c = velocity
     return np.array([-y, x, z, -b, a, c])
 
 
 FAULTS: dict[str, Fault] = {
     "no motion at all": lambda velocity, _: np.zeros(6),
-    "in another frame, turned by 90 degrees": _turned,
-    "57 % of what is told": lambda velocity, _: 0.57 * velocity,
-    "the wrong way round": lambda velocity, _: -velocity,
+    "in a wrong frame, rotated by 90 degrees": _turned,
+    "57 % of the command": lambda velocity, _: 0.57 * velocity,
+    "in the opposite direction": lambda velocity, _: -velocity,
     "no translation": lambda velocity, _: np.concatenate([np.zeros(3), velocity[3:]]),
     "no rotation": lambda velocity, _: np.concatenate([velocity[:3], np.zeros(3)]),
     "clipped at 0.1 m/s, 0.4 rad/s": lambda velocity, _: np.concatenate(
@@ -171,7 +171,7 @@ PLAIN = PlayedArm(0.1, 0.02, 4.0, 0.02, 0.002, 0.0003, 0.002)
 
 
 def detections(runs: int, seed: int = 0) -> dict[str, Any]:
-    """For each fault, at random arms and a usual motion: when it is noticed [s], from when the arm was to move on."""
+    """Detection delay of each fault with random arms and typical motions [s], from the start of motion."""
     found = {}
     for name, fault in FAULTS.items():
         for when, begin in (("from rest", 0.1), ("in motion", 2.0)):
@@ -186,7 +186,7 @@ def detections(runs: int, seed: int = 0) -> dict[str, Any]:
 
 
 def false_alarms(runs: int, seed: int = 1) -> list[str]:
-    """The sentences about arms that do follow; of `runs` runs of 10 s."""
+    """Messages of false alarms in `runs` runs of 10 s."""
     found = []
     for number in range(runs):
         rng = np.random.default_rng([seed, number])
@@ -198,14 +198,16 @@ def false_alarms(runs: int, seed: int = 1) -> list[str]:
 
 
 def main() -> None:
-    """Prints both tables."""
+    """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=20, help="of each fault; ten times as many for false alarms; 20")
-    parser.add_argument("--out", type=Path, help="also write the figures there")
+    parser.add_argument(
+        "--runs", type=int, default=20, help="runs per fault, ten times as many for false alarms (default 20)"
+    )
+    parser.add_argument("--out", type=Path, help="also write the results to this file")
     args = parser.parse_args()
     check_out(args.out)
     found = detections(args.runs)
-    print("| fault | noticed after, median | largest |\n|---|---|---|")
+    print("| fault | detection delay, median | maximum |\n|---|---|---|")
     for name, times in found.items():
         print(f"| {name} | {np.median(times):.2f} s | {max(times):.2f} s |")
     wrong = false_alarms(10 * args.runs)

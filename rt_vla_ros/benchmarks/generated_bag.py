@@ -31,7 +31,7 @@ SECOND = 1_000_000_000
 BEGIN = 1_700_000_000 * SECOND
 QUALITY = 90  # of the JPEG
 LATE = SECOND // 50
-"""Images come this much after their stamps [ns]."""
+"""Delay of images after their timestamps [ns]."""
 _STORE = get_typestore(Stores.ROS2_JAZZY)
 
 
@@ -54,7 +54,7 @@ def write_bag(path: Path, seconds: float, *, raw: bool = False) -> None:
 
 
 def topic_of(camera: str, *, raw: bool) -> str:
-    """On which its images are."""
+    """The topic of a camera's images."""
     return f"/{camera}/image" if raw else f"/{camera}/image/compressed"
 
 

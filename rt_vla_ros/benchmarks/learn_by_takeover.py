@@ -1,12 +1,13 @@
-"""From shown tasks to a policy, from a human's corrections to a better one: the whole way, over ROS topics alone.
+"""Train a policy from demonstrations, then improve it with human corrections: the full pipeline, over ROS topics.
 
     python -m rt_vla_ros.benchmarks.learn_by_takeover --out runs/takeover
 
-A scripted human at a stick shows tasks on the simulated arm, recorder_node records them; they are checked, an RT-1
-learns them and is evaluated. Then it acts, and the same human takes over when it goes wrong; with the corrections a
-second RT-1 of the same length is trained and evaluated on the same seeds (McNemar's exact test). And of few: 20
-episodes with objects that rt1-mini has never been told to pick, before and after. What is done is not done again: the
-same command goes on, and one with other options is refused. `--list` says the commands.
+A scripted human demonstrates tasks on the simulated arm with a joystick, and recorder_node records them. The dataset is
+checked, and an RT-1 is trained and evaluated. Then this policy acts, and the same human takes over when it fails. With
+the corrections, a second RT-1 is trained for the same number of steps and evaluated on the same seeds (McNemar's exact
+test). A further experiment fine-tunes rt1-mini on 20 episodes of a suite it was not trained on, and evaluates it before
+and after. Run the same command again to resume: finished stages are skipped, and different options are refused.
+`--list` prints the commands.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ from rt_vla_ros.json_lines import read_rows
 RT_VLA = (sys.executable, "-m", "rt_vla_ros.cli")
 HUMAN = (sys.executable, "-m", "rt_vla_ros.live.human_episodes")
 SEEDS_APART = 100_000
-"""Between the first seeds of two sets of episodes, which are all above those of evaluations."""
+"""Distance of the first seeds of two sets of episodes, which are all above those of evaluations."""
 
 
 @dataclass(frozen=True)
 class ProofSize:
-    """shown, corrected, few: episodes that are recorded. steps: of each training; few_steps: of the last.
+    """shown, corrected, few: numbers of recorded episodes. steps: of each training; few_steps: of the last.
 
-    evaluated: episodes of each evaluation. batch_size: windows.
+    evaluated: episodes of each evaluation. batch_size: in samples.
     """
 
     shown: int = 120
@@ -46,12 +47,12 @@ class ProofSize:
 
 
 TINY = ProofSize(shown=2, corrected=1, few=2, steps=2, few_steps=2, evaluated=1, batch_size=1)
-"""To see that all of it runs."""
+"""For a quick test of all stages."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """name: of its log and of the file that says it is done, and by which command."""
+    """name: of its log, and of the file that marks it as done and stores its command."""
 
     name: str
     command: tuple[str, ...]
@@ -62,7 +63,7 @@ class Stage:
 
 
 def stages(out: Path, size: ProofSize, suite: str, new: str, first_seed: int) -> list[Stage]:
-    """In their order. suite, new: of the scenes with known and with new objects. first_seed: of the first scene."""
+    """The stages in order. suite, new: of the known and of the new scenes. first_seed: of the first scene."""
     shown, corrected, few = (out / name / "dataset" for name in ("shown", "corrected", "few"))
     first, second = (str(out / name / "checkpoint") for name in ("first", "second"))
 
@@ -102,16 +103,16 @@ def stages(out: Path, size: ProofSize, suite: str, new: str, first_seed: int) ->
 
 
 class StageError(RuntimeError):
-    """A stage could not be made; the message says where the reason is."""
+    """A stage failed; the message says where to find the reason."""
 
 
 def make(stage: Stage, out: Path) -> None:
-    """Unless it is done. Raises StageError, also where it was done with other options."""
+    """Run a stage unless it is done. Raises StageError, also if it was done with other options."""
     done, log = out / "done" / stage.name, out / "logs" / f"{stage.name}.log"
     if done.is_file():
         if (said := done.read_text(encoding="utf-8")) != str(stage):
             raise StageError(
-                f"{out} has {stage.name} of another command ({said}); now it would be: {stage}. Name another --out."
+                f"{out} has {stage.name} from a different command ({said}), expected: {stage}. Choose another --out."
             )
         return
     for folder in (done.parent, log.parent):
@@ -120,7 +121,7 @@ def make(stage: Stage, out: Path) -> None:
     with log.open("ab") as file:
         status = subprocess.run(stage.command, stdout=file, stderr=subprocess.STDOUT).returncode
     if status != 0:
-        raise StageError(f"{stage.name} has ended with status {status}; {log} says why. The same command goes on.")
+        raise StageError(f"{stage.name} failed with status {status}; see {log}. Run the same command again to resume.")
     done.write_text(str(stage), encoding="utf-8")
 
 
@@ -128,7 +129,7 @@ PAIRS = (("first-evaluation", "second-evaluation"), ("few-before", "few-after"))
 
 
 def results(out: Path) -> dict[str, PairedResult]:
-    """Of the pairs whose evaluations are both there, by the name of the second."""
+    """Comparisons of the pairs with both evaluations finished, by the name of the second."""
     found = {}
     for pair in PAIRS:
         files = [out / name / "evaluation.json" for name in pair]
@@ -139,7 +140,7 @@ def results(out: Path) -> dict[str, PairedResult]:
 
 
 def report(out: Path) -> str:
-    """Markdown: how many episodes there are, and each pair of policies. Raises StageError for a damaged journal."""
+    """Markdown: number of episodes, and the comparison of each pair. Raises StageError for a damaged journal."""
     lines = [f"- {name}: {_sentences(result)}" for name, result in results(out).items()]
     for name in ("shown", "corrected", "few"):
         journal = out / name / "episodes.jsonl"
@@ -158,19 +159,34 @@ def _sentences(result: PairedResult) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0 when all of it is made."""
+    """Return 0 if all stages are done."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--out", type=Path, metavar="DIR", default=Path("OUT"), help="of everything")
-    add("--suite", default="red-cube", help="of the scenes (default red-cube)")
-    add("--new", default="left-any", help="of those that rt1-mini does not know (default left-any: another camera)")
-    add("--first-seed", type=int, default=1 << 41, help="of the recorded scenes (default 2^41)")
-    add("--shown", type=int, default=ProofSize.shown, help=f"episodes that the human shows ({ProofSize.shown})")
-    add("--corrected", type=int, default=ProofSize.corrected, help=f"in which it takes over ({ProofSize.corrected})")
-    add("--steps", type=int, default=ProofSize.steps, help=f"of each training ({ProofSize.steps:,})")
-    add("--evaluated", type=int, default=ProofSize.evaluated, help=f"episodes of an evaluation ({ProofSize.evaluated})")
-    add("--tiny", action="store_true", help="two episodes, two steps: whether it all runs")
-    add("--list", action="store_true", help="say the commands")
+    add("--out", type=Path, metavar="DIR", default=Path("OUT"), help="output directory (default OUT)")
+    add("--suite", default="red-cube", help="suite of the demonstrations (default red-cube)")
+    add("--new", default="left-any", help="suite that rt1-mini was not trained on (default left-any: another camera)")
+    add("--first-seed", type=int, default=1 << 41, help="first seed of the recorded scenes (default 2^41)")
+    add("--shown", type=int, default=ProofSize.shown, help=f"number of demonstrations (default {ProofSize.shown})")
+    add(
+        "--corrected",
+        type=int,
+        default=ProofSize.corrected,
+        help=f"episodes with corrections (default {ProofSize.corrected})",
+    )
+    add(
+        "--steps",
+        type=int,
+        default=ProofSize.steps,
+        help=f"optimizer steps of each training (default {ProofSize.steps:,})",
+    )
+    add(
+        "--evaluated",
+        type=int,
+        default=ProofSize.evaluated,
+        help=f"episodes per evaluation (default {ProofSize.evaluated})",
+    )
+    add("--tiny", action="store_true", help="smoke test with two episodes and two steps")
+    add("--list", action="store_true", help="print the commands of all stages and exit")
     args = parser.parse_args(argv)
     names = ("shown", "corrected", "steps", "evaluated")
     size = TINY if args.tiny else replace(ProofSize(), **{name: getattr(args, name) for name in names})

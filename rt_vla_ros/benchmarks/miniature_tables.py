@@ -1,4 +1,4 @@
-"""Tables of RT-2's claims in miniature, beside the paper's figures, from the directories of the arms."""
+"""Tables of RT-2's claims in miniature next to the paper's results, from the directories of the arms."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rt_vla_ros.json_lines import read_rows
 from rt_vla_ros.svg import COLOURS, GRID, curve, picture, text
 
 Count = tuple[int, int]
-"""Successes, and of how many episodes."""
+"""Successes and number of episodes."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Of an arm. successes: by suite. vqa_free, vqa_restricted: 0 ... 1 of the questions, None without a training.
+    """Results of an arm. successes: by suite. vqa_free, vqa_restricted: accuracy 0 ... 1, None without training.
 
     minutes: of its training, on one thread.
     """
@@ -32,7 +32,7 @@ Arms = Mapping[str, Measured]
 
 
 def measured(arm: Path) -> Measured:
-    """What is known of an arm, from its directory; nothing where it was not made. Raises ValueError for damage."""
+    """Results of an arm from its directory; none if it was not run. Raises ValueError for damaged files."""
     report, losses, successes = arm / "evaluation" / "evaluation.json", arm / "losses.jsonl", dict[str, Count]()
     if report.is_file():
         data = json.loads(report.read_text())
@@ -46,7 +46,7 @@ def measured(arm: Path) -> Measured:
 
 
 def cells(one: Measured) -> dict[str, str]:
-    """All that was measured, in words."""
+    """All results, in words."""
     found = {suite: in_words(count) for suite, count in one.successes.items()}
     if one.vqa_free is not None and one.vqa_restricted is not None and one.minutes is not None:
         found |= {"VQA free": f"{one.vqa_free:.1%}", "restricted": f"{one.vqa_restricted:.1%}"}
@@ -55,13 +55,13 @@ def cells(one: Measured) -> dict[str, str]:
 
 
 def in_words(count: Count) -> str:
-    """With its 95% interval."""
+    """A rate with its 95% interval."""
     low, high = wilson_interval(*count)
     return f"{count[0]} of {count[1]} ({low:.0%} to {high:.0%})"
 
 
 def report(arms: Arms) -> str:
-    """Markdown: a table for each claim whose arms were made, and one of all arms."""
+    """Markdown: a table for each claim with finished arms, and one of all arms."""
     tables = (
         ("(a) Scratch, robot data only, co-fine-tuned", _training(arms)),
         ("(b), (c) Words that only web data have; planning first", _words(arms)),
@@ -74,7 +74,7 @@ def report(arms: Arms) -> str:
 
 
 def _training(arms: Arms) -> str:
-    """Each with its seeds together, and one by one."""
+    """Each arm with its seeds pooled, and individually."""
     rows = []
     for name, shown, paper in TRAININGS:
         seeds = _seeds(arms, name)
@@ -88,13 +88,13 @@ def _training(arms: Arms) -> str:
 
 
 def _seeds(arms: Arms, name: str) -> list[Measured]:
-    """The arms of this kind that were evaluated, by their seeds."""
+    """The evaluated arms of this kind, by seed."""
     names = (key for key in sorted(arms) if key.removeprefix(f"{name}-").isdigit())
     return [arms[key] for key in names if arms[key].successes]
 
 
 def _pooled(seeds: Sequence[Measured], suites: Iterable[str]) -> list[str]:
-    """A cell for each suite: all seeds together, and one by one."""
+    """A cell for each suite: all seeds pooled, and individually."""
     found = []
     for suite in suites:
         counts = [one.successes[suite] for one in seeds if suite in one.successes]
@@ -113,7 +113,7 @@ def _words(arms: Arms) -> str:
 
 
 def _rows(arms: Arms, shown: Mapping[str, str], only: Iterable[str] = ()) -> str:
-    """A row for each of the arms that were made. shown: what they are called there. only: columns; else all."""
+    """A row for each finished arm. shown: their names in the table. only: columns; default: all."""
     rows = {called: found for name, called in shown.items() if name in arms and (found := cells(arms[name]))}
     columns = list(only) or list(dict.fromkeys(key for row in rows.values() for key in row))
     if not rows:
@@ -128,12 +128,12 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 TRAININGS = (("scratch", "scratch", 9), ("robot-only", "robot data only", 42), ("co", "co-fine-tuned", 44))
-"""Arms, what they are called in tables, and the unseen success [%] of RT-2-PaLI-X-5B trained so (arXiv:2307.15818)."""
+"""Arms, their names in tables, and the unseen success [%] of RT-2-PaLI-X-5B in this setting (arXiv:2307.15818)."""
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 300, 52, 150, 20, 44  # [px]
 
 
 def share_plot(by_share: Mapping[float, Measured]) -> str:
-    """SVG: success and VQA over the share of robot frames, 0 ... 1; arms that were not made are left out."""
+    """SVG: success and VQA over the share of robot frames, 0 ... 1; unfinished arms are left out."""
 
     def at(share: float, value: float) -> tuple[float, float]:
         return LEFT + share * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - value * (HEIGHT - TOP - BOTTOM)
@@ -148,7 +148,7 @@ def share_plot(by_share: Mapping[float, Measured]) -> str:
         for suite, (count, episodes) in one.successes.items():
             curves.setdefault(suite, []).append((share, count / episodes, *wilson_interval(count, episodes)))
         if one.vqa_free is not None:
-            curves.setdefault("questions right", []).append((share, one.vqa_free, one.vqa_free, one.vqa_free))
+            curves.setdefault("VQA accuracy", []).append((share, one.vqa_free, one.vqa_free, one.vqa_free))
     for number, (name, points) in enumerate(curves.items()):
         colour = COLOURS[number % len(COLOURS)]
         content += curve([(*at(x, value), at(x, low)[1], at(x, high)[1]) for x, value, low, high in points], colour)

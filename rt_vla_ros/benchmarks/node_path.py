@@ -1,6 +1,6 @@
-"""The latency from a camera image to a velocity command, split into its parts. Works on recorded times alone.
+"""The latency from a camera image to a velocity command, split into its parts, from recorded times.
 
-All times are of this host's clock, so that they can be subtracted across processes.
+All times are from this host's clock, so they can be subtracted across processes.
 
     t0 image published (its stamp)     t1 it arrives at the policy     t2 action published
     t3 action arrives at the smoother  t4 the smoother's next tick     t5 the command arrives at the arm
@@ -25,7 +25,7 @@ ROUNDING = 1000  # [ns]
 
 @dataclass
 class PathTimes:
-    """Times recorded by one subscriber in the arm's place [ns].
+    """Times recorded by a subscriber in place of the arm [ns].
 
     inference: image stamp -> duration of the inference. accepted: image stamp -> arrival of its action at the smoother.
     arrivals: command stamp, which is that of its tick -> arrival of the command. echoes: image stamp -> arrival of the
@@ -49,7 +49,7 @@ class Sample:
 
 
 def samples(times: PathTimes) -> list[Sample]:
-    """One for every image whose action was accepted and followed by a command, in order."""
+    """One entry per image whose action was accepted and followed by a command, in order."""
     ticks, stamps = sorted(times.arrivals), sorted(times.inference)
     found = []
     for about, accepted in sorted(times.accepted.items()):
@@ -75,9 +75,9 @@ def periods(times: PathTimes) -> list[float]:
 
 
 def summary(times: PathTimes, command_period: float) -> dict[str, object]:
-    """The table's figures. command_period: what the smoother was asked for [s].
+    """The values of the table. command_period: the smoother's configured period [s].
 
-    Raises ValueError, with a sentence, for too few samples.
+    Raises ValueError for too few samples.
     """
     path, pair = samples(times), [(arrival - stamp) * NANO for stamp, arrival in times.echoes.items()]
     if len(path) < 2 or len(pair) < 2:
@@ -91,9 +91,9 @@ def summary(times: PathTimes, command_period: float) -> dict[str, object]:
 
 
 def _quantiles(seconds: Sequence[float]) -> dict[str, float]:
-    """The times [s] in [ms]. Raises ValueError where there is none."""
+    """The times [s] in [ms]. Raises ValueError if there are none."""
     if not seconds:
-        raise ValueError("There is no measured time to summarize.")
+        raise ValueError("There are no measured times to summarize.")
     median, p99, largest = (round(1000 * float(x), 3) for x in np.percentile(seconds, (50, 99, 100)))
     return {"count": len(seconds), "median": median, "p99": p99, "largest": largest}
 
@@ -115,5 +115,5 @@ def table(figures: Mapping[str, Any]) -> str:
     for name, text in ROWS:
         cells = "{median:8.2f}  {p99:8.2f}  {largest:8.2f}  {count:6}".format(**figures[name])
         lines.append(f"{text:<{width}}  {cells}")
-    lines.append(f"path : plain pair = {figures['path_to_plain_pair']} : 1 (medians)")
+    lines.append(f"path : minimal pair = {figures['path_to_plain_pair']} : 1 (medians)")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""A URDF of an arm with the Panda's kinematics, from the maker's public table of Denavit-Hartenberg parameters."""
+"""A URDF of an arm with the Panda's kinematics, from the manufacturer's public Denavit-Hartenberg parameters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TIP = "panda_link8"
 
 
 def panda_urdf(*, accelerations: bool = True, fingers: bool = False) -> str:
-    """From panda_link0 to panda_link8. fingers: two joints more, at the end of a hand, so that there are two ends."""
+    """From panda_link0 to panda_link8. fingers: add a hand with two finger joints, so that there are two ends."""
     parts = ['<link name="panda_link0"/>']
     for number, (a, d, alpha, lower, upper, velocity, acceleration) in enumerate(JOINTS, 1):
         more = f' acceleration="{acceleration}"' if accelerations else ""

@@ -1,6 +1,6 @@
-"""What something beside it costs the way from an image to a velocity command: rounds with and without it, in turn.
+"""Effect of another process on the latency from an image to a velocity command: alternating rounds with and without it.
 
-Works on recorded times alone.
+Works on recorded times.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ Kind = TypeVar("Kind", bound=Hashable)
 
 
 def costs(rounds: Mapping[tuple[Kind, int], PathTimes], without: Kind) -> dict[Kind, dict[str, Any]]:
-    """rounds: by their kind and the repeat that they belong to. without: the kind that the others are compared with.
+    """rounds: by kind and repetition. without: the baseline kind.
 
-    Of each kind: quantiles of all commands and of the path alone [ms], and medians as ratios to those without, of all
-    and of each repeat; `more` is the difference of the medians of all [ms]. Raises ValueError, with a sentence, where a
-    round has too few samples.
+    For each kind: quantiles of all commands and of the path alone [ms], and ratios of medians to the baseline, in total
+    and per repetition; `more` is the difference of the total medians [ms]. Raises ValueError if a round has too few
+    samples.
     """
     found = {key: samples(times) for key, times in rounds.items()}
     fewest = min(map(len, found.values()))
@@ -42,7 +42,7 @@ def _row(
     every, none = (
         [second for (one, _), some in totals.items() if one == wanted for second in some] for wanted in (kind, without)
     )
-    # Of the same repeat: what else the machine did meanwhile changes slowly.
+    # Within the same repetition: other load on the machine changes slowly.
     ratios = [median(some) / median(totals[without, repeat]) for (one, repeat), some in totals.items() if one == kind]
     return {
         "count": len(every),

@@ -1,4 +1,4 @@
-"""What the benchmarks of recording show two cameras, and the action card that it is recorded by."""
+"""The scene of two cameras in the recording benchmarks, and its action card."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _NOISE = 2.0  # of a camera's sensor, standard deviation in levels
 
 
 def moving_pictures(seed: int, frames: int = _FRAMES) -> list[NDArray[np.uint8]]:
-    """A textured surface that a camera passes over and back, with its sensor's noise; RGB (480, 640, 3) each.
+    """A textured surface below a camera moving back and forth, with sensor noise; RGB (480, 640, 3) each.
 
-    After the last one the first one follows without a jump. No frame is like another.
+    The sequence loops without a jump. No two frames are equal.
     """
     rng = np.random.default_rng(seed)
     surface = np.zeros((HEIGHT + 64, WIDTH + 64, 3))
@@ -42,12 +42,12 @@ def moving_pictures(seed: int, frames: int = _FRAMES) -> list[NDArray[np.uint8]]
 
 
 def recording_card(rate: float, width: int, height: int) -> ActionCard:
-    """rate: frames a second. width, height: of the images that are kept [pixel]."""
+    """rate: frames per second. width, height: of the recorded images [pixel]."""
     card = tabletop_card("bench", state=TABLETOP_STATE[:7])
     cameras = tuple(CameraSpec(name, width, height, "center", 0.0) for name in CAMERAS)
     return replace(card, cameras=cameras, control_rate=rate, frame_id=BASE)
 
 
 def tip_at(seconds: float) -> float:
-    """Where the tip is along x [m], slower than the card's range allows."""
+    """Position of the tip along x [m], within the card's speed range."""
     return 0.4 + 0.1 * float(np.sin(seconds))

@@ -1,4 +1,4 @@
-"""What a recorder costs the way from an image to a command, and what it loses. Works on what was recorded alone."""
+"""Effect of a recorder on the latency from an image to a command, and its losses, from recorded data."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from rt_vla_ros.benchmarks.path_cost import costs
 
 @dataclass(frozen=True)
 class ReadBackEpisode:
-    """audit: of its topics, as in the dataset. frames: that it has. unlike: of them, those with a picture in a camera
-    that is not pixel by pixel one that was published; None where the codec loses.
+    """audit: of its topics, as in the dataset. frames: their number.
 
-    writing: from the end of the episode until it was on the disk [s]. processor: what the recorder used of one core
-    meanwhile, 1: all of it; None where the system does not tell.
+    unlike: number of frames with an image that does not equal a published one; None for a lossy codec.
+    writing: from the end of the episode until it was on disk [s]. processor: CPU use of the recorder, 1: one core; None
+    if unknown.
     """
 
     audit: Mapping[str, Mapping[str, Any]]
@@ -29,7 +29,7 @@ class ReadBackEpisode:
 
 @dataclass(frozen=True)
 class RecordingRound:
-    """A while without a recorder (episode: None), or with one that recorded. load: the system's average at its end."""
+    """A round without a recorder (episode: None), or with one. load: the system's load average at its end."""
 
     repeat: int
     times: PathTimes
@@ -38,7 +38,7 @@ class RecordingRound:
 
 
 def summary(rounds: Sequence[RecordingRound]) -> dict[str, Any]:
-    """Raises ValueError, with a sentence, where a round has too few samples."""
+    """Raises ValueError if a round has too few samples."""
     cost = costs({(one.episode is not None, one.repeat): one.times for one in rounds}, without=False)
     episodes = [one.episode for one in rounds if one.episode is not None]
     processors = [one.processor for one in episodes if one.processor is not None]
@@ -56,7 +56,7 @@ def summary(rounds: Sequence[RecordingRound]) -> dict[str, Any]:
 
 
 def _source(name: str) -> str:
-    """One for all joints of a message."""
+    """One row for all joints of a message."""
     return "the topic " + name.rpartition(" in ")[2] if name.startswith("the joint ") else name
 
 
@@ -91,9 +91,13 @@ def table(figures: Mapping[str, Any]) -> str:
             f"{topic['unused']} not used, longest gap {1000 * topic['longest_gap']:.0f} ms"
         )
     used = "" if figures["processor"] is None else f", {figures['processor']:.2f} of a core"
-    like = "" if figures["frames_unlike"] is None else f", {figures['frames_unlike']} of them unlike what was published"
+    like = (
+        ""
+        if figures["frames_unlike"] is None
+        else f", {figures['frames_unlike']} of them differ from the published ones"
+    )
     lines.append(
-        f"{figures['frames']:,} frames{like}{used}; on the disk {figures['writing']:.1f} s after the end; "
+        f"{figures['frames']:,} frames{like}{used}; on disk {figures['writing']:.1f} s after the end; "
         f"load {figures['load']:.1f}"
     )
     return "\n".join(lines)

@@ -32,7 +32,7 @@ class Reference:
     """The JAX example in its own process."""
 
     def __init__(self, models: Path, python: str) -> None:
-        """Raises ValueError, with the process's output, where it does not start."""
+        """Raises ValueError with the process's output if it does not start."""
         if not REFERENCE_PROGRAM.is_file():
             missing = f"{REFERENCE_PROGRAM} is missing: the program that runs the JAX example is part of a checkout"
             raise ValueError(f"{missing}, not of an installation; run ./rt-vla bench rt1 --reference DIR there.")
@@ -43,7 +43,7 @@ class Reference:
             raise self._failure(f"The reference in {models} does not run with {python}; it needs jax and flax")
 
     def step(self) -> float:
-        """Time of one step [s]. Raises ValueError, with the process's output, where it has ended."""
+        """Time of one step [s]. Raises ValueError with the process's output if it has ended."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write("\n")
@@ -54,7 +54,7 @@ class Reference:
         return float(line)
 
     def close(self) -> None:
-        """Ends the process."""
+        """End the process."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
@@ -83,10 +83,10 @@ def measure(
     cuda_graphs: bool = False,
     tell: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """All figures, times in [ms]; ours and the reference's steps in alternation. Raises ValueError.
+    """All results, times in [ms]; our steps and the reference's alternate. Raises ValueError.
 
     models: of open_x_embodiment, None: without. repeats: steps that are timed. python: of the environment that has jax.
-    cuda_graphs: as FoldedSteps'. tell: gets a sentence after each network, since all of them take minutes.
+    cuda_graphs: as FoldedSteps'. tell: called with a message after each network, since all of them take minutes.
     """
     load = os.getloadavg()[0]  # before the measurement
     rows = []
@@ -179,7 +179,7 @@ COLUMNS += (("peak_to_accounted", "peak/sum"),)
 
 
 def table(figures: Mapping[str, Any]) -> str:
-    """The figures as text: medians."""
+    """The results as text: medians."""
     rows = [[title for _, title in COLUMNS]]
     rows += [[str(row.get(key, "-")) for key, _ in COLUMNS] for row in figures["networks"]]
     widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]

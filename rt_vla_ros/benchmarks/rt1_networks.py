@@ -80,7 +80,7 @@ def inputs(model: RT1Model, count: int = 6) -> tuple[Tensor, Tensor]:
 
 
 def steps_of(model: RT1Model, dtype: torch.dtype, *, cuda_graphs: bool = False) -> PlainSteps:
-    """As a policy runs this network; it may take it over."""
+    """The network prepared as in a policy; may be modified."""
     if model.config.trunk != "film_efficientnet":
         return PlainSteps(model)
     return FoldedSteps(model, dtype, cuda_graphs=cuda_graphs)
@@ -92,7 +92,7 @@ def weight_bytes(model: RT1Model, dtype: torch.dtype) -> int:
 
 
 def measured_apart(preset: str, dtype: str) -> dict[str, float]:
-    """`memory_of_step` in its own process; empty where the system does not report it. Raises ValueError."""
+    """`memory_of_step` in its own process; empty if the system does not report it. Raises ValueError."""
     if not Path("/proc/self/clear_refs").exists():
         return {}
     command = [sys.executable, "-m", "rt_vla_ros.benchmarks.rt1_networks", preset, dtype]
@@ -158,7 +158,7 @@ def _resident_bytes() -> int:
 
 
 def _status(key: str) -> int:
-    """Of this process [bytes]."""
+    """Memory of this process [bytes]."""
     return 1024 * int(Path("/proc/self/status").read_text().split(f"{key}:")[1].split()[0])
 
 

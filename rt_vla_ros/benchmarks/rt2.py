@@ -47,9 +47,9 @@ ROW = (
 
 
 class Output(NamedTuple):
-    """What was written, in how many passes, and after how long the first step of the chunk was there [s].
+    """The output, the number of forward passes, and the time until the first step of the chunk [s].
 
-    first: None where it is there with the last one.
+    first: None if it comes with the last one.
     """
 
     tokens: list[int]
@@ -58,7 +58,7 @@ class Output(NamedTuple):
 
 
 class Duration(NamedTuple):
-    """Of a chunk and of its first step [s]."""
+    """Times of a chunk and of its first step [s]."""
 
     whole: float
     first: float
@@ -68,7 +68,7 @@ Body = Callable[[], Output]
 
 
 class MachineSpeed(NamedTuple):
-    """bandwidth: bytes of weights read a second. rate: multiplications and additions a second."""
+    """bandwidth: bytes of weights read per second. rate: multiplications and additions per second."""
 
     bandwidth: float
     rate: float
@@ -86,9 +86,9 @@ def measure(
     pack: bool = True,
     fixed_shapes: bool = False,
 ) -> dict[str, Any]:
-    """Variants of one shape, stock among them. Raises RuntimeError where tokens differ in float32.
+    """Variants of one shape, stock among them. Raises RuntimeError if tokens differ in float32.
 
-    repeats: rounds. images: how many are compared in half precision. pack, fixed_shapes: as RT2Policy's.
+    repeats: rounds. images: number compared in half precision. pack, fixed_shapes: as RT2Policy's.
     variants: see `_row`.
     """
     load, machine, on_gpu = os.getloadavg()[0], _measure_machine(device, dtype), device.type == "cuda"
@@ -154,7 +154,7 @@ def _row(
 
 
 def picture(parts: RT2Parts, seed: int) -> Observation:
-    """Blocks of colour, of the cameras' sizes."""
+    """Images of colour blocks, in the cameras' sizes."""
     generator, images = np.random.default_rng(seed), {}
     for camera in parts.card.cameras:
         blocks = generator.integers(0, 256, (7, 7, 3), dtype=np.uint8)
@@ -163,7 +163,7 @@ def picture(parts: RT2Parts, seed: int) -> Observation:
 
 
 def table(results: Sequence[dict[str, Any]]) -> str:
-    """The figures as text."""
+    """The results as text."""
     lines = []
     for result in results:
         lines += [
@@ -182,14 +182,14 @@ def table(results: Sequence[dict[str, Any]]) -> str:
 
 
 def _grammar_of(parts: RT2Parts) -> ActionGrammar:
-    """Of an action whose dimensions are all tokens, as in these models."""
+    """The vocabulary of an action whose dimensions are all tokens, as in these models."""
     grammar = make_grammar(parts)
     assert isinstance(grammar, ActionGrammar)
     return grammar
 
 
 def generate(parts: RT2Parts, grammar: ActionGrammar, observation: Observation) -> list[int]:
-    """The plain way: the processor, then constrained generate, for as many tokens as are needed."""
+    """The baseline: the processor, then constrained generate, for as many tokens as needed."""
     inputs = _inputs(parts, observation)
     length = inputs["input_ids"].shape[1]
 
@@ -207,9 +207,9 @@ def generate(parts: RT2Parts, grammar: ActionGrammar, observation: Observation) 
 def agreement(parts: RT2Parts, policy: RT2Policy, observations: Sequence[Observation]) -> dict[str, Any]:
     """Compares action by action, each with the previous one as its draft, as on a robot.
 
-    actions, numbers: how many were compared. other_actions, other_numbers: how many differ from `generate`'s.
-    steps: where an action first differs, how far apart the two tokens' logits are, in steps of the number type.
-    rounding: there, how far the model's own logits move at most where it reads the same tokens at once or one by one.
+    actions, numbers: numbers compared. other_actions, other_numbers: those that differ from `generate`'s.
+    steps: distance of the two tokens' logits at the first difference of an action, in units of least precision.
+    rounding: there, the largest change of the model's logits between reading the same tokens at once or one by one.
     """
     numbers, others, steps, rounding, grammar = 0, 0, list[float](), list[float](), _grammar_of(parts)
     for observation in observations:
@@ -291,7 +291,7 @@ def _agreement(parts: RT2Parts, policy: RT2Policy, images: int) -> dict[str, Any
 
 @torch.inference_mode()
 def _measure_machine(device: torch.device, dtype: torch.dtype) -> MachineSpeed:
-    """By a model's operations, with plain or with packed linear layers, whichever is faster."""
+    """Rate of a model's operations, with plain or packed linear layers, whichever is faster."""
     generator = torch.Generator(device).manual_seed(0)
     options: dict[str, Any] = {"device": device, "dtype": dtype, "generator": generator}
     few, many = torch.randn(FEW, 4 * SQUARE, **options), torch.randn(SQUARE, 4 * SQUARE, **options)
@@ -330,7 +330,7 @@ def _duration(body: Body, device: torch.device) -> Duration:
 
 
 def _timed(body: Callable[[], object], device: torch.device) -> float:
-    """Seconds that a body takes, including its work on a GPU."""
+    """Duration of a block [s], including its work on a GPU."""
     on_gpu = device.type == "cuda"
     if on_gpu:
         torch.cuda.synchronize(device)

@@ -1,13 +1,14 @@
-"""RT-2's claims in miniature: trains the arms, evaluates them, and prints the tables beside the paper's figures.
+"""RT-2's claims in miniature: trains and evaluates the experiment's arms, and prints tables next to the paper's
+results.
 
-    rt-vla train rt2 --recipe rt2-mini --out runs/mini
-    python -m rt_vla_ros.benchmarks.rt2_in_miniature --frames-from runs/mini --out runs/miniature
+rt-vla train rt2 --recipe rt2-mini --out runs/mini
+python -m rt_vla_ros.benchmarks.rt2_in_miniature --frames-from runs/mini --out runs/miniature
 
-All arms but those of two robots learn from the frames of that run, which has to be at its end. At a step, arms of one
-seed with as many robot frames in a batch have the same ones, with the same instructions. They do not act while they
-learn; the policy in the frames of episodes is that run's own, which was co-fine-tuned. One arm renders frames of two
-robots; a model of both sees each robot half as often in a step as a model of one. What is done is not done again: the
-same command goes on. `--only ARM ...` makes some of them; `--list` says which there are.
+All arms except those with two robots are trained on the frames of that finished run. At each step, arms with the same
+seed and number of robot frames per batch get the same frames and instructions. They do not act during training; the
+policy in the episode frames is that run's own, which was co-fine-tuned. One arm renders frames of two robots; a model
+of both sees each robot half as often per step as a model of one. Run the same command again to resume; finished arms
+are skipped. `--only ARM ...` selects arms; `--list` prints them.
 """
 
 from __future__ import annotations
@@ -34,19 +35,21 @@ ROBOTS = ("front", "left")
 CHECKPOINT = "checkpoint"
 WORDS = ("synonyms", "reasoning")
 KEPT = 110_000
-"""Robot frames in memory: all 105,000 of the recipe. Fewer would be the newest: hardly any static picture or episode of
-the expert."""
+"""Robot frames in memory: all 105,000 of the recipe.
+
+A smaller buffer would keep the newest: hardly any static images or expert episodes.
+"""
 EPISODES = 100
 DONE = "done"  # a file
 
 
 @dataclass(frozen=True)
 class Arm:
-    """name: of its directory. settings: of MiniSettings. start: the arm from whose weights it starts; "": random.
+    """name: of its directory. settings: of MiniSettings. start: the arm whose weights initialize it; "": random.
 
-    frames: the arm whose frames it learns from; "": those of the run that is given; None: it renders its own. suites:
-    it is evaluated on. plan: whether it plans in words first there. of: the arm whose policy it is, evaluated in
-    another way; "": its own. checkpoint: that is evaluated.
+    frames: the arm whose frames it is trained on; "": those of the given run; None: it renders its own. suites: of its
+    evaluation. plan: whether it plans in words in the evaluation. of: the arm whose policy is evaluated differently;
+    "": its own. checkpoint: to evaluate.
     """
 
     name: str
@@ -60,12 +63,12 @@ class Arm:
 
     @property
     def behind(self) -> set[str]:
-        """Arms that have to be made first."""
+        """Arms that must be finished first."""
         return {self.start, self.of, self.frames or ""} - {""}
 
 
 def arms() -> list[Arm]:
-    """Every one behind those that it starts from. Robot frames have no questions: web data alone is the difference."""
+    """Each one after its dependencies. Robot frames have no questions: web data is the only difference."""
     found = []
     acting = {"steps": STEPS, "web_steps": 0, "robot_questions": False, "robot_capacity": KEPT}
     robot_only = {**acting, "batch_size": ROBOT_FRAMES, "robot_share": 1.0}
@@ -87,12 +90,12 @@ def arms() -> list[Arm]:
 
 
 def share_name(share: float) -> str:
-    """Of the arm with this share of robot frames."""
+    """Name of the arm with this share of robot frames."""
     return f"share-{share:.0%}".rstrip("%")
 
 
 def _two_robots(together: Mapping[str, Any]) -> list[Arm]:
-    """Each robot alone and both in one model, from the frames of a run with both, as many of them in each batch."""
+    """Each robot alone and both in one model, on the frames of a run with both, with equal numbers per batch."""
     front, left = ROBOTS
     frames, of_front, of_left = "robots-frames", ("pick-any",), ("left-any",)
     rendering = {**together, "embodiments": ",".join(ROBOTS), "learner_after": STEPS // 3}
@@ -111,9 +114,9 @@ def _two_robots(together: Mapping[str, Any]) -> list[Arm]:
 
 @dataclass(frozen=True)
 class Place:
-    """frames_from: a run whose frames all arms learn from. out: of all arms. how: further options of a training.
+    """frames_from: a run whose frames all arms are trained on. out: directory of all arms.
 
-    evaluates: whether arms are evaluated as well.
+    how: further training options. evaluates: whether arms are also evaluated.
     """
 
     frames_from: Path
@@ -122,7 +125,7 @@ class Place:
     evaluates: bool = True
 
     def train_command(self, arm: Arm) -> list[str]:
-        """That makes the arm's policy."""
+        """The command that trains the arm's policy."""
         settings = dict(arm.settings)
         if arm.frames is not None:
             settings["frames_from"] = str(self.out / arm.frames if arm.frames else self.frames_from)
@@ -133,14 +136,14 @@ class Place:
         return [*_PROGRAM, *command, "--threads", "1", *self.how, *changes]
 
     def evaluate_command(self, arm: Arm) -> list[str]:
-        """That measures it."""
+        """The command that evaluates it."""
         command = ["evaluate", "--policy", str(self.out / (arm.of or arm.name) / arm.checkpoint), "--threads", "1"]
         command += ["--suite", ",".join(arm.suites), "--episodes", str(EPISODES), "--seed", "0", "--videos", "0"]
         command += ["--device", "cpu"]
         return [*_PROGRAM, *command, "--out", str(self.out / arm.name / "evaluation"), *["--plan"] * arm.plan]
 
     def make(self, arm: Arm) -> None:
-        """Trains and evaluates it, as far as that is not done. Raises ArmError."""
+        """Train and evaluate an arm unless done. Raises ArmError."""
         folder = self.out / arm.name
         folder.mkdir(parents=True, exist_ok=True)
         if not arm.of:
@@ -160,20 +163,20 @@ def _text(value: Any) -> str:
 
 
 class ArmError(RuntimeError):
-    """An arm could not be made; the message says where the reason is."""
+    """An arm failed; the message says where to find the reason."""
 
 
 def _run(command: Sequence[str], log: Path) -> None:
     with log.open("ab") as file:
         status = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT).returncode
     if status:
-        raise ArmError(f"A command has ended with status {status}; {log} says why. The same command goes on.")
+        raise ArmError(f"A command failed with status {status}; see {log}. Run the same command again to resume.")
 
 
 def make_all(chosen: Iterable[Arm], place: Place, jobs: int) -> None:
-    """Several arms at a time, each in processes of one thread, each behind those that it starts from.
+    """Run several arms at a time, in single-threaded processes, each after its dependencies.
 
-    Raises ArmError of the first that fails, when those that are being made have ended; no other one is begun.
+    Raises the ArmError of the first failure, after the running arms have ended; no further ones are started.
     """
     made = dict[str, Future[None]]()
 
@@ -196,24 +199,30 @@ def make_all(chosen: Iterable[Arm], place: Place, jobs: int) -> None:
 
 
 def _line(place: Place, arm: Arm) -> str:
-    """What was measured, in a line."""
+    """The results in a line."""
     return ", ".join(f"{key} {value}" for key, value in cells(measured(place.out / arm.name)).items())
 
 
 def main() -> int:
-    """0 when all chosen arms are made."""
+    """Return 0 if all chosen arms are done."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--frames-from", type=Path, metavar="RUN", help="directory of a run of the recipe rt2-mini")
-    add("--out", type=Path, metavar="DIR", help="of all arms")
-    add("--jobs", type=int, default=2, metavar="N", help="arms at a time; 2")
-    add("--device", default="cpu", help="on which they learn; cpu. They are evaluated on the CPU")
-    add("--num-workers", type=int, default=0, metavar="N", help="processes that make an arm's batches; 0: a thread")
-    add("--save-interval", type=int, default=500, metavar="N", help="steps between savings and measurements; 500")
-    add("--train-only", action="store_true", help="evaluate nothing yet; the same command without this one does")
-    add("--only", nargs="+", metavar="ARM", choices=[arm.name for arm in arms()], help="default: all")
-    add("--plot", type=Path, metavar="FILE", help="SVG of success and VQA over the share of robot frames")
-    add("--list", action="store_true", help="say which arms there are, with their commands")
+    add("--frames-from", type=Path, metavar="RUN", help="run directory of the recipe rt2-mini")
+    add("--out", type=Path, metavar="DIR", help="output directory of all arms")
+    add("--jobs", type=int, default=2, metavar="N", help="number of arms in parallel (default 2)")
+    add("--device", default="cpu", help="training device (default cpu); evaluation runs on the CPU")
+    add("--num-workers", type=int, default=0, metavar="N", help="data loading processes per arm (default 0: a thread)")
+    add(
+        "--save-interval",
+        type=int,
+        default=500,
+        metavar="N",
+        help="steps between checkpoints and validation (default 500)",
+    )
+    add("--train-only", action="store_true", help="skip the evaluation; run again without this option to evaluate")
+    add("--only", nargs="+", metavar="ARM", choices=[arm.name for arm in arms()], help="arms to run (default: all)")
+    add("--plot", type=Path, metavar="FILE", help="also plot success and VQA over the share of robot frames (SVG)")
+    add("--list", action="store_true", help="print the arms with their commands and exit")
     args = parser.parse_args()
     chosen = [arm for arm in arms() if args.only is None or arm.name in args.only]
     how = ("--device", args.device, "--num-workers", f"{args.num_workers}", "--save-interval", f"{args.save_interval}")

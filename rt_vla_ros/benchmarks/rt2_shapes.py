@@ -32,9 +32,9 @@ SMOL_PROMPT = "Task: {instruction}, State: 256 31 500 9 77 140 322 411, Actions:
 
 @dataclass(frozen=True)
 class ModelShape:
-    """Sizes of a model, and of what it is asked for; vision_*: of each vision tower.
+    """Sizes of a model and its prompts and actions; vision_*: of each vision tower.
 
-    image_size: height of an image [pixel]. image_width: where it is no square [pixel]. cameras: images in a prompt.
+    image_size: height of an image [pixel]. image_width: if not square [pixel]. cameras: images in a prompt.
     horizon: steps of a chunk. 1: the paper's action, else VLA-0's seven numbers a step. bins: of a number.
     """
 
@@ -58,12 +58,12 @@ class ModelShape:
 
     @property
     def patches_per_token(self) -> int:
-        """How many patches of the vision tower become one image token."""
+        """Number of vision tower patches per image token."""
         return 4 if self.family.startswith(("qwen", "smolvlm")) else 1
 
     @property
     def image_tokens(self) -> int:
-        """Of all images of a prompt."""
+        """Image tokens of all images of a prompt."""
         patches = (self.image_size // 14) * ((self.image_width or self.image_size) // 14)
         return self.cameras * patches // self.patches_per_token
 
@@ -84,13 +84,13 @@ SHAPES = {
 }
 SMALL = {family: ModelShape(family, 64, 2, 256, 4, 1, 1000, 56, 32, 2, 4, 128) for family in FAMILIES}
 SMALL["openvla"] = ModelShape("openvla", 64, 2, 256, 4, 4, 32064, 224, 32, 2, 4, 128)
-"""Of every family, for comparisons of tokens."""
+"""One shape of every family, for comparisons of tokens."""
 FOR_GPU = ("paligemma-3b-224", "qwen2.5-vl-3b", "openvla-7b", "vla0", "vla0-smol")
 FOR_CPU = ("paligemma-cpu", "qwen2.5-vl-cpu", "openvla-cpu", "vla0-cpu", "vla0-smol-cpu")
 
 
 def make_parts(shape: ModelShape, device: torch.device, dtype: torch.dtype) -> RT2Parts:
-    """A whole model of this shape, with a tokenizer that splits digits, as those of these families do."""
+    """A complete model of this shape, with a tokenizer that splits digits, as in these families."""
     if shape.family == "openvla":
         return _openvla(shape, device, dtype)
     special = SPECIAL[shape.family]
@@ -120,7 +120,7 @@ def make_parts(shape: ModelShape, device: torch.device, dtype: torch.dtype) -> R
 
 
 def config_of(shape: ModelShape, tokenizer: PreTrainedTokenizerBase) -> PreTrainedConfig:
-    """Configuration of a model of this shape; OpenVLA has one of its own."""
+    """Configuration of a model of this shape; OpenVLA has its own."""
     sizes = asdict(shape)
     for name in ("image_width", "cameras", "horizon", "bins", "prompt"):
         del sizes[name]

@@ -1,4 +1,4 @@
-"""How fast rt2-mini is trained: several questions in a row beside a plain `transformers.Trainer`, in one run."""
+"""Training throughput of rt2-mini: packed questions compared with a plain `transformers.Trainer`, in one run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ WARM = 2  # steps that are not timed
 
 
 def measure(seconds: float, rounds: int = 3) -> dict[str, Any]:
-    """Samples (questions and instructions) a second of both, in turn, each for so many seconds a round; medians."""
+    """Samples (questions and instructions) per second of both, in turn, each for this time per round; medians."""
     tokenizer = make_tokenizer(vocabulary())
     web, robot = _frames(web=True), _frames(web=False)
     ways: dict[str, list[dict[str, float]]] = {"plain": [], "packed": []}
@@ -58,14 +58,14 @@ def measure(seconds: float, rounds: int = 3) -> dict[str, Any]:
 
 
 def table(found: Mapping[str, Any]) -> str:
-    """For people."""
+    """The results as text."""
     return "\n".join(
         [
             f"rt2-mini, batches of {BATCH}, {found['threads']} threads, {found['precision']}",
-            f"  transformers.Trainer, a question a row   {found['plain_samples_per_second']:8.1f} samples/s",
+            f"  transformers.Trainer, one question a row   {found['plain_samples_per_second']:8.1f} samples/s",
             f"  rt-vla train rt2, questions packed       {found['packed_samples_per_second']:8.1f} samples/s"
             f"   {found['ratio']:.1f} times",
-            f"  its loader's share of the time           {found['packed_loader_share']:8.1%}",
+            f"  its time share of data loading           {found['packed_loader_share']:8.1%}",
         ]
     )
 
@@ -95,7 +95,7 @@ class _Source:
 
 
 class _Timed:
-    """Implements TrainingHooks: stops after a time. figures: of the trainer, from behind the first steps."""
+    """Implements TrainingHooks: stops after a time. figures: of the trainer, after the first steps."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds, self._begun = seconds, 0.0
@@ -134,7 +134,7 @@ def _packed(tokenizer: PreTrainedTokenizerFast, web: Frames, robot: Frames, seco
 
 
 class _Questions(Dataset[dict[str, Any]]):
-    """One question or instruction about one frame at a time, as people write such a data set."""
+    """One question or instruction about one frame at a time, as in a typical dataset."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, web: Frames, robot: Frames) -> None:
         maker, self._tokenizer, rng = BatchMaker(tokenizer, mini_config()), tokenizer, np.random.default_rng(0)
@@ -174,7 +174,7 @@ class _Questions(Dataset[dict[str, Any]]):
 
 
 class _StopAfter(TrainerCallback):
-    """rate: samples a second, from behind the first steps."""
+    """rate: samples per second, after the first steps."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds, self._begun, self.rate = seconds, 0.0, 0.0

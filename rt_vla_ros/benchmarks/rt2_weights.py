@@ -1,4 +1,4 @@
-"""Effect of int8 and int4 weights: how many numbers and actions change, and how many bytes they take.
+"""Effect of int8 and int4 weights: how many numbers and actions change, and their size.
 
 The model runs on the same prompts and images in every number format, and the actions are compared number by number
 with those of the first format.
@@ -36,10 +36,10 @@ Prompt = tuple[str, Observation]
 def compare(
     load: Callable[[str], RT2Policy], ways: Sequence[str], prompts: Callable[[ActionCard], list[Prompt]]
 ) -> dict[str, Any]:
-    """Figures of each number format; the first one is the reference.
+    """Results for each number format; the first one is the reference.
 
     load: opens the policy in a number format. prompts: for a card. One model is in memory at a time.
-    Of each format, bytes: of all weights. numbers, actions: how many differ from the first format's. distance: mean
+    For each format, bytes: of all weights. numbers, actions: number that differ from the first format's. distance: mean
     difference of a number [bins]. confidence: mean of the actions' own. milliseconds: an action, median.
     """
     formats: list[dict[str, Any]] = []
@@ -60,7 +60,7 @@ def compare(
 def make_prompts(
     card: ActionCard, count: int, *, folder: Path | None = None, instructions: Sequence[str] = ()
 ) -> list[Prompt]:
-    """Instructions and images for every camera of a card, the same every time.
+    """Deterministic instructions and images for every camera of a card.
 
     folder: of images, used in the order of their names; None: seeded blocks of colour. instructions: used in turn.
     Raises ValueError for a folder without images and for an unreadable image.
@@ -88,7 +88,7 @@ def shape_policy(shape: ModelShape, weights: str, device: torch.device) -> RT2Po
 
 
 def table(figures: dict[str, Any]) -> str:
-    """The figures as text."""
+    """The results as text."""
     prompts, numbers = figures["prompts"], figures["prompts"] * figures["dimensions"]
     first = figures["formats"][0]
     lines = [
@@ -125,7 +125,7 @@ def _pictures(folder: Path) -> list[Path]:
         raise ValueError(f"There is no folder {folder}.")
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
     if not files:
-        raise ValueError(f"There is no image in {folder} (*{', *'.join(PICTURES)}).")
+        raise ValueError(f"There are no images in {folder} (*{', *'.join(PICTURES)}).")
     return files
 
 

@@ -1,4 +1,4 @@
-"""What the last layer before the arm costs, and what it does to the jerk of a policy's motion: a table and a plot.
+"""Cost of the controller, the last layer before the arm, and its effect on the jerk of a policy's motion.
 
 python -m rt_vla_ros.benchmarks.safety_layer [--ticks N] [--plot FILE.svg]
 """
@@ -28,7 +28,7 @@ JERK = 60.0  # [m/s^3]
 
 
 def policy(seed: int = 0) -> Callable[[], ActionChunk]:
-    """Steps of up to 4 cm that wander, as a policy's do."""
+    """Random-walk steps of up to 4 cm, as from a policy."""
     rng = np.random.default_rng(seed)
     mean = np.zeros(3)
 
@@ -42,7 +42,7 @@ def policy(seed: int = 0) -> Callable[[], ActionChunk]:
 
 
 def cost(ticks: int) -> tuple[float, float, float]:
-    """Of accept and tick with everything on, with an action [s]: median, 99th percentile; median without one."""
+    """Times of accept and tick with all features on [s]: median, 99th percentile; median without an action."""
     boxes = tuple(ForbiddenBox((1.0 + i, 1.0, 0.0), (1.5 + i, 2.0, 0.5)) for i in range(4))
     limits = Limits(forbidden_boxes=boxes, workspace_low=(-2, -2, -2), max_linear_jerk=JERK, max_angular_jerk=4 * JERK)
     controller, watch, act = Controller(limits), FollowWatch(0.4, 0.12), policy()
@@ -77,23 +77,23 @@ def motion(limits: Limits, smoothing: float, duration: float = 6.0) -> Vector:
 
 
 def jerk(velocities: Vector) -> Vector:
-    """Its norm at each tick [m/s^3]."""
+    """Norm of the jerk at each tick [m/s^3]."""
     size: Vector = np.linalg.norm(np.diff(velocities, n=2, axis=0), axis=1) / TICK**2
     return size
 
 
 def motions() -> dict[str, Vector]:
-    """Before and after what the controller does."""
+    """Motions before and after the controller."""
     free = Limits(max_linear_acceleration=1e4, max_linear_velocity=5.0)
     return {
-        "as the policy demands it": motion(free, 0.0),
+        "raw policy output": motion(free, 0.0),
         "smoothed, within the default limits": motion(Limits(), 0.05),
-        f"with max_linear_jerk {JERK:g} m/s^3 as well": motion(Limits(max_linear_jerk=JERK), 0.05),
+        f"with max_linear_jerk {JERK:g} m/s^3": motion(Limits(max_linear_jerk=JERK), 0.05),
     }
 
 
 def plot(found: dict[str, Vector]) -> str:
-    """Velocity along x of the first two seconds, and the largest jerk of each, as SVG."""
+    """Velocity along x in the first two seconds, and the maximum jerk of each, as SVG."""
     content, width, height, ticks = [], 720, 300, round(2 / TICK)
     for speed in (-0.2, 0.0, 0.2):
         y = 140 - 450 * speed
@@ -111,16 +111,16 @@ def plot(found: dict[str, Vector]) -> str:
 
 
 def main() -> None:
-    """Prints the figures."""
+    """Print the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--ticks", type=int, default=4000, help="that are timed; 4000")
-    parser.add_argument("--plot", type=Path, help="also draw the motion there, as SVG")
+    parser.add_argument("--ticks", type=int, default=4000, help="number of timed ticks (default 4000)")
+    parser.add_argument("--plot", type=Path, help="also plot the motion to this SVG file")
     args = parser.parse_args()
     check_out(args.plot)
     median, most, tick = cost(args.ticks)
     print(f"accept and tick: median {median * 1e3:.2f} ms, 99 % {most * 1e3:.2f} ms; tick alone {tick * 1e3:.2f} ms\n")
     found = motions()
-    print("| motion | jerk, root mean square | largest |\n|---|---|---|")
+    print("| motion | jerk, root mean square | maximum |\n|---|---|---|")
     for name, velocities in found.items():
         size = jerk(velocities)
         print(f"| {name} | {np.sqrt(np.mean(size**2)):.0f} m/s^3 | {size.max():.0f} m/s^3 |")

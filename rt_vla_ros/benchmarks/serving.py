@@ -1,4 +1,4 @@
-"""How fast a policy server answers several robots, in batches and one by one: client processes on loopback."""
+"""Latency and throughput of a policy server with several robots on loopback, batched and one by one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STARTING = 300.0  # [s]
 
 
 def measure(policy: str, robots: Sequence[int], seconds: float, tell: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Robots that ask again as soon as they are answered. Raises ValueError where a server or a robot fails."""
+    """Robots that send the next request after each answer. Raises ValueError if a server or a robot fails."""
     rows = []
     for way, max_batch in WAYS.items():
         with _server(policy, max_batch) as address:
@@ -37,7 +37,7 @@ def measure(policy: str, robots: Sequence[int], seconds: float, tell: Callable[[
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """In Markdown; times from image to action."""
+    """The results in Markdown; times from image to action."""
     head = (
         "| policy | way | robots | actions/s | p50 ms | p99 ms | late | mean batch |\n|---|---|---|---|---|---|---|---|"
     )
@@ -82,7 +82,7 @@ def _server(policy: str, max_batch: int) -> Iterator[str]:
 
 
 def _clients(address: str, count: int, seconds: float) -> list[dict[str, Any]]:
-    """A process each; they begin together, when the last is ready."""
+    """One process per robot; they start together when the last is ready."""
     words = [sys.executable, "-m", "rt_vla_ros.benchmarks.serving", address, str(seconds)]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     clients = [subprocess.Popen(words, **pipes) for _ in range(count)]
@@ -100,7 +100,7 @@ def _clients(address: str, count: int, seconds: float) -> list[dict[str, Any]]:
 
 
 def ask_again_and_again(policy: Policy, seconds: float) -> dict[str, Any]:
-    """One robot: times from image to action [s] and sizes of batches, of the decisions that were in time; late ones."""
+    """One robot: times from image to action [s] and batch sizes of the decisions in time; number of late ones."""
     noise, state = np.random.default_rng(0), middle_state(policy.card.state)
     images = {
         camera.name: noise.integers(0, 256, (camera.height, camera.width, 3), np.uint8)
@@ -119,7 +119,7 @@ def ask_again_and_again(policy: Policy, seconds: float) -> dict[str, Any]:
 
 
 def main() -> None:
-    """One robot: says when it is ready, begins when it is told to, and prints what it measured."""
+    """One robot process: reports that it is ready, starts on request, and prints its results."""
     policy = load_policy(sys.argv[1], remote=RemoteSettings(budget=10.0))
     policy.reset(policy.warm_up_instruction if isinstance(policy, WarmUpPolicy) else "warm up")
     print("ready", flush=True)

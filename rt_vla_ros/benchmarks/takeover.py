@@ -1,4 +1,4 @@
-"""Whether a hand-over between policy and human is a bump: velocity, acceleration and jerk around many, a table.
+"""Smoothness of hand-overs between policy and human: velocity, acceleration and jerk around many of them, as a table.
 
 python -m rt_vla_ros.benchmarks.takeover [--hand-overs N]
 """
@@ -58,12 +58,12 @@ def hand_over(limits: Limits, seed: int) -> dict[str, NDArray[np.float64]]:
     human.resume(round(ticks * TICK, 9))
     begin = len(velocities) - 3
     run(0.6, held=False)
-    parts["the policy goes on"] = np.array(velocities[begin:])
+    parts["the policy resumes"] = np.array(velocities[begin:])
     return parts
 
 
 def measure(limits: Limits, count: int) -> dict[str, tuple[float, float, float]]:
-    """For each event the largest step between two ticks [m/s], acceleration [m/s^2] and jerk [m/s^3]."""
+    """For each event, the maximum step between two ticks [m/s], acceleration [m/s^2] and jerk [m/s^3]."""
 
     def largest(velocities: NDArray[np.float64], order: int) -> float:
         return float(np.linalg.norm(np.diff(velocities, n=order, axis=0), axis=1).max())
@@ -77,11 +77,11 @@ def measure(limits: Limits, count: int) -> dict[str, tuple[float, float, float]]
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hand-overs", type=int, default=300, metavar="N")
     count = parser.parse_args().hand_overs
-    print(f"largest of {count}, ticks of {TICK * 1000:.0f} ms")
+    print(f"maximum of {count}, ticks of {TICK * 1000:.0f} ms")
     print("| limits | event | step in velocity | acceleration, of its limit | jerk |")
     print("|---|---|---|---|---|")
     for title, limits in LIMITS.items():

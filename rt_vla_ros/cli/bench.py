@@ -199,7 +199,7 @@ def _record_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0; raises CliError where nothing can be measured."""
+    """Return 0; raises CliError where nothing can be measured."""
     for name in args.bounded:
         if not 1 <= getattr(args, name) <= MOST[name]:
             raise CliError(f"--{name} is {getattr(args, name):g}, expected 1 to {MOST[name]}.")

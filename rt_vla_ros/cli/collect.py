@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @refused(ValueError)
 def run(args: argparse.Namespace) -> int:
-    """0 when the dataset has its episodes."""
+    """Return 0 if the dataset has its episodes."""
     if args.policy is None and (args.expert_share or args.device != "auto"):
         given = "--expert-share" if args.expert_share else "--device"
         raise ValueError(f"{given} needs a policy; give one with --policy.")
@@ -126,13 +126,13 @@ def _data_card(args: argparse.Namespace, collection: CollectionSettings, card: A
 
 
 def _about(args: argparse.Namespace, collection: CollectionSettings) -> dict[str, Any]:
-    """What the episodes depend on."""
+    """The settings that the episodes depend on."""
     policy, digest = ("", None) if args.policy is None else (Path(args.policy).name, checkpoint_hash(args.policy))
     return {**asdict(collection), "suites": list(collection.suites), "policy": policy, "checkpoint_sha256": digest}
 
 
 def _check_same(out: Path, about: dict[str, Any]) -> None:
-    """Raises ValueError where a dataset was made of other episodes."""
+    """Raises ValueError if a dataset was collected with other settings."""
     path = out / META / ABOUT
     there = read_object(path, ValueError) if path.is_file() else about
     different = [f"{key} {there.get(key)!r}, not {value!r}" for key, value in about.items() if there.get(key) != value]

@@ -53,7 +53,7 @@ def _vla0_arguments(vla0: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0; raises CliError where nothing was converted."""
+    """Return 0; raises CliError where nothing was converted."""
     return int(args.convert(args))
 
 

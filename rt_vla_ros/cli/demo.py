@@ -32,7 +32,7 @@ from rt_vla_ros.runtime.question_queue import without_words
 from zenoh_ros.commands.errors import CliError
 
 QUESTION = "what does the gripper hold?"
-"""Asked where nobody says otherwise, of a policy that writes words as well as actions."""
+"""Default question to a policy that writes words as well as actions."""
 ANSWER_BY_DEFAULT = ("rt2", UNTRAINED_RT2)
 LAST_FRAME_REPEATS = 12  # a little more than a second
 WRITTEN = {"demo.mp4": "the video", "demo.png": "six frames of it", "demo.json": "the measurements"}
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """The exit status; raises CliError for what cannot be done, and KeyboardInterrupt."""
+    """Return the exit status; raises CliError for invalid settings, and KeyboardInterrupt."""
     _take_signals()
     settings = checked(args)
     progress = Progress()
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def conclude(settings: DemoSettings, result: DemoOutcome, progress: Progress) -> None:
-    """Draws the run and says how it went. Raises CliError."""
+    """Write the video and print the result. Raises CliError."""
     progress.line("Drawing the run ...")
     files = write(settings, result)
     for line in (*summary_lines(settings, result), *files, *([result.details] if result.details else [])):
@@ -137,7 +137,7 @@ def checked(args: argparse.Namespace) -> DemoSettings:
 
 
 def _questions(asked: list[str] | None, checkpoint: Checkpoint) -> tuple[str, ...]:
-    """What is asked while the arm moves. Raises CliError."""
+    """The questions to ask while the arm moves. Raises CliError."""
     if asked is None:
         return (QUESTION,) if checkpoint.family in ANSWER_BY_DEFAULT else ()
     questions = tuple(" ".join(question.split()) for question in asked)
@@ -148,7 +148,7 @@ def _questions(asked: list[str] | None, checkpoint: Checkpoint) -> tuple[str, ..
     for question in questions:
         problem = too_long("question", question, LONGEST_TEXT)
         if not question:
-            problem = "one of the questions is empty; give its text."
+            problem = "a question is empty; give its text."
         if problem is not None:
             raise CliError(f"--ask: {problem}")
     return questions
@@ -192,13 +192,13 @@ def figures(settings: DemoSettings, result: DemoOutcome) -> dict[str, Any]:
 
 
 def _question(record: QuestionRecord) -> dict[str, Any]:
-    """Without an answer or a problem where there is none."""
+    """Leave out an empty answer or problem."""
     found = {name: value for name, value in asdict(record).items() if value or name == "asked"}
     return {name: round(value, 3) if isinstance(value, float) else value for name, value in found.items()}
 
 
 def _plans(result: DemoOutcome) -> list[dict[str, Any]]:
-    """What the policy said that it would do, each time that it said something else."""
+    """The policy's plans, one entry for each change."""
     actions, plans = result.trajectory.actions, list[dict[str, Any]]()
     for time, chunk, latency in actions:
         if chunk.plan and latency > 0 and (not plans or plans[-1]["plan"] != chunk.plan):

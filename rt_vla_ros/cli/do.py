@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _find(node: Node, wanted: str | None, patience: float) -> str:
-    """The name of the action that is meant. patience: how long it is waited for a policy node [s]. Raises CliError."""
+    """The full name of the action. patience: timeout of the discovery of a policy node [s]. Raises CliError."""
 
     def offered() -> list[str]:
         names = [name for name, types in get_action_names_and_types(node) if TYPE in types]
@@ -95,7 +95,7 @@ def _find(node: Node, wanted: str | None, patience: float) -> str:
 
 
 class Errand:
-    """One goal, from its sending to its result."""
+    """One goal, from sending it to its result."""
 
     def __init__(self, node: Node, name: str) -> None:
         self._node, self._name = node, name
@@ -109,7 +109,7 @@ class Errand:
         self._waits_for = ""
 
     def run(self, goal: Any, interrupts: list[int]) -> int:
-        """The exit code. interrupts: the signals that came so far."""
+        """The exit code. interrupts: the signals received so far."""
         if not spin_until(self._node, lambda: self._client.server_is_ready() or bool(interrupts), graph.PATIENCE):
             raise CliError(f"the action {self._name!r} is on the graph but cannot be reached")
         if interrupts:
@@ -147,7 +147,7 @@ class Errand:
         return 128 + interrupts[0] if interrupts else 1
 
     def _is_gone(self) -> bool:
-        """Whether nobody offers the action any more; says so where it is there and silent."""
+        """Whether the action server is gone; prints a line if it is there but silent."""
         now = time.monotonic()
         if self._client.server_is_ready():
             self._seen = now
@@ -159,11 +159,11 @@ class Errand:
         return now - self._seen > GONE
 
     def _is_late(self, limit: float) -> bool:
-        """Whether nothing has been heard for so long [s]; 0: never."""
+        """Whether nothing was received for this time [s]; 0: never."""
         return 0 < limit < time.monotonic() - self._heard
 
     def _on_log(self, message: Log) -> None:
-        """The node's log of a refusal that came after the goal was sent."""
+        """The node's log message of a rejection after the goal was sent."""
         node = self._name.rpartition("/")[0].strip("/").replace("/", ".")
         stamp = message.stamp.sec + message.stamp.nanosec / 1e9
         recent = time.time() - stamp < time.monotonic() - self._begun + REASON

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0; raises CliError where no table was written."""
+    """Return 0; raises CliError where no table was written."""
     from rt_vla_ros.language.sources import find_encoder, origin
 
     if args.to.suffix != ".safetensors":
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_same(old: InstructionTable, name: str, fingerprint: str, where: Path) -> None:
-    """By the fingerprints where both are known, else by the names. Raises CliError where the encoders differ."""
+    """Compare fingerprints if both are known, else names. Raises CliError if the encoders differ."""
     by_fingerprint = bool(old.fingerprint and fingerprint)
     if (old.fingerprint != fingerprint) if by_fingerprint else (old.encoder not in ("", name)):
         given = f"another {name}" if old.encoder == name else name

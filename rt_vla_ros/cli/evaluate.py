@@ -1,11 +1,11 @@
-"""Evaluate a policy in a simulator, our own or a benchmark's: its success rate over many episodes.
+"""Measure a policy's success rate in simulation, on the built-in table or an external benchmark.
 
 rt-vla evaluate --policy rt1-mini --suite pick-colours --episodes 200 --seed 0 --out evaluation/pick-colours
 rt-vla evaluate --policy rt1-mini --suite all --episodes 200 --seed 0 --out evaluation
 rt-vla evaluate --policy runs/mine/checkpoint --env metaworld:reach-v3 --episodes 50    # see rt-vla env --help
-rt-vla evaluate --policy runs/mine/checkpoint --dataset data/expert                 # its error on recorded frames
+rt-vla evaluate --policy runs/mine/checkpoint --dataset data/expert                 # action error on recorded frames
 
-Writes evaluation.json, report.html, episodes.jsonl and videos. The same command again resumes the evaluation.
+Writes evaluation.json, report.html, episodes.jsonl and videos. Run the same command again to resume.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ from rt_vla_ros import ros
 from rt_vla_ros.cli.evaluate_compare import Against, add_compare_options, compare_evaluations, say_episodes_needed
 from rt_vla_ros.cli.evaluate_dataset import add_dataset_options, evaluate_dataset
 from rt_vla_ros.cli.evaluate_env import OF_ENVIRONMENTS, add_env_options, chosen, env_player, env_words
+from rt_vla_ros.cli.evaluate_measures import add_measures_options, run_measures
 from rt_vla_ros.cli.main import refused
 from rt_vla_ros.cli.remote_options import add_remote_options, launch_arguments, patient, remote_settings
 from rt_vla_ros.environments.environment import EnvironmentFailure
 from rt_vla_ros.environments.opening import TABLETOP, EnvironmentChoice
-from rt_vla_ros.evaluation.baselines import ABLATIONS, BLACK_IMAGES, EXPERT, AblatedPolicy, ExpertPolicy
+from rt_vla_ros.evaluation.baselines import ABLATIONS, EXPERT, OTHER_INSTRUCTION, AblatedPolicy, ExpertPolicy
 from rt_vla_ros.evaluation.delays import by_suite, delay_plot, delay_table
 from rt_vla_ros.evaluation.players import DirectPlayer, Player
 from rt_vla_ros.evaluation.provenance import checkpoint_hash, versions
@@ -51,7 +52,7 @@ from zenoh_ros.commands.errors import CliError
 from zenoh_ros.commands.numbers import nonnegative_int
 
 RESULT, REPORT, DELAYS = "evaluation.json", "report.html", "delays.svg"
-# Options with their defaults: what they ask for is there in a checkpoint alone, and with --out alone.
+# Options with their defaults: the first apply to checkpoints only, the second only with --out.
 OF_CHECKPOINTS = {
     "decoding": None,
     "plan": False,
@@ -76,33 +77,34 @@ OF_SUITES = {
     **dict.fromkeys(THRESHOLDS, 0.0),
     **OF_OUT,
 }
-"""What is for the simulator alone, and the defaults."""
+"""Options of simulator evaluations with their defaults."""
 EPISODES = 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--policy", default="rt1-mini", help=f"name or path of a checkpoint, or {EXPERT}; rt1-mini")
-    add("--suite", help="names of suites, separated by commas, or all")
-    add("--episodes", type=int, help="per suite (default 100); with --dataset at most (default: all)")
-    add("--seed", type=int, help="of the first episode; then consecutive (default 0)")
-    add("--out", type=Path, metavar="DIR", help="output directory; without it nothing is written")
-    add("--delay", type=_delays, metavar="S,...", help="from image to action [s]; one or several")
+    add("--policy", default="rt1-mini", help=f"checkpoint name or path, or {EXPERT} (default rt1-mini)")
+    add("--suite", help=f"comma-separated suites, or all (default {USUAL_SUITE})")
+    add("--episodes", type=int, help="episodes per suite (default 100); with --dataset: maximum (default: all)")
+    add("--seed", type=int, help="seed of the first episode, incremented per episode (default 0)")
+    add("--out", type=Path, metavar="DIR", help="output directory; without it no files are written")
+    add("--delay", type=_delays, metavar="S,...", help="delays from image to action, comma-separated (default 0)")
     add("--through-ros", action="store_true", help="run policy, smoother and arm as ROS nodes")
-    add("--compare-with", type=Path, metavar="DIR", help="an evaluation whose actions must be the same")
-    add("--ablation", choices=ABLATIONS, help="remove one input of the policy; it must fail then")
-    add("--decoding", choices=("argmax", "expected_value"), help="default: the checkpoint's")
-    add("--plan", action="store_true", help="of an RT-2 that was taught to: a plan in words before each action")
-    still = "hold still below this {}, as the policy node does"
+    add("--compare-with", type=Path, metavar="DIR", help="check that all actions match those of this evaluation")
+    add("--ablation", choices=ABLATIONS, help="remove or replace one input of the policy (docs/evaluation.md)")
+    add("--decoding", choices=("argmax", "expected_value"), help="action decoding (default: the checkpoint's)")
+    add("--plan", action="store_true", help="write a plan in words before each action (an RT-2 trained with plans)")
+    still = "do not move while {} is below this, as in policy_node"
     add("--min-confidence", type=float, help=still.format("confidence"))
     add("--min-legal-probability", type=float, help=still.format("legal_probability"))
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
-    add("--weights", choices=WEIGHTS, default="auto", help="format of the weights (default auto)")
-    add("--threads", type=nonnegative_int, default=0, metavar="N", help="of torch (default: as few as keep up)")
+    add("--weights", choices=WEIGHTS, default="auto", help="weight format (default auto)")
+    add("--threads", type=nonnegative_int, default=0, metavar="N", help="torch threads (default: as few as keep up)")
     add("--trust-remote-code", action="store_true", help="run Python code of the checkpoint")
-    add("--videos", type=int, metavar="N", help="record the first N successes and N failures (3)")
-    add("--overwrite", action="store_true", help="start over where the directory holds an evaluation")
+    add("--videos", type=int, metavar="N", help="videos of the first N successes and N failures (default 3)")
+    add("--overwrite", action="store_true", help="overwrite an existing evaluation in the output directory")
     add_env_options(parser)
+    add_measures_options(parser)
     add_compare_options(parser)
     add_dataset_options(parser)
     add_remote_options(parser)
@@ -111,16 +113,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @refused(ValueError, ImportError, EnvironmentFailure)
 def run(args: argparse.Namespace) -> int:
-    """0 when the evaluation was made, whatever the result; 1 where --compare-with found a difference."""
+    """Return 0 if the evaluation was made, whatever the result; 1 if --compare-with found a difference."""
     if args.episodes_needed is not None:
         return say_episodes_needed(args.episodes_needed)
     if args.compare is not None:
         first, second = args.compare
         return compare_evaluations(first, second, args.out)
+    if args.measures or args.learning_curve:
+        args.episodes = EPISODES if args.episodes is None else args.episodes
+        return run_measures(args, run, USUAL_SUITE, _command)
+    if args.unseen is not None:
+        raise ValueError("--unseen is for --measures.")
     if args.dataset is not None:
         return _on_dataset(args)
     if args.part is not None:
-        raise ValueError("--part is for --dataset DIR.")
+        raise ValueError("--part requires --dataset DIR.")
     args.episodes = EPISODES if args.episodes is None else args.episodes
     try:
         choice = chosen(args, USUAL_SUITE)
@@ -159,9 +166,9 @@ def run(args: argparse.Namespace) -> int:
 def _on_dataset(args: argparse.Namespace) -> int:
     given = [f"--{name.replace('_', '-')}" for name, usual in OF_SUITES.items() if getattr(args, name) != usual]
     if given:
-        raise ValueError(f"{', '.join(given)} is for the simulator, not for --dataset.")
+        raise ValueError(f"{', '.join(given)} is for simulator evaluations, not for --dataset.")
     if args.policy == EXPERT:
-        raise ValueError(f"{EXPERT} acts by the simulator's state, which a dataset does not have.")
+        raise ValueError(f"{EXPERT} uses the simulator's state, which a dataset does not have.")
     if args.episodes is not None and args.episodes < 1:
         raise ValueError(f"An evaluation needs at least 1 episode, not {args.episodes}.")
     return evaluate_dataset(args, lambda: _load(args))
@@ -172,7 +179,7 @@ def _checked(args: argparse.Namespace, choice: EnvironmentChoice | None) -> list
     names = EVALUATION_SUITES if args.suite == "all" else args.suite.split(",")
     suites = [find_suite(name.strip()).name for name in names] if choice is None else choice.tasks
     if len(set(suites)) < len(suites):
-        raise ValueError(f"--suite {args.suite} names a suite twice.")
+        raise ValueError(f"--suite {args.suite} lists a suite twice.")
     if args.episodes < 1:
         raise ValueError(f"An evaluation needs at least 1 episode, not {args.episodes}.")
     if not 0 <= args.seed <= FIRST_TRAINING_SEED - args.episodes:
@@ -182,22 +189,22 @@ def _checked(args: argparse.Namespace, choice: EnvironmentChoice | None) -> list
         if not 0 <= getattr(args, name) <= 1:
             raise ValueError(f"--{name.replace('_', '-')} is {getattr(args, name):g}, expected 0 to 1.")
     if len(set(args.delay)) < len(args.delay):
-        raise ValueError(f"--delay {','.join(f'{delay:g}' for delay in args.delay)} names a delay twice.")
+        raise ValueError(f"--delay {','.join(f'{delay:g}' for delay in args.delay)} lists a delay twice.")
     if args.compare_with is not None and len(args.delay) > 1:
-        raise ValueError("--compare-with compares with one evaluation of each suite; give one --delay.")
+        raise ValueError("--compare-with needs a single delay; give one --delay.")
     if args.through_ros and args.delay != (0.0,):
-        raise ValueError("--through-ros runs in lock step, where no image is ever late; --delay is for runs without.")
+        raise ValueError("--through-ros runs in lock step, without delays; --delay cannot be combined with it.")
     if args.videos < 0:
         raise ValueError(f"--videos is {args.videos}, expected 0 or more.")
     beyond = [name for name in ("ablation", "decoding") if getattr(args, name)]
     if args.through_ros and (beyond or args.policy == EXPERT):
         raise ValueError(f"--through-ros evaluates a checkpoint unchanged, without {beyond[0] if beyond else EXPERT}.")
     if args.policy == EXPERT and (given := _given(args, OF_CHECKPOINTS)):
-        raise ValueError(f"{EXPERT} is no checkpoint; {given} is for those.")
+        raise ValueError(f"{EXPERT} is not a checkpoint; {given} applies to checkpoints only.")
     if args.out is None and (given := _given(args, OF_OUT)):
-        raise ValueError(f"{given} is for what --out DIR keeps; without it nothing is written.")
-    if args.policy == EXPERT and args.ablation == BLACK_IMAGES:
-        raise ValueError(f"{EXPERT} uses no images, so --ablation {BLACK_IMAGES} would change nothing.")
+        raise ValueError(f"{given} requires --out DIR.")
+    if args.policy == EXPERT and args.ablation not in (None, OTHER_INSTRUCTION):
+        raise ValueError(f"{EXPERT} uses no images and no words, so --ablation {args.ablation} would change nothing.")
     if args.compare_with is not None and not (args.compare_with / RESULT).is_file():
         raise ValueError(f"--compare-with: there is no {args.compare_with / RESULT}.")
     if args.out is not None:
@@ -208,10 +215,10 @@ def _checked(args: argparse.Namespace, choice: EnvironmentChoice | None) -> list
 def _against(args: argparse.Namespace, suites: Sequence[str], seeds: range) -> Against | None:
     if args.against is None:
         if args.stop_when_decided:
-            raise ValueError("--stop-when-decided compares with another evaluation; name it by --against DIR.")
+            raise ValueError("--stop-when-decided requires --against DIR, the evaluation to compare with.")
         return None
     if len(args.delay) > 1:
-        raise ValueError("--against compares with one evaluation of each suite; give one --delay.")
+        raise ValueError("--against needs a single delay; give one --delay.")
     return Against(args.against, Path(args.policy).name, suites, seeds, stop=args.stop_when_decided)
 
 
@@ -275,7 +282,9 @@ def _command(args: argparse.Namespace) -> str:
         words += [f"--{name.replace('_', '-')}", f"{getattr(args, name):g}"] if getattr(args, name) else []
     words += ["--weights", args.weights] if args.weights != WEIGHTS[0] else []
     words += ["--threads", str(args.threads)] if args.threads else []
-    switches = ("plan", "trust_remote_code", "through_ros", "stop_when_decided")
+    words += ["--unseen", args.unseen] if args.unseen else []
+    words += ["--learning-curve", *args.learning_curve] if args.learning_curve else []
+    switches = ("measures", "plan", "trust_remote_code", "through_ros", "stop_when_decided")
     words += [f"--{name.replace('_', '-')}" for name in switches if getattr(args, name)]
     return shlex.join(words)
 
@@ -296,23 +305,27 @@ def _player(args: argparse.Namespace, choice: EnvironmentChoice | None, progress
         with ros_player(checkpoint.reference, card, options, progress, server) as player:
             yield player
         return
-    policy, thresholds = _load(args), {name: getattr(args, name) for name in THRESHOLDS}
+    policy, thresholds = (
+        _load(args, () if choice is None else choice.instructions),
+        {name: getattr(args, name) for name in THRESHOLDS},
+    )
     made = DirectPlayer(policy, **thresholds) if choice is None else env_player(choice, policy, progress, **thresholds)
     with closing(made) as direct:
         yield direct
 
 
-def _load(args: argparse.Namespace) -> Policy:
+def _load(args: argparse.Namespace, others: Sequence[str] = ()) -> Policy:
+    """others: see AblatedPolicy."""
     if args.policy == EXPERT:
         return AblatedPolicy(ExpertPolicy(), args.ablation) if args.ablation else ExpertPolicy()
     wait_passively()
-    # Torch takes seconds to import; a misspelt argument is reported before that.
+    # Importing torch takes seconds: report misspelt arguments first.
     from rt_vla_ros.policies.load import load_policy
 
     options = {name: getattr(args, name) for name in ("device", "decoding", "weights", "trust_remote_code", "plan")}
     policy = load_policy(args.policy, remote=patient(remote_settings(args)), **options)
     warm_up(policy, args.threads)
-    return AblatedPolicy(policy, args.ablation) if args.ablation else policy
+    return AblatedPolicy(policy, args.ablation, others) if args.ablation else policy
 
 
 def _sentence(result: dict[str, Any]) -> str:

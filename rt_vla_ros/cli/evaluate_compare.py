@@ -1,4 +1,4 @@
-"""`rt-vla evaluate --compare`, `--against` and `--episodes-needed`: which of two policies succeeds more often."""
+"""`rt-vla evaluate --compare`, `--against` and `--episodes-needed`: compare the success rates of two policies."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ COMPARISON = "comparison.json"
 
 
 def add_compare_options(parser: argparse.ArgumentParser) -> None:
-    """To those of `rt-vla evaluate`."""
-    group = parser.add_argument_group("which of two policies succeeds more often")
-    both = "compare two evaluations, given as their --out directories, and run nothing"
+    """Add the options to the parser of `rt-vla evaluate`."""
+    group = parser.add_argument_group("comparison of two policies")
+    both = "compare two finished evaluations, given by their --out directories; runs no episodes"
     group.add_argument("--compare", nargs=2, type=Path, metavar=("A", "B"), help=both)
-    against = "compare with this evaluation of another policy, on the same seeds, when the episodes have been run"
+    against = "after the run, compare with this evaluation of another policy on the same seeds"
     group.add_argument("--against", type=Path, metavar="DIR", help=against)
-    decided = "with --against: end each suite as soon as one policy is shown to be better"
+    decided = "with --against: end each suite as soon as one policy is significantly better"
     group.add_argument("--stop-when-decided", action="store_true", help=decided)
-    needed = "say how many episodes it takes to tell two success rates apart, such as 0.8 0.9, and run nothing"
+    needed = "print the number of episodes needed to distinguish two success rates, e.g. 0.8 0.9; runs no episodes"
     group.add_argument("--episodes-needed", nargs=2, type=float, metavar="RATE", help=needed)
 
 
 def say_episodes_needed(rates: tuple[float, float]) -> int:
-    """Prints it. Raises ValueError for rates that cannot be told apart."""
+    """Print the number. Raises ValueError for rates that cannot be distinguished."""
     number = episodes_needed(*rates)
     print(
-        f"To tell a success rate of {rates[0]:.1%} from one of {rates[1]:.1%}: {number:,} episodes of each policy, on "
-        "the same seeds (McNemar's exact test at the 5% level, 8 of 10 evaluations find it, if successes of one say "
-        "nothing of the other's; fewer where both fail on the same tables)."
+        f"To distinguish a success rate of {rates[0]:.1%} from {rates[1]:.1%}: {number:,} episodes of each policy, on "
+        "the same seeds (McNemar's exact test at the 5% level with a power of 80%, assuming independent outcomes of "
+        "the two policies; fewer if both fail in the same scenes)."
     )
     return 0
 
 
 def compare_evaluations(first: Path, second: Path, out: Path | None) -> int:
-    """Prints what the two say of each run that both have; with `out`, a directory, writes comparison.json.
+    """Print the comparison of each run that both have; with `out`, a directory, write comparison.json.
 
-    Raises ComparisonError, a ValueError, and CliError without SciPy where that is needed.
+    Raises ComparisonError, a ValueError, and CliError if SciPy is needed and missing.
     """
     one, other = read_evaluation(first), read_evaluation(second)
     both = names(one, other)
@@ -90,7 +90,7 @@ def compare_evaluations(first: Path, second: Path, out: Path | None) -> int:
 
 
 def _rates(one: Evaluation, other: Evaluation, title: str) -> list[str]:
-    """Of each policy, over all of its episodes."""
+    """The success rate of each policy, over all of its episodes."""
     said = []
     for word, evaluation in (("First", one), ("Second", other)):
         won = successes(evaluation.runs[title]["log"]).values()
@@ -99,7 +99,7 @@ def _rates(one: Evaluation, other: Evaluation, title: str) -> list[str]:
 
 
 def _stopped(one: Evaluation, other: Evaluation, title: str) -> SequentialTest | None:
-    """Of a run that was ended by its result: tests for a fixed number of episodes do not hold then."""
+    """The sequential test of a run with early stopping; None for a fixed number of episodes."""
     runs = one.runs[title], other.runs[title]
     if not any(run.get("stopped_when_decided") for run in runs):
         return None
@@ -110,7 +110,7 @@ def _stopped(one: Evaluation, other: Evaluation, title: str) -> SequentialTest |
 
 
 def _other_conditions(one: Evaluation, other: Evaluation) -> list[str]:
-    """What was not the same for both."""
+    """The conditions in which the two evaluations differ."""
     first, second = one.conditions(), other.conditions()
     differ = [name for name in {**first, **second} if first.get(name) != second.get(name)]
     said = [f"{name}: {first.get(name, 'no')} first, {second.get(name, 'no')} second." for name in differ]
@@ -121,10 +121,10 @@ def _other_conditions(one: Evaluation, other: Evaluation) -> list[str]:
 
 
 class Against:
-    """An evaluation of another policy that one under way is compared with, suite by suite."""
+    """A finished evaluation of another policy, to compare a running one with, suite by suite."""
 
     def __init__(self, directory: Path, policy: str, suites: Collection[str], seeds: range, *, stop: bool) -> None:
-        """policy: name of the one that runs. Raises ComparisonError where any of the seeds is missing there."""
+        """policy: name of the running one. Raises ComparisonError if the finished one lacks a seed."""
         self._logs = read_logs(directory / RESULT, suites, seeds)
         other = read_evaluation(directory).policy
         self._names = (other, policy) if other != policy else (f"{other} of {directory}", "this one")
@@ -133,13 +133,13 @@ class Against:
         self._won = {suite: successes(log) for suite, log in self._logs.items()}
 
     def enough(self, suite: str, record: EpisodeRecord) -> bool:
-        """Takes one more episode; whether the suite is decided, and is to end there."""
+        """Add one episode; return whether the suite is decided and should end here."""
         test = self._tests[suite]
         test.add(self._won[suite][record.seed], record.success)
         return self._stop and test.decided
 
     def sentence(self, suite: str, log: Log) -> str:
-        """Of a suite that has ended. log: of the policy that ran."""
+        """The result of a finished suite. log: of the policy that ran."""
         if self._stop:
             return sequential_sentence(self._names, self._tests[suite])
         result = paired_result(self._logs[suite], log)

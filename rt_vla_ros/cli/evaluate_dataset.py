@@ -1,4 +1,4 @@
-"""`rt-vla evaluate --dataset`: how far a policy's actions are from recorded ones, on episodes that were held out."""
+"""`rt-vla evaluate --dataset`: how far a policy's actions are from recorded ones, on held-out episodes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OFFLINE = "offline.json"
 
 
 def evaluate_dataset(args: argparse.Namespace, load: Callable[[], Policy]) -> int:
-    """0 when the evaluation was made. args: of `evaluate.add_arguments`. load: makes the policy.
+    """Return 0 if the evaluation was made. args: of `evaluate.add_arguments`. load: makes the policy.
 
     Raises DatasetError, ActionCardError, CheckpointError, and OSError where the result cannot be written.
     """
@@ -51,26 +51,26 @@ def evaluate_dataset(args: argparse.Namespace, load: Callable[[], Policy]) -> in
 
 UNKNOWN = "unknown"
 _WORDS = {
-    "held-out": "they were held out when it was trained.",
-    "training": "it was trained on them, so this says how well they were learned and not what it can do.",
-    "all": "it was trained on some of them, so this says little of what it can do.",
-    UNKNOWN: "its checkpoint does not say whether it was trained on them; if it was, this says little.",
+    "held-out": "they were held out from training.",
+    "training": "training data, so this is the training error, which says nothing about generalization.",
+    "all": "partly training data, so the error on new data is probably larger.",
+    UNKNOWN: "the checkpoint does not say whether they are training data; if so, the error on new data is larger.",
 }
 
 
 def chosen_episodes(
     dataset: LeRobotDataset, split: EpisodeSplit | None, part: str | None, most: int | None
 ) -> tuple[str, list[int]]:
-    """What kind of episodes, a key of _WORDS, and their numbers among the dataset's `parts`.
+    """The kind of episodes, a key of _WORDS, and their indices in the dataset's `parts`.
 
-    part: one of PARTS; None: those held out, where the checkpoint says which, else all. most: the first ones, at most.
-    Raises DatasetError where there is none.
+    part: one of PARTS; None: the held-out ones if the checkpoint records the split, else all. most: limit, from the
+    first on. Raises DatasetError if none is left.
     """
     if split is None:
         if part not in (None, "all"):
             raise DatasetError(
                 f"The checkpoint does not say which episodes of {dataset.directory} it was trained on: they are "
-                "others, or have changed since. Leave --part out, and give episodes that it has not seen."
+                "different ones, or have changed since. Leave --part out and use episodes that it was not trained on."
             )
         kind, wanted = UNKNOWN, {one.recorded for one in dataset.parts}
     else:
@@ -79,18 +79,18 @@ def chosen_episodes(
         wanted = set(sets.get(kind, {one.recorded for one in dataset.parts}))
     found = [index for index, one in enumerate(dataset.parts) if one.recorded in wanted][:most]
     if not found:
-        what = "held out" if kind == "held-out" else "learned"
+        what = "held out" if kind == "held-out" else "used for training"
         raise DatasetError(
-            f"No episode of {dataset.directory} was {what} when the policy was trained; say --part all, or train with "
+            f"No episode of {dataset.directory} was {what} when the policy was trained; use --part all, or train with "
             "--validation above 0."
         )
     return kind, found
 
 
 def add_dataset_options(parser: argparse.ArgumentParser) -> None:
-    """To those of `rt-vla evaluate`."""
-    group = parser.add_argument_group("on recorded episodes, without a simulator")
-    data = "a LeRobot data set with the policy's action card: its error on recorded frames, which is no success rate"
+    """Add the options to the parser of `rt-vla evaluate`."""
+    group = parser.add_argument_group("offline evaluation on recorded episodes")
+    data = "LeRobot dataset with the policy's action card; measures the action error, not a success rate"
     group.add_argument("--dataset", type=Path, metavar="DIR", help=data)
-    part = "of the data set: held-out, training or all; default: held-out, where the checkpoint says which those are"
+    part = "episodes to use: held-out, training or all (default: held-out, if the checkpoint records the split)"
     group.add_argument("--part", choices=PARTS, help=part)

@@ -1,4 +1,4 @@
-"""The options of `rt-vla evaluate` for environments of others, and what is refused there before anything starts."""
+"""The options of `rt-vla evaluate` for external environments, checked before anything starts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rt_vla_ros.environments.exact_follower import ExactFollower
 from rt_vla_ros.environments.installs import RECIPES, python_of, version_note
 from rt_vla_ros.environments.opening import FORMS, GYMNASIUM, TABLETOP, EnvironmentChoice
 from rt_vla_ros.environments.process import ANSWER_TIME
-from rt_vla_ros.evaluation.baselines import BLACK_IMAGES, EXPERT
+from rt_vla_ros.evaluation.baselines import EXPERT, OTHER_INSTRUCTION
 from rt_vla_ros.evaluation.players import DirectPlayer
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.progress import Progress
@@ -26,21 +26,26 @@ OF_ENVIRONMENTS: dict[str, Any] = {
 
 def add_env_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--env", help=f"{FORMS}; default {TABLETOP}, whose tasks are the suites")
-    add("--env-python", type=Path, metavar="PATH", help="a Python that has the environment; else the installed one")
-    add("--env-card", type=Path, metavar="FILE", help=f"of {GYMNASIUM}: the action card of the environment's actions")
-    add("--env-timeout", type=positive_float, metavar="S", help="longest wait for an environment's answer (120)")
-    add("--instruction", metavar="TEXT", help=f"of {GYMNASIUM}: what the policy is told, where reset() says nothing")
+    add("--env", help=f"{FORMS} (default {TABLETOP}, with the suites as tasks)")
+    add(
+        "--env-python",
+        type=Path,
+        metavar="PATH",
+        help="Python interpreter that has the environment (default: as installed)",
+    )
+    add("--env-card", type=Path, metavar="FILE", help=f"{GYMNASIUM}: action card of the environment's actions")
+    add("--env-timeout", type=positive_float, metavar="S", help="timeout of an environment's answer (default 120)")
+    add("--instruction", metavar="TEXT", help=f"{GYMNASIUM}: instruction, unless reset() gives one")
 
 
 def chosen(args: argparse.Namespace, usual_suite: str) -> EnvironmentChoice | None:
-    """None for our own table. Raises ValueError for what does not go together or is not installed."""
+    """None for the built-in table. Raises ValueError for options that conflict or an environment not installed."""
     if args.env == TABLETOP:
         given = [
             f"--{name.replace('_', '-')}" for name, usual in OF_ENVIRONMENTS.items() if getattr(args, name) != usual
         ]
         if given:
-            raise ValueError(f"{', '.join(given)} is for environments of others, not for {TABLETOP}.")
+            raise ValueError(f"{', '.join(given)} is for external environments, not for {TABLETOP}.")
         return None
     choice = EnvironmentChoice(args.env, args.env_python, args.env_card, args.instruction, args.env_timeout)
     tasks, tick = choice.tasks, choice.own_card().period
@@ -51,19 +56,19 @@ def chosen(args: argparse.Namespace, usual_suite: str) -> EnvironmentChoice | No
     if choice.kind != GYMNASIUM and (args.instruction or args.env_card):
         raise ValueError(f"--instruction and --env-card are for {GYMNASIUM}; {choice.kind} has its own.")
     if args.suite != usual_suite:
-        raise ValueError(f"--suite is for {TABLETOP}; here the tasks are {', '.join(tasks)}, as --env says.")
+        raise ValueError(f"--suite is for {TABLETOP}; the tasks here are {', '.join(tasks)}, from --env.")
     if args.through_ros or args.policy == EXPERT:
-        raise ValueError(f"{'--through-ros' if args.through_ros else EXPERT} is for {TABLETOP} alone.")
-    if args.ablation not in (None, BLACK_IMAGES):
-        raise ValueError(f"--ablation {args.ablation} needs the names of other objects, which {TABLETOP} alone has.")
+        raise ValueError(f"{'--through-ros' if args.through_ros else EXPERT} is for {TABLETOP} only.")
+    if args.ablation == OTHER_INSTRUCTION and len(choice.instructions) < 2:
+        raise ValueError(f"--ablation {OTHER_INSTRUCTION} needs the instructions of other tasks; {args.env} has none.")
     for delay in args.delay:
         if abs(delay / tick - round(delay / tick)) > 1e-6:
-            raise ValueError(f"A delay of {delay:g} s is no multiple of the environment's step of {tick:g} s.")
+            raise ValueError(f"A delay of {delay:g} s is not a multiple of the environment's step of {tick:g} s.")
     return choice
 
 
 def env_player(choice: EnvironmentChoice, policy: Policy, progress: Progress, **thresholds: float) -> DirectPlayer:
-    """Starts the environment's process. Raises ValueError, EnvironmentFailure."""
+    """Start the environment's process. Raises ValueError, EnvironmentFailure."""
     environment = choice.open(policy.card)
     try:
         if note := version_note(choice.kind, environment.versions) if choice.kind in RECIPES else "":
@@ -75,7 +80,7 @@ def env_player(choice: EnvironmentChoice, policy: Policy, progress: Progress, **
 
 
 def env_words(args: argparse.Namespace) -> list[str]:
-    """Of the command line that a report repeats."""
+    """The words of the command line that a report shows."""
     words = ["--env", args.env]
     for name, usual in OF_ENVIRONMENTS.items():
         value = getattr(args, name)

@@ -1,7 +1,7 @@
-"""Export a policy for small machines: `rt-vla export CHECKPOINT --to onnx --out DIR.onnx`.
+"""Export a policy to ONNX for small machines: `rt-vla export CHECKPOINT --to onnx --out DIR.onnx`.
 
 The directory is a policy like any other (`--policy DIR.onnx`, `policy:=DIR.onnx`), run by onnxruntime: an RT-1 as three
-graphs, its action card, and the table of its sentence vectors where it has one. Its tokens are compared with the
+graphs, its action card, and its table of sentence embeddings if it has one. Its tokens are compared with the
 original's before anything is written.
 """
 
@@ -25,30 +25,35 @@ DEFAULT_SUITE, DEFAULT_EPISODES = "pick-any", 8
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("checkpoint", metavar="CHECKPOINT", help="name or path of an RT-1 policy, such as rt1-mini")
-    add("--to", choices=FORMATS, default=FORMATS[0], help="what is written; onnx")
-    add("--out", type=Path, required=True, metavar="DIR.onnx", help="a new directory")
-    add("--opset", type=positive_int, metavar="N", help="of ONNX, for older runtimes (default 20)")
-    add("--int8", action="store_true", help="weights in 8 bits: smaller, and not the same tokens")
-    data = f"for --int8: a dataset, or a suite whose episodes the policy plays (default {DEFAULT_SUITE})"
+    add("--to", choices=FORMATS, default=FORMATS[0], help="output format (default onnx)")
+    add("--out", type=Path, required=True, metavar="DIR.onnx", help="output directory; must not exist")
+    add("--opset", type=positive_int, metavar="N", help="ONNX opset; a lower one for older runtimes (default 20)")
+    add("--int8", action="store_true", help="int8 weights: smaller, but the tokens may differ")
+    data = f"with --int8: dataset, or suite to run the policy on (default {DEFAULT_SUITE})"
     add("--calibration", metavar="DATA|SUITE", help=data)
-    add("--episodes", type=positive_int, metavar="N", help=f"of the calibration (default {DEFAULT_EPISODES})")
+    add(
+        "--episodes",
+        type=positive_int,
+        metavar="N",
+        help=f"with --int8: calibration episodes (default {DEFAULT_EPISODES})",
+    )
 
 
 @refused(ValueError, ImportError)
 def run(args: argparse.Namespace) -> int:
-    """0; raises CliError where nothing was written."""
+    """Return 0; raises CliError where nothing was written."""
     if not args.int8 and (args.calibration is not None or args.episodes is not None):
-        raise CliError("--calibration and --episodes are for --int8.")
+        raise CliError("--calibration and --episodes require --int8.")
     tell = partial(print, file=sys.stderr, flush=True)
     checkpoint = resolve(args.checkpoint, tell)
-    # torch takes seconds to import; a misspelt name is reported before that.
+    # Importing torch takes seconds: report a misspelt name first.
     from rt_vla_ros.evaluation.provenance import checkpoint_hash
     from rt_vla_ros.policies.exported.to_onnx import OLDEST_OPSET, OPSET
     from rt_vla_ros.policies.exported.writer import export_rt1
 
     opset = OPSET if args.opset is None else args.opset
     if opset < OLDEST_OPSET:
-        raise CliError(f"--opset is {opset}, expected {OLDEST_OPSET} or more: torch writes none that is older.")
+        raise CliError(f"--opset is {opset}, expected {OLDEST_OPSET} or more, the oldest that torch can export.")
     watch = None
     if args.int8:
         from rt_vla_ros.evaluation.calibration import calibrate

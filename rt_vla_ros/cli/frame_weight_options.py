@@ -1,4 +1,4 @@
-"""Options of `rt-vla train rt1` and `rt2` that say which recorded frames are learned, and how often."""
+"""Options of `rt-vla train rt1` and `rt2` that select and weight recorded frames."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import argparse
 from rt_vla_ros.data.frame_weights import FrameWeighting
 
 PLAIN: dict[str, object] = {"intervention_weight": None, "before_takeover": None, "commanders": None}
-"""The options, and what they are where they are not given."""
+"""The options with their defaults."""
 
 
 def add_frame_weight_options(group: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
-    """To a group of options."""
+    """Add the options to a group."""
     add = group.add_argument
     weight = "sampling weight of frames corrected by a human (column `intervention`); default 1. "
     weight += "IWR (arXiv:2012.06733) balances them to half of all samples; the resulting share is printed"
@@ -25,7 +25,7 @@ def add_frame_weight_options(group: argparse._ArgumentGroup | argparse.ArgumentP
 
 
 def frame_weighting(args: argparse.Namespace, weights: list[float] | None = None) -> FrameWeighting:
-    """weights: of the datasets. Raises DatasetError."""
+    """weights: sampling weights of the datasets. Raises DatasetError."""
     names = [name.strip() for name in (args.commanders or "").split(",")]
     return FrameWeighting(
         tuple(weights or ()),

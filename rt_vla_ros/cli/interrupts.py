@@ -1,4 +1,4 @@
-"""Ctrl-C ends a command whenever it arrives.
+"""Ctrl-C ends a command at any time.
 
 Where a library is being imported, the exception that Python raises for it is often lost: C++ modules turn it into an
 ImportError, and who imports them goes on without them. So it is raised when that import is over, or, where that takes
@@ -20,14 +20,14 @@ from typing import Any
 INTERRUPTED = 128 + signal.SIGINT
 """Exit code of an interrupted command."""
 PATIENCE, PAUSE = 0.5, 0.02
-"""How long an import may go on, and the time between two looks [s]."""
+"""Time allowed for an import to finish, and the polling interval [s]."""
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within, SIGINT raises KeyboardInterrupt where that cannot be lost.
+    """Context in which SIGINT raises KeyboardInterrupt where it cannot get lost.
 
-    Nothing changes where somebody handles SIGINT already, or ignores it as in the background of a script.
+    Nothing changes if SIGINT already has a handler, or is ignored as in a script's background job.
     """
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:

@@ -39,7 +39,7 @@ from zenoh_ros.wire.printable import printable, without_addresses
 
 @dataclass(frozen=True)
 class CommandEntry:
-    """A subcommand: its module, and the line that `--help` says of it."""
+    """A subcommand: its module and its summary for `--help`."""
 
     module: str
     summary: str
@@ -89,7 +89,7 @@ COMMANDS: dict[str, CommandEntry] = {
 
 @contextmanager
 def refused(*kinds: type[Exception]) -> Iterator[None]:
-    """Within, or in a function decorated with it, an error of these kinds becomes a CliError with its words."""
+    """Context or decorator that turns errors of these kinds into a CliError with the same message."""
     try:
         yield
     except kinds as error:
@@ -98,7 +98,7 @@ def refused(*kinds: type[Exception]) -> Iterator[None]:
 
 @contextmanager
 def signals_to(handler: Callable[[int, FrameType | None], object], *numbers: signal.Signals) -> Iterator[None]:
-    """Within, these signals call `handler`."""
+    """Context in which these signals call `handler`."""
     before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
@@ -117,7 +117,10 @@ def _overview() -> str:
 
 
 def make_parser(name: str) -> tuple[argparse.ArgumentParser, ModuleType]:
-    """The parser of a command, and the module that has its `run`. Raises CliError where its ROS cannot be imported."""
+    """The parser of a command, and the module with its `run`.
+
+    Raises CliError if it needs a ROS that fails to import.
+    """
     command = COMMANDS[name]
     if command.needs_ros:
         with refused(ImportError):
@@ -131,13 +134,13 @@ def make_parser(name: str) -> tuple[argparse.ArgumentParser, ModuleType]:
 
 
 def parse(parser: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespace:
-    """Options may stand anywhere, except where a part of the line is for another program or a subcommand."""
+    """Options may come anywhere, unless part of the line is for another program or a subcommand."""
     free = all(action.nargs not in (argparse.REMAINDER, argparse.PARSER) for action in parser._actions)
     return parser.parse_intermixed_args(argv) if free else parser.parse_args(argv)
 
 
 def as_options(sentence: str, parser: argparse.ArgumentParser) -> str:
-    """An advice such as `weights:=int8`, which is for nodes and launch files, as this command takes it."""
+    """Rewrite advice for nodes and launch files, such as `weights:=int8`, as an option of this command."""
     options = {option for action in parser._actions for option in action.option_strings}
 
     def as_option(setting: re.Match[str]) -> str:
@@ -177,7 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _open_streams() -> None:
-    """Opens what was closed at the start (`>&-`): it is None then, and the next file would get its number."""
+    """Open streams that were closed at the start (`>&-`), so that no file gets their descriptors."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 (until the process ends)
@@ -188,13 +191,13 @@ def _in_words(error: Exception) -> str:
         return "the input is nested too deeply."
     if isinstance(error, MemoryError):
         return "out of memory; close other programs on this machine."
-    # A command may hand on what the operating system said as it is, or let it come here.
+    # A command may re-raise an OSError as it is, or leave it to this handler.
     said = error.__cause__ if isinstance(error, CliError) else error
     return in_words(said) if isinstance(said, OSError) and str(said) == str(error) else str(error)
 
 
 def _say(sentence: str) -> None:
-    """Also where the disk that a stream goes to is full."""
+    """Handles a full disk behind a stream, too."""
     for stream, text in ((sys.stdout, ""), (sys.stderr, f"{sentence}\n")):
         try:
             stream.write(text)
@@ -204,7 +207,7 @@ def _say(sentence: str) -> None:
 
 
 def _forget(stream: TextIO) -> None:
-    """What is still in a stream that cannot be written to goes nowhere: Python would try again at its end."""
+    """Discard the buffer of a broken stream, or Python would try to write it again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 

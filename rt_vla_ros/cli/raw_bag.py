@@ -1,4 +1,4 @@
-"""The raw messages beside a recording: `rt-vla bag record` in a process of its own."""
+"""Record the raw messages alongside a dataset: `rt-vla bag record` in its own process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ENDS_WITHIN = 30.0  # to write what waits [s]
 
 @contextmanager
 def raw_bag(path: Path, topics: Sequence[str]) -> Iterator[None]:
-    """Within, what comes on the topics is written into a new bag. Raises CliError where that fails, in the end too."""
+    """Context in which the topics are recorded to a new bag. Raises CliError if that fails, also at the end."""
     command = [sys.executable, "-m", "rt_vla_ros.cli", "bag", "record", "-o", str(path), *topics]
     process = subprocess.Popen(
         command,
@@ -36,7 +36,9 @@ def raw_bag(path: Path, topics: Sequence[str]) -> Iterator[None]:
         process.send_signal(signal.SIGINT)
         print(process.communicate(timeout=ENDS_WITHIN)[0], end="", flush=True)
         if ended_before:
-            raise CliError(f"The bag {path} ended before the recording; see its output above. The dataset is complete.")
+            raise CliError(
+                f"The recorder of the bag {path} ended early; see its output above. The dataset is complete."
+            )
     except subprocess.TimeoutExpired as error:
         raise CliError(f"The bag {path} was not closed within {ENDS_WITHIN:g} s.") from error
     finally:

@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @refused(StartError, TopicMapError, DatasetError)
 def run(args: argparse.Namespace) -> int:
-    """0 when the dataset has its episodes, or q was pressed."""
+    """Return 0 if the dataset has its episodes, or q was pressed."""
     topics = TopicMap.load(args.topics)
     entries = asdict(topics)
     settings = {name: list(one) if isinstance(one, tuple) else one for name, one in entries.items()}
@@ -88,16 +88,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 class RecordingSession:
-    """A recorder node that is spun here, what is shown of it, and the keys."""
+    """Spins a recorder node, shows its state and handles the keys."""
 
     def __init__(self, node: RecorderNode, episodes: int | None, *, keys: Keys | None) -> None:
-        """episodes: in the dataset at the end; None: it has no end. keys: None without a terminal."""
+        """episodes: stop at this many in the dataset; None: no limit. keys: None without a terminal."""
         self._node, self._episodes, self._keys = node, episodes, keys
         self._progress = Progress()
         self._told, self._next = 0, 0.0
 
     def run(self, interrupts: list[int]) -> int:
-        """The exit code. interrupts: the signals that came so far."""
+        """The exit code. interrupts: the signals received so far."""
         executor = SingleThreadedExecutor()
         executor.add_node(self._node)
         try:
@@ -120,7 +120,7 @@ class RecordingSession:
         return self._episodes is not None and not recorder.busy and recorder.writer.episodes >= self._episodes
 
     def _press(self, key: str) -> bool:
-        """Whether to go on."""
+        """Whether to continue."""
         try:
             if key in ("s", "\n", "\r"):
                 self._node.begin("")
@@ -138,7 +138,7 @@ class RecordingSession:
         return True
 
     def _show(self) -> None:
-        """What an episode became is in the node's log."""
+        """The node logs the result of each episode."""
         if self._node.ended != self._told:
             self._told = self._node.ended
             writer = self._node.recorder.writer

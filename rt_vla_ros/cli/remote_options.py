@@ -9,7 +9,7 @@ from rt_vla_ros.policies.remote.settings import LONGEST_BUDGET, RemoteSettings
 
 
 def add_remote_options(parser: argparse.ArgumentParser) -> None:
-    """Their names and defaults are those of the policy node's parameters."""
+    """The same names and defaults as the policy node's parameters."""
     add = parser.add_argument_group("for --policy remote:HOST[:PORT][/NAME], see docs/serving.md").add_argument
     add("--remote-token-file", default="", metavar="FILE", help="file with the server's token")
     add("--remote-ca", default="", metavar="FILE", help="CA certificate of the server, or system")
@@ -25,7 +25,7 @@ def add_remote_options(parser: argparse.ArgumentParser) -> None:
 
 
 def remote_settings(args: argparse.Namespace) -> RemoteSettings:
-    """Raises ValueError, with a sentence, for what cannot be."""
+    """Raises ValueError for invalid options."""
     return RemoteSettings(
         token_file=args.remote_token_file,
         ca=args.remote_ca,
@@ -36,12 +36,12 @@ def remote_settings(args: argparse.Namespace) -> RemoteSettings:
 
 
 def patient(settings: RemoteSettings) -> RemoteSettings:
-    """For a simulator that waits for every answer."""
+    """Settings for a simulator that waits for every answer."""
     return replace(settings, budget=LONGEST_BUDGET)
 
 
 def launch_arguments(settings: RemoteSettings) -> dict[str, str]:
-    """For policy.launch.py; without those that keep their defaults."""
+    """Launch arguments of policy.launch.py; without those at their defaults."""
     usual, names = RemoteSettings(), ("token_file", "ca", "certificate", "key", "jpeg", "budget")
     values = {name: getattr(settings, name) for name in names}
     return {f"remote_{name}": str(value) for name, value in values.items() if value != getattr(usual, name)}

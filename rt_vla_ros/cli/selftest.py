@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 where everything passed or was skipped, 1 where something failed. Raises CliError."""
+    """Return 0 if everything passed or was skipped, 1 if something failed. Raises CliError."""
     parts = _chosen(args.only)
     if args.list:
         width = max(len(part.name) for part in parts)
@@ -67,7 +67,7 @@ def _chosen(names: Sequence[str] | None) -> Sequence[Part]:
 
 
 def _run_all(parts: Sequence[Part], machine: Machine, file: ResultsFile) -> None:
-    """Here, and what cannot be run here any more, in a process of its own."""
+    """Run the parts here, and those left over after the loss of the GPU in a new process."""
     rest = run_parts(parts, machine, file)
     if rest:
         print("This process lost the GPU; a new process runs the remaining parts.", flush=True)

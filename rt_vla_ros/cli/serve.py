@@ -36,7 +36,7 @@ from zenoh_ros.commands.numbers import nonnegative_int, positive_int
 LINES = 10.0  # between two lines where there is no terminal [s]
 TABLES = 1.0  # between two tables [s]
 WATCH = 0.2  # [s]
-# A robot that is gone is noticed after these [s].
+# A lost robot is noticed after this time [s].
 PING = {"ws_ping_interval": 5.0, "ws_ping_timeout": 5.0}
 
 
@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @refused(ValueError, ImportError)
 def run(args: argparse.Namespace) -> int:
-    """0 when it was ended by Ctrl-C or a signal; 1 where a policy's thread or the web server has died."""
+    """Return 0 if it was ended by Ctrl-C or a signal; 1 if a policy's thread or the web server has died."""
     token = _checked(args)
     end = threading.Event()
     with signals_to(lambda *_: end.set(), signal.SIGINT, signal.SIGTERM), _running(args, token, end) as server:
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _checked(args: argparse.Namespace) -> str | None:
-    """The token. Raises ValueError and CliError for what can be known to be wrong before anything is loaded."""
+    """The token. Raises ValueError and CliError for errors that can be detected before loading."""
     from rt_vla_ros.serving.access import check_listening
 
     if missing := [name for name in ("starlette", "uvicorn", "websockets") if find_spec(name) is None]:
@@ -121,7 +121,7 @@ class RunningPolicies:
 
 @contextmanager
 def _running(args: argparse.Namespace, token: str | None, end: threading.Event) -> Iterator[RunningPolicies | None]:
-    """The server, once all policies are loaded; None where it was ended before."""
+    """The server, once all policies are loaded; None if interrupted before."""
     wait_passively()
     from rt_vla_ros.console.web_thread import WebThread
     from rt_vla_ros.serving.access import RobotAccess, said_of_listening
@@ -159,7 +159,7 @@ def _running(args: argparse.Namespace, token: str | None, end: threading.Event) 
 
 
 def _load(name: str, args: argparse.Namespace, metrics: Any, limits: Any) -> Any:
-    """Begins to load a policy."""
+    """Announce the loading of a policy."""
     from rt_vla_ros.evaluation.provenance import checkpoint_hash
     from rt_vla_ros.policies.load import load_policy
     from rt_vla_ros.serving.served_policy import ServedPolicy
@@ -198,20 +198,20 @@ def _watch(server: RunningPolicies, end: threading.Event) -> int:
 
 
 class FleetScreen:
-    """A terminal with a table that is drawn over itself, below what was said before. From any thread."""
+    """A terminal with a table redrawn in place below the log lines. Thread-safe."""
 
     def __init__(self, write: Callable[[str], object] | None = None) -> None:
         self._write = write or partial(print, end="", flush=True)
         self._lock, self._drawn = threading.Lock(), 0
 
     def show(self, lines: list[str]) -> None:
-        """In place of the last table."""
+        """Replace the last table."""
         with self._lock:
             self._write(self._erased() + "".join(f"{line}\n" for line in lines))
             self._drawn = len(lines)
 
     def say(self, sentence: str) -> None:
-        """Above the next table."""
+        """Print a line above the next table."""
         with self._lock:
             self._write(f"{self._erased()}{sentence}\n")
             self._drawn = 0

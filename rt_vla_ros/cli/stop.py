@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 where every smoother says that it is stopped. Raises CliError where none does."""
+    """Return 0 if every smoother confirms the stop. Raises CliError otherwise."""
     if args.key and not sys.stdin.isatty():
         raise CliError("--key needs a terminal: run it in one, or run `rt-vla stop` without --key.")
     rclpy.init(args=[])
@@ -65,7 +65,7 @@ def smoothers(node: Node) -> list[str]:
 
 
 def found(node: Node, lacking: str) -> list[str]:
-    """The same, once there is one. Raises CliError with the sentence `lacking` where none comes."""
+    """The same, after waiting for the first. Raises CliError with the message `lacking` if none appears."""
     deadline = time.monotonic() + DISCOVERY
     while not (names := smoothers(node)):
         if time.monotonic() > deadline:
@@ -75,7 +75,10 @@ def found(node: Node, lacking: str) -> list[str]:
 
 
 def stop_smoothers(node: Node, names: list[str]) -> int:
-    """0 where each says that it is stopped, those too that are found meanwhile. Raises CliError where one does not."""
+    """Return 0 if each says that it is stopped, those too that are found meanwhile.
+
+    Raises CliError where one does not.
+    """
     clients: dict[str, Any] = {}
     futures: dict[str, Any] = {}
     begun = time.monotonic()

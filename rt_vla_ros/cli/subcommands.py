@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 
 def add_subcommands(parser: argparse.ArgumentParser, modules: Mapping[str, str]) -> None:
-    """modules: by the subcommands' names. What `--help` says of one is the first line of its module's docstring."""
+    """modules: by the subcommands' names. The first line of a module's docstring is its summary in `--help`."""
     subparsers = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")
     as_written = argparse.RawDescriptionHelpFormatter
     for name, path in modules.items():
@@ -20,5 +20,5 @@ def add_subcommands(parser: argparse.ArgumentParser, modules: Mapping[str, str])
 
 
 def run_subcommand(args: argparse.Namespace) -> int:
-    """Runs the one that was asked for; its exit code."""
+    """Run the chosen subcommand; return its exit code."""
     return int(args.run_subcommand(args))

@@ -39,7 +39,7 @@ LACKING = "no smoother_node was found on this graph: start it first (`rt-vla run
 LISTENER = 2.0  # until somebody listens [s]
 MOVES = 0.2  # for how long a key moves the arm, where it is not repeated [s]
 HOLDS = 1.0  # for how long after the last key the deadman is held [s]
-RESTARTED = f"The smoother was started anew: touch no key for {HOLDS:g} s, then it obeys again."
+RESTARTED = f"The smoother was restarted: release all keys for {HOLDS:g} s to resume control."
 FASTER, SLOWEST, FASTEST = 1.25, 0.1, 10.0  # of the speed that was given
 DIRECTIONS = dict(zip("wsadrfouikjl", [(axis, sign) for axis in range(6) for sign in (1, -1)], strict=True))
 HELP = """\
@@ -50,19 +50,19 @@ HELP = """\
 
 
 class KeyStick:
-    """Keys as a stick: at rest where nothing was pressed for MOVES, let go where nothing was for HOLDS.
+    """Keys as a joystick: centered if no key was pressed for MOVES, released if none was for HOLDS.
 
-    Times are of any clock [s].
+    Times are from any one clock [s].
     """
 
     def __init__(self, linear: float, angular: float) -> None:
-        """At full deflection [m/s], [rad/s]."""
+        """Speeds at full deflection [m/s], [rad/s]."""
         self._speeds, self._factor = (linear, angular), 1.0
         self._direction: tuple[int, int] | None = None
         self._pressed = -np.inf
 
     def press(self, key: str, at: float) -> bool:
-        """Whether the key is one of the stick's."""
+        """Whether the key moves the stick."""
         if key in ("+", "=", "-"):
             self._factor = float(np.clip(self._factor * FASTER ** (-1 if key == "-" else 1), SLOWEST, FASTEST))
             return True
@@ -72,15 +72,15 @@ class KeyStick:
         return True
 
     def touch(self, at: float) -> None:
-        """Another key that counts while the deadman is held."""
+        """Register another key that counts as holding the deadman switch."""
         self._direction, self._pressed = None, at
 
     def release(self) -> None:
-        """It is let go."""
+        """Release the stick."""
         self._direction, self._pressed = None, -np.inf
 
     def held(self, at: float) -> bool:
-        """Whether the deadman is held."""
+        """Whether the deadman switch is held."""
         return at - self._pressed < HOLDS
 
     def velocity(self, at: float) -> NDArray[np.float64]:
@@ -107,7 +107,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Until q. Raises CliError without a terminal, or where no smoother is there."""
+    """Run until q. Raises CliError without a terminal or without a smoother."""
     with raw_keys("rt-vla teleop") as keys, graph_node("rt_vla_teleop") as node:
         if args.use_sim_time:
             node.set_parameters([Parameter("use_sim_time", value=True)])
@@ -123,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 class Desk:
-    """Keys in, messages out."""
+    """Turns keys into messages."""
 
     def __init__(self, node: Node, args: argparse.Namespace) -> None:
         self._node, self._frame = node, args.frame
@@ -140,7 +140,7 @@ class Desk:
         self._session = 0  # of the smoother; 0: it has not said one
 
     def wait_for_listener(self) -> None:
-        """Raises CliError where none comes."""
+        """Raises CliError if none appears."""
         if not wait_until(lambda: self._twists.get_subscription_count() > 0, LISTENER):
             raise CliError(
                 f"no smoother listens on {self._twists.topic_name}: is its teleop_timeout 0, or is it in another "
@@ -148,7 +148,7 @@ class Desk:
             )
 
     def run(self, keys: Keys, names: list[str]) -> None:
-        """Until q. names: of the smoothers that are there."""
+        """Run until q. names: of the smoothers found."""
         while True:
             pressed = keys.within(PERIOD)
             if "q" in pressed or "\x03" in pressed or END in pressed:
@@ -159,7 +159,7 @@ class Desk:
                 rclpy.spin_once(self._node, timeout_sec=0.0)
 
     def let_go(self) -> None:
-        """The last word."""
+        """Final messages: stop the motion."""
         self._stick.release()
         self._say()
 

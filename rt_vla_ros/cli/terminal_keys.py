@@ -1,4 +1,4 @@
-"""The keys that are pressed in a terminal, without waiting for the end of a line."""
+"""Key presses in a terminal, without waiting for Enter."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ END = ""  # in place of a key: the terminal is gone
 
 
 class Keys:
-    """Of the terminal with this file descriptor."""
+    """Keys of the terminal with this file descriptor."""
 
     def __init__(self, number: int) -> None:
         self._number = number
 
     def within(self, timeout: float | None) -> list[str]:
-        """What is pressed within that time [s], from the first key on; without a limit where it is None."""
+        """The keys pressed within this time [s], from the first key on; None: no limit."""
         if not select.select([self._number], [], [], timeout)[0]:
             return []
         return list(os.read(self._number, 64).decode(errors="replace")) or [END]
@@ -28,7 +28,7 @@ class Keys:
 
 @contextmanager
 def raw_keys(what: str) -> Iterator[Keys]:
-    """what: the command that needs them. Raises CliError where there is no terminal."""
+    """what: the command that needs them. Raises CliError without a terminal."""
     import termios
     import tty
 

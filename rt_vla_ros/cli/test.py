@@ -23,7 +23,7 @@ from zenoh_ros.commands.errors import CliError
 CHECKOUT = Path(__file__).resolve().parents[2]
 MAX_WORKERS = 8  # each imports torch and MuJoCo, and there are not enough tests for more
 FAILED, NOTHING_COLLECTED = 1, 5  # exit statuses of pytest
-# With one of these the user controls the processes, or no test runs.
+# With one of these the user controls the processes, or no tests run.
 SINGLE = {"-n", "--numprocesses", "--dist", "--pdb", "--trace", "--co", "--collect-only", "--version", "-h", "--help"}
 
 
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """pytest's exit status. Raises CliError where there are no tests to run."""
+    """Return pytest's exit status. Raises CliError if there are no tests to run."""
     if not (CHECKOUT / "test").is_dir():
         only = f"the tests are in the source tree, not in an installation ({CHECKOUT})"
         raise CliError(f"{only}: run ./rt-vla test in a checkout.")
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         statuses.append(_run_pytest(arguments))
         if statuses[-1] not in (0, FAILED, NOTHING_COLLECTED) or (statuses[-1] == FAILED and stops):
             break
-    # The first pass that did not succeed decides; no tests at all is what pytest calls it.
+    # The first failed pass decides; pytest has its own status for no tests.
     status = next((status for status in statuses if status not in (0, NOTHING_COLLECTED)), min(statuses))
     minutes, seconds = divmod(round(time.monotonic() - started), 60)
     print(f"rt-vla test: {'passed' if status == 0 else f'status {status}'} after {minutes} min {seconds} s.")
@@ -57,9 +57,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def passes(arguments: Sequence[str], workers: int) -> list[list[str]]:
-    """The arguments of each run of pytest: of one, or of a parallel and then a serial one.
+    """The arguments of each pytest run: a single one, or a parallel one and then a serial one.
 
-    It is one for a single worker, for files or single tests, and where the user says how to run.
+    A single one for one worker, for files or single tests, and if the user sets the processes.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("-m", dest="markers", default="")
@@ -74,7 +74,7 @@ def passes(arguments: Sequence[str], workers: int) -> list[list[str]]:
 
 
 def _run_pytest(arguments: Sequence[str]) -> int:
-    """Its exit status. Ctrl-C and a `kill` end pytest, which then reports what it has done."""
+    """Return pytest's exit status. Ctrl-C and a `kill` end pytest, which then reports its results so far."""
     process = subprocess.Popen([sys.executable, "-m", "pytest", *arguments])
 
     def forward(number: int, _frame: FrameType | None) -> None:

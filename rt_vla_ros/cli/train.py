@@ -18,7 +18,7 @@ from zenoh_ros.commands.errors import CliError
 FAMILIES = {"rt1": train_rt1, "rt2": train_rt2}
 OF_ONE = {"--data": "rt1", "--preset": "rt1", "--base": "rt2", "--robot": "rt2", "--web": "rt2"}
 OF_ONE |= {"--weights": "rt1", "--share": "rt2"}
-"""Options that are taken for those of another family."""
+"""Options that belong to another family of policies."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when the policy is trained."""
+    """Return 0 if the policy is trained."""
     others = [option for option, of in OF_ONE.items() if of != args.family and vars(args)[f"other{option}"] is not None]
     if others:
         raise CliError(f"{', '.join(others)} is an option of rt-vla train {OF_ONE[others[0]]}.")

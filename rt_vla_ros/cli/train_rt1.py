@@ -39,7 +39,7 @@ OF_DATA: dict[str, object] = {"preset": OWN, "validation": None, "cache_frames":
 OF_DATA |= {"weights": None, **PLAIN}
 OF_RECIPES: dict[str, object] = {"collectors": None}  # options that belong to one of the two ways, and their defaults
 OF_BOTH = ("steps", "batch_size", "learning_rate", "init_from", "seed")
-"""Options that are settings of the same name; None: the preset's or the recipe's."""
+"""Options that are settings of the same name; None: from the preset or recipe."""
 DEFAULT = TrainingSettings()
 
 
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--seed", type=nonnegative_int, help=f"random seed (default {DEFAULT.seed})")
     add("--steps", type=positive_int, help=f"optimizer steps (default {DEFAULT.steps:,}; with --recipe the recipe's)")
-    add("--batch-size", type=positive_int, help="global batch size, in windows (default: see below)")
+    add("--batch-size", type=positive_int, help="global batch size, in samples (default: see below)")
     add("--learning-rate", type=positive_float, help="peak learning rate (default: see below)")
     add("--init-from", metavar="CHECKPOINT", help="initialize from these weights (default: random)")
     add("--save-interval", type=positive_int, default=500, help="steps between checkpoints (default 500)")
@@ -87,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when the policy is trained."""
+    """Return 0 if the policy is trained."""
     if (args.data is None) == (args.recipe is None):
         raise CliError("give either --data DIR ... to train from datasets, or --recipe NAME to collect while training.")
     way, other, usual = ("--data", "--recipe", OF_RECIPES) if args.recipe is None else ("--recipe", "--data", OF_DATA)

@@ -48,7 +48,7 @@ AS_SETTINGS = (
     "plan_share",
     "seed",
 )
-"""Options that are settings of the same name; None: the recipe's."""
+"""Options that are settings of the same name; None: from the recipe."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,7 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when the policy is trained."""
+    """Return 0 if the policy is trained."""
     if args.recipe is not None and args.recipe not in (*RECIPES, MINI):
         raise CliError(f"there is no recipe {args.recipe!r}. {did_you_mean(args.recipe, (*RECIPES, MINI))}")
     of_mini = [f"--{name.replace('_', '-')}" for name in ONLY_MINI if getattr(args, name) is not None]
@@ -153,7 +153,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _losses(rows: Sequence[Mapping[str, Any]], best: bool) -> str:
-    """Those of the policy: the last step's, or with patience the best one's; empty where the log was deleted."""
+    """Losses of the written policy: of the last step, or with patience of the best; empty if the log was deleted."""
     learned = [row for row in rows if "training" in row]
     if not learned:
         return ""
@@ -164,7 +164,7 @@ def _losses(rows: Sequence[Mapping[str, Any]], best: bool) -> str:
 
 
 def table_of_recipes() -> str:
-    """Lines for people: every setting that is not the same in all of them."""
+    """Table of the settings that differ between the recipes."""
     every = {"default": DEFAULT, **RECIPES}
     names = [one.name for one in fields(FineTuneSettings) if one.name not in ("rt2", "shares")]
     names = [name for name in names if len({getattr(settings, name) for settings in every.values()}) > 1]
@@ -173,6 +173,6 @@ def table_of_recipes() -> str:
 
 
 def settings_of_mini() -> str:
-    """All of rt2-mini with their defaults, in lines."""
+    """Table of all settings of rt2-mini with their defaults."""
     values = ", ".join(f"{name} {value}" for name, value in asdict(MiniSettings()).items() if value != "")
     return textwrap.fill(values, 110, initial_indent=f"settings of {MINI}: ", subsequent_indent="  ")

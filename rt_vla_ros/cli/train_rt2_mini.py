@@ -1,7 +1,7 @@
-"""`rt-vla train rt2 --recipe rt2-mini`: an RT-2 of 1.3 million parameters, from nothing, on a CPU or a GPU.
+"""`rt-vla train rt2 --recipe rt2-mini`: an RT-2 of 1.3 million parameters, from scratch, on a CPU or a GPU.
 
-The model learns in one process; others render. A GPU learns faster than one process makes batches and another renders,
-so that beside a GPU there are several of both, by the number of CPUs.
+One process trains the model; others render. A GPU trains faster than one process can collate and another can render,
+so with a GPU there are several of both, depending on the number of CPUs.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from rt_vla_ros.training.run_log import PLOT, ROWS
 from zenoh_ros.commands.errors import CliError
 
 TAKEN = ("steps", "batch_size", "learning_rate", "robot_share", "plan_share", "seed")
-"""Options that are settings of the same name; None: the recipe's."""
+"""Options that are settings of the same name; None: from the recipe."""
 MOST_WORKERS = 3
-"""That make batches beside a GPU where nobody says how many."""
+"""Default number of data loading processes with a GPU."""
 NOT_TAKEN = ("base", "robot", "web", "share", "method", "micro_batch_size", *PLAIN)
 
 
 def train_mini(args: argparse.Namespace) -> int:
-    """0 when the policy is trained. args: of `train_rt2.add_arguments`."""
+    """Return 0 if the policy is trained. args: of `train_rt2.add_arguments`."""
     refuse = [f"--{name.replace('_', '-')}" for name in NOT_TAKEN if getattr(args, name)]
     if refuse:
         raise CliError(f"{', '.join(refuse)} is for fine-tuning; the recipe {RECIPE} creates its own model and data.")
@@ -61,6 +61,6 @@ def train_mini(args: argparse.Namespace) -> int:
 
 
 def _processes(on_gpu: bool) -> tuple[int, int]:
-    """How many make batches, and how many render, where nobody says so."""
+    """Default numbers of data loading and rendering processes."""
     cpus = os.cpu_count() or 1
     return (min(MOST_WORKERS, cpus // 4), max(1, cpus - MOST_WORKERS - 1)) if on_gpu else (0, 1)

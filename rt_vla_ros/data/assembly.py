@@ -1,4 +1,4 @@
-"""Puts LeRobot datasets v3.0 together out of episodes that are recorded already: nothing is encoded anew."""
+"""Builds LeRobot datasets v3.0 from already recorded episodes, without re-encoding."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ from rt_vla_ros.data.video_copy import VideoStretch, copy_stretch
 from rt_vla_ros.json_file import read_object
 
 MARKER = "unfinished.json"
-"""In META: what the dataset is being made of; it goes when the dataset is whole."""
+"""In META: the sources of the dataset being built; removed once it is complete."""
 MOST_BYTES = 64 << 20  # of time steps that are kept until they are written
 ROWS_WITH_IMAGES = 64  # a group of rows that has images; a reader of one image reads a group
 NUMBERS = ("float", "int", "uint")
 UNKNOWN = {"leader": "unknown", "suite": "", "seed": -1, "audit": "", "source": ""}
-"""What a row of meta/episodes says where nobody has said it; whether an episode succeeded is null then."""
+"""Values of a row of meta/episodes for missing ones; `success` is null then."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredEpisode:
-    """n time steps as a dataset keeps them.
+    """n time steps as stored in a dataset.
 
-    table: pyarrow.Table of n rows: the stamps and all columns but those that count, by their names.
-    sentences: of each step. videos: by column. facts: what meta/episodes says besides where its steps are.
+    table: pyarrow.Table of n rows: the timestamps and all columns but the index columns, by name.
+    sentences: instruction of each step. videos: by column. facts: of meta/episodes, except the location of the steps.
     statistics: of columns whose values are not in the table. split: the part of the dataset it is in, such as "train".
     """
 
@@ -63,10 +63,10 @@ class StoredEpisode:
 
 
 class DatasetAssembly:
-    """Appends episodes to a dataset in OUT.part, which becomes OUT when it is finished.
+    """Appends episodes to a dataset in OUT.part, which is renamed to OUT when finished.
 
-    What was begun, and ended in whatever way, goes on after the last episodes that were written: `episodes` says how
-    many there are. They are written together, `episodes_per_file` or MOST_BYTES of them.
+    An interrupted build resumes after the last written episodes: `episodes` is their number. Episodes are written in
+    groups of `episodes_per_file` or MOST_BYTES.
     """
 
     def __init__(
@@ -80,9 +80,9 @@ class DatasetAssembly:
         episodes_per_file: int = 1000,
         link: bool = False,
     ) -> None:
-        """info: as in meta/info.json; what counts episodes is made anew. facts: pyarrow types of the episodes' facts.
+        """info: as in meta/info.json; counts are recomputed. facts: pyarrow types of the episodes' facts.
 
-        about: what the dataset is made of; what was begun of something else is refused. link: see `copy_file`.
+        about: the sources of the dataset; resuming with other sources is refused. link: see `copy_file`.
         Raises DatasetError, OSError.
         """
         check_new(out)
@@ -100,19 +100,19 @@ class DatasetAssembly:
         if marker.exists():
             self._carry_on(read_object(marker, DatasetError), dict(about))
         elif self.directory.exists() and any(self.directory.iterdir()):
-            raise DatasetError(f"{self.directory}, where {out} is made, holds something else; remove it.")
+            raise DatasetError(f"{self.directory}, where {out} is built, contains something else; remove it.")
         else:
             write_json(marker, about)
 
     def add(self, episode: StoredEpisode) -> None:
-        """Takes the next episode; those of a split follow each other. Raises DatasetError, OSError."""
+        """Add the next episode; episodes of a split must be consecutive. Raises DatasetError, OSError."""
         schema = self._schema or episode.table.schema
         try:
             table = episode.table.cast(schema)
         except (arrow().ArrowException, ValueError) as error:
             reason = str(error).splitlines()[0].rstrip(".")
             where = f"Episode {self.episodes + len(self._buffer)} of {self.out}"
-            raise DatasetError(f"{where} has other columns than those before it: {reason}.") from error
+            raise DatasetError(f"{where} has different columns than the previous ones: {reason}.") from error
         self._schema = schema
         self._buffer.append(StoredEpisode(**{**episode.__dict__, "table": table}))
         self._bytes += table.nbytes
@@ -120,7 +120,7 @@ class DatasetAssembly:
             self.commit()
 
     def commit(self) -> None:
-        """Writes what was added; meta/info.json, which counts it, is written last. Raises DatasetError, OSError."""
+        """Write what was added; meta/info.json with the counts is written last. Raises DatasetError, OSError."""
         if not self._buffer:
             return
         sentences = (sentence for episode in self._buffer for sentence in episode.sentences)
@@ -141,7 +141,7 @@ class DatasetAssembly:
         write_json(self.directory / INFO, self._counted())
 
     def finish(self) -> LeRobotDataset:
-        """Writes the rest, reads the dataset as a trainer does, and gives it its name. Raises DatasetError, OSError."""
+        """Write the rest, validate the dataset by reading it, and rename it. Raises DatasetError, OSError."""
         self.commit()
         if not self.episodes:
             raise DatasetError(f"There are no episodes for {self.out}.")
@@ -155,7 +155,9 @@ class DatasetAssembly:
         different = sorted(key for key in {*begun, *about} if begun.get(key) != about.get(key))
         if different:
             what = ", ".join(f"{key} {begun.get(key)!r}, not {about.get(key)!r}" for key in different)
-            raise DatasetError(f"{self.directory} was begun with {what:.500}. Remove it, or name another place.")
+            raise DatasetError(
+                f"{self.directory} was started with {what:.500}. Remove it, or choose another directory."
+            )
         if not (self.directory / INFO).exists():
             return
         info = read_object(self.directory / INFO, DatasetError)
@@ -178,7 +180,7 @@ class DatasetAssembly:
         self._schema = arrow().schema([schema.field(name) for name in names])
 
     def _number(self, kind: str) -> int:
-        """Of the next file of a kind."""
+        """Number of the next file of a kind."""
         self._files[kind] = self._files.get(kind, 0) + 1
         return self._files[kind] - 1
 
@@ -214,7 +216,7 @@ class DatasetAssembly:
         return table
 
     def _write_videos(self, rows: list[dict[str, Any]]) -> None:
-        """Episodes that follow each other in a video do so in the new one. Completes the rows."""
+        """Keep episodes that are consecutive in a video consecutive in the new one. Completes the rows."""
         rate = self._info["fps"]
         for column in (name for name, one in self._info["features"].items() if one["dtype"] == "video"):
             kind, stretches = f"videos/{column}", [episode.videos[column] for episode in self._buffer]
@@ -274,7 +276,7 @@ def _follows(one: VideoStretch, other: VideoStretch, rate: float) -> bool:
 
 
 def _statistics(episode: StoredEpisode, features: Mapping[str, Mapping[str, Any]]) -> dict[str, Statistics]:
-    """Of the numbers from the table, of the rest as given."""
+    """Statistics: computed for numbers in the table, as given for the rest."""
     found = dict(episode.statistics)
     for name, feature in features.items():
         if name not in COUNTED and str(feature["dtype"]).startswith(NUMBERS):
@@ -285,6 +287,6 @@ def _statistics(episode: StoredEpisode, features: Mapping[str, Mapping[str, Any]
                 numbers = np.asarray(flat.to_numpy(zero_copy_only=False), np.float64)
                 found[name] = column_statistics(numbers.reshape(len(episode.table), -1))
             except (ValueError, TypeError) as error:
-                what = f"not {feature['dtype']}, {feature.get('shape')}, in each of its rows"
-                raise DatasetError(f"The column {name!r} has {what}, as meta/info.json says: {error}.") from error
+                what = f"{feature['dtype']}, {feature.get('shape')}"
+                raise DatasetError(f"The column {name!r} is not {what} in every row, as in {INFO}: {error}.") from error
     return found

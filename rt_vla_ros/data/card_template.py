@@ -1,4 +1,4 @@
-"""A first action card for a dataset that has none: what is known, and what somebody who knows the robot must say."""
+"""A template of an action card for a dataset without one: known values, and question marks to fill in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rt_vla_ros.data.lerobot_layout import ACTION, CAMERA_PREFIX, STATE
 from rt_vla_ros.data.lerobot_v2 import action_range
 
 UNKNOWN = "?"
-"""Ends what is to be filled in, or confirmed by taking it away."""
+"""Marks a value to fill in, or to confirm by removing the mark."""
 GUESSES = {
     **{name: f"translation_{name}" for name in "xyz"},
     **{name: f"rotation_{axis}" for axis, name in zip("xyz", ("roll", "pitch", "yaw"), strict=True)},
@@ -20,7 +20,7 @@ GUESSES = {
 
 
 def template(source: EpisodeSource) -> dict[str, Any]:
-    """The card's JSON; `unfilled` says what is missing. Raises DatasetError where a column cannot be read."""
+    """The card's JSON; `unfilled` lists what is missing. Raises DatasetError if a column cannot be read."""
     low, high = action_range(source, ACTION, _width(source, ACTION))
     names = _names(source, ACTION)
     data: dict[str, Any] = {
@@ -36,7 +36,7 @@ def template(source: EpisodeSource) -> dict[str, Any]:
         "control_rate": float(source.info["fps"]),
         "cameras": [_camera(source, name) for name in _cameras(source)],
         "version": 1,
-        "notes": ["low and high are the least and the largest value in the dataset."],
+        "notes": ["low and high are the smallest and largest value in the dataset."],
     }
     if STATE in source.features:
         ranges = action_range(source, STATE, _width(source, STATE))
@@ -48,7 +48,7 @@ def template(source: EpisodeSource) -> dict[str, Any]:
 
 
 def unfilled(data: Any, where: str = "") -> list[str]:
-    """Where a card still has a question mark at the end of a word, such as "dimensions[0].unit"."""
+    """Paths of values with a question mark at the end, such as "dimensions[0].unit"."""
     if isinstance(data, dict):
         return [at for key, value in data.items() for at in unfilled(value, f"{where}.{key}".lstrip("."))]
     if isinstance(data, list):
@@ -59,15 +59,15 @@ def unfilled(data: Any, where: str = "") -> list[str]:
 
 
 def explanation(data: dict[str, Any]) -> list[str]:
-    """What the places that are to be filled in mean, a line each."""
+    """One line of help for each value to fill in."""
     lines = [
-        f"role: what the number does to the arm or the base under it: {', '.join(ROLES)}.",
-        "unit: m, rad or 1; displacements of end effector or base for one action. Other units must be converted first.",
+        f"role: what the dimension controls of the arm or its base: {', '.join(ROLES)}.",
+        "unit: m, rad or 1; displacement of the end effector or base per action. Convert other units first.",
         'frame: "base" or "end_effector", the axes of the displacements; frame_id: its name in TF.',
         'rotation: "rotation_vector" or "rpy" (fixed axes x, y, z).',
-        "gripper_open, gripper_closed: the gripper's numbers for open and closed.",
+        "gripper_open, gripper_closed: the gripper's values for open and closed.",
     ]
-    state = 'state: its units and where a robot has it ("joint:NAME", "tip:x" ...); take "state" away to leave it out.'
+    state = 'state: units and sources on a robot ("joint:NAME", "tip:x" ...); remove "state" to leave it out.'
     return [*lines, state] if "state" in data else lines
 
 
@@ -83,7 +83,7 @@ def _names(source: EpisodeSource, column: str) -> list[str]:
 
 
 def _range(low: float, high: float) -> dict[str, float]:
-    """A range has a length, also where all values are the same."""
+    """A range must not be empty, even if all values are equal."""
     return {"low": low, "high": high if high > low else low + 1.0}
 
 

@@ -1,4 +1,4 @@
-"""Statistics of a dataset's columns, as LeRobot keeps them per episode and for all."""
+"""Statistics of a dataset's columns, per episode and in total, as in LeRobot."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEYS = ("min", "max", "mean", "std", "count")
 
 
 def column_statistics(column: NDArray[Any]) -> Statistics:
-    """Of a column (N, ...) of numbers, or of images (N, H, W, 3): then per colour, (3, 1, 1), in 0 ... 1."""
+    """Statistics of a numeric column (N, ...), or of images (N, H, W, 3): per channel, (3, 1, 1), in 0 ... 1."""
     if column.dtype == np.uint8 and column.ndim == 4:
         return image_statistics(column)
     rows = column.reshape(len(column), -1).astype(np.float64)
@@ -22,7 +22,7 @@ def column_statistics(column: NDArray[Any]) -> Statistics:
 
 
 def row_statistics(row: Mapping[str, Any]) -> dict[str, Statistics]:
-    """By column, of a row of meta/episodes, which has them under "stats/COLUMN/KEY"."""
+    """Statistics by column, from the keys "stats/COLUMN/KEY" of a row of meta/episodes."""
     found: dict[str, Statistics] = {}
     for name in (name for name in row if name.startswith("stats/")):
         column, _, key = name.removeprefix("stats/").rpartition("/")
@@ -31,13 +31,13 @@ def row_statistics(row: Mapping[str, Any]) -> dict[str, Statistics]:
 
 
 def merged_columns(parts: Sequence[Mapping[str, Statistics]]) -> dict[str, Statistics]:
-    """Of all rows together, from those of parts of them, by column; of columns that all parts have."""
+    """Combine the statistics of parts, by column; for columns in all parts."""
     names = [name for name in parts[0] if all(name in part for part in parts)]
     return {name: merged_statistics([part[name] for part in parts]) for name in names}
 
 
 def merged_statistics(parts: list[Statistics]) -> Statistics:
-    """Of all rows, by those of parts of them."""
+    """Combine the statistics of parts."""
     counts = np.array([part["count"][0] for part in parts], np.float64)
     shares = counts / counts.sum()
     means, spreads = (np.stack([np.asarray(part[key], np.float64) for part in parts]) for key in ("mean", "std"))
@@ -49,7 +49,7 @@ def merged_statistics(parts: list[Statistics]) -> Statistics:
 
 
 def image_statistics(images: Iterable[NDArray[np.uint8]]) -> Statistics:
-    """Of images (H, W, 3), one after another; none is kept."""
+    """Statistics of images (H, W, 3), added one by one; none is kept."""
     counts, number = np.zeros((3, 256), np.int64), 0
     for image in images:
         counts += np.stack([np.bincount(image[..., colour].ravel(), minlength=256) for colour in range(3)])
@@ -58,7 +58,7 @@ def image_statistics(images: Iterable[NDArray[np.uint8]]) -> Statistics:
 
 
 def statistics_of_counts(counts: NDArray[np.int64], number: int) -> Statistics:
-    """Of `number` images, by how often each colour has each level, (3, 256)."""
+    """Statistics of `number` images, from their histograms per channel, (3, 256)."""
     levels = np.arange(256) / 255.0
     shares = counts / counts.sum(axis=1, keepdims=True)
     mean = shares @ levels

@@ -1,4 +1,4 @@
-"""Datasets out of episodes of others, which stay as they are: merged, split, without some, with other sentences."""
+"""New datasets from episodes of existing ones, which are not modified: merge, split, drop, relabel."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Pick:
-    """Episode number `number` of a dataset, the sentences that are said otherwise in it, and the part that is kept."""
+    """Episode `number` of a dataset, its replaced instructions, and the part to keep."""
 
     source: EpisodeSource
     number: int
@@ -38,10 +38,10 @@ class Pick:
 def write(
     out: Path, card: ActionCard, picks: Sequence[Pick], report: Report, *, link: bool = False, common: bool = False
 ) -> LeRobotDataset:
-    """A dataset of these episodes: those for training first. See `DatasetAssembly` for what happens when it is stopped.
+    """Build a dataset of these episodes, those for training first. See `DatasetAssembly` on resuming.
 
-    common: with the columns alone that all datasets have. link: see `copy_file`. report: takes lines for a person.
-    Raises DatasetError where the datasets differ in their columns.
+    common: keep only the columns in all datasets. link: see `copy_file`. report: called with progress messages.
+    Raises DatasetError if the datasets have different columns.
     """
     sources = list({id(pick.source): pick.source for pick in picks}.values())
     info = _info(sources, common)
@@ -62,7 +62,7 @@ def write(
 def merge(
     directories: Sequence[Path], out: Path, report: Report, *, link: bool = False, common: bool = False
 ) -> LeRobotDataset:
-    """All episodes of datasets with the same action card. Raises DatasetError, ActionCardError, OSError."""
+    """Merge datasets with the same action card. Raises DatasetError, ActionCardError, OSError."""
     check_new(out, directories)
     opened = [open_dataset(directory) for directory in directories]
     card = opened[0][1]
@@ -72,7 +72,7 @@ def merge(
         columns = [f"the column of the camera {one.name!r}" for one, its in pairs if one.column != its.column]
         if differences or columns:
             what = ", ".join(filter(None, (differences, *columns)))
-            raise ActionCardError(f"{directory} has another action card than {directories[0]}: {what}.")
+            raise ActionCardError(f"The action card of {directory} differs from that of {directories[0]}: {what}.")
     picks = [Pick(source, number) for source, _ in opened for number in range(len(source))]
     return write(out, card, picks, report, link=link, common=common)
 
@@ -80,15 +80,15 @@ def merge(
 def drop(
     directory: Path, out: Path, report: Report, *, episodes: Collection[int], failed: bool = False, link: bool = False
 ) -> LeRobotDataset:
-    """Without these episodes, and without those that failed. Raises DatasetError, ActionCardError, OSError."""
+    """Drop these episodes, and optionally failed ones. Raises DatasetError, ActionCardError, OSError."""
     check_new(out, [directory])
     source, card = open_dataset(directory)
     _check_numbers(source, episodes)
     gone = {*episodes} | ({i for i in range(len(source)) if not _succeeded(source, i)} if failed else set())
     if len(gone) == len(source):
-        raise DatasetError(f"{directory} would have no episodes left; remove it, if that is what you want.")
+        raise DatasetError(f"{directory} would have no episodes left; delete the dataset instead, if you want that.")
     if not gone:
-        raise DatasetError(f"{directory} has no episode that would be dropped; it is as you want it.")
+        raise DatasetError(f"{directory} has no episode to drop; no copy is needed.")
     return write(out, card, [Pick(source, i) for i in range(len(source)) if i not in gone], report, link=link)
 
 
@@ -102,13 +102,13 @@ def relabel(
     episodes: Collection[int] | None = None,
     link: bool = False,
 ) -> int:
-    """Says `new` where `old` was said, in these episodes (None: in all). Returns in how many.
+    """Replace the instruction `old` with `new` in these episodes (None: in all). Returns their number.
 
-    Raises DatasetError where nobody says `old`, ActionCardError, OSError.
+    Raises DatasetError if no episode has `old`, ActionCardError, OSError.
     """
     check_new(out, [directory])
     if not new.strip():
-        raise DatasetError("The new sentence is empty.")
+        raise DatasetError("The new instruction is empty.")
     source, card = open_dataset(directory)
     _check_numbers(source, episodes or ())
     said = [{*source.said(i)} for i in range(len(source))]
@@ -116,14 +116,14 @@ def relabel(
     if not chosen:
         sentences = sorted(set().union(*(said[i] for i in (range(len(source)) if episodes is None else episodes))))
         there = ", ".join(map(repr, sentences[:20])) + " ..." * (len(sentences) > 20)
-        raise DatasetError(f"No episode of {directory} that was named says {old!r}; they say {there}.")
+        raise DatasetError(f"None of the given episodes of {directory} has the instruction {old!r}; they have {there}.")
     picks = [Pick(source, i, {old: new} if i in chosen else None) for i in range(len(source))]
     write(out, card, picks, report, link=link)
     return len(chosen)
 
 
 def split_by_success(source: EpisodeSource) -> dict[str, list[int]]:
-    """Episodes by the name of a part: "success" and "failed". Raises DatasetError where nobody knows."""
+    """Episodes by part: "success" and "failed". Raises DatasetError if an episode has no label."""
     parts: dict[str, list[int]] = {"success": [], "failed": []}
     for number in range(len(source)):
         parts["success" if _succeeded(source, number) else "failed"].append(number)
@@ -131,7 +131,7 @@ def split_by_success(source: EpisodeSource) -> dict[str, list[int]]:
 
 
 def split_by_instruction(source: EpisodeSource) -> dict[str, list[int]]:
-    """Episodes by a name made of what is said in them."""
+    """Episodes by part, named after their instructions."""
     groups: dict[tuple[str, ...], list[int]] = {}
     for number in range(len(source)):
         groups.setdefault(tuple(dict.fromkeys(source.said(number))), []).append(number)
@@ -145,10 +145,10 @@ def split_by_instruction(source: EpisodeSource) -> dict[str, list[int]]:
 
 
 def split_by_share(source: EpisodeSource, share: float, seed: int) -> dict[str, list[int]]:
-    """ "train", with this share of the episodes, drawn at random, and "validation". Raises DatasetError."""
+    """ "train", a random share of the episodes, and "validation". Raises DatasetError."""
     count = round(share * len(source)) if 0 < share < 1 else 0
     if not 0 < count < len(source):
-        raise DatasetError(f"A share of {share:g} of {len(source)} episodes leaves one of the two parts empty.")
+        raise DatasetError(f"A share of {share:g} of {len(source)} episodes leaves one part empty.")
     order = np.random.default_rng(seed).permutation(len(source)).tolist()
     return {"train": sorted(order[:count]), "validation": sorted(order[count:])}
 
@@ -162,7 +162,7 @@ def split_by_number(source: EpisodeSource, episodes: Collection[int]) -> dict[st
 def write_parts(
     source: EpisodeSource, card: ActionCard, parts: Mapping[str, Sequence[int]], out: Path, report: Report, link: bool
 ) -> dict[str, LeRobotDataset]:
-    """OUT/NAME for each part that has episodes; one that is there already, as long as it should be, is left.
+    """Write OUT/NAME for each part with episodes; an existing one of the right length is kept.
 
     Raises DatasetError, OSError.
     """
@@ -183,18 +183,18 @@ def write_parts(
 def _succeeded(source: EpisodeSource, number: int) -> bool:
     success = source.facts[number].get("success")
     if success is None:
-        raise DatasetError(f"{source.directory} does not say whether episode {number} succeeded ('success').")
+        raise DatasetError(f"{source.directory} has no success label for episode {number}.")
     return bool(success)
 
 
 def _check_numbers(source: EpisodeSource, episodes: Collection[int]) -> None:
     wrong = sorted(number for number in episodes if not 0 <= number < len(source))
     if wrong:
-        raise DatasetError(f"{source.directory} has the episodes 0 to {len(source) - 1}; there is no {wrong[0]}.")
+        raise DatasetError(f"{source.directory} has episodes 0 to {len(source) - 1}, not {wrong[0]}.")
 
 
 def _info(sources: Sequence[EpisodeSource], common: bool) -> dict[str, Any]:
-    """info.json of all together."""
+    """The merged info.json."""
     first = sources[0]
     features = {name: dict(one) for name, one in first.features.items()}
     others = {name: one for source in sources[1:] for name, one in source.features.items() if name not in features}
@@ -207,18 +207,18 @@ def _info(sources: Sequence[EpisodeSource], common: bool) -> dict[str, Any]:
     }
     if lacking and not common:
         which = ", ".join(f"{source.directory} lacks {name!r}" for name, source in lacking.items())
-        raise DatasetError(f"The datasets have different columns: {which}. Say --common to leave such columns out.")
+        raise DatasetError(f"The datasets have different columns: {which}. Use --common to drop such columns.")
     features = {name: one for name, one in features.items() if name not in lacking}
     for source in sources:
         if float(source.info["fps"]) != float(first.info["fps"]):
             rates = [f"{one.directory} has fps {one.info['fps']}" for one in (first, source)]
-            raise DatasetError(f"{rates[0]}, {rates[1]}; they cannot be one dataset.")
+            raise DatasetError(f"{rates[0]}, {rates[1]}; they cannot be merged.")
         for name in features.keys() & source.features.keys():
             for key in ("dtype", "shape"):
                 here, there = features[name].get(key), source.features[name].get(key)
                 if here != there:
                     what = f"the column {name!r} has the {key} {there} in {source.directory}"
-                    raise DatasetError(f"{what}, but {here} in {first.directory}; they cannot be one dataset.")
+                    raise DatasetError(f"{what}, but {here} in {first.directory}; they cannot be merged.")
             about = features[name].get("info")
             if isinstance(about, dict):  # how a video is encoded, as far as it is the same
                 its = source.features[name].get("info") or {}
@@ -228,9 +228,9 @@ def _info(sources: Sequence[EpisodeSource], common: bool) -> dict[str, Any]:
 
 
 def _filled(episode: StoredEpisode, features: Mapping[str, Mapping[str, Any]]) -> StoredEpisode:
-    """With the columns that only corrections have: nobody intervened, an expert commanded or it is not known who.
+    """Add the columns of takeover data: no intervention, the commander is an expert or unknown.
 
-    A learner's episodes without them have its teacher's actions, which are learned as before.
+    A learner's episodes without them have a teacher's labels and are trained on as before.
     """
     pa, table = arrow(), episode.table
     who = EXPERT if episode.facts.get("leader") == EXPERT else UNKNOWN
@@ -246,7 +246,7 @@ def _said(episode: StoredEpisode, renamed: Mapping[str, str]) -> StoredEpisode:
 
 
 def _about(sources: Sequence[EpisodeSource], picks: Sequence[Pick]) -> dict[str, Any]:
-    """What a dataset is made of, to know it again."""
+    """Identifies the sources of a dataset."""
     places = {id(source): i for i, source in enumerate(sources)}
     cuts = [() if pick.part is None else astuple(pick.part) for pick in picks]
     chosen = json.dumps(

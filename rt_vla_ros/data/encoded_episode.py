@@ -1,4 +1,4 @@
-"""An episode whose images are in videos already, written while it went on: memory does not grow with its length."""
+"""An episode whose videos were written while it was recorded, so that memory does not grow with its length."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from rt_vla_ros.data.video import VideoWriter
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedEpisode(EpisodeLabels):
-    """instructions: of each step; LeRobotDataset makes parts of it where they change. `instruction` is the first.
+    """instructions: of each step; LeRobotDataset splits the episode where they change. `instruction` is the first.
 
-    images: camera name -> statistics of its images, which are in the files that `LeRobotWriter.encoder` gave.
+    images: camera name -> statistics of its images, which are in the files from `LeRobotWriter.encoder`.
     Raises EpisodeError.
     """
 
@@ -35,7 +35,7 @@ class EncodedEpisode(EpisodeLabels):
 class EpisodeEncoder:
     """Writes the images of one episode into a video per camera.
 
-    frames: how many moments are in.
+    frames: number of frames written.
     """
 
     def __init__(self, paths: Mapping[str, Path], rate: int, codec: str) -> None:
@@ -59,12 +59,12 @@ class EpisodeEncoder:
         self.frames += 1
 
     def close(self) -> dict[str, Statistics]:
-        """The videos are whole; the statistics of each camera's images. Raises OSError."""
+        """Finish the videos; return the statistics of each camera's images. Raises OSError."""
         for writer in self._writers.values():
             writer.close()
         return {camera: statistics_of_counts(counts, self.frames) for camera, counts in self._counts.items()}
 
     def abandon(self) -> None:
-        """The videos go."""
+        """Delete the videos."""
         for writer in self._writers.values():
             writer.abandon()

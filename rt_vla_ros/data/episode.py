@@ -19,7 +19,7 @@ COMMANDERS = ("human", "policy", "expert", "unknown", "")
 
 
 class EpisodeError(ValueError):
-    """The episode contradicts itself or its action card; the message says where."""
+    """The episode is inconsistent or contradicts its action card; the message says where."""
 
 
 class DatasetError(ValueError):
@@ -32,23 +32,23 @@ class EpisodeLabels:
 
     card: what the values mean and what the cameras are.
     values: the expert's action at each step, float64 (N, D) in the card's dimensions and units, as ActionTokenizer
-    encodes them. In DAgger the arm may have done something else.
-    stamps: when the images were taken, from the start of the episode [s], float64 (N,), rising.
-    scene: where things were, for auxiliary losses in training, never for a policy: float32 (N, 10), the target's and
+    encodes them. In DAgger the arm may have executed something else.
+    stamps: timestamps of the images from the start of the episode [s], float64 (N,), increasing.
+    scene: ground truth for auxiliary losses in training, never for a policy: float32 (N, 10), the target's and
     the tool's x, y, z in the base frame [m], then where both are in the first camera's image, u, v in 0 ... 1 from the
-    top left corner; None where that is unknown.
-    states: the robot's own at each step, float64 (N, S) in the order and units of the card's `state`; None where it has
-    none.
-    chunks: the expert's actions from each step on if it had acted alone from there, float64 (N, H, D) for the card's
-    horizon H; `values` are the first of them. None: what follows a step is what follows it in `values`.
-    leader: who acted: "expert", "learner", "mixed" (both in turn), or "unknown". success: how it ended.
-    suite, seed: of the simulated scene; empty and -1 for others.
-    interventions: whether a human corrects a running policy at each step, bool (N,); None where nobody kept that.
-    commanders: who commanded the arm at each step, one of COMMANDERS, empty for nobody, unknown where a merged dataset
-    did not keep it; None where nobody kept that.
-    audit: JSON of what was measured while it was recorded: an object with "topics" and "problems", a list of sentences;
-    empty where it was not.
-    Raises EpisodeError for anything else.
+    top left corner; None if unknown.
+    states: the robot state at each step, float64 (N, S) in the order and units of the card's `state`; None if it
+    has none.
+    chunks: the actions of the expert if it acted alone from each step on, float64 (N, H, D) for the card's
+    horizon H; `values` are the first of them. None: the chunk of a step is the following rows of `values`.
+    leader: who acted: "expert", "learner", "mixed" (both in turn), or "unknown". success: the outcome.
+    suite, seed: of the simulated scene; empty and -1 otherwise.
+    interventions: whether a human corrects a running policy at each step, bool (N,); None if not recorded.
+    commanders: who commanded the arm at each step, one of COMMANDERS, empty for nobody, unknown if a merged dataset
+    had no such column; None if not recorded.
+    audit: JSON of measurements during recording: an object with "topics" and "problems", a list of sentences;
+    empty if there is none.
+    Raises EpisodeError for invalid data.
     """
 
     card: ActionCard
@@ -69,7 +69,7 @@ class EpisodeLabels:
     def __post_init__(self) -> None:
         count = len(self.stamps)
         if count == 0:
-            raise EpisodeError("An episode needs at least one time step; this one has none.")
+            raise EpisodeError("The episode has no time steps.")
         if not self.instruction.strip():
             raise EpisodeError("The episode has no instruction.")
         if self.leader not in LEADERS:
@@ -87,7 +87,7 @@ class EpisodeLabels:
             self._check_numbers("chunks", self.chunks, (count, self.card.horizon, len(self.card.dimensions)))
         self._check_who_commands()
         if (np.diff(self.stamps) <= 0).any():
-            raise EpisodeError("The episode's stamps do not rise.")
+            raise EpisodeError("The episode's timestamps do not increase.")
 
     def __len__(self) -> int:
         return len(self.stamps)
@@ -117,7 +117,7 @@ class EpisodeLabels:
 
 @dataclass(frozen=True, kw_only=True)
 class Episode(EpisodeLabels):
-    """A whole demonstration.
+    """A demonstration with its images.
 
     images: camera name -> RGB uint8 (N, H, W, 3), for every camera of the card, in its size.
     Raises EpisodeError.
@@ -143,15 +143,15 @@ class Episode(EpisodeLabels):
 
 
 def card_difference(ours: ActionCard, theirs: ActionCard) -> str:
-    """What two cards differ in, as "KEY A instead of B, ..."; empty where they mean the same.
+    """The difference of two cards, as "KEY A instead of B, ..."; empty if they are equivalent.
 
-    The name and the notes are for people and may differ, and where a dataset keeps a camera's images.
+    Names, notes and the columns of camera images may differ.
     """
     return ", ".join(_difference(key, mine, other) for key, mine, other in _different_keys(ours, theirs))
 
 
 def card_differences(ours: ActionCard, theirs: ActionCard) -> str:
-    """As `card_difference`, with all that differs in a list and not the first of it alone."""
+    """As `card_difference`, but with all differences of a list instead of the first."""
     found = (_all_differences(key, mine, other) for key, mine, other in _different_keys(ours, theirs))
     return ", ".join(one for some in found for one in some)
 
@@ -180,7 +180,7 @@ def _all_differences(key: str, ours: Any, theirs: Any) -> Iterator[str]:
 
 
 def _difference(key: str, ours: object, theirs: object) -> str:
-    """Of lists, the first entries that differ."""
+    """For lists, the first differing entries."""
     if isinstance(ours, list) and isinstance(theirs, list):
         if len(ours) != len(theirs):
             return f"{key}: {len(theirs)} instead of {len(ours)}"

@@ -1,4 +1,4 @@
-"""The episodes of a LeRobot dataset as they are stored: all their columns and videos, for another dataset."""
+"""The stored episodes of a LeRobot dataset, all columns and videos, to copy into another dataset."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Features = Mapping[str, Mapping[str, Any]]
 class StepRange:
     """The time steps from `first` to just before `end` of an episode.
 
-    same_action: the last of them takes the action of the episode's last step, which may terminate.
+    same_action: the last one gets the action of the episode's last step, which may terminate.
     """
 
     first: int
@@ -44,8 +44,8 @@ class StepRange:
 class EpisodeSource:
     """A dataset's episodes, by number from 0.
 
-    rows: of meta/episodes, or what stands for them. path_of: a kind of file ("data", "videos/COLUMN") of a row.
-    facts: what is said of each episode besides. facts_kinds: their pyarrow types. statistics: given ones, by episode.
+    rows: of meta/episodes, or equivalent. path_of: path of a kind of file ("data", "videos/COLUMN") of a row.
+    facts: further values of each episode. facts_kinds: their pyarrow types. statistics: given ones, by episode.
     """
 
     directory: Path
@@ -74,26 +74,26 @@ class EpisodeSource:
 
     @property
     def features(self) -> Features:
-        """What the columns are, by name."""
+        """The features of the columns, by name."""
         found: Features = self.info["features"]
         return found
 
     def said(self, number: int) -> tuple[str, ...]:
-        """The sentence of each step of an episode. Raises DatasetError."""
+        """The instruction of each step of an episode. Raises DatasetError."""
         parts = instructions(self.directory, self.rows[number], self.steps[number], self.sentences)
         return tuple(sentence for _, length, sentence in parts for _ in range(length))
 
     def numbers(self, number: int, name: str) -> NDArray[np.float32]:
-        """A column of numbers of an episode's steps, (n, width). Raises DatasetError."""
+        """A numeric column of an episode's steps, (n, width). Raises DatasetError."""
         column = self._rows_of(number, {name: self.features[name]}).column(name)
         return np.asarray(column.to_pylist(), np.float32).reshape(len(column), -1)
 
     def episode(
         self, number: int, columns: Collection[str] | None = None, part: StepRange | None = None
     ) -> StoredEpisode:
-        """columns: those that are wanted; None: all. part: None: all steps.
+        """columns: names; None: all. part: None: all steps.
 
-        Raises DatasetError for one that is damaged, or lacks pictures.
+        Raises DatasetError if it is damaged or lacks video frames.
         """
         wanted = {name: one for name, one in self.features.items() if columns is None or name in columns}
         with_pictures = [name for name, one in wanted.items() if one["dtype"] in ("video", "image")]
@@ -142,7 +142,7 @@ class EpisodeSource:
         return found
 
     def _images(self, column: Any) -> Any:
-        """With the bytes of images that are files of their own."""
+        """Inline the bytes of images stored in separate files."""
         cells = column.to_pylist()
         if all(cell is not None and cell["bytes"] is not None for cell in cells):
             return column
@@ -151,11 +151,11 @@ class EpisodeSource:
                 try:
                     cell["bytes"] = inside(self.directory, cell["path"]).read_bytes()
                 except (OSError, ValueError) as error:
-                    raise DatasetError(f"{self.directory}: an image cannot be read: {error}") from error
+                    raise DatasetError(f"{self.directory}: cannot read an image: {error}") from error
         return arrow().array(cells, column.type)
 
     def _pictures_of(self, name: str) -> CameraPictures | None:
-        """None for depth maps, which nothing here reads."""
+        """None for depth maps, which are not read."""
         feature = self.features[name]
         if is_grey(feature):
             return None
@@ -176,7 +176,7 @@ class EpisodeSource:
         return self._pictures[name]
 
     def _statistics(self, number: int, name: str, part: StepRange | None) -> Statistics:
-        """Of a part all pictures are looked at: what was given is of the whole episode."""
+        """Recomputed from all frames for a part, as the given ones are of the whole episode."""
         pictures, length = self._pictures_of(name), int(self.rows[number]["length"])
         assert pictures is not None
         if part is not None:
@@ -189,7 +189,7 @@ class EpisodeSource:
 
 
 def _part_of(table: Any, part: StepRange, rate: float) -> Any:
-    """Those rows of an episode's, with the stamps from 0 on."""
+    """Those rows of an episode, with timestamps from 0."""
     pa, rows = arrow(), np.arange(part.first, part.end)
     found, ends = table.take(rows), np.append(rows[:-1], len(table) - 1)
     for place, name in enumerate(table.column_names):

@@ -1,4 +1,4 @@
-"""What a vision-language model learns from: images with questions about them, and instructions with actions."""
+"""Training examples of a vision-language model: images with questions, and instructions with actions."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Turn:
-    """Something said about an example's images, and what is to be written behind it.
+    """A prompt about an example's images, and the target text.
 
     text: an instruction where there are bins, else a question or another request. answer: to a question, in words;
     empty for an instruction. bins: of a chunk's steps in turn, horizon * D numbers in the order of the action card's
-    dimensions. plan: in words, before the action; empty: the action comes at once. before: earlier questions and
-    answers of the same conversation, which stand before this one in the prompt.
+    dimensions. plan: in words, before the action; empty: no plan. before: earlier questions and
+    answers of the same conversation, placed before this one in the prompt.
     """
 
     text: str
@@ -27,16 +27,16 @@ class Turn:
 
     @property
     def is_action(self) -> bool:
-        """Whether the model is to write an action."""
+        """Whether the target is an action."""
         return bool(self.bins)
 
 
 @dataclass(frozen=True)
 class Example:
-    """Images and the turns about them, each of which is learned by itself.
+    """Images and the turns about them, each a separate training target.
 
     images: uint8 RGB (H, W, 3) each, those of the card's cameras in their order; none for text alone.
-    state: the robot's, in the units and order of the action card's `state`, (S,); None: not known.
+    state: the robot state in the units and order of the action card's `state`, (S,); None: unknown.
     """
 
     images: tuple[NDArray[np.uint8], ...]
@@ -45,7 +45,7 @@ class Example:
 
 
 class ExampleSource(Protocol):
-    """Examples by number, such as the frames of robot data sets or the pictures of a VQA set.
+    """Examples by index, such as the frames of robot datasets or the images of a VQA dataset.
 
     name: for reports. is_robot: whether its examples hold actions.
     """
@@ -56,5 +56,5 @@ class ExampleSource(Protocol):
     def __len__(self) -> int: ...
 
     def example(self, index: int, rng: np.random.Generator) -> Example:
-        """Number `index`. rng: for what is drawn anew each time. Raises DatasetError for damaged data."""
+        """Example `index`. rng: for random augmentation. Raises DatasetError for damaged data."""
         ...

@@ -1,4 +1,4 @@
-"""What tells datasets from others, without a look at all their data."""
+"""Identifies datasets without reading all their data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rt_vla_ros.data.lerobot_layout import INFO, STATISTICS
 
 
 def fingerprint(datasets: Sequence[LeRobotDataset]) -> str:
-    """A hexadecimal digest of the datasets' cards, counts and statistics."""
+    """Hexadecimal digest of the datasets' cards, counts and statistics."""
     digest = hashlib.sha256()
     for dataset in datasets:
         digest.update(json.dumps(dataset.card.to_dict(), sort_keys=True).encode())

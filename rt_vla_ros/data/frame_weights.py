@@ -1,9 +1,9 @@
-"""Which recorded frames are learned and how often each is drawn: weights of datasets and of a human's corrections.
+"""Selection and sampling weights of recorded frames: weights of datasets and of human corrections.
 
-What a policy commanded in an episode with takeovers is its own output, not a demonstration. HG-DAgger
-(arXiv:1810.02890) learns what the human commanded and nothing else: `commanders`. IWR (arXiv:2012.06733) keeps all
-frames and draws corrections as often as the rest together: `intervention`. Sirius (arXiv:2211.08416) also leaves out
-what the policy did right before a takeover, which is what the human had to correct: `before_takeover`.
+In an episode with takeovers, the policy's own commands are not demonstrations. HG-DAgger (arXiv:1810.02890) trains
+only on the human's commands: `commanders`. IWR (arXiv:2012.06733) keeps all frames and samples corrections as often as
+all others together: `intervention`. Sirius (arXiv:2211.08416) also drops what the policy did right before a takeover,
+which the human had to correct: `before_takeover`.
 """
 
 from __future__ import annotations
@@ -20,20 +20,19 @@ from rt_vla_ros.data.episode import COMMANDERS, DatasetError, EpisodeLabels
 from rt_vla_ros.data.lerobot import LeRobotDataset
 
 MOST_TIMES = 1000
-"""How much more often one frame may be drawn than another, by the weights of the datasets or of corrections."""
+"""Largest ratio of the sampling weights of two frames."""
 POLICY, NOBODY, UNKNOWN = "policy", "", "unknown"
-"""Who commanded a frame; UNKNOWN where the dataset, or one that was merged into it, has no column that says it."""
+"""Commanders of a frame; UNKNOWN if the dataset, or one merged into it, has no such column."""
 
 
 @dataclass(frozen=True)
 class LearnedFrames:
-    """The N frames of an episode of one instruction.
+    """The N frames of an episode with one instruction.
 
-    weights: how often each is drawn compared with others, float64 (N,); 0: its action is not learned, though its image
-    may be history of a later one. reach: how many steps from each frame on were commanded by the same, int64 (N,); 0
-    where it is not learned. An action chunk is learned so far and no further: none is half a policy's and half a
-    human's. corrected: by a human in a takeover. early: by the policy, right before one. others: left out for their
-    commander. All bool (N,).
+    weights: relative sampling weights, float64 (N,); 0: its action is no target, though its image may be history of a
+    later one. reach: number of steps from each frame on with the same commander, int64 (N,); 0 if the weight is 0.
+    Action chunks are cut there, so that none mixes a policy's and a human's commands. corrected: by a human in a
+    takeover. early: by the policy, right before one. others: excluded for their commander. All bool (N,).
     """
 
     weights: NDArray[np.float64]
@@ -45,12 +44,12 @@ class LearnedFrames:
 
 @dataclass(frozen=True)
 class FrameWeighting:
-    """datasets: how often a frame of each is drawn compared with the others; empty: all alike.
+    """datasets: relative sampling weight of a frame of each; empty: equal.
 
-    intervention: the same of frames that a human corrected, against other frames. before_takeover: frames that the
-    policy commanded in so many seconds before a takeover are not learned [s]. commanders: frames of others are not
-    learned, where the dataset says who commanded them; empty: all are.
-    Raises DatasetError for a weight that is no number from 0 on, or far from the others, and an unknown commander.
+    intervention: relative weight of frames corrected by a human. before_takeover: the policy's frames within this time
+    before a takeover are excluded [s]. commanders: if the dataset records commanders, frames of others are excluded;
+    empty: none.
+    Raises DatasetError for a negative or infinite weight, too large a ratio, or an unknown commander.
     """
 
     datasets: tuple[float, ...] = ()
@@ -69,30 +68,32 @@ class FrameWeighting:
         for what, often in (("A frame of one dataset", times), ("A correction", self.intervention)):
             if often and not 1 / MOST_TIMES <= often <= MOST_TIMES:
                 raise DatasetError(
-                    f"{what} would be drawn {often:g} times as often as another frame; expected at most {MOST_TIMES:,} "
-                    f"times, and 1 / {MOST_TIMES:,} at least. 0 leaves frames out."
+                    f"{what} would be sampled {often:g} times as often as another frame; expected 1 / "
+                    f"{MOST_TIMES:,} to {MOST_TIMES:,} times. A weight of 0 excludes frames."
                 )
         if strange := [name for name in self.commanders if name not in COMMANDERS or name in (NOBODY, UNKNOWN)]:
             there = ", ".join(name for name in COMMANDERS if name not in (NOBODY, UNKNOWN))
             raise DatasetError(f"There is no commander {strange[0]!r}; there are {there}.")
         if self.datasets and not any(self.datasets):
-            raise DatasetError("All datasets have the weight 0, so nothing would be learned.")
+            raise DatasetError("All datasets have weight 0: no frames are left.")
 
     def __str__(self) -> str:
-        """What differs from the default, for people and for the settings of a run; empty where nothing does."""
+        """The non-default settings in words, also for the settings of a run; empty if there are none."""
         parts = [f"weights {' '.join(f'{one:g}' for one in self.datasets)}"] if len({*self.datasets}) > 1 else []
         parts += [f"weight of interventions {self.intervention:g}"] if self.intervention != 1 else []
-        parts += [f"{self.before_takeover:g} s before a takeover left out"] if self.before_takeover else []
+        parts += [f"{self.before_takeover:g} s before a takeover excluded"] if self.before_takeover else []
         parts += [f"commanders {', '.join(self.commanders)}"] if self.commanders else []
         return "; ".join(parts)
 
     def of(self, datasets: Sequence[LeRobotDataset]) -> list[list[LearnedFrames]]:
-        """For each dataset those of its `parts`. Raises DatasetError where a setting has no effect or leaves nothing.
+        """The frames of each dataset's `parts`. Raises DatasetError if a setting has no effect or leaves no frames.
 
-        A weight or a rule that meets no frame is refused: a dataset was forgotten, or its columns were lost.
+        A weight or rule that matches no frame is refused: a dataset is missing, or lacks the columns.
         """
         if self.datasets and len(self.datasets) != len(datasets):
-            raise DatasetError(f"There are {len(self.datasets)} weights for {len(datasets)} datasets; give each one.")
+            raise DatasetError(
+                f"There are {len(self.datasets)} weights for {len(datasets)} datasets; give one for each."
+            )
         known, found = set[str](), list[list[LearnedFrames]]()
         for number, dataset in enumerate(datasets):
             weight, own = self.datasets[number] if self.datasets else 1.0, list[LearnedFrames]()
@@ -105,7 +106,7 @@ class FrameWeighting:
         return found
 
     def of_recording(self, parts: Sequence[EpisodeLabels], rate: float, weight: float = 1.0) -> list[LearnedFrames]:
-        """Of one recorded episode's parts, in order. rate: frames a second [Hz]. weight: of its dataset."""
+        """The frames of a recorded episode's parts, in order. rate: frames per second [Hz]. weight: of its dataset."""
         corrected = np.concatenate([_interventions(one) for one in parts])
         who = np.concatenate([_commanders(one) for one in parts])
         own = ~corrected & np.isin(who, [POLICY, NOBODY, UNKNOWN])
@@ -137,15 +138,15 @@ class FrameWeighting:
         if self.commanders and not known:
             raise DatasetError(
                 f"Commanders are named ({', '.join(self.commanders)}), but no dataset says who commanded (column "
-                "'commander'). Name the dataset with the takeovers too, or leave the option out."
+                "'commander'). Add the dataset with the takeovers, or leave the option out."
             )
         if not any(one.weights.any() for one in frames):
             why = str(self) or "the settings"
-            raise DatasetError(f"All {sum(len(one.weights) for one in frames):,} frames are left out ({why}).")
+            raise DatasetError(f"All {sum(len(one.weights) for one in frames):,} frames are excluded ({why}).")
 
 
 def set_names(datasets: Sequence[LeRobotDataset]) -> list[str]:
-    """What the datasets are called in sentences: by their directories, with the path where two have the same name."""
+    """Names of the datasets in messages: their directories, with the path if two have the same name."""
     names = [one.directory.name for one in datasets]
     return names if len({*names}) == len(names) else [str(one.directory) for one in datasets]
 
@@ -162,7 +163,7 @@ def _commanders(labels: EpisodeLabels) -> NDArray[np.str_]:
 
 
 def _before(corrected: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
-    """Which of the frames are among the `count` before a takeover, its own not."""
+    """Mask of the `count` frames before each takeover, without the takeover itself."""
     begins = np.flatnonzero(corrected & ~np.append(False, corrected[:-1]))
     found = np.zeros(len(corrected), bool)
     for begin in begins.tolist():
@@ -171,29 +172,31 @@ def _before(corrected: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
 
 
 Draws = Sequence[Sequence[NDArray[np.float64]]]
-"""For each dataset, of each of its episodes: how often each frame is drawn, compared with others, (N,)."""
+"""For each dataset and each of its episodes, the relative sampling weights of the frames, (N,)."""
 
 
 def effect(names: Sequence[str], datasets: Sequence[Sequence[LearnedFrames]], draws: Draws) -> list[str]:
-    """Sentences on what is learned of the datasets, and with which shares. names: of the datasets."""
+    """Sentences on the frames used of each dataset and their shares. names: of the datasets."""
     frames = [one for parts in datasets for one in parts]
     often = [one for parts in draws for one in parts]
     total, said = sum(len(one.weights) for one in frames), list[str]()
     drawn = np.array([sum(float(one.sum()) for one in parts) for parts in draws])
     if len(names) > 1:
         shares = ", ".join(f"{name} {share:.1%}" for name, share in zip(names, drawn / drawn.sum(), strict=True))
-        said.append(f"Shares of the datasets in the frames that are learned: {shares}.")
+        said.append(f"Shares of the datasets in the training samples: {shares}.")
     if corrections := sum(int(one.corrected.sum()) for one in frames):
         weight = sum(float(drawn[one.corrected].sum()) for drawn, one in zip(often, frames, strict=True))
         said.append(
             f"Corrections by a human: {corrections:,} of {total:,} frames ({corrections / total:.1%}), and "
-            f"{weight / drawn.sum():.1%} of those that are learned."
+            f"{weight / drawn.sum():.1%} of the training samples."
         )
         if not weight:
-            said.append("No correction is learned: they are held out, or left out. More episodes or another seed help.")
+            said.append(
+                "No corrections are trained on: all are held out or excluded. Use more episodes or another seed."
+            )
     others = sum(int(one.others.sum()) for one in frames)
     early = sum(int((one.early & ~one.others).sum()) for one in frames)
     for what, count in (("of other commanders", others), ("of the policy right before a takeover", early)):
         if count:
-            said.append(f"Not learned: {count:,} frames {what} ({count / total:.1%}).")
+            said.append(f"Not trained on: {count:,} frames {what} ({count / total:.1%}).")
     return said

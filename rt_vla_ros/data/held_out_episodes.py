@@ -1,4 +1,4 @@
-"""Which recorded episodes a checkpoint was trained on and which were held out, in a file beside its weights."""
+"""The training and held-out episodes of a checkpoint, in a file beside its weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HELD_OUT_FILE = "held_out_episodes.json"
 
 @dataclass(frozen=True)
 class EpisodeSplit:
-    """Of one dataset: numbers of recorded episodes. What was too short or left out is in neither."""
+    """Numbers of one dataset's recorded episodes. Those too short or excluded are in neither."""
 
     dataset: LeRobotDataset
     training: frozenset[int]
@@ -39,7 +39,7 @@ def split_text(splits: Iterable[EpisodeSplit]) -> str:
 
 
 def read_split(directory: Path | None, dataset: LeRobotDataset) -> EpisodeSplit | None:
-    """What a checkpoint's directory says of a dataset; None where it says nothing of this one, as it is now.
+    """The split of a dataset in a checkpoint's directory; None if it has none for this dataset in its current state.
 
     Raises DatasetError for a damaged file.
     """
@@ -52,5 +52,19 @@ def read_split(directory: Path | None, dataset: LeRobotDataset) -> EpisodeSplit 
             if one["fingerprint"] == own:
                 return EpisodeSplit(dataset, frozenset(one["training"]), frozenset(one["held_out"]))
     except (KeyError, TypeError) as error:
-        raise DatasetError(f"{path} does not say which episodes were held out ({error!r}).") from error
+        raise DatasetError(f"{path} does not list the held-out episodes ({error!r}).") from error
     return None
+
+
+def training_episodes(directory: Path) -> int | None:
+    """How many recorded episodes a checkpoint was trained on; None where its directory does not say.
+
+    Raises DatasetError for a damaged file.
+    """
+    path = directory / HELD_OUT_FILE
+    if not path.is_file():
+        return None
+    try:
+        return sum(len(one["training"]) for one in read_object(path, DatasetError)["datasets"])
+    except (KeyError, TypeError) as error:
+        raise DatasetError(f"{path} does not say which episodes were used ({error!r}).") from error

@@ -1,4 +1,4 @@
-"""Time steps in which nothing is commanded: one rule for the check that finds them and for what cuts them."""
+"""Idle time steps, without commanded motion: one rule for the check and for trimming."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ IDLE = 0.02  # of the fast motions of the set (95th percentile): slower is stand
 
 
 def speeds(card: ActionCard, values: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float64]]:
-    """How fast each time step of each episode is commanded to be, (N,): 1 is fast in this set, 0 is standing still.
+    """Commanded speed of each time step of each episode, (N,): 1 is fast in this dataset, 0 is no motion.
 
     values: the actions of each episode in the card's dimensions and units, (N, D), finite.
     """
@@ -29,7 +29,7 @@ def speeds(card: ActionCard, values: Sequence[NDArray[np.float32]]) -> list[NDAr
 
 
 def moving_steps(card: ActionCard, values: Sequence[NDArray[np.float32]]) -> list[NDArray[np.bool_]]:
-    """For each episode whether a time step commands a motion or another place of the gripper, (N,). See `speeds`."""
+    """For each episode, mask of the time steps that command motion or a change of the gripper, (N,). See `speeds`."""
     gripper, found = card.index("gripper"), []
     for one, speed in zip(values, speeds(card, values), strict=True):
         moving = speed > IDLE
@@ -41,7 +41,7 @@ def moving_steps(card: ActionCard, values: Sequence[NDArray[np.float32]]) -> lis
 
 
 def idle_ends(moving: NDArray[np.bool_]) -> tuple[int, int]:
-    """How many steps there are before the first that moves, and after the last; all and all where none does."""
+    """Number of steps before the first with motion, and after the last; all and all if there is none."""
     if not moving.any():
         return len(moving), len(moving)
     return int(moving.argmax()), int(moving[::-1].argmax())

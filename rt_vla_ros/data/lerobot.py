@@ -1,4 +1,4 @@
-"""Reads datasets in the LeRobot format v3.0, this project's own and others that an action card was put into."""
+"""Reads datasets in the LeRobot format v3.0 with an action card, this project's own and others."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ class KeptSteps:
 
 
 class LeRobotDataset:
-    """The episodes of a directory, as a sequence.
+    """The episodes of a dataset directory, as a sequence.
 
     The action card is meta/action_card.json. The column "action" holds its dimensions in its units, the column
     "observation.state" its state, where it has one; each of its cameras has a column of images, which are brought to
-    the card's size by its crop. A recorded episode in which the instruction changes is one for each instruction
-    (`parts`). Those of other splits than "train" are left out.
+    the card's size by its crop. A recorded episode in which the instruction changes becomes several episodes, one per
+    instruction (`parts`). Splits other than "train" are excluded.
     """
 
     def __init__(self, directory: Path) -> None:
-        """Raises DatasetError or ActionCardError for what is missing, damaged, empty or of another format.
+        """Raises DatasetError or ActionCardError for missing, damaged, empty or unsupported data.
 
-        Everything but actions, states and images is read and compared.
+        Everything but actions, states and images is read and validated.
         """
         self.directory = Path(directory)
         self.info = read_info(self.directory)
@@ -82,16 +82,16 @@ class LeRobotDataset:
         return map(self.__getitem__, range(len(self)))
 
     def __getitem__(self, index: int) -> Episode:
-        """Episode number `index`, 0 and up. Raises DatasetError where it is damaged."""
+        """Episode number `index`, from 0. Raises DatasetError if it is damaged."""
         labels = self.labels(index)
         images = {camera.name: self.images(index, camera.name, 0, len(labels)) for camera in self.card.cameras}
         with self._naming(index):
             return Episode(images=images, **{item.name: getattr(labels, item.name) for item in fields(labels)})
 
     def labels(self, index: int) -> EpisodeLabels:
-        """Everything of an episode but its images, after a look at whether each time step has one.
+        """An episode without its images, after checking that each time step has one.
 
-        Raises DatasetError where it is damaged.
+        Raises DatasetError if it is damaged.
         """
         part = self.parts[index]
         row, steps, which = (
@@ -123,7 +123,7 @@ class LeRobotDataset:
     def images(self, index: int, camera: str, first: int, count: int) -> NDArray[np.uint8]:
         """An episode's images from time step `first` on, RGB uint8 (count, H, W, 3) in the card's size.
 
-        Decoded when asked for; may be called from several threads. Raises DatasetError.
+        Decoded on demand; thread-safe. Raises DatasetError.
         """
         part, spec = self.parts[index], next(c for c in self.card.cameras if c.name == camera)
         with self._naming(index):
@@ -131,9 +131,9 @@ class LeRobotDataset:
             return np.stack([fit_image(image, spec) for image in found])
 
     def words(self, index: int, column: str) -> list[str] | None:
-        """A column of texts of an episode, one for each time step; None where the set has no such column.
+        """A string column of an episode, one value for each time step; None if the dataset has no such column.
 
-        Raises DatasetError for a column of something else.
+        Raises DatasetError for a column of another type.
         """
         return self._cells(index, column, str, "a text")
 
@@ -165,19 +165,19 @@ class LeRobotDataset:
             raise DatasetError(f"{self.directory}, episode {self.parts[index].recorded}: {error}") from error
 
     def _kinds(self) -> list[str]:
-        """The kinds of files that an episode has."""
+        """The kinds of files of an episode."""
         columns = map(camera_column, self.card.cameras)
         return ["data", *(f"videos/{name}" for name in columns if self.info["features"][name]["dtype"] == "video")]
 
     def _path(self, kind: str, row: Row) -> Path:
-        """Where an episode's file of a kind is. Raises DatasetError where it is missing."""
+        """Path of an episode's file of a kind. Raises DatasetError if it is missing."""
         place = (kind, row[f"{kind}/chunk_index"], row[f"{kind}/file_index"])
         if place not in self._paths:
             names: dict[str, str | int] = {"chunk_index": place[1], "file_index": place[2]}
             names |= {} if kind == "data" else {"video_key": kind.removeprefix("videos/")}
             path = file_path(self.directory, self.info, "data_path" if kind == "data" else "video_path", **names)
             if not path.is_file():
-                raise DatasetError(f"The dataset {self.directory} is not whole: {path} is missing.")
+                raise DatasetError(f"The dataset {self.directory} is incomplete: {path} is missing.")
             self._paths[place] = path
         return self._paths[place]
 
@@ -189,13 +189,11 @@ class LeRobotDataset:
             if not any(number in episodes for episodes in others):
                 found += [KeptSteps(number, *part) for part in parts]
         if not found:
-            raise DatasetError(
-                f"The dataset {self.directory} has no episodes for training: splits names all for others."
-            )
+            raise DatasetError(f"The dataset {self.directory} has no episodes for training: all are in other splits.")
         return found
 
     def _numbers(self, path: Path) -> dict[str, NDArray[np.float64]]:
-        """What the card describes, and scenes where there are some, of a file; kept for its other episodes."""
+        """The card's columns, and scenes if present, of a file; cached for its other episodes."""
         if self._table is None or self._table[0] != path:
             widths: dict[str, int | None] = {column: len(names) for column, names in names_of(self.card).items()}
             widths |= {SCENE: SCENE_SIZE} if SCENE in self.info["features"] else {}
@@ -212,13 +210,13 @@ class LeRobotDataset:
 
 
 def load_datasets(directories: list[Path]) -> list[LeRobotDataset]:
-    """Datasets that mean the same by an action. Raises DatasetError, ActionCardError."""
+    """Datasets with equivalent action cards. Raises DatasetError, ActionCardError."""
     datasets = [LeRobotDataset(directory) for directory in directories]
     for dataset in datasets[1:]:
         difference = card_difference(datasets[0].card, dataset.card)
         if difference:
             raise ActionCardError(
-                f"{dataset.directory} has another action card than {datasets[0].directory} ({difference}); a policy "
-                "has one, so train on datasets with the same."
+                f"{dataset.directory} has a different action card than {datasets[0].directory} ({difference}); "
+                "all datasets of a policy need the same."
             )
     return datasets

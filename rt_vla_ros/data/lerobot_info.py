@@ -1,4 +1,4 @@
-"""Reads meta/info.json of a LeRobot dataset: what is not understood, or contradicts the action card, is refused."""
+"""Reads meta/info.json of a LeRobot dataset and validates it, also against the action card."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ ADVICE = {"v2.1": CONVERT, "v2.0": CONVERT, VERSION: "It needs no conversion."}
 
 
 def read_info(directory: Path, versions: Collection[str] = (VERSION,)) -> dict[str, Any]:
-    """meta/info.json of one of these versions; data_path and video_path are always there. Raises DatasetError."""
+    """meta/info.json of one of these versions; data_path and video_path are always present. Raises DatasetError."""
     path = directory / INFO
     if not path.is_file():
-        hub = f" Fetch one from the Hub first: {DOWNLOAD}" * (not directory.exists())
-        raise DatasetError(f"{directory} is no dataset in the LeRobot format: there is no {path}.{hub}")
+        hub = f" Download one from the Hub first: {DOWNLOAD}" * (not directory.exists())
+        raise DatasetError(f"{directory} is not a dataset in LeRobot format: {path} does not exist.{hub}")
     info = {"data_path": DATA, "video_path": VIDEO} | read_object(path, DatasetError)
     check_kinds(path, info, {"codebase_version": str, "fps": (int, float), "total_episodes": int, "features": dict})
     version = info["codebase_version"]
     if version not in versions:
         advice = ADVICE.get(version, f"Use the lerobot package to write it as {VERSION}.")
-        raise DatasetError(f"{path} says version {version:.50}; this reads {' and '.join(versions)}. {advice}")
+        raise DatasetError(f"{path} has version {version:.50}; supported: {' and '.join(versions)}. {advice}")
     if not 0 < info["fps"] <= MOST_FRAMES:
         raise DatasetError(f"{path}: fps is {info['fps']}, expected more than 0 and at most {MOST_FRAMES}.")
     for name, feature in info["features"].items():
@@ -45,11 +45,11 @@ def check_kinds(path: Path, info: Mapping[str, Any], kinds: Mapping[str, Any]) -
     """kinds: of the keys that `info` must have. Raises DatasetError."""
     for key, kind in kinds.items():
         if not isinstance(info.get(key), kind) or isinstance(info[key], bool):
-            raise DatasetError(f"{path} lacks {key!r}, or has something else there.")
+            raise DatasetError(f"{path} has no valid {key!r}.")
 
 
 def splits_of(directory: Path, info: Mapping[str, Any]) -> dict[str, range]:
-    """The episodes of each part that the dataset names, such as "train" and "test". Raises DatasetError."""
+    """The episodes of each split, such as "train" and "test". Raises DatasetError."""
     splits = info.get("splits") or {}
     if not isinstance(splits, dict):
         raise DatasetError(f"{directory / INFO}: splits is {splits!r:.100}, expected an object.")
@@ -67,7 +67,7 @@ def held_out(directory: Path, info: Mapping[str, Any]) -> list[range]:
 
 
 def check_features(directory: Path, info: Mapping[str, Any], card: ActionCard) -> None:
-    """Raises DatasetError where the features are not those that the card needs."""
+    """Raises DatasetError if the features do not match the card."""
     check_rate(directory, info, card)
     for column, names in names_of(card).items():
         check_numbers(directory, info, column, names)
@@ -78,16 +78,16 @@ def check_features(directory: Path, info: Mapping[str, Any], card: ActionCard) -
 
 
 def check_rate(directory: Path, info: Mapping[str, Any], card: ActionCard) -> None:
-    """Raises DatasetError where the card has other actions a second than the dataset."""
+    """Raises DatasetError if the card's control rate differs from the dataset's fps."""
     if not math.isclose(info["fps"], card.control_rate, rel_tol=1e-3):
         raise DatasetError(
-            f"{directory} has {info['fps']:g} frames a second (fps in meta/info.json), but its action card has "
-            f"{card.control_rate:g} actions a second (control_rate); they must be the same: correct one."
+            f"{directory} has {info['fps']:g} frames per second (fps in meta/info.json), but its action card has "
+            f"{card.control_rate:g} actions per second (control_rate); they must match, correct one."
         )
 
 
 def check_feature_rates(directory: Path, info: Mapping[str, Any], card: ActionCard) -> None:
-    """Raises DatasetError where a feature that the card needs claims another rate than the dataset."""
+    """Raises DatasetError if the frame rate of a feature used by the card differs from the dataset's fps."""
     rate = info["fps"]
     for name in (*names_of(card), *map(camera_column, card.cameras)):
         feature = info["features"].get(name, {})
@@ -99,12 +99,12 @@ def check_feature_rates(directory: Path, info: Mapping[str, Any], card: ActionCa
 
 
 def check_numbers(directory: Path, info: Mapping[str, Any], column: str, ours: list[str]) -> None:
-    """ours: what the column's numbers are called on the action card. Raises DatasetError where they are others."""
+    """ours: names of the column's elements in the action card. Raises DatasetError if they differ."""
     where = f"{directory}: the column {column!r}"
     expected = f"the action card has {len(ours)} dimensions{'' if column == ACTION else ' of the state'}"
     if column not in info["features"]:
         there = ", ".join(info["features"]) or "none"
-        raise DatasetError(f"{directory} has no column {column!r}; there is: {there}, but {expected}.")
+        raise DatasetError(f"{directory} has no column {column!r}; available: {there}, but {expected}.")
     feature = info["features"][column]
     if feature.get("shape") != [len(ours)]:
         raise DatasetError(f"{where} has the shape {feature.get('shape')}, {expected}.")
@@ -112,7 +112,7 @@ def check_numbers(directory: Path, info: Mapping[str, Any], column: str, ours: l
     if names != ours and sorted(map(str, names)) == sorted(ours):
         raise DatasetError(
             f"{where} has {', '.join(names)} in this order (names in meta/info.json), the action card "
-            f"{', '.join(ours)}; put the card's dimensions into the data's order."
+            f"{', '.join(ours)}; reorder the card's dimensions to match the data."
         )
     if (directory / STATISTICS).is_file():
         found = read_object(directory / STATISTICS, DatasetError).get(column)
@@ -123,18 +123,18 @@ def check_numbers(directory: Path, info: Mapping[str, Any], column: str, ours: l
 
 
 def check_joint_positions(directory: Path, info: Mapping[str, Any], card: ActionCard) -> None:
-    """Raises DatasetError where the actions are positions of joints."""
+    """Raises DatasetError if the actions are joint positions."""
     names = _in_order(info["features"][ACTION].get("names"))
     moved = [str(name) for name, one in zip(names, card.dimensions, strict=False) if kind_of_motion(one.role)]
     if any(name.endswith(".pos") for name in moved):  # of lerobot's own robots
         raise DatasetError(
-            f"{directory}: the column {ACTION!r} has positions of joints ({', '.join(moved):.200}), the action card "
+            f"{directory}: the column {ACTION!r} has joint positions ({', '.join(moved):.200}), the action card "
             "displacements of the end effector. Convert the actions, or give such dimensions the role 'unused'."
         )
 
 
 def _in_order(names: Any) -> list[Any]:
-    """What a column's numbers are called, empty where that is not known."""
+    """Names of a column's elements, empty if unknown."""
     if isinstance(names, dict) and names and all(type(place) is int for place in names.values()):
         return sorted(names, key=lambda name: names[name])
     if isinstance(names, dict) and len(names) == 1:  # of one kind of motors
@@ -143,31 +143,29 @@ def _in_order(names: Any) -> list[Any]:
 
 
 def check_camera(directory: Path, info: Mapping[str, Any], camera: CameraSpec) -> None:
-    """Raises DatasetError where the dataset has no RGB images for a camera of the card."""
+    """Raises DatasetError if the dataset has no RGB images for a camera of the card."""
     column = camera_column(camera)
     feature = info["features"].get(column, {})
     if feature.get("dtype") not in ("video", "image"):
         there = sorted(name for name, one in info["features"].items() if one.get("dtype") in ("video", "image"))
         raise DatasetError(
-            f"{directory} has no images {column!r} for the card's camera {camera.name!r}; there is: "
-            f"{', '.join(there) or 'none'}. The camera in the action card can name its column: "
+            f"{directory} has no images {column!r} for the card's camera {camera.name!r}; available: "
+            f"{', '.join(there) or 'none'}. Set the camera's column in the action card: "
             f'"column": "{there[0] if there else column}".'
         )
     where = f"{directory}: the column {column!r} of the camera {camera.name!r}"
     if is_grey(feature):
-        raise DatasetError(
-            f"{where} is a depth map or grey (info in meta/info.json), expected RGB; name another column."
-        )
+        raise DatasetError(f"{where} is depth or grayscale (info in meta/info.json), expected RGB; use another column.")
     image_size(directory, info, column)
 
 
 def names_in_order(feature: Mapping[str, Any]) -> list[str]:
-    """What the numbers of a column are called, empty where that is not known."""
+    """Names of a column's elements, empty if unknown."""
     return [str(name) for name in _in_order(feature.get("names"))]
 
 
 def is_grey(feature: Mapping[str, Any]) -> bool:
-    """Whether a camera's images are a depth map, or have no colours for another reason."""
+    """Whether a camera's images are depth maps or grayscale."""
     about = _about(feature)
     return bool(about.get("is_depth_map")) or str(about.get("pix_fmt", "")).startswith("gray")
 
@@ -191,7 +189,7 @@ def image_size(directory: Path, info: Mapping[str, Any], column: str) -> tuple[i
 
 
 def _about(feature: Mapping[str, Any]) -> dict[str, Any]:
-    """What a camera's feature says of its video, without the prefix "video.", which only some versions write."""
+    """The video properties of a camera's feature, without the prefix "video." that some versions write."""
     found: dict[str, Any] = {}
     for key in ("video_info", "info"):
         part = feature.get(key)

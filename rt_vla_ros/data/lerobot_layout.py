@@ -1,4 +1,4 @@
-"""The LeRobot dataset format v3.0 (github.com/huggingface/lerobot, src/lerobot/datasets): what is where."""
+"""The LeRobot dataset format v3.0 (github.com/huggingface/lerobot, src/lerobot/datasets): the layout."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ COUNTED: dict[str, dict[str, Any]] = {
     name: {"dtype": "float32" if name == "timestamp" else "int64", "shape": [1], "names": None}
     for name in ("timestamp", "frame_index", "episode_index", "index", "task_index")
 }
-"""Columns that every LeRobot dataset has."""
+"""Columns of every LeRobot dataset."""
 OPTIONAL: dict[str, dict[str, Any]] = {
     SCENE: {"dtype": "float32", "shape": [SCENE_SIZE], "names": None},
     INTERVENTION: {"dtype": "bool", "shape": [1], "names": None},
     COMMANDER: {"dtype": "string", "shape": [1], "names": None},
 }
-"""Columns that all episodes of a dataset have or none."""
+"""Columns that either all episodes of a dataset have or none."""
 
 
 def optional_columns(episode: EpisodeLabels) -> frozenset[str]:
-    """Those that the episode has."""
+    """The ones that the episode has."""
     there = {SCENE: episode.scene, INTERVENTION: episode.interventions, COMMANDER: episode.commanders}
     return frozenset(name for name, column in there.items() if column is not None)
 
@@ -48,30 +48,30 @@ def camera_column(camera: CameraSpec) -> str:
 
 
 def names_of(card: ActionCard) -> dict[str, list[str]]:
-    """The columns of numbers that the card describes, and what their numbers are called, in the card's order."""
+    """The numeric columns of the card and the names of their elements, in the card's order."""
     state = {STATE: [one.name for one in card.state]} if card.state else {}
     return {ACTION: [one.name for one in card.dimensions], **state}
 
 
 def place(pattern: str, file_number: int, **names: str) -> str:
-    """Where file number `file_number` of a kind is, from the dataset's directory."""
+    """Path of file number `file_number` of a kind, relative to the dataset."""
     return pattern.format(chunk_index=file_number // FILES_PER_CHUNK, file_index=file_number % FILES_PER_CHUNK, **names)
 
 
 def kinds_of_files(row: Mapping[str, Any]) -> list[str]:
-    """The kinds of files that a row of meta/episodes names, such as "data" and "videos/COLUMN"."""
+    """The kinds of files in a row of meta/episodes, such as "data" and "videos/COLUMN"."""
     return [name.removesuffix("/file_index") for name in row if name.endswith("/file_index")]
 
 
 def numbered(row: Mapping[str, Any], kind: str) -> int:
-    """The running number, over all chunks, of the file of a kind that a row of meta/episodes names."""
+    """The global number, over all chunks, of the file of a kind in a row of meta/episodes."""
     return int(row[f"{kind}/chunk_index"]) * FILES_PER_CHUNK + int(row[f"{kind}/file_index"])
 
 
 def features(
     card: ActionCard, rate: int, optional: Collection[str], codec: str = "lossless"
 ) -> dict[str, dict[str, Any]]:
-    """What the columns are, for info.json. optional: names in OPTIONAL. codec: a name in data.video.CODECS."""
+    """The features of the columns, for info.json. optional: names in OPTIONAL. codec: a name in data.video.CODECS."""
     video = CODECS[codec]
     described: dict[str, dict[str, Any]] = {
         column: {"dtype": "float32", "shape": [len(names)], "names": names} for column, names in names_of(card).items()
@@ -90,13 +90,13 @@ def features(
 
 
 def video_format(feature: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Codec and pixel format that info.json says of a camera's column."""
+    """Codec and pixel format of a camera's column in info.json."""
     about = feature.get("info") or {}
     return about.get("video.codec"), about.get("video.pix_fmt")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Whole or not at all. Raises OSError."""
+    """Write atomically. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
     try:
@@ -107,7 +107,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    """Whole or not at all. Raises OSError."""
+    """Write atomically. Raises OSError."""
     write_text(path, json.dumps(data, indent=2) + "\n")
 
 
@@ -115,7 +115,7 @@ FIELD = re.compile(r"(0?[1-9]d)?")  # a width of nine at most: ":>2000000000" wo
 
 
 def file_path(directory: Path, info: Mapping[str, Any], kind: str, **names: str | int) -> Path:
-    """Where a file is, inside the dataset's directory. kind: "data_path" or "video_path". Raises DatasetError."""
+    """Path of a file inside the dataset's directory. kind: "data_path" or "video_path". Raises DatasetError."""
     pattern = info[kind]
     try:
         fields = [field[1:] for field in string.Formatter().parse(pattern) if field[1] is not None]
@@ -130,7 +130,7 @@ def file_path(directory: Path, info: Mapping[str, Any], kind: str, **names: str 
 
 
 def inside(directory: Path, name: str) -> Path:
-    """The file of that name in a directory or below. Raises ValueError for one that may be elsewhere."""
+    """The file of that name in a directory or below. Raises ValueError if it is outside."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\0" in name:
         raise ValueError(f"{name!r:.200} leaves the directory {directory}")

@@ -23,17 +23,17 @@ FORMATS = ("PNG", "JPEG")
 
 
 class CameraPictures(Protocol):
-    """A camera's images of all recorded episodes, which several threads may read at once."""
+    """A camera's images of all recorded episodes; thread-safe."""
 
     def check(self, episode: int) -> None:
-        """Raises DatasetError where a time step has no image of its own, as far as it shows without decoding."""
+        """Raises DatasetError if a time step has no image of its own; nothing is decoded."""
 
     def read(self, episode: int, first: int, count: int) -> Iterator[Images]:
         """The images from time step `first` on, RGB uint8 (H, W, 3). Raises DatasetError."""
 
 
 class VideoPictures:
-    """Images in videos. One belongs to a time step if it is less than half a period away from the step's time."""
+    """Images in videos. A frame belongs to a time step if its timestamp differs by less than half a period."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class VideoPictures:
             yield image
 
     def _times_of(self, episode: int) -> NDArray[np.float64]:
-        """When the pictures of an episode's time steps stand in its video [s], (n,)."""
+        """Timestamps of an episode's frames in its video [s], (n,)."""
         if episode not in self._times:
             path = self._path_of(self._rows[episode])
             if path not in self._videos:
@@ -73,7 +73,7 @@ class VideoPictures:
         wanted = self._rows[episode][f"videos/{self._column}/from_timestamp"] + self._steps[episode].stamps
         where = f"The video {path} ({self._column}, episode {episode})"
         if not len(times):
-            raise DatasetError(f"{where} has no pictures.")
+            raise DatasetError(f"{where} has no frames.")
         after = np.searchsorted(times, wanted).clip(1, max(1, len(times) - 1))
         before = after - 1
         after = after.clip(max=len(times) - 1)
@@ -82,14 +82,14 @@ class VideoPictures:
         if (away >= 0.5 / self._rate).any():
             i = int((away >= 0.5 / self._rate).argmax())
             raise DatasetError(
-                f"{where} has no picture at {wanted[i]:.3f} s, for time step {i}: the nearest is at "
+                f"{where} has no frame at {wanted[i]:.3f} s, for time step {i}: the nearest is at "
                 f"{times[nearest[i]]:.3f} s, expected less than {0.5 / self._rate:.3f} s away."
             )
         if (np.diff(nearest) != 1).any():
             i = int((np.diff(nearest) != 1).argmax())
             between = f"{times[nearest[i]]:.3f} s and {times[nearest[i + 1]]:.3f} s"
             raise DatasetError(
-                f"{where} does not have one picture for each time step: for the steps {i} and {i + 1} it has those at "
+                f"{where} does not have one frame for each time step: for the steps {i} and {i + 1} it has those at "
                 f"{between}, which do not follow each other."
             )
         matched: NDArray[np.float64] = times[nearest]
@@ -97,7 +97,7 @@ class VideoPictures:
 
 
 class TablePictures:
-    """Images as PNG or JPEG in the tables of the time steps, or in files that these name."""
+    """Images as PNG or JPEG in the data tables, or in files named there."""
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class TablePictures:
                 raise DatasetError(f"{where} cannot be read: {why}.") from error
 
     def _cells(self, path: Path, rows: NDArray[np.int64]) -> dict[int, Any]:
-        """What the column has in these rows. A few are taken at once: equal ones take no space in the file."""
+        """The column's cells in these rows, read in small groups, as equal ones are compressed to nothing."""
         file, wanted, cells = open_table(path), {*rows.tolist()}, dict[int, Any]()
         starts = self._group_starts(path, file)
         groups = {*(np.searchsorted(starts, rows, side="right") - 1).tolist()}
@@ -145,13 +145,13 @@ class TablePictures:
         return cells
 
     def _group_starts(self, path: Path, file: Any) -> NDArray[np.int64]:
-        """The first row of each group of rows. Raises DatasetError for another kind of column, or too large a group."""
+        """The first row of each row group. Raises DatasetError for another kind of column, or too large a group."""
         types, metadata = arrow().types, file.metadata
         with reading(path):
             schema = file.schema_arrow
         if schema.names.count(self._column) != 1:
             raise DatasetError(
-                f"The table {path} needs one column {self._column!r}; there is: {', '.join(schema.names)}."
+                f"The table {path} needs one column {self._column!r}; available: {', '.join(schema.names)}."
             )
         kind = schema.field(self._column).type
         if not types.is_struct(kind) or [field.name for field in kind] != ["bytes", "path"]:
@@ -159,13 +159,13 @@ class TablePictures:
         groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
         leaf = next(i for i in range(metadata.num_columns) if metadata.schema.column(i).path == f"{self._column}.bytes")
         if any(group.column(leaf).total_uncompressed_size > MOST_BYTES for group in groups):
-            raise DatasetError(f"The table {path} has more than {MOST_BYTES:,} bytes of images in one group of rows.")
+            raise DatasetError(f"The table {path} has more than {MOST_BYTES:,} bytes of images in one row group.")
         return np.cumsum([0, *(group.num_rows for group in groups)])[:-1]
 
     def _decoded(self, cell: Mapping[str, Any]) -> Images:
         data = cell["bytes"]
         if data is None and cell["path"] is None:
-            raise ValueError("there is none")
+            raise ValueError("it is missing")
         source = io.BytesIO(data) if data is not None else inside(self._directory, cell["path"])
         height, width = self._size
         with Image.open(source, formats=FORMATS) as image:

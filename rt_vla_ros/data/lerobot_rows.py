@@ -1,4 +1,4 @@
-"""The episodes of a LeRobot dataset and their time steps, after every fact that is there twice has been compared."""
+"""The episodes of a LeRobot dataset and their time steps; redundant information is cross-checked."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Row = dict[str, Any]
 
 
 def read_episode_rows(directory: Path, info: Mapping[str, Any], kinds: Sequence[str]) -> list[Row]:
-    """The rows of meta/episodes that info.json counts, in the episodes' order.
+    """The rows of meta/episodes counted by info.json, in the order of episodes.
 
-    kinds: of the files that each row has to name: "data" and those of the videos. Raises DatasetError where some are
-    missing or contradict each other.
+    kinds: of the files in each row: "data" and those of the videos. Raises DatasetError if some are missing or
+    contradict each other.
     """
     total, places = info["total_episodes"], sorted((directory / "meta/episodes").glob("*/[!.]*.parquet"))
     if total > MOST_EPISODES:
@@ -40,7 +40,7 @@ def read_episode_rows(directory: Path, info: Mapping[str, Any], kinds: Sequence[
     rows = sorted((row for row in rows if row["episode_index"] < total), key=lambda row: int(row["episode_index"]))
     if [row["episode_index"] for row in rows] != list(range(total)):
         what = f"meta/episodes describes {len(rows)} of {total} episodes, or some more than once"
-        raise DatasetError(f"The dataset {directory} is not whole: {what}.")
+        raise DatasetError(f"The dataset {directory} is incomplete: {what}.")
     check_counts(directory, info, rows)
     for kind in kinds:
         if kind != "data":
@@ -49,7 +49,7 @@ def read_episode_rows(directory: Path, info: Mapping[str, Any], kinds: Sequence[
 
 
 def rows_of(path: Path, kinds: Sequence[str]) -> list[Row]:
-    """What one file of meta/episodes says, each row by itself. Raises DatasetError."""
+    """The rows of one file of meta/episodes. Raises DatasetError."""
     widths: dict[str, int | None] = dict.fromkeys(("episode_index", "length", "dataset_from_index", "dataset_to_index"))
     for kind in kinds:
         widths |= {f"{kind}/chunk_index": None, f"{kind}/file_index": None}
@@ -64,14 +64,14 @@ def rows_of(path: Path, kinds: Sequence[str]) -> list[Row]:
     for tasks in rest.get("tasks", ()):
         if tasks is not None and not (isinstance(tasks, list) and all(isinstance(task, str) for task in tasks)):
             raise DatasetError(
-                f"The table {path} has {tasks!r:.100} in the column 'tasks', expected a list of sentences."
+                f"The table {path} has {tasks!r:.100} in the column 'tasks', expected a list of strings."
             )
     columns = {name: column.tolist() for name, column in numbers.items()} | rest
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def check_counts(directory: Path, info: Mapping[str, Any], rows: Sequence[Row]) -> None:
-    """Raises DatasetError where the episodes' places in the tables are not what their lengths say."""
+    """Raises DatasetError if the episodes' row ranges contradict their lengths."""
     ends = np.cumsum([row["length"] for row in rows])
     wanted = np.stack([ends - [row["length"] for row in rows], ends], axis=1)
     found = np.array([[row["dataset_from_index"], row["dataset_to_index"]] for row in rows])
@@ -80,8 +80,8 @@ def check_counts(directory: Path, info: Mapping[str, Any], rows: Sequence[Row]) 
         i = int(wrong.argmax())
         raise DatasetError(
             f"{directory}: episode {i} has the rows {found[i, 0]} to {found[i, 1]} in meta/episodes "
-            f"(dataset_from_index, dataset_to_index), but by the lengths of the episodes {wanted[i, 0]} to "
-            f"{wanted[i, 1]}: its actions would be another episode's."
+            f"(dataset_from_index, dataset_to_index), but {wanted[i, 0]} to {wanted[i, 1]} by the "
+            "lengths of the episodes: it would get another episode's actions."
         )
     frames = int(ends[-1])
     if info.get("total_frames", frames) != frames:
@@ -90,7 +90,7 @@ def check_counts(directory: Path, info: Mapping[str, Any], rows: Sequence[Row]) 
 
 
 def check_stretches(directory: Path, rows: Sequence[Row], kind: str, rate: float) -> None:
-    """Raises DatasetError unless every episode has a stretch of video as long as itself, and for itself."""
+    """Raises DatasetError unless every episode has a video segment of its own length and to itself."""
     names = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
     chunk, file, first, until = (np.array([row[f"{kind}/{name}"] for row in rows]) for name in names)
     length = np.array([row["length"] for row in rows]) / rate
@@ -107,7 +107,7 @@ def check_stretches(directory: Path, rows: Sequence[Row], kind: str, rate: float
     if wrong.any():
         one, other = order[int(wrong.argmax()) :][:2].tolist()
         stretches = [f"episode {i} from {first[i]:.3f} s to {until[i]:.3f} s" for i in (one, other)]
-        what = f"the stretches of {' and '.join(stretches)} overlap (meta/episodes)"
+        what = f"the segments of {' and '.join(stretches)} overlap (meta/episodes)"
         raise DatasetError(f"{directory}: {kind}: {what}, so one of them has the wrong images.")
 
 
@@ -115,8 +115,8 @@ def check_stretches(directory: Path, rows: Sequence[Row], kind: str, rate: float
 class RecordedSteps:
     """The n time steps of a recorded episode.
 
-    path: of their table. rows: where they are in it, int64 (n,). stamps: their times [s], float64 (n,), rising from
-    about 0. tasks: the numbers of their sentences, int64 (n,).
+    path: of their table. rows: indices in it, int64 (n,). stamps: timestamps [s], float64 (n,), increasing from
+    about 0. tasks: task_index of each, int64 (n,).
     """
 
     path: Path
@@ -126,9 +126,9 @@ class RecordedSteps:
 
 
 def read_steps(rows: Sequence[Row], path_of: Callable[[Row], Path], rate: float) -> list[RecordedSteps]:
-    """Of every episode of `rows`; `path_of` one is where its table is. The order of a table's rows does not matter.
+    """The steps of every episode of `rows`; `path_of` gives its table. The order of a table's rows does not matter.
 
-    Raises DatasetError where a table and meta/episodes, or the counts and times of a table, contradict each other.
+    Raises DatasetError if a table contradicts meta/episodes, or its counts contradict its timestamps.
     """
     files: dict[Path, list[Row]] = defaultdict(list)
     for row in rows:
@@ -137,7 +137,7 @@ def read_steps(rows: Sequence[Row], path_of: Callable[[Row], Path], rate: float)
     for path, its in files.items():
         wanted, there = sum(row["length"] for row in its), open_table(path).metadata.num_rows
         if there < wanted:
-            raise DatasetError(f"The table {path} lacks rows: it has {there}, its episodes in meta/episodes {wanted}.")
+            raise DatasetError(f"The table {path} lacks rows: it has {there}, its episodes have {wanted}.")
         table = read_numbers(path, {name: 0 if name == "timestamp" else None for name in COUNTED})
         order = np.argsort(table["index"], kind="stable")
         table = {name: column[order] for name, column in table.items()}
@@ -145,7 +145,7 @@ def read_steps(rows: Sequence[Row], path_of: Callable[[Row], Path], rate: float)
             found[row["episode_index"]] = _steps_of(path, row, table, order, rate)
         claimed = int((table["episode_index"] < len(rows)).sum())
         if claimed != wanted:
-            raise DatasetError(f"The table {path} has {claimed} rows of its episodes, meta/episodes has {wanted}.")
+            raise DatasetError(f"The table {path} has {claimed} rows of its episodes, expected {wanted}.")
     return [found[row["episode_index"]] for row in rows]
 
 
@@ -172,41 +172,41 @@ def _steps_of(
     wrong[1:] |= np.diff(stamps) <= 0
     if wrong.any():
         i = int(wrong.argmax())
-        what = f"has the timestamp {stamps[i]:.3f} s, expected {i / rate:.3f} s at {rate:g} frames a second (fps)"
+        what = f"has the timestamp {stamps[i]:.3f} s, expected {i / rate:.3f} s at {rate:g} frames per second (fps)"
         raise DatasetError(f"The table {path}: time step {i} of episode {episode} {what}.")
     return RecordedSteps(path, order[first : first + length], stamps, part["task_index"].astype(np.int64))
 
 
 def read_sentences(directory: Path) -> dict[int, str] | None:
-    """The sentences of meta/tasks.parquet by task_index, None where there is no such table. Raises DatasetError."""
+    """The instructions of meta/tasks.parquet by task_index, None if there is no such table. Raises DatasetError."""
     path = directory / TASKS
     if not path.is_file():
         return None
     table = read_lists(path)
     columns = [values for name, values in table.items() if name != "task_index"]
     if "task_index" not in table or len(columns) != 1:
-        what = f"columns {', '.join(table)}, expected task_index and one of sentences"
+        what = f"columns {', '.join(table)}, expected task_index and one column of strings"
         raise DatasetError(f"The table {path} has the {what}.")
     pairs = list(zip(table["task_index"], columns[0], strict=True))
     sentences = dict(pairs)
     if len(sentences) != len(pairs) or not all(isinstance(i, int) and isinstance(text, str) for i, text in pairs):
-        raise DatasetError(f"The table {path} needs one sentence for each task_index, which is a whole number.")
+        raise DatasetError(f"The table {path} needs one instruction for each task_index, an integer.")
     return sentences
 
 
 def instructions(
     directory: Path, row: Row, steps: RecordedSteps, sentences: Mapping[int, str] | None
 ) -> list[tuple[int, int, str]]:
-    """(first step, number of steps, sentence) of each part of an episode in which the sentence is the same.
+    """(first step, number of steps, instruction) of each part of an episode with one instruction.
 
-    Raises DatasetError for a time step whose sentence is unknown, or not one of the episode's.
+    Raises DatasetError for a time step whose instruction is unknown, or not one of the episode's.
     """
     starts = [0, *(np.flatnonzero(np.diff(steps.tasks)) + 1).tolist()]
     said: Collection[str] | None = row.get("tasks")
     where = f"{directory}, episode {row['episode_index']}"
     if sentences is None:
         if not said or len(said) != 1 or len(starts) != 1:
-            raise DatasetError(f"{where}: without {TASKS} nobody knows which sentence belongs to which time step.")
+            raise DatasetError(f"{where}: {TASKS} is missing, which has the instructions of the time steps.")
         return [(0, len(steps.rows), next(iter(said)))]
     parts = []
     for first, end in zip(starts, [*starts[1:], len(steps.rows)], strict=True):

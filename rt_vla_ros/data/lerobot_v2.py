@@ -32,7 +32,7 @@ COUNTS = ("total_chunks", "total_videos")  # which v3.0 does not have
 
 
 def open_v2(directory: Path) -> EpisodeSource:
-    """The episodes, after everything but actions, states and pictures was read and compared. Raises DatasetError."""
+    """The episodes, after everything but actions, states and images was read and validated. Raises DatasetError."""
     info = read_info(directory, VERSIONS)
     check_kinds(directory / INFO, info, {"total_frames": int, "chunks_size": int})
     rows = list(_rows(directory, info))
@@ -56,7 +56,7 @@ def open_v2(directory: Path) -> EpisodeSource:
 
 
 def dropped_columns(source: EpisodeSource) -> list[str]:
-    """What the first episode's table has beside the features that meta/info.json names."""
+    """Columns of the first episode's table that are not in meta/info.json."""
     names: list[str] = open_table(source.steps[0].path).schema_arrow.names
     return [name for name in names if name not in source.features and name not in COUNTED]
 
@@ -64,9 +64,9 @@ def dropped_columns(source: EpisodeSource) -> list[str]:
 def convert_v2(
     source: EpisodeSource, card: ActionCard, out: Path, report: Callable[[str], None], *, link: bool = False
 ) -> LeRobotDataset:
-    """Writes it as v3.0 with the card; videos are kept as they are, one for each episode.
+    """Write it as v3.0 with the card; videos are copied unchanged, one for each episode.
 
-    What was stopped goes on. link: see `copy_file`. Raises DatasetError, ActionCardError, OSError.
+    An interrupted conversion is resumed. link: see `copy_file`. Raises DatasetError, ActionCardError, OSError.
     """
     check_new(out, [source.directory])
     check_features(source.directory, source.info, card)
@@ -78,19 +78,19 @@ def convert_v2(
     assembly = DatasetAssembly(out, card, info, about, facts=source.facts_kinds, episodes_per_file=PER_FILE, link=link)
     order = sorted(range(len(source)), key=lambda number: source.splits[number] != "train")
     if assembly.episodes:
-        report(f"{assembly.directory} has {assembly.episodes} episodes already; going on.")
+        report(f"{assembly.directory} already has {assembly.episodes} episodes; resuming.")
     for done in range(assembly.episodes, len(order)):
         try:
             episode = source.episode(order[done])
         except DatasetError as error:
-            raise DatasetError(f"Episode {order[done]} of {source.directory} is not whole. {error}") from error
+            raise DatasetError(f"Episode {order[done]} of {source.directory} is incomplete. {error}") from error
         assembly.add(episode)
         report(f"{out}: episode {done + 1} of {len(order)}")
     return assembly.finish()
 
 
 def action_range(source: EpisodeSource, column: str, width: int) -> tuple[list[float], list[float]]:
-    """The least and the largest of each number of a column, over all episodes. Raises DatasetError."""
+    """The minimum and maximum of each element of a column, over all episodes. Raises DatasetError."""
     low, high = np.full(width, np.inf), np.full(width, -np.inf)
     for steps in source.steps:
         values = read_numbers(steps.path, {column: width})[column].reshape(-1, width).astype(np.float64)
@@ -113,7 +113,7 @@ def _rows(directory: Path, info: Mapping[str, Any]) -> Iterator[Row]:
             what = f"episode {number} has the length {length!r:.100}, expected 1 or more"
             raise DatasetError(f"{directory / EPISODES}: {what}.")
         if not isinstance(tasks, list) or not all(isinstance(task, str) for task in tasks):
-            what = f"episode {number} has the tasks {tasks!r:.100}, expected sentences"
+            what = f"episode {number} has the tasks {tasks!r:.100}, expected strings"
             raise DatasetError(f"{directory / EPISODES}: {what}.")
         row |= {"dataset_from_index": start, "dataset_to_index": start + length}
         for name in videos:
@@ -126,7 +126,7 @@ def _rows(directory: Path, info: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def _facts(rows: Sequence[Row]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """What else is said of each episode, and its pyarrow types; as JSON where episodes say things of several kinds."""
+    """Further values of each episode and their pyarrow types; as JSON if the types differ between episodes."""
     names = dict.fromkeys(name for row in rows for name in row if name not in OF_STEPS and "/" not in name)
     facts, kinds = [{name: row.get(name) for name in names} for row in rows], dict[str, Any]()
     for name in names:
@@ -146,7 +146,7 @@ def _tasks(directory: Path) -> Iterator[tuple[int, str]]:
 
 
 def _statistics(directory: Path, info: Mapping[str, Any]) -> Iterator[tuple[int, dict[str, Statistics]]]:
-    """Those of images, which v2.1 has for each episode."""
+    """Statistics of images, which v2.1 has for each episode."""
     cameras = [name for name, one in info["features"].items() if one.get("dtype") in ("video", "image")]
     if not (directory / STATISTICS).is_file():
         return
@@ -157,9 +157,9 @@ def _statistics(directory: Path, info: Mapping[str, Any]) -> Iterator[tuple[int,
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects in a file, one in each line. Raises DatasetError."""
+    """The objects in a JSON Lines file. Raises DatasetError."""
     if not path.is_file():
-        raise DatasetError(f"The dataset is not whole: {path} is missing.")
+        raise DatasetError(f"The dataset is incomplete: {path} is missing.")
     with path.open("rb") as file:
         for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
             if not line.strip():

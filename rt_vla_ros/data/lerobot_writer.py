@@ -1,4 +1,4 @@
-"""Writes datasets in the LeRobot format v3.0, several episodes a file, each file whole or not at all."""
+"""Writes datasets in the LeRobot format v3.0, several episodes per file, each file atomically."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ LATE = 1e-3  # how far a stamp may be from its place in the rate [s]
 
 
 class LeRobotWriter:
-    """Appends episodes to a dataset, new or there already.
+    """Appends episodes to a new or existing dataset.
 
-    Episodes are kept in memory until there are `episodes_per_file`, then a table, a video per camera and the rows that
-    describe them are written beside their places and moved there, and info.json, which counts them, comes last. What a
-    killed writer left uncounted is removed by the next one.
+    Episodes are kept in memory until there are `episodes_per_file`; then a table, a video per camera and the rows that
+    describe them are written to temporary files and renamed, and info.json with the counts is written last. The next
+    writer removes what a killed one left uncounted.
     """
 
     def __init__(
@@ -70,15 +70,15 @@ class LeRobotWriter:
     ) -> None:
         """with_scene, with_commanders: whether the episodes have `scene`, and `interventions` and `commanders`.
 
-        codec: of the videos, a name in data.video.CODECS. robot: for people, of a dataset that is new.
+        codec: of the videos, a name in data.video.CODECS. robot: name of the robot, for a new dataset.
 
-        Raises ActionCardError for a dataset with another action card, DatasetError for a directory that holds something
-        else, and for a control rate that LeRobot, which counts whole frames per second, does not know. OSError.
+        Raises ActionCardError for a dataset with another action card, DatasetError for a directory that contains
+        something else, and for a control rate that is not a whole number of frames per second. OSError.
         """
         self.directory, self.card = Path(directory), card
         if abs(card.control_rate - round(card.control_rate)) > 1e-9:
             raise DatasetError(
-                f"The card's control_rate is {card.control_rate} Hz; LeRobot datasets have whole frames per second."
+                f"The card's control_rate is {card.control_rate} Hz; LeRobot needs a whole number of frames per second."
             )
         self.rate, self.episodes_per_file, self.codec = round(card.control_rate), episodes_per_file, codec
         self._robot = robot
@@ -95,28 +95,30 @@ class LeRobotWriter:
             self._begin()
 
     def encoder(self) -> EpisodeEncoder:
-        """For the images of an episode that goes on, one at a time; commits what was added. Raises OSError.
+        """Encoder for the images of an episode in progress, one at a time; commits what was added. Raises OSError.
 
-        Once it is closed, `add` the EncodedEpisode. What a killed process leaves of it is removed by the next writer.
+        Once closed, `add` the EncodedEpisode. The next writer removes what a killed process leaves.
         """
         self.commit()
         paths = {one.name: _beside(self._path(VIDEO, video_key=camera_column(one))) for one in self.card.cameras}
         return EpisodeEncoder(paths, self.rate, self.codec)
 
     def add(self, episode: Episode | EncodedEpisode) -> None:
-        """Take an episode; it is on disk after the next `commit`, which comes by itself now and then.
+        """Add an episode; it is on disk after the next `commit`, which is called automatically from time to time.
 
-        An EncodedEpisode is written at once, and gone where that fails.
+        An EncodedEpisode is written at once, and lost if that fails.
         Raises ActionCardError, DatasetError, OSError.
         """
         if episode.card != self.card:
             difference = card_difference(self.card, episode.card) or "its name"
-            raise ActionCardError(f"The episode has another action card ({difference}).")
+            raise ActionCardError(f"The episode has a different action card ({difference}).")
         for column in optional_columns(episode) ^ self.optional:
-            raise DatasetError(f"The column {column!r} is in some episodes only; a dataset has it in all or in none.")
+            raise DatasetError(f"The column {column!r} is in some episodes only; expected in all or none.")
         ideal = episode.stamps[0] + np.arange(len(episode)) / self.rate
         if np.abs(episode.stamps - ideal).max() > LATE:
-            raise DatasetError(f"The episode's stamps are not {1 / self.rate:g} s apart, as its card's rate demands.")
+            raise DatasetError(
+                f"The episode's timestamps are not {1 / self.rate:g} s apart, as required by its card's rate."
+            )
         self._buffer.append(episode)
         if isinstance(episode, EncodedEpisode):
             try:
@@ -127,13 +129,13 @@ class LeRobotWriter:
             self.commit()
 
     def relabel(self, *, success: bool) -> bool | None:
-        """The last episode that was written was a success, or none; its actions stay as they are.
+        """Set the success label of the last episode; its actions are not changed.
 
-        Returns whether one of them terminates; None where the card has no terminate, or it is not known.
-        Raises DatasetError where there is none, OSError.
+        Returns whether one of them terminates; None if the card has no terminate, or it is unknown.
+        Raises DatasetError if there is none, OSError.
         """
         if not self.episodes:
-            raise DatasetError(f"{self.directory} has no episode yet.")
+            raise DatasetError(f"{self.directory} has no episodes yet.")
         path = max(self.directory.glob("meta/episodes/*/*.parquet"), key=_file_number)
         table = read_table(path)
         at, labels = len(table.column_names), list[bool | None]([None] * len(table))  # as a merged one may have it
@@ -149,7 +151,7 @@ class LeRobotWriter:
         return self._terminates(table)
 
     def _terminates(self, rows: Any) -> bool | None:
-        """Whether the last of these episodes has an action that terminates; None: no terminate, or no statistics."""
+        """Whether the last of these episodes has a terminating action; None: no terminate, or no statistics."""
         index = self.card.index("terminate")
         if index is None or f"stats/{ACTION}/min" not in rows.column_names:
             return None
@@ -159,7 +161,7 @@ class LeRobotWriter:
         return bool(np.isclose(extremes, ends).any())
 
     def commit(self) -> None:
-        """Write what was added. Raises OSError; the dataset is then what it was before."""
+        """Write what was added. Raises OSError; the dataset is then unchanged."""
         if not self._buffer:
             return
         new_tasks = [text for e in self._buffer for text in _sentences(e) if text not in self._tasks]
@@ -177,7 +179,7 @@ class LeRobotWriter:
         self._buffer.clear()
 
     def _write_files(self, tasks: dict[str, int], own: list[dict[str, Statistics]]) -> None:
-        """The new table, videos and rows: all beside their places, then all moved there."""
+        """Write the new table, videos and rows to temporary files, then rename all of them."""
         writes: dict[Path, Callable[[Path], object]] = {}
         for camera in self.card.cameras:
             key = camera_column(camera)
@@ -209,7 +211,9 @@ class LeRobotWriter:
         card = self.directory / META / CARD_FILE
         begun = {card.parent, card, _beside(card), _beside(self.directory / INFO)}  # and killed before it was counted
         if any(path not in begun for path in self.directory.rglob("*")):
-            raise DatasetError(f"{self.directory} holds something that is no dataset; name a new or empty directory.")
+            raise DatasetError(
+                f"{self.directory} contains something other than a dataset; choose a new or empty directory."
+            )
         if card.exists():
             self._own_card()
         write_json(card, self.card.to_dict())
@@ -220,7 +224,7 @@ class LeRobotWriter:
         difference = card_difference(there, self.card)
         if difference:
             raise ActionCardError(
-                f"{self.directory} has another action card ({difference}); a dataset has one. Name another directory."
+                f"{self.directory} has a different action card ({difference}). Choose another directory."
             )
         return there
 
@@ -232,10 +236,10 @@ class LeRobotWriter:
         mine, its = ({name: one["dtype"] for name, one in some.items()} for some in (ours, info["features"]))
         if mine != its:
             different = ", ".join(repr(name) for name in sorted({*mine, *its}) if mine.get(name) != its.get(name))
-            raise DatasetError(f"{self.directory} was begun with another set of columns ({different}).")
+            raise DatasetError(f"{self.directory} was created with different columns ({different}).")
         for column in map(camera_column, self.card.cameras):
             if video_format(info["features"].get(column, {})) not in ((None, None), video_format(ours[column])):
-                raise DatasetError(f"{self.directory} was begun with another codec of its videos than {self.codec!r}.")
+                raise DatasetError(f"{self.directory} was created with a video codec other than {self.codec!r}.")
         self._robot = info.get("robot_type", self._robot)
         self.episodes, self.frames = info["total_episodes"], info["total_frames"]
         if self.episodes:
@@ -249,16 +253,16 @@ class LeRobotWriter:
             self._statistics = merged_columns(list(self._written_statistics()))
 
     def _check_codec(self) -> None:
-        """Raises DatasetError for sizes that the codec does not have."""
+        """Raises DatasetError for image sizes that the codec does not support."""
         for camera in self.card.cameras:
             if CODECS[self.codec].source == "yuv420p" and (camera.width % 2 or camera.height % 2):
                 raise DatasetError(
                     f"The camera {camera.name!r} has {camera.width}x{camera.height} pixels; the codec {self.codec!r} "
-                    'halves the colours and takes even sizes only. Take "lossless".'
+                    'subsamples the colours and needs even sizes. Use "lossless".'
                 )
 
     def _remove_uncounted(self) -> int:
-        """Files of episodes that info.json does not count. Returns the number of the next file."""
+        """Remove files of episodes that info.json does not count. Returns the number of the next file."""
         numbers = [0]
         for path in self.directory.glob("meta/episodes/*/*.parquet"):
             for row in read_table(path).to_pylist():
@@ -273,7 +277,7 @@ class LeRobotWriter:
         return max(numbers)
 
     def _written_statistics(self) -> Iterator[dict[str, Statistics]]:
-        """Of every episode that is there, from its row: what stats.json says may count episodes that do not."""
+        """Statistics of every episode, from its row: stats.json may include removed ones."""
         for path in sorted(self.directory.glob("meta/episodes/*/*.parquet")):
             yield from map(row_statistics, read_table(path).to_pylist())
 
@@ -340,14 +344,14 @@ class LeRobotWriter:
 
 
 def _sentences(episode: EpisodeLabels) -> tuple[str, ...]:
-    """One for each time step."""
+    """One value for each time step."""
     if isinstance(episode, EncodedEpisode):
         return episode.instructions
     return (episode.instruction,) * len(episode)
 
 
 def _statistics(episode: Episode | EncodedEpisode) -> dict[str, Statistics]:
-    """Of each column, in the order of the table."""
+    """Values of each column, in the order of the table."""
     numbers: dict[str, Any] = {ACTION: episode.values, STATE: episode.states, SCENE: episode.scene}
     found = {k: column_statistics(v.astype(np.float32)) for k, v in numbers.items() if v is not None}
     for camera in episode.card.cameras:
@@ -362,7 +366,7 @@ def _lists(values: Any) -> Any:
 
 
 def tasks_table(tasks: dict[str, int]) -> Any:
-    """As pandas writes a frame with the index "task", which is how the lerobot package reads it."""
+    """Written as pandas writes a frame with the index "task", as the lerobot package expects."""
     pa = arrow()
     kinds = (("task_index", "int64", "int64"), ("task", "unicode", "object"))
     about = {
@@ -384,6 +388,6 @@ def _beside(path: Path) -> Path:
 
 
 def _file_number(path: Path) -> int:
-    """The running number of a file, over all chunks."""
+    """The global number of a file, over all chunks."""
     chunk, file = path.parent.name.removeprefix("chunk-"), path.name.partition(".")[0].removeprefix("file-")
     return int(chunk) * FILES_PER_CHUNK + int(file)

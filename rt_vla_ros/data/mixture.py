@@ -1,8 +1,8 @@
-"""Which example of which source comes next: a stream that depends on its seed and the step alone.
+"""The order of examples in a mixture of sources: a stream determined by its seed and the step.
 
-A batch holds of each source as many examples as its share says, rounded up or down; what the rounding took or gave is
-carried over, so that the numbers of a run are those of the shares. A source is read without repetition until all of it
-was read, then again in another order. `python -m rt_vla_ros.data.mixture` prints the table of temperatures.
+Each batch has the share of examples of every source, rounded; rounding errors are carried over, so that the shares hold
+over a run. A source is read without repetition until exhausted, then again in a new order.
+`python -m rt_vla_ros.data.mixture` prints the table of temperatures.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from rt_vla_ros.data.shares import MixtureError, by_probability, by_temperature,
 
 UNIT = 1 << 48  # shares are whole multiples of 1 / UNIT, so that nothing is lost however long a run is
 WEB, ROBOT = 10**9, 130_000
-"""Samples of the table: a web set, and the episodes that RT-1 and RT-2 were trained on."""
+"""Sizes in the table: a web dataset, and the episodes that RT-1 and RT-2 were trained on."""
 TEMPERATURES = (1.0, 2.0, 5.0, math.inf)
 
 
 class Draw(NamedTuple):
-    """source: its number in the mixture. index: of the example in it. seed: for what is drawn anew, 64 bits."""
+    """source: its index in the mixture. index: of the example in it. seed: for random augmentation, 64 bits."""
 
     source: int
     index: int  # type: ignore[assignment]  # hides the method of tuples
@@ -31,7 +31,7 @@ class Draw(NamedTuple):
 
 
 class SizedSource(Protocol):
-    """What a mixture needs to know of an `ExampleSource`."""
+    """The part of an `ExampleSource` that a mixture needs."""
 
     name: str
     is_robot: bool
@@ -40,10 +40,10 @@ class SizedSource(Protocol):
 
 
 class Mixture:
-    """names: of the sources, each once. shares: of all samples, by name; their sum is 1.
+    """names: of the sources, unique. shares: of all samples, by name; their sum is 1.
 
-    Of `processes` that train together, number `rank` gets its part of each batch: disjoint parts, each mixed as the
-    whole. All of them together draw what a single one draws with a batch of the size of all.
+    In distributed training with `processes`, process `rank` gets its part of each batch: disjoint parts with the same
+    shares. Together they draw the same examples as a single process with the global batch size.
     """
 
     def __init__(
@@ -57,17 +57,17 @@ class Mixture:
     ) -> None:
         """shares: by `distinct_names` of the sources. Raises MixtureError."""
         if not 0 <= rank < processes:
-            raise MixtureError(f"Process {rank} is not one of {processes}.")
+            raise MixtureError(f"The rank is {rank}, expected 0 to {processes - 1}.")
         self.names = distinct_names(source.name for source in sources)
         if {*shares} != {*self.names}:
             there, wanted = ", ".join(shares) or "none", ", ".join(self.names) or "none"
-            raise MixtureError(f"There are shares for: {there}; the sources are: {wanted}.")
+            raise MixtureError(f"Shares are given for {there}; the sources are {wanted}.")
         checked = by_probability(shares)
         self.shares = {name: checked[name] for name in self.names}
         self.sizes = {name: len(source) for name, source in zip(self.names, sources, strict=True)}
         empty = [name for name in self.names if self.shares[name] > 0 and not self.sizes[name]]
         if empty:
-            raise MixtureError(f"There is nothing in {', '.join(empty)}.")
+            raise MixtureError(f"These sources are empty: {', '.join(empty)}.")
         self._seed, self._rank, self._processes = seed, rank, processes
         self._weights = _whole(list(self.shares.values()))
         self._reached: dict[int, tuple[int, list[int]]] = {}
@@ -84,7 +84,7 @@ class Mixture:
         rank: int = 0,
         processes: int = 1,
     ) -> Mixture:
-        """Of robot and web data, with the shares that `mixture_shares` makes of these settings. Raises MixtureError."""
+        """A mixture of robot and web data, with shares from `mixture_shares`. Raises MixtureError."""
         named = list(zip(distinct_names(source.name for source in sources), sources, strict=True))
         robot, web = ({name: len(one) for name, one in named if one.is_robot == kind} for kind in (True, False))
         shares = mixture_shares(robot, web, robot_share=robot_share, temperature=temperature, explicit=explicit)
@@ -93,10 +93,10 @@ class Mixture:
     def draw(self, step: int, batch_size: int) -> list[Draw]:
         """This process's part of the batch at step 0, 1, ...: `batch_size` examples. A resumed run may start anywhere.
 
-        Seeking costs some microseconds for each step that is jumped over, once.
+        Seeking costs some microseconds per skipped step, once.
         """
         if step < 0 or batch_size < 1:
-            raise ValueError(f"There is no batch of {batch_size} at step {step}.")
+            raise ValueError(f"Invalid batch size {batch_size} or step {step}.")
         before, after = self.counts(step, batch_size), self.counts(step + 1, batch_size)
         drawn = [draw for source in range(len(before)) for draw in self._drawn(source, before[source], after[source])]
         own = drawn[self._rank :: self._processes]  # of each source as many as other processes have, or one more
@@ -104,7 +104,7 @@ class Mixture:
         return [own[at] for at in order.tolist()]
 
     def counts(self, step: int, batch_size: int) -> list[int]:
-        """How many examples of each source all processes together have drawn before a step."""
+        """Number of examples of each source that all processes have drawn before a step."""
         size = batch_size * self._processes
         at, counts = self._reached.get(size, (0, [0] * len(self._weights)))
         if at > step:
@@ -116,7 +116,7 @@ class Mixture:
         return counts
 
     def _next(self, step: int, counts: Sequence[int], size: int) -> list[int]:
-        """The counts after this step: each source gets its whole part, and those that are owed most get one more."""
+        """The counts after this step: the integer parts, plus one for the sources with the largest remainders."""
         parts = [size * weight for weight in self._weights]  # in 1 / UNIT
         grown = [count + part // UNIT for count, part in zip(counts, parts, strict=True)]
         owed = {i: (step + 1) * part - grown[i] * UNIT for i, part in enumerate(parts) if part % UNIT}
@@ -126,7 +126,7 @@ class Mixture:
         return grown
 
     def _drawn(self, source: int, first: int, end: int) -> Iterator[Draw]:
-        """The examples that a source gives as numbers first ... end - 1 of the run."""
+        """Indices of the examples drawn from a source as number first ... end - 1 of the run."""
         size = self.sizes[self.names[source]]
         while first < end:
             epoch, at = divmod(first, size)
@@ -138,7 +138,7 @@ class Mixture:
 
 
 def distinct_names(names: Iterable[str]) -> list[str]:
-    """Names that occur again get a number: train, train-2."""
+    """Repeated names get a number: train, train-2."""
     given: list[str] = []
     for name in names:
         number, distinct = 1, name
@@ -150,14 +150,14 @@ def distinct_names(names: Iterable[str]) -> list[str]:
 
 
 def _whole(shares: Sequence[float]) -> list[int]:
-    """Shares in 1 / UNIT, whose sum is UNIT."""
+    """Shares in units of 1 / UNIT, with the sum UNIT."""
     weights = [round(share * UNIT) for share in shares]
     weights[weights.index(max(weights))] += UNIT - sum(weights)
     return weights
 
 
 def temperature_table(web: int = WEB, robot: int = ROBOT, temperatures: Iterable[float] = TEMPERATURES) -> str:
-    """What temperature makes of a large and a small set, in Markdown."""
+    """Shares of a large and a small dataset by temperature, in Markdown."""
     lines = [
         f"| T | web, {web:,} | robot, {robot:,} | of a batch of 2,048 | robot repetitions per pass over the web data |",
         "|---|---|---|---|---|",

@@ -1,4 +1,4 @@
-"""Looks at what an MP4 file claims before a library believes it: a few bytes can claim a billion pictures."""
+"""Validates the sizes in an MP4 file before decoding: a few bytes can claim a billion frames."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RUNS = re.compile(rb"(?:stts|ctts).{4}(.{4})", re.DOTALL)  # n, then n times a c
 
 
 def check_claims(path: Path) -> None:
-    """Raises DatasetError for a file that claims more pictures than it has bytes, and OSError."""
+    """Raises DatasetError for a file that claims more frames than it has bytes, and OSError."""
     size, read = path.stat().st_size, 0
     with path.open("rb") as file:
         for kind, start, end in _boxes(file, size):
@@ -31,14 +31,14 @@ def check_claims(path: Path) -> None:
             file.seek(start)
             content = file.read(end - start)
             if b"cmov" in content:
-                raise DatasetError(f"The video {path} has a compressed index, which is not read. Write it again.")
+                raise DatasetError(f"The video {path} has a compressed index, which is not supported. Re-encode it.")
             claimed = max(_claims(content), default=0)
             if claimed > size:
-                raise DatasetError(f"The video {path} claims {claimed:,} pictures in {size:,} bytes; it is damaged.")
+                raise DatasetError(f"The video {path} claims {claimed:,} frames in {size:,} bytes; it is damaged.")
 
 
 def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, start and end of the boxes on the top level."""
+    """Type, start and end of the top-level boxes."""
     start = 0
     while start + 8 <= size:
         file.seek(start)

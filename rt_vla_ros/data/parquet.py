@@ -21,14 +21,14 @@ MOST_BYTES = 1 << 30
 
 
 def arrow() -> Any:
-    """The module pyarrow. Raises DatasetError, saying how to get it, where it is not installed."""
+    """The module pyarrow. Raises DatasetError with install instructions if it is missing."""
     try:
         for part in ("compute", "parquet"):
             importlib.import_module(f"pyarrow.{part}")
         return importlib.import_module("pyarrow")
     except ImportError as error:
         raise DatasetError(
-            f"Datasets are parquet files, and pyarrow is not here ({error}). Get it: pip install 'rt_vla_ros[train]'."
+            f"Datasets are Parquet files, which need pyarrow ({error}). Install it: pip install 'rt_vla_ros[train]'."
         ) from error
 
 
@@ -38,7 +38,10 @@ def write_table(table: Any, path: Path, rows_per_group: int | None = None) -> No
 
 
 def open_table(path: Path) -> Any:
-    """A pyarrow.parquet.ParquetFile. Raises DatasetError for one that is missing, cut off, too large or no parquet."""
+    """A pyarrow.parquet.ParquetFile.
+
+    Raises DatasetError for one that is missing, truncated, too large or not Parquet.
+    """
     pyarrow = arrow()
     if not path.is_file():
         raise DatasetError(f"The table {path} is missing.")
@@ -52,18 +55,18 @@ def open_table(path: Path) -> Any:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Raises DatasetError for whatever can go wrong when a table that somebody else wrote is read."""
+    """Turns all errors from reading an untrusted table into DatasetError."""
     try:
         yield
     except DatasetError:
         raise
     except (arrow().ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DatasetError(f"The table {path} is damaged or cut off: {reason}{git_lfs.hint(path)}") from error
+        raise DatasetError(f"The table {path} is damaged or truncated: {reason}{git_lfs.hint(path)}") from error
 
 
 def read_table(path: Path, columns: Collection[str] | None = None, *, rows_at_once: int = 256) -> Any:
-    """Columns of a file (None: all) as a pyarrow.Table; those that are not there are left out. Raises DatasetError."""
+    """Columns of a file (None: all) as a pyarrow.Table; missing ones are left out. Raises DatasetError."""
     pyarrow, file = arrow(), open_table(path)
     with reading(path):
         schema = pyarrow.schema([field for field in file.schema_arrow if columns is None or field.name in columns])
@@ -79,12 +82,12 @@ def read_table(path: Path, columns: Collection[str] | None = None, *, rows_at_on
             batches.append(batch)
             read += batch.nbytes
             if read > MOST_BYTES:
-                raise DatasetError(f"The table {path} has more than {MOST_BYTES:,} bytes, which is the most.")
+                raise DatasetError(f"The table {path} has more than {MOST_BYTES:,} bytes, the limit.")
     return pyarrow.Table.from_batches(batches, schema).combine_chunks()
 
 
 def _values(metadata: Any, names: list[str]) -> list[int]:
-    """How many values each group of rows claims to have in each of these columns."""
+    """Number of values that each row group claims to have in these columns."""
     paths = [metadata.schema.column(leaf).path for leaf in range(metadata.num_columns)]
     leaves = [leaf for leaf, path in enumerate(paths) if any(f"{path}.".startswith(f"{name}.") for name in names)]
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
@@ -101,15 +104,15 @@ def read_lists(path: Path, columns: Collection[str] | None = None) -> dict[str, 
 def read_numbers(path: Path, widths: Mapping[str, int | None]) -> dict[str, NDArray[Any]]:
     """Columns of numbers, (N,), and of lists of numbers, (N, D).
 
-    widths: of the columns: D, or None for one of single whole numbers, 0 for one of any single numbers.
-    Raises DatasetError for a column that is missing or of another kind, and for rows without a value.
+    widths: of the columns: D, None for scalar integers, 0 for any scalar numbers.
+    Raises DatasetError for a missing column, one of another type, and rows without a value.
     """
     with reading(path):
         schema = open_table(path).schema_arrow
     for name, width in widths.items():
         if schema.names.count(name) != 1:
             raise DatasetError(
-                f"The table {path} needs one column {name!r}; there is: {', '.join(schema.names):.1000}."
+                f"The table {path} needs one column {name!r}; available: {', '.join(schema.names):.1000}."
             )
         _check_kind(schema.field(name).type, name, width, path)
     table = read_table(path, widths, rows_at_once=1 << 16)
@@ -122,7 +125,7 @@ def _check_kind(kind: Any, name: str, width: int | None, path: Path) -> None:
     inner = kind.value_type if lists else kind
     fitting = types.is_integer(inner) or (types.is_floating(inner) and width is not None)
     if not fitting or (lists != bool(width) and (lists or width != 1)):  # lists of one number may be plain numbers
-        wanted = f"lists of {width} numbers" if width else "whole numbers" if width is None else "numbers"
+        wanted = f"lists of {width} numbers" if width else "integers" if width is None else "numbers"
         raise DatasetError(f"The table {path} has {kind} in the column {name!r}, expected {wanted}.")
 
 

@@ -1,4 +1,4 @@
-"""A shuffled order of any length that is computed where it is asked for: no memory, no state, the same everywhere."""
+"""A shuffled order of any length, computed on demand: no memory, no state, platform-independent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Words = NDArray[np.uint64]
 
 
 def mixed(*numbers: int) -> int:
-    """A hash of whole numbers, 0 ... 2^64 - 1; each number's lowest 64 bits count."""
+    """Hash of integers, 0 ... 2^64 - 1; only the lowest 64 bits are used."""
     state = 0
     for number in numbers:
         state = (state + (number & WORD) + STEP) & WORD
@@ -27,13 +27,13 @@ def mixed(*numbers: int) -> int:
 
 
 def shuffled(places: NDArray[np.int64], size: int, key: int) -> NDArray[np.int64]:
-    """What stands at `places`, (N,), of a permutation of 0 ... size - 1, another one for each key.
+    """Elements at `places`, (N,), of a permutation of 0 ... size - 1 that depends on the key.
 
-    A Feistel network permutes the cells of a nearly square table; what is led behind the last number is led on.
+    A Feistel network permutes the cells of a nearly square table; cells past the end are permuted again.
     Raises ValueError for a place outside.
     """
     if len(places) and not 0 <= places.min() <= places.max() < size:
-        raise ValueError(f"There are places outside of 0 ... {size - 1}.")
+        raise ValueError(f"Places must be in 0 ... {size - 1}.")
     rows = math.isqrt(max(0, size - 1)) + 1
     shape = np.array([rows, -(-size // rows)], np.uint64)
     keys = np.array([mixed(key, number) for number in range(ROUNDS)], np.uint64)
@@ -45,7 +45,7 @@ def shuffled(places: NDArray[np.int64], size: int, key: int) -> NDArray[np.int64
 
 
 def _permuted(numbers: Words, shape: Words, keys: Words) -> Words:
-    """The cell of each number, moved by turns along its column, by a hash of the column, and along its row."""
+    """Moves the cell of each number alternately along its column and its row, by a hash."""
     row, column = numbers // shape[1], numbers % shape[1]
     for number in range(0, ROUNDS, 2):
         row = (row + _hash(column ^ keys[number]) % shape[0]) % shape[0]

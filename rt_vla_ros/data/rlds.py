@@ -1,4 +1,4 @@
-"""Episodes of RLDS datasets (TFDS in TFRecord shards) as LeRobot v3.0: images stay the JPEG or PNG that they are."""
+"""Episodes of RLDS datasets (TFDS in TFRecord shards) as LeRobot v3.0; JPEG and PNG images are copied unchanged."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from rt_vla_ros.data.tfrecord import check_checksums, parse_example, read_record
 
 PER_FILE = 50  # episodes that are written together, if their images are not too large
 SOURCE = "source"
-"""The fact that says where an episode is from: FILE#RECORD."""
+"""The origin of an episode: FILE#RECORD."""
 
 
 @dataclass
 class RldsSource:
-    """The episodes of a directory. skip_unlabelled: those without an instruction are counted in `skipped`, no error."""
+    """The episodes of a directory. skip_unlabelled: skip those without an instruction and count them in `skipped`."""
 
     tfds: TfdsDirectory
     card: ActionCard
@@ -42,9 +42,10 @@ class RldsSource:
     skipped: int = 0
 
     def episodes(self, after: str = "") -> Iterator[StoredEpisode]:
-        """Those of the split "train" first, after the one whose SOURCE is given. One is in memory at a time.
+        """Episodes of the split "train" first, starting after the one with the given SOURCE.
 
-        Raises DatasetError, which names file and record, for what is damaged or not as the features say.
+        One is in memory at a time. Raises DatasetError with file and record for damaged data, or data that contradicts
+        the features.
         """
         check_checksums()
         shards = sorted(self.tfds.shards, key=lambda shard: shard.split != "train")
@@ -64,11 +65,11 @@ class RldsSource:
                     yield episode
             if shard.length is not None and count != shard.length:
                 what = f"{count} episodes, expected {shard.length} (shardLengths in dataset_info.json)"
-                raise DatasetError(f"{shard.path} has {what}; get it anew.")
+                raise DatasetError(f"{shard.path} has {what}; download it again.")
 
     @property
     def features(self) -> dict[str, dict[str, Any]]:
-        """Of the LeRobot dataset."""
+        """Features of the LeRobot dataset."""
         described: dict[str, dict[str, Any]] = {
             column: {"dtype": "float32", "shape": [len(names)], "names": names}
             for column, names in names_of(self.card).items()
@@ -80,14 +81,16 @@ class RldsSource:
         return described | COUNTED
 
     def _episode(self, data: memoryview, source: str, split: str) -> StoredEpisode | None:
-        """None for one without an instruction where those are skipped. Raises ValueError."""
+        """None for a skipped episode without an instruction. Raises ValueError."""
         example, pa = parse_example(data), arrow()
         action = self._numbers(example, self.keys.action)
         count = len(action)
         sentences = self._sentences(example, count)
         if not all(sentences):
             if not self.skip_unlabelled:
-                raise ValueError(f"step {sentences.index('')} has no instruction. --skip-unlabelled leaves such out.")
+                raise ValueError(
+                    f"step {sentences.index('')} has no instruction. Use --skip-unlabelled to skip such episodes."
+                )
             self.skipped += 1
             return None
         columns = {ACTION: _lists(action)}
@@ -111,14 +114,14 @@ class RldsSource:
     def _numbers(
         self, example: Mapping[str, memoryview], parts: tuple[RldsPart, ...], count: int | None = None
     ) -> NDArray[np.float32]:
-        """Of all parts, (count, D)."""
+        """Values of all parts, (count, D)."""
         found = []
         for part in parts:
             values = _numbers(example, part.feature, count)
             count = len(values)
             if part.is_mode:
                 if (np.sort(values, axis=1)[:, :-1] != 0).any() or (values.max(1) != 1).any():
-                    raise ValueError(f"{part.feature.key} has {values[0].tolist()}, expected one 1 and else 0.")
+                    raise ValueError(f"{part.feature.key} has {values[0].tolist()}, expected a one-hot vector.")
                 values = values.argmax(1)[:, None]
             found.append(values.astype(np.float32))
         numbers = np.concatenate(found, axis=1)
@@ -135,11 +138,13 @@ class RldsSource:
 
 
 def convert_rlds(source: RldsSource, out: Any, report: Callable[[str], None]) -> LeRobotDataset:
-    """Writes all episodes; what was stopped goes on. Raises DatasetError, ActionCardError, OSError."""
+    """Write all episodes; an interrupted conversion is resumed. Raises DatasetError, ActionCardError, OSError."""
     check_new(out, [source.tfds.directory])
     rate = source.card.control_rate
     if not float(rate).is_integer():
-        raise DatasetError(f"The card's control_rate is {rate} Hz; LeRobot datasets have whole frames per second.")
+        raise DatasetError(
+            f"The card's control_rate is {rate} Hz; LeRobot datasets need a whole number of frames per second."
+        )
     pa, tfds = arrow(), source.tfds
     about = {
         "from": str(tfds.directory.resolve()),
@@ -154,7 +159,7 @@ def convert_rlds(source: RldsSource, out: Any, report: Callable[[str], None]) ->
     assembly = DatasetAssembly(out, source.card, info, about, facts=kinds, episodes_per_file=PER_FILE)
     done, total = assembly.episodes, sum(shard.length or 0 for shard in tfds.shards)
     if done:
-        report(f"{assembly.directory} has {done} episodes already; going on.")
+        report(f"{assembly.directory} already has {done} episodes; resuming.")
     for episode in source.episodes(str(assembly.last.get(SOURCE, ""))):
         assembly.add(episode)
         done += 1
@@ -172,7 +177,7 @@ def _pieces(example: Mapping[str, memoryview], feature: TfdsFeature, count: int)
 
 
 def _numbers(example: Mapping[str, memoryview], feature: TfdsFeature, count: int | None) -> NDArray[Any]:
-    """(count, D); None: as many as there are, at least one."""
+    """(count, D); None: any number, at least one."""
     values: Any = values_of(example[feature.key]) if feature.key in example else []
     size = max(1, feature.size)
     if isinstance(values, list) and values:
@@ -190,7 +195,7 @@ def _lists(values: NDArray[np.float32]) -> Any:
 
 
 def _checked_pictures(pictures: list[bytes], feature: TfdsFeature) -> Statistics:
-    """Of some of them. Raises ValueError for one that is no JPEG or PNG of RGB in the feature's size."""
+    """Formats of the images. Raises ValueError for one that is not an RGB JPEG or PNG of the feature's size."""
     height, width = feature.shape[:2]
     samples = {*np.unique(np.linspace(0, len(pictures) - 1, SAMPLES).round().astype(int)).tolist()}
     decoded = []

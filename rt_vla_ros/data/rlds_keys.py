@@ -1,4 +1,4 @@
-"""Which keys of an RLDS dataset are the cameras, the instruction and the numbers of an action card."""
+"""Maps keys of an RLDS dataset to the cameras, instruction and dimensions of an action card."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.tfds import STEPS, TfdsDirectory, TfdsFeature
 
 MODE = ":mode"
-"""Behind a key: its numbers are all 0 but one, whose place is the number meant."""
+"""Suffix of a one-hot key: the index of the 1 is its value."""
 
 
 @dataclass(frozen=True)
 class RldsPart:
-    """A feature that gives some of the numbers of an action or a state, one after the other."""
+    """A feature with consecutive elements of an action or a state."""
 
     feature: TfdsFeature
     is_mode: bool = False
 
     @property
     def width(self) -> int:
-        """How many numbers it gives."""
+        """Number of elements."""
         return 1 if self.is_mode else self.feature.size
 
 
 @dataclass(frozen=True, kw_only=True)
 class RldsKeys:
-    """images: by the cameras' names. success: of which the last value says it; None: nobody does."""
+    """images: by camera name. success: its last value is the label; None: no label."""
 
     images: Mapping[str, TfdsFeature]
     language: TfdsFeature
@@ -41,7 +41,7 @@ class RldsKeys:
 
 @dataclass(frozen=True)
 class KnownDataset:
-    """What is known of a dataset by its name: its keys as a user would give them, and its card but for the camera."""
+    """A known dataset: its keys as for --keys, and its card without the camera."""
 
     keys: Mapping[str, str]
     card: Callable[[CameraSpec], ActionCard]
@@ -66,8 +66,7 @@ def _bridge_card(camera: CameraSpec) -> ActionCard:
         control_rate=CONTROL_RATES["widowx"],
         cameras=(camera,),
         notes=(
-            "The ranges are those that RT-1-X's numbers stand for on this robot, after SimplerEnv; rotation_delta is "
-            "roll, pitch, yaw.",
+            "The ranges are those of RT-1-X on this robot, from SimplerEnv; rotation_delta is roll, pitch, yaw.",
             "Not verified: frame_id, the camera's field of view, and that displacements are in the axes of the base.",
         ),
     )
@@ -87,10 +86,10 @@ KNOWN = {
 
 
 def known_card(tfds: TfdsDirectory) -> ActionCard:
-    """Raises DatasetError for a dataset that is not known by its name."""
+    """Raises DatasetError for an unknown dataset."""
     if tfds.name not in KNOWN:
         raise DatasetError(
-            f"Nobody here knows what the actions of {tfds.name!r} mean: give a card with --card. Cards are known for "
+            f"The meaning of the actions is unknown for {tfds.name!r}: give a card with --card. Built-in cards: "
             f"{', '.join(KNOWN)}."
         )
     feature = _found(tfds, KNOWN[tfds.name].keys["front"], "image")
@@ -99,21 +98,21 @@ def known_card(tfds: TfdsDirectory) -> ActionCard:
 
 
 def explicit_keys(texts: Sequence[str]) -> dict[str, str]:
-    """Of "NAME=KEY", as a user writes them. Raises DatasetError."""
+    """Parse "NAME=KEY". Raises DatasetError."""
     keys: dict[str, str] = {}
     for text in texts:
         name, sign, key = text.partition("=")
         if not sign or not name or not key or name in keys:
-            raise DatasetError(f"Keys are written as NAME=KEY, each name once, got {text!r:.100}.")
+            raise DatasetError(f"Expected NAME=KEY with unique names, got {text!r:.100}.")
         keys[name] = key
     return keys
 
 
 def resolve_keys(tfds: TfdsDirectory, card: ActionCard, given: Mapping[str, str]) -> RldsKeys:
-    """What the card needs, from the keys that were given, or are known by the dataset's name.
+    """The keys for the card, as given or built in for the dataset.
 
     given: by a camera's name, or "image" where there is one camera, "language", "action", "state", "success".
-    Raises DatasetError for what is missing, unknown, or of another size than the card's.
+    Raises DatasetError for missing or unknown keys, or sizes that differ from the card's.
     """
     cameras = [camera.name for camera in card.cameras]
     keys = dict(KNOWN[tfds.name].keys) if tfds.name in KNOWN else {}
@@ -123,14 +122,12 @@ def resolve_keys(tfds: TfdsDirectory, card: ActionCard, given: Mapping[str, str]
     wanted = [*cameras, "language", "action", *(["state"] if card.state else [])]
     unknown = [name for name in given if name not in (*wanted, "success", "image")]
     if unknown:
-        raise DatasetError(
-            f"--keys names {unknown[0]!r}; the card needs {', '.join(wanted)}, and success may be given."
-        )
+        raise DatasetError(f"--keys names {unknown[0]!r}; the card needs {', '.join(wanted)}; success is optional.")
     missing = [name for name in wanted if name not in keys]
     if missing:
         raise DatasetError(
-            f"Which keys of {tfds.name} are {', '.join(missing)}? Say so with --keys {missing[0]}=KEY; there are: "
-            f"{', '.join(tfds.features)}."
+            f"Which keys of {tfds.name} are {', '.join(missing)}? Specify them with --keys {missing[0]}=KEY; "
+            f"available: {', '.join(tfds.features)}."
         )
     action, state = (_parts(tfds, keys[name]) if name in wanted else () for name in ("action", "state"))
     _check_width("action", keys["action"], action, [one.name for one in card.dimensions])
@@ -158,7 +155,7 @@ def _image(tfds: TfdsDirectory, key: str) -> TfdsFeature:
 
 
 def _found(tfds: TfdsDirectory, key: str, kind: str) -> TfdsFeature:
-    """A key may leave out the "steps/" before it."""
+    """The prefix "steps/" of a key may be omitted."""
     feature = tfds.features.get(STEPS + key) or tfds.features.get(key)
     if feature is None:
         near = difflib.get_close_matches(key, [name.removeprefix(STEPS) for name in tfds.features], n=1)
@@ -167,17 +164,17 @@ def _found(tfds: TfdsDirectory, key: str, kind: str) -> TfdsFeature:
     if feature.kind != kind:
         raise DatasetError(f"{feature.key} of {tfds.name} is {feature.kind}, expected {kind}.")
     if kind == "image" and not feature.key.startswith(STEPS):
-        raise DatasetError(f"{feature.key} of {tfds.name} is one image of an episode, expected one of each step.")
+        raise DatasetError(f"{feature.key} of {tfds.name} is one image per episode, expected one per step.")
     return feature
 
 
 def _check_width(what: str, text: str, parts: Sequence[RldsPart], names: Sequence[str]) -> None:
     outside = [part.feature.key for part in parts if not part.feature.key.startswith(STEPS)]
     if outside:
-        raise DatasetError(f"{outside[0]}, in the {what}, is one value of an episode, expected one of each step.")
+        raise DatasetError(f"{outside[0]}, in the {what}, is one value per episode, expected one per step.")
     if sum(part.width for part in parts) != len(names):
         sizes = " + ".join(f"{part.feature.key.removeprefix(STEPS)} ({part.width})" for part in parts)
         raise DatasetError(
-            f"The {what}, {text}, has {sum(part.width for part in parts)} numbers: {sizes}; the card has {len(names)}: "
-            f"{', '.join(names)}."
+            f"The {what}, {text}, has {sum(part.width for part in parts)} elements: {sizes}; the card has "
+            f"{len(names)}: {', '.join(names)}."
         )

@@ -1,4 +1,4 @@
-"""Directories that TensorFlow Datasets wrote: what is in them, and where, without TensorFlow.
+"""Reads the metadata of TensorFlow Datasets directories, without TensorFlow.
 
 features.json and dataset_info.json are messages of tensorflow_datasets/core/proto (feature.proto, dataset_info.proto).
 """
@@ -23,9 +23,9 @@ DEEPEST = 20
 
 @dataclass(frozen=True)
 class TfdsFeature:
-    """One value of an episode, or, below "steps/", of each of its steps.
+    """A feature of an episode, or, below "steps/", of each of its steps.
 
-    kind: "image", "text", "numbers", or another, which is not read. shape: of one value; of an image height, width and
+    kind: "image", "text", "numbers", or an unsupported one. shape: of one value; for an image height, width and
     channels.
     """
 
@@ -35,13 +35,13 @@ class TfdsFeature:
 
     @property
     def size(self) -> int:
-        """How many numbers one value has."""
+        """Number of elements of one value."""
         return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
 class TfdsShard:
-    """A file of records, `length` of them; None: nobody says how many."""
+    """A record file with `length` records; None: unknown."""
 
     path: Path
     split: str
@@ -50,7 +50,7 @@ class TfdsShard:
 
 @dataclass(frozen=True)
 class TfdsDirectory:
-    """name: of the dataset. shards: those that are there. missing: names of those that are not."""
+    """name: of the dataset. shards: the existing ones. missing: names of the others."""
 
     directory: Path
     name: str
@@ -60,15 +60,15 @@ class TfdsDirectory:
 
 
 def open_tfds(directory: Path) -> TfdsDirectory:
-    """Raises DatasetError for a directory of something else, or in another format of files than TFRecord."""
+    """Raises DatasetError for a directory that is no TFDS dataset, or whose files are not TFRecord."""
     if not (directory / FEATURES).is_file() or not (directory / INFO).is_file():
         below = sorted(path.parent for path in directory.glob(f"*/{FEATURES}")) if directory.is_dir() else []
         hint = f" Did you mean {below[-1]}?" if below else ""
-        raise DatasetError(f"{directory} has no {FEATURES} and {INFO}, as a dataset of TFDS (RLDS) has.{hint}")
+        raise DatasetError(f"{directory} is not a TFDS (RLDS) dataset: it has no {FEATURES} and {INFO}.{hint}")
     info = read_object(directory / INFO, DatasetError)
     form = info.get("fileFormat", "tfrecord")
     if form != "tfrecord":
-        raise DatasetError(f"{directory} has files in the format {form!r:.50}, expected tfrecord; write it as that.")
+        raise DatasetError(f"{directory} has files in the format {form!r:.50}, expected tfrecord; convert it.")
     name, splits = info.get("name"), info.get("splits")
     if not isinstance(name, str) or not isinstance(splits, list):
         raise DatasetError(f"{directory / INFO} lacks the name or the splits.")
@@ -77,9 +77,7 @@ def open_tfds(directory: Path) -> TfdsDirectory:
         for shard in _shards(directory, name, split):
             (shards.append(shard) if shard.path.is_file() else missing.append(shard.path.name))
     if not shards:
-        raise DatasetError(
-            f"{directory} has none of its {len(missing)} files of records ({', '.join(missing[:1])} ...)."
-        )
+        raise DatasetError(f"{directory} has none of its {len(missing)} record files ({', '.join(missing[:1])} ...).")
     features = dict(_flat("", read_object(directory / FEATURES, DatasetError), directory))
     return TfdsDirectory(directory, name, features, tuple(shards), tuple(missing))
 
@@ -90,7 +88,7 @@ def _shards(directory: Path, name: str, split: Any) -> Iterator[TfdsShard]:
         raise DatasetError(f"{where} has no name.")
     lengths = split.get("shardLengths", [])
     if not isinstance(lengths, list) or not all(str(length).isdecimal() for length in lengths):
-        raise DatasetError(f"{where} has no shardLengths, which are whole numbers.")
+        raise DatasetError(f"{where} has no valid shardLengths (integers).")
     for number, length in enumerate(lengths):
         file = str(split.get("filepathTemplate") or TEMPLATE)
         names = {"DATASET": name, "SPLIT": split["name"], "FILEFORMAT": "tfrecord"}
@@ -105,7 +103,7 @@ def _shards(directory: Path, name: str, split: Any) -> Iterator[TfdsShard]:
 
 
 def _flat(key: str, node: Any, directory: Path, depth: int = 0) -> Iterator[tuple[str, TfdsFeature]]:
-    """The features by their keys in an Example, whose parts have slashes between."""
+    """The features by their keys in an Example, with parts joined by slashes."""
     if not isinstance(node, dict) or depth > DEEPEST:
         raise DatasetError(f"{directory / FEATURES}: {key or 'the top'} is {node!r:.100}, expected an object.")
     if "featuresDict" in node:

@@ -1,7 +1,7 @@
 """TFRecord files and the tf.train.Example in each record, without TensorFlow.
 
 The framing is TensorFlow's (tsl/lib/io/record_writer.h): the length in 8 bytes, its checksum, the data, its checksum.
-An Example (tensorflow/core/example/example.proto) is a map from keys to lists of bytes, floats or whole numbers.
+An Example (tensorflow/core/example/example.proto) is a map from keys to lists of bytes, floats or integers.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from rt_vla_ros.protocol_buffers import TruncatedError, fields, masked_crc32c, v
 HEADER, CHECKSUM = 8, 4
 MOST_BYTES = 1 << 30  # of a record
 BYTES, FLOATS, WHOLE = 1, 2, 3
-"""Numbers of the kinds of lists in a tf.train.Feature."""
+"""Field numbers of the list types in a tf.train.Feature."""
 
 
 def check_checksums() -> None:
-    """Raises DatasetError, saying how to get it, where the library that computes the checksums is not installed."""
+    """Raises DatasetError with install instructions if the checksum library is missing."""
     try:
         masked_crc32c(b"")
     except ImportError as error:
         raise DatasetError(
-            f"TFRecords have checksums, and google-crc32c is not here ({error}). Get it: pip install google-crc32c."
+            f"TFRecord checksums need google-crc32c ({error}). Install it: pip install google-crc32c."
         ) from error
 
 
 def read_records(path: Path, skip: int = 0) -> Iterator[tuple[int, memoryview]]:
-    """Numbers, from 0, and data of the records after the first `skip`; one at a time is in memory.
+    """Indices, from 0, and data of the records after the first `skip`; one is in memory at a time.
 
-    Raises DatasetError for a file that is cut off, or damaged: each checksum is compared.
+    Raises DatasetError for a truncated or damaged file; all checksums are verified.
     """
     number = 0
     try:
@@ -44,7 +44,7 @@ def read_records(path: Path, skip: int = 0) -> Iterator[tuple[int, memoryview]]:
             while (head := file.read(HEADER + CHECKSUM)) != b"":
                 length = _checked(head, HEADER)
                 if length is None:
-                    raise _damaged(path, number, "its length is not what was written", head)
+                    raise _damaged(path, number, "its length is wrong", head)
                 size = int.from_bytes(length, "little")
                 if size > MOST_BYTES:
                     raise DatasetError(f"{path}: record {number} has {size:,} bytes, expected at most {MOST_BYTES:,}.")
@@ -54,7 +54,7 @@ def read_records(path: Path, skip: int = 0) -> Iterator[tuple[int, memoryview]]:
                     data = file.read(size + CHECKSUM)
                     record = _checked(data, size)
                     if record is None:
-                        raise _damaged(path, number, "its bytes are not those that were written", data, size + CHECKSUM)
+                        raise _damaged(path, number, "its data is wrong", data, size + CHECKSUM)
                     yield number, record
                 number += 1
     except OSError as error:
@@ -62,7 +62,7 @@ def read_records(path: Path, skip: int = 0) -> Iterator[tuple[int, memoryview]]:
 
 
 def _checked(data: bytes, size: int) -> memoryview | None:
-    """The first `size` bytes, None where the checksum after them is another, or not all are there."""
+    """The first `size` bytes, None if the checksum after them does not match or bytes are missing."""
     if len(data) < size + CHECKSUM:
         return None
     found = masked_crc32c(data[:size])
@@ -72,13 +72,13 @@ def _checked(data: bytes, size: int) -> memoryview | None:
 def _skip(file: BinaryIO, size: int, path: Path, number: int) -> None:
     file.seek(size - 1, 1)
     if not file.read(1):
-        raise DatasetError(f"{path} is cut off in record {number}.")
+        raise DatasetError(f"{path} is truncated in record {number}.")
 
 
 def _damaged(path: Path, number: int, why: str, data: bytes, size: int = HEADER + CHECKSUM) -> DatasetError:
     if len(data) < size:
-        return DatasetError(f"{path} is cut off in record {number}; get it anew.{git_lfs.hint(path)}")
-    return DatasetError(f"{path}: record {number} is damaged: {why} (checksum); get it anew.{git_lfs.hint(path)}")
+        return DatasetError(f"{path} is truncated in record {number}; download it again.{git_lfs.hint(path)}")
+    return DatasetError(f"{path}: record {number} is damaged: {why} (checksum); download it again.{git_lfs.hint(path)}")
 
 
 def parse_example(record: memoryview) -> dict[str, memoryview]:
@@ -95,7 +95,7 @@ def parse_example(record: memoryview) -> dict[str, memoryview]:
 
 
 def values_of(feature: memoryview) -> list[memoryview] | NDArray[Any]:
-    """What is in a feature: pieces of bytes, or numbers as float32 (n,) or int64 (n,). Raises ValueError."""
+    """Values of a feature: byte strings, or numbers as float32 (n,) or int64 (n,). Raises ValueError."""
     pieces, floats, whole, kind = list[memoryview](), list[Any](), list[Any](), BYTES
     for kind, content in fields(feature):
         for number, value in fields(content):
@@ -113,11 +113,11 @@ def values_of(feature: memoryview) -> list[memoryview] | NDArray[Any]:
 
 
 def _packed(value: memoryview | int) -> bytes | memoryview:
-    """Numbers are written together, or, by old programs, one by one."""
+    """Numbers may be packed or, from old programs, not."""
     if isinstance(value, int):
         return value.to_bytes(4, "little")
     if len(value) % 4:
-        raise TruncatedError("a list of floats is cut off")
+        raise TruncatedError("a list of floats is truncated")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Datasets without the stretches at the start and the end of episodes in which nothing is commanded."""
+"""Removes idle time at the start and end of episodes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from rt_vla_ros.data.lerobot_layout import ACTION
 from rt_vla_ros.data.new_place import check_new
 
 MARGIN = 0.3
-"""How much of a stretch stays [s]."""
+"""Idle time to keep at each end [s]."""
 
 
 @dataclass(frozen=True)
 class EpisodeCut:
-    """What goes of episode `number`, of `length` steps: so many at its start and its end; all where nothing moves."""
+    """Steps to cut at the start and the end of episode `number` with `length` steps; all if nothing moves."""
 
     number: int
     length: int
@@ -33,21 +33,21 @@ class EpisodeCut:
 
     @property
     def gone(self) -> int:
-        """Steps that go."""
+        """Number of cut steps."""
         return min(self.length, self.start + self.end)
 
 
 def planned_cuts(source: EpisodeSource, card: ActionCard, margin: float = MARGIN) -> list[EpisodeCut]:
-    """Of every episode, by the rule of the data check. margin: so much of a stretch stays [s], 0 or more.
+    """The cuts of every episode, by the rule of the data check. margin: idle time to keep at each end [s], 0 or more.
 
-    Where the card has a terminate one step stays at the end at least: the action that terminates moves to the last one.
-    Raises DatasetError where an action is not finite.
+    If the card has a terminate, at least one step is kept at the end: the terminating action moves to the last one.
+    Raises DatasetError if an action is not finite.
     """
     values = [source.numbers(number, ACTION) for number in range(len(source))]
     broken = [number for number, one in enumerate(values) if not np.isfinite(one).all()]
     if broken:
         what = f"episode {broken[0]} of {source.directory} has actions that are not finite"
-        raise DatasetError(f"What moves is not known: {what}. Drop it first: rt-vla data drop.")
+        raise DatasetError(f"Idle time is undefined: {what}. Drop it first: rt-vla data drop.")
     stays = round(margin * float(source.info["fps"]))
     at_end = stays if card.index("terminate") is None else max(1, stays)
     return [_cut(number, one, stays, at_end) for number, one in enumerate(moving_steps(card, values))]
@@ -56,20 +56,20 @@ def planned_cuts(source: EpisodeSource, card: ActionCard, margin: float = MARGIN
 def trim(
     source: EpisodeSource, card: ActionCard, cuts: Sequence[EpisodeCut], out: Path, report: Report, *, link: bool
 ) -> LeRobotDataset:
-    """A new dataset without what `cuts` takes away. Raises DatasetError where that is nothing or all, OSError."""
+    """A new dataset with the cuts applied. Raises DatasetError if they remove nothing or everything, OSError."""
     check_new(out, [source.directory])
     left = [cut for cut in cuts if cut.gone < cut.length]
     if not left:
-        raise DatasetError(f"In no episode of {source.directory} is a motion commanded; nothing would be left.")
+        raise DatasetError(f"No episode of {source.directory} has commanded motion; nothing would be left.")
     if not any(cut.gone for cut in cuts):
-        raise DatasetError(f"No episode of {source.directory} would be cut; it is as you want it.")
+        raise DatasetError(f"No episode of {source.directory} has idle time to cut; no copy is needed.")
     terminates = card.index("terminate") is not None
     picks = [Pick(source, cut.number, part=_part(cut, terminates)) for cut in left]
     return write(out, card, picks, report, link=link)
 
 
 def open_to_trim(directory: Path, margin: float = MARGIN) -> tuple[EpisodeSource, ActionCard, list[EpisodeCut]]:
-    """A dataset and what would be cut of it. Raises DatasetError, ActionCardError."""
+    """A dataset and its cuts. Raises DatasetError, ActionCardError."""
     source, card = open_dataset(directory)
     return source, card, planned_cuts(source, card, margin)
 

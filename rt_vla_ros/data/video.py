@@ -1,4 +1,4 @@
-"""Camera images as video, lossless or small, and stretches of it back, found by their time stamps."""
+"""Encodes camera images as video, lossless or small, and decodes segments by their timestamps."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ UNREADABLE = (av.error.FFmpegError, OverflowError, MemoryError, OSError)
 
 @dataclass(frozen=True)
 class VideoCodec:
-    """How images become a video.
+    """Settings of a video encoder.
 
-    encoder: FFmpeg's name. source: the encoder's pixel format. stored, name: pixel format and codec as info.json has
-    them. options: the encoder's. hurried: those that are others where images come faster than they could be encoded.
+    encoder: FFmpeg's name. source: the encoder's pixel format. stored, name: pixel format and codec in info.json.
+    options: the encoder's. hurried: the options that differ if images come faster than they can be encoded.
     """
 
     encoder: str
@@ -59,17 +59,18 @@ CODECS = {
     "h264": VideoCodec("libx264", "yuv420p", "yuv420p", "h264", {"g": "2", "crf": "30"}, {"preset": "ultrafast"}),
     "av1": VideoCodec("libsvtav1", "yuv420p", "yuv420p", "av1", {"g": "2", "crf": "30", "preset": "12"}, {}),
 }
-"""lossless: H.264, RGB, profile High 4:4:4 Predictive: decoding gives the same bytes, so a policy is trained on what it
-will see. FFmpeg, PyAV, OpenCV and torchcodec read it; most browsers do not. h264 and av1 are small and lose details."""
+"""lossless: H.264, RGB, profile High 4:4:4 Predictive: decoding gives the same bytes, so that training sees the same
+images as the policy. FFmpeg, PyAV, OpenCV and torchcodec read it; most browsers do not. h264 and av1 are small and
+lossy."""
 
 
 class VideoWriter:
-    """Writes one MP4 file, picture by picture; it can be read once it is closed."""
+    """Writes one MP4 file, frame by frame; it is readable once closed."""
 
     def __init__(self, path: Path, rate: int, codec: str = "lossless", *, hurried: bool = False) -> None:
-        """rate: frames per second; frame i stands at i / rate [s]. hurried: faster, in files that are larger.
+        """rate: frames per second; frame i is at i / rate [s]. hurried: faster encoding, larger files.
 
-        Raises OSError where the file cannot be written.
+        Raises OSError if the file cannot be written.
         """
         self.path, self.frames, self._codec = path, 0, CODECS[codec]
         with self._writing():
@@ -81,13 +82,16 @@ class VideoWriter:
         self._stream.pix_fmt = self._codec.source
 
     def add(self, pixels: Images) -> None:
-        """RGB, uint8, (H, W, 3), all of one size. Raises OSError; ValueError for odd sizes where the codec has none."""
+        """RGB, uint8, (H, W, 3), all of one size.
+
+        Raises OSError; ValueError for odd sizes if the codec needs even ones.
+        """
         height, width = pixels.shape[:2]
         if not self.frames:
             if self._codec.source == "yuv420p" and (height % 2 or width % 2):
                 raise ValueError(
-                    f"Images of {width}x{height} cannot be stored as {self._codec.name}, which halves their colours: "
-                    'sizes must be even. Take "lossless".'
+                    f"Images of {width}x{height} cannot be stored as {self._codec.name}, which subsamples the "
+                    'colours: sizes must be even. Use "lossless".'
                 )
             self._stream.height, self._stream.width = height, width
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
@@ -96,7 +100,7 @@ class VideoWriter:
         self.frames += 1
 
     def close(self) -> None:
-        """Raises OSError where the file is not whole."""
+        """Raises OSError if the file is incomplete."""
         with self._writing():
             try:
                 if self.frames:
@@ -106,18 +110,18 @@ class VideoWriter:
         self._check_whole()
 
     def abandon(self) -> None:
-        """The file goes."""
+        """Delete the file."""
         with contextlib.suppress(*UNREADABLE):
             self._file.close()
         self.path.unlink(missing_ok=True)
 
     def _check_whole(self) -> None:
-        """A full disk is not always told by what writes the last bytes."""
+        """Detect a full disk, which the last write does not always report."""
         if self.frames:
             with self._writing(), av.open(str(self.path), format="mp4") as file:
                 there = sum(packet.pts is not None for packet in file.demux(video=0))
             if there != self.frames:
-                raise OSError(errno.ENOSPC, f"only {there} of {self.frames} pictures were written", str(self.path))
+                raise OSError(errno.ENOSPC, f"only {there} of {self.frames} frames were written", str(self.path))
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -128,7 +132,7 @@ class VideoWriter:
 
 
 def write_video(path: Path, images: Iterable[Images], rate: int, codec: str = "lossless") -> None:
-    """All of them at once, see VideoWriter. Raises OSError, ValueError."""
+    """Write all images at once, see VideoWriter. Raises OSError, ValueError."""
     writer = VideoWriter(path, rate, codec)
     try:
         for pixels in images:
@@ -140,15 +144,15 @@ def write_video(path: Path, images: Iterable[Images], rate: int, codec: str = "l
 
 
 class VideoReader:
-    """Pictures out of MP4 videos. The decoders used last stay open, `max_open` for each thread that reads."""
+    """Decodes frames of MP4 videos. The last used decoders stay open, `max_open` per reading thread."""
 
     def __init__(self, max_open: int = MAX_OPEN) -> None:
         self._max_open, self._local = max_open, threading.local()
 
     def times(self, path: Path, height: int, width: int) -> NDArray[np.float64]:
-        """When the pictures of a video stand, rising [s], (N,). Nothing is decoded.
+        """Timestamps of a video's frames, increasing [s], (N,). Nothing is decoded.
 
-        Raises DatasetError for a video that is missing, damaged, of another size [pixel] or grey (as depth is).
+        Raises DatasetError for a video that is missing, damaged, of the wrong size [pixel] or grayscale (as depth is).
         """
         try:
             container = self._container(path)
@@ -159,7 +163,7 @@ class VideoReader:
             if form is None or len(form.components) < 3:
                 name = "no known format" if form is None else f"the format {form.name}"
                 raise DatasetError(
-                    f"The video {path} has pictures of {name}, one channel as of a depth map, expected RGB."
+                    f"The video {path} has frames of {name}, one channel as in a depth map, expected RGB."
                 )
             container.seek(0)
             stamps = [
@@ -170,7 +174,7 @@ class VideoReader:
             raise self._failed(path, error) from error
 
     def read(self, path: Path, times: NDArray[np.float64]) -> Iterator[Images]:
-        """The pictures at these times of `self.times`, rising [s]: RGB uint8 (H, W, 3). Raises DatasetError."""
+        """The frames at these times of `self.times`, increasing [s]: RGB uint8 (H, W, 3). Raises DatasetError."""
         done = 0
         try:
             for time, frame in self._decoded(path, float(times[0])):
@@ -184,7 +188,7 @@ class VideoReader:
                     return
         except UNREADABLE as error:
             raise self._failed(path, error) from error
-        raise DatasetError(f"The video {path} is damaged: its picture at {times[done]:.3f} s cannot be decoded.")
+        raise DatasetError(f"The video {path} is damaged: its frame at {times[done]:.3f} s cannot be decoded.")
 
     def _failed(self, path: Path, error: Exception) -> DatasetError:
         self._open.pop(path, None)
@@ -192,7 +196,7 @@ class VideoReader:
 
     @property
     def _open(self) -> OrderedDict[Path, av.container.InputContainer]:
-        """This thread's decoders, the one used last at the end."""
+        """This thread's decoders, most recently used last."""
         if not hasattr(self._local, "open"):
             self._local.open = OrderedDict()
             self._local.to_rgb = VideoReformatter()  # kept: one for each frame takes 100 times as long
@@ -205,11 +209,11 @@ class VideoReader:
             if not path.is_file():
                 raise DatasetError(f"The video {path} is missing.")
             check_claims(path)
-            # The format is named because FFmpeg takes a text for a playlist, whose entries may be anywhere.
+            # The format is fixed, because FFmpeg would open a text file as a playlist, whose entries may be anywhere.
             container = av.open(str(path), format="mp4", metadata_errors="replace")
             context = container.streams.video[0].codec_context if container.streams.video else None
             if context is None:
-                raise DatasetError(f"The video {path} has no pictures, or of an unknown codec.")
+                raise DatasetError(f"The video {path} has no frames, or an unknown codec.")
             context.thread_count = 1  # readers run in several threads; a clip is small
             pixels = (context.width + 256) * (context.height + 256)  # decoders count whole blocks and borders
             context.options = {"max_pixels": str(pixels)}  # the stream may say another size than its file
@@ -220,7 +224,7 @@ class VideoReader:
         return containers[path]
 
     def _decoded(self, path: Path, first: float) -> Iterator[tuple[float, av.VideoFrame]]:
-        """Times [s] and frames, from the last key frame on that is shown at `first` or earlier.
+        """Times [s] and frames, from the last key frame displayed at `first` or earlier.
 
         FFmpeg goes to the last one that is decoded by then, which in HEVC is often shown later. What is shown before a
         key frame and decoded after it cannot be decoded from there.

@@ -1,4 +1,4 @@
-"""Stretches of videos into files of their own, picture by picture as they are encoded: nothing is decoded."""
+"""Copies segments of videos to new files, frame by frame without re-encoding."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rt_vla_ros.data.video import UNREADABLE
 
 @dataclass(frozen=True)
 class VideoStretch:
-    """From the time `first` to just before `until` [s] of the video `path`, as the times stand in it."""
+    """The segment of the video `path` from the timestamp `first` to just before `until` [s]."""
 
     path: Path
     first: float
@@ -27,7 +27,7 @@ class VideoStretch:
 
 
 def copy_file(source: Path, target: Path, *, link: bool) -> None:
-    """link: as another name of the same file, where the file system can. Raises OSError."""
+    """link: hard-link the file if the file system can. Raises OSError."""
     target.unlink(missing_ok=True)
     if link:
         os.link(source.resolve(), target)
@@ -36,9 +36,9 @@ def copy_file(source: Path, target: Path, *, link: bool) -> None:
 
 
 def copy_stretch(stretch: VideoStretch, target: Path, rate: float, *, link: bool = False) -> float:
-    """Copies the pictures of a stretch, and as few others as can be: those from the key frame before it on.
+    """Copy the frames of a segment, and as few others as possible: those since the preceding key frame.
 
-    The whole file is copied where that is all it has. rate: pictures per second. link: see `copy_file`.
+    A segment of the whole file is copied as a file. rate: frames per second. link: see `copy_file`.
     Returns the time in the video that is 0 in `target` [s]. Raises DatasetError for a damaged video, OSError.
     """
     try:
@@ -50,7 +50,7 @@ def copy_stretch(stretch: VideoStretch, target: Path, rate: float, *, link: bool
     inside = (shown * base >= first) & (shown * base < until)
     if not inside.any():
         when = f"from {stretch.first:.3f} s to {stretch.until:.3f} s"
-        raise DatasetError(f"The video {stretch.path} has no pictures {when}.")
+        raise DatasetError(f"The video {stretch.path} has no frames {when}.")
     if inside.all():
         copy_file(stretch.path, target, link=link)
         return 0.0
@@ -74,10 +74,10 @@ def _unreadable(path: Path, error: Exception) -> DatasetError:
 
 
 def _index(path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_], float]:
-    """Of every picture, in the order of decoding: when it is shown [units], whether it is a key frame. The unit [s]."""
+    """Of every frame, in decoding order: its timestamp [units], whether it is a key frame. The unit [s]."""
     with av.open(str(path), format="mp4", metadata_errors="replace") as file:
         if not file.streams.video:
-            raise DatasetError(f"The video {path} has no pictures.")
+            raise DatasetError(f"The video {path} has no frames.")
         stream = file.streams.video[0]
         found = [(one.pts, one.is_keyframe) for one in file.demux(stream) if one.pts is not None and not one.is_discard]
         base = float(stream.time_base or 0)
@@ -86,7 +86,7 @@ def _index(path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_], float]:
 
 
 def _end(shown: NDArray[np.int64], begin: int, end: int) -> int:
-    """The first place from `end` on at which no picture that is shown before one inside is left outside."""
+    """The first index from `end` on such that no frame displayed before an included one is left out."""
     latest = np.maximum.accumulate(shown[begin:])
     later = np.append(np.minimum.accumulate(shown[::-1])[::-1], np.iinfo(np.int64).max)
     while latest[end - begin - 1] > later[end]:

@@ -1,4 +1,4 @@
-"""What an evaluation asks of an environment: lay a task from a seed, show it, act in it, say how it ended."""
+"""The interface of environments for evaluation: reset to a task and seed, observe, act, judge."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ SUCCESS, STOPPED_EARLY, TIMEOUT, FAILED = "success", "stopped_early", "timeout",
 
 
 class EnvironmentFailure(RuntimeError):
-    """The environment's process crashed or hung in an episode; the message says which and what it said last."""
+    """The environment's process crashed or hung in an episode; the message has its last output."""
 
 
 class EnvironmentRefusal(ValueError):
-    """What was asked of an environment cannot be had; the message says what there is and what to do."""
+    """A request that an environment cannot fulfil; the message says what is available and what to do."""
 
 
 @dataclass(frozen=True)
 class LaidTask:
-    """An episode that is about to begin. name: by which results are grouped. time_limit: simulated [s]."""
+    """An episode about to start. name: for grouping results. time_limit: simulated [s]."""
 
     seed: int
     instruction: str
@@ -34,16 +34,16 @@ class LaidTask:
 
 @dataclass(frozen=True)
 class Ending:
-    """How an episode ended. value: the word in records and reports. sentence: what it means."""
+    """How an episode ended. value: the name in records and reports. sentence: its meaning."""
 
     value: str
     sentence: str
 
 
 class Environment(Protocol):
-    """A world with a robot and tasks, in simulated time that passes in steps of tick_ns [ns].
+    """A world with a robot and tasks, in simulated time with steps of tick_ns [ns].
 
-    outcomes: all words for how an episode may end, but `environment_failed`. about: what a report says of it.
+    outcomes: all possible outcomes except `environment_failed`. about: description for a report.
     """
 
     tick_ns: int
@@ -53,13 +53,13 @@ class Environment(Protocol):
     def about(self) -> Mapping[str, Any]: ...
 
     def refuse(self, card: ActionCard) -> None:
-        """Raises ActionCardError, with everything that it cannot serve, for a policy of another card."""
+        """Raises ActionCardError listing all mismatches if the environment cannot run a policy with this card."""
 
     def lay(self, task: str, seed: int) -> LaidTask:
-        """The same start for the same task and seed. Raises EnvironmentRefusal for an unknown task."""
+        """Reset to the same start for the same task and seed. Raises EnvironmentRefusal for an unknown task."""
 
     def see(self, camera: str) -> Pixels:
-        """The camera's image of now, RGB, uint8, shape (H, W, 3), the first row on top."""
+        """The camera's current image, RGB, uint8, shape (H, W, 3), the first row on top."""
 
     def do(self, command: Command) -> None:
         """One tick at the command's velocity."""
@@ -69,7 +69,7 @@ class Environment(Protocol):
         """Whether the environment itself ended the episode, whatever the policy does."""
 
     def states(self, card: ActionCard) -> StateSource | None:
-        """The robot's state for a policy whose card asks for it, else None."""
+        """The robot's state if the policy's card needs it, else None."""
 
     def outcome(self, *, terminated: bool) -> Ending:
         """terminated: whether the policy ended the episode."""

@@ -1,4 +1,4 @@
-"""What a benchmark does with a policy's actions: every step exactly, at once, in equal parts over its ticks."""
+"""Executes a policy's actions as benchmarks do: exactly, immediately, in equal parts over the ticks of a step."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from rt_vla_ros.control.status import Command, State
 
 
 class ExactFollower:
-    """See evaluation.rollout.Follower. Nothing smooths, limits or watches: benchmarks publish figures without.
+    """See evaluation.rollout.Follower. No smoothing, limits or watchdogs, as benchmark results are published without.
 
-    Times as with the Controller: step i of a chunk is for the time from its image's stamp + i * period on, a single
-    step from its acceptance on. A newer chunk replaces the one before.
+    Times as in the Controller: step i of a chunk starts at its image's timestamp + i * period, a single step at its
+    acceptance. A newer chunk replaces the previous one.
     """
 
     def __init__(self, tick_ns: int) -> None:
@@ -27,27 +27,27 @@ class ExactFollower:
         self._from = 0.0  # when its first step is due [s]
 
     def accept(self, chunk: ActionChunk, *, stamp: float, now: float) -> str | None:
-        """A benchmark refuses no action of a policy that it serves."""
+        """Accept every action."""
         self._chunk, self._from = chunk, now if len(chunk.steps) == 1 else stamp
         self._look(now)
         return None
 
     def tick(self, now: float) -> Command:
-        """Of the tick that ends at `now` [s]."""
+        """The command for the tick that ends at `now` [s]."""
         step = self._look(now - self._tick)
         chunk = self._chunk
         if step is None or chunk is None or self.state is State.TERMINATED:
             still = np.zeros(3)
             return Command(still, still, "", None, self.state, "", self.state is State.TERMINATED, False)
         gripper = None if step.gripper == KEEP_GRIPPER else step.gripper
-        # Whole ticks: as steps_per_action counts them, so that the parts of a step are the step.
+        # Whole ticks, as counted by steps_per_action, so that the parts add up to the step.
         ticks = max(1, round(chunk.period / self._tick))
         span = ticks * self._tick
         linear, angular = step.translation / span, step.rotation / span
         return Command(linear, angular, chunk.frame_id, gripper, self.state, "", False, True)
 
     def _look(self, time: float) -> EndEffectorStep | None:
-        """The step that is due at that time; one that terminates ends it all."""
+        """The step due at that time; a terminating one ends the episode."""
         if self._chunk is None or self.state is State.TERMINATED:
             return None
         number = int((time - self._from) / self._chunk.period + 1e-6)

@@ -1,4 +1,4 @@
-"""A benchmark in a process of its own as an environment."""
+"""A benchmark in its own process as an environment."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from rt_vla_ros.observations.image import Pixels
 from rt_vla_ros.runtime.policy_stepper import StateSource
 
 SENTENCES = {
-    SUCCESS: "The environment says success.",
-    STOPPED_EARLY: "The policy terminated before the environment said success.",
-    TIMEOUT: "The environment's steps were used up, or it ended the episode, without success.",
+    SUCCESS: "The environment reports success.",
+    STOPPED_EARLY: "The policy terminated before the environment reported success.",
+    TIMEOUT: "The step limit was reached, or the environment ended the episode, without success.",
 }
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What is known of an environment before it runs.
+    """Static description of an environment.
 
     card: of its own actions, a step each, and its cameras. protocol: its choices, a sentence each, for the report.
-    sentences: a task's instruction, where the environment has none. instruction: of every task, where it is given.
-    describe: what the worker is asked first.
+    sentences: instructions by task, if the environment has none. instruction: of every task, if given.
+    describe: the first request to the worker.
     """
 
     name: str
@@ -55,7 +55,7 @@ class ForeignEnvironment:
     outcomes: tuple[str, ...] = (SUCCESS, STOPPED_EARLY, TIMEOUT)
 
     def __init__(self, benchmark: Benchmark, process: EnvironmentProcess) -> None:
-        """Starts the process, which is closed with it. Raises EnvironmentRefusal, EnvironmentFailure, ValueError."""
+        """Starts the process, which ends on close. Raises EnvironmentRefusal, EnvironmentFailure, ValueError."""
         self._benchmark, self._process = benchmark, process
         self.tick_ns = round(benchmark.card.period * 1e9)
         about = self._describe()
@@ -68,7 +68,7 @@ class ForeignEnvironment:
 
     @property
     def about(self) -> Mapping[str, Any]:
-        """Under `environment`: its name, versions and choices, on which the results depend."""
+        """Entry `environment`: its name, versions and options, which results depend on."""
         one = self._benchmark
         return {"environment": {"name": one.name, "versions": self.versions, "protocol": list(one.protocol)}}
 
@@ -77,7 +77,7 @@ class ForeignEnvironment:
         refuse_card(card, self._benchmark.card, self._benchmark.name)
 
     def lay(self, task: str, seed: int) -> LaidTask:
-        """See Environment. After a crash the process is started again."""
+        """See Environment. The process is restarted after a crash."""
         if not self._process.runs:
             self._describe()
         own = task.partition(":")[2]
@@ -86,7 +86,7 @@ class ForeignEnvironment:
         self._left, self._succeeded, self._over = int(answer["steps"]), False, False
         given = self._benchmark.instruction or self._benchmark.sentences.get(own) or str(answer["instruction"])
         if not given:
-            raise EnvironmentRefusal(f"{task} has no sentence of its own: say what to do by --instruction.")
+            raise EnvironmentRefusal(f"{task} has no instruction of its own; pass one with --instruction.")
         return LaidTask(seed, given, task, self._left * self.tick_ns / 1e9)
 
     def see(self, camera: str) -> Pixels:
@@ -100,9 +100,9 @@ class ForeignEnvironment:
         self._step(self._native.of_command(command))
 
     def play_natively(self) -> tuple[list[Values], bool]:
-        """The package's own expert until the episode ends: its actions (D,) as the card speaks of them, and success.
+        """Run the package's own expert until the episode ends: its actions (D,) in the card's units, and success.
 
-        They go to the environment as they are, without card or tokens: what our own path is compared with.
+        They are passed to the environment unchanged, without card or tokens, as a reference.
         """
         answer = self._process.ask("expert", most=START_TIME)[0]
         self._left = 0
@@ -117,18 +117,18 @@ class ForeignEnvironment:
 
     @property
     def ended(self) -> bool:
-        """At the first success, when the environment says so, and when its steps are used up."""
+        """At the first success, when the environment ends the episode, and at the step limit."""
         return self._over or self._left <= 0
 
     def states(self, card: ActionCard) -> StateSource | None:
-        """None: a policy that takes a state is refused."""
+        """None: policies with a state input are refused."""
         return None
 
     def outcome(self, *, terminated: bool) -> Ending:
-        """Raises EnvironmentRefusal where the environment never tells about success."""
+        """Raises EnvironmentRefusal if the environment never reports success."""
         if self.ended and not self._tells:
             raise EnvironmentRefusal(
-                f"{self._benchmark.name} never says whether an episode succeeded: its info has neither 'is_success' "
+                f"{self._benchmark.name} never reports whether an episode succeeded: its info has neither 'is_success' "
                 "nor 'success'."
             )
         word = SUCCESS if self._succeeded else STOPPED_EARLY if terminated else TIMEOUT

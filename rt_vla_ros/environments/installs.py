@@ -1,4 +1,4 @@
-"""The Python environments of benchmarks whose pins are not ours: one virtual environment each."""
+"""Virtual environments of benchmarks with their own pinned dependencies, one each."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ STAMP = "installed.json"  # written last: without it an installation is none
 
 @dataclass(frozen=True)
 class Recipe:
-    """summary: of `rt-vla env list`. requirements: for pip. package, version: with which the figures were made,
-    empty where there are none.
+    """summary: of `rt-vla env list`. requirements: for pip. package, version: used for the published results,
+    empty if there are none.
     """
 
     summary: str
@@ -37,7 +37,7 @@ RECIPES = {
         "3.1.1",
     ),
     "gymnasium": Recipe(
-        "any environment of Gymnasium with images and a Box of actions (gymnasium:ID)",
+        "any Gymnasium environment with images and a Box action space (gymnasium:ID)",
         ("gymnasium==1.4.0",),
         "gymnasium",
         "",
@@ -55,7 +55,7 @@ def folder() -> Path:
 
 
 def installed(name: str) -> dict[str, str] | None:
-    """Versions by package of what is installed; None where nothing is, or only half of it."""
+    """Installed versions by package; None if not installed, or only partly."""
     stamp = folder() / name / STAMP
     return (
         {key: str(value) for key, value in read_object(stamp, EnvironmentRefusal).items()} if stamp.is_file() else None
@@ -63,26 +63,26 @@ def installed(name: str) -> dict[str, str] | None:
 
 
 def python_of(name: str) -> Path:
-    """Its interpreter. Raises EnvironmentRefusal, with the command that installs it, where it is not installed."""
+    """Its interpreter. Raises EnvironmentRefusal with the install command if it is not installed."""
     if installed(name) is None:
         raise EnvironmentRefusal(f"{name} is not installed: rt-vla env install {name}")
     return folder() / name / "bin" / "python"
 
 
 def version_note(name: str, versions: dict[str, str]) -> str:
-    """A sentence where another version runs than the figures of this project were made with; else empty."""
+    """A warning if the version differs from the one used for this project's results; else empty."""
     recipe = RECIPES[name]
     found = versions.get(recipe.package, "none")
     if recipe.version in ("", found):
         return ""
     return (
-        f"{recipe.package} {found} runs here, docs/evaluation.md is about {recipe.version}: figures may differ. "
-        f"`rt-vla env install {name}` installs that one."
+        f"{recipe.package} {found} is installed, but the results in docs/evaluation.md are from {recipe.version} "
+        f"and may differ. `rt-vla env install {name}` installs that version."
     )
 
 
 def install(name: str, extra: Sequence[str], say: Callable[[str], None]) -> Path:
-    """Makes the environment anew. extra: further requirements. Raises EnvironmentRefusal where pip fails."""
+    """Create the environment from scratch. extra: additional requirements. Raises EnvironmentRefusal if pip fails."""
     place, recipe = folder() / name, RECIPES[name]
     shutil.rmtree(place, ignore_errors=True)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def install(name: str, extra: Sequence[str], say: Callable[[str], None]) -> Path
 
 
 def remove(name: str) -> bool:
-    """Whether there was something."""
+    """Remove it; return whether it existed."""
     place = folder() / name
     if not place.is_dir():
         return False
@@ -116,5 +116,5 @@ def _run(words: list[str]) -> str:
     done = subprocess.run(words, capture_output=True, text=True, env=clean, check=False)
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines()[-5:]
-        raise EnvironmentRefusal("The environment could not be made:\n  " + "\n  ".join(lines))
+        raise EnvironmentRefusal("The environment could not be created:\n  " + "\n  ".join(lines))
     return done.stdout

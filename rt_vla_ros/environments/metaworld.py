@@ -1,4 +1,4 @@
-"""Meta-World (Yu et al., 2019; https://metaworld.farama.org), version 3: its action card, protocol and sentences."""
+"""Meta-World (Yu et al., 2019; https://metaworld.farama.org), version 3: its action card, protocol and instructions."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ SENTENCES = {
 
 
 def metaworld_card(size: tuple[int, int] = (224, 224), rate: float = RATE) -> ActionCard:
-    """What a policy for Meta-World may say. size: of its images [px]. rate: 80 Hz or a whole part of it."""
+    """The action card for Meta-World policies. size: of images [px]. rate: 80 Hz or a divisor."""
     reach = STEP * RATE / rate
     return ActionCard(
         name="Meta-World",
@@ -98,12 +98,12 @@ def metaworld_card(size: tuple[int, int] = (224, 224), rate: float = RATE) -> Ac
         gripper_closed=1.0,
         control_rate=rate,
         cameras=(CameraSpec("corner2", *size, "stretch", 0.0),),
-        notes=("The axes are those of Meta-World's scene: x to the right, y away from the robot, z up.",),
+        notes=("The axes are those of the Meta-World scene: x to the right, y away from the robot, z up.",),
     )
 
 
 def tasks_of(given: str) -> list[str]:
-    """The tasks that `metaworld:GIVEN` names: one, several separated by commas, or MT10 or MT50."""
+    """The tasks of `metaworld:GIVEN`: one or more comma-separated tasks, MT10 or MT50."""
     groups = {"MT10": list(MT10), "MT50": list(SENTENCES)}
     return groups.get(given) or [name.strip() for name in given.split(",")]
 

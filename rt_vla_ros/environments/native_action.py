@@ -1,4 +1,4 @@
-"""Between velocities in SI units and an environment's own action vector, by the environment's action card."""
+"""Converts between velocities in SI units and an environment's action vector, using its action card."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Values = NDArray[np.float64]
 
 
 class NativeActions:
-    """One entry of the action vector per dimension of the card: its low and high stand for those of the Box.
+    """One element of the action vector per dimension of the card, whose range is mapped to that of the Box.
 
-    A gripper that is told nothing stays as it was told last; it is open when an episode begins.
+    Without a gripper command, the last one is kept; the gripper is open at the start of an episode.
     """
 
     def __init__(self, card: ActionCard, low: ArrayLike, high: ArrayLike, tick_ns: int) -> None:
-        """low, high: of the Box, shape (D,). Raises ValueError where they are not finite or of another length."""
+        """low, high: of the Box, shape (D,). Raises ValueError if they are not finite or have a different length."""
         self._card, self._tick, self._tokenizer = card, tick_ns / 1e9, ActionTokenizer(card)
         self._low, self._high = np.asarray(low, np.float64).ravel(), np.asarray(high, np.float64).ravel()
         size = len(card.dimensions)
@@ -38,7 +38,7 @@ class NativeActions:
         self._gripper = 0.0
 
     def of_command(self, command: Command) -> Values:
-        """The action vector (D,) of one tick at the command's velocity, within the Box."""
+        """The action vector (D,) of one tick at the command's velocity, clipped to the Box."""
         self._gripper = self._gripper if command.gripper is None else command.gripper
         step = EndEffectorStep(command.linear * self._tick, command.angular * self._tick, self._gripper)
         share = (self._tokenizer.from_step(step) - self._from) / self._span
@@ -46,7 +46,7 @@ class NativeActions:
         return native
 
     def values(self, action: ArrayLike) -> Values:
-        """An action vector (D,) -> the values (D,) that the card speaks of, within its ranges."""
+        """Action vector (D,) -> values (D,) in the card's units, clipped to its ranges."""
         share = (np.asarray(action, np.float64) - self._low) / (self._high - self._low)
         values: Values = self._from + np.clip(share, 0.0, 1.0) * self._span
         return values

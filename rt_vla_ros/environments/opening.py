@@ -1,4 +1,4 @@
-"""From the words of `--env` to tasks and an environment that runs."""
+"""Parses `--env` and opens the environment."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PROTOCOL_OF_GYMNASIUM = (
 
 @dataclass(frozen=True)
 class EnvironmentChoice:
-    """What the user asked for. card: of a Gymnasium environment. python: instead of the installed one's."""
+    """The user's choice. card: of a Gymnasium environment. python: interpreter instead of the installed one."""
 
     env: str
     python: Path | None = None
@@ -36,12 +36,12 @@ class EnvironmentChoice:
 
     @property
     def kind(self) -> str:
-        """The word before the colon."""
+        """The part before the colon."""
         return self.env.partition(":")[0]
 
     @property
     def tasks(self) -> list[str]:
-        """As they are named in results, such as metaworld:reach-v3. Raises EnvironmentRefusal for unknown words."""
+        """Names in results, such as metaworld:reach-v3. Raises EnvironmentRefusal for unknown names."""
         kind, _, rest = self.env.partition(":")
         if kind not in (METAWORLD, GYMNASIUM) or not rest:
             near = difflib.get_close_matches(kind, (TABLETOP, METAWORLD, GYMNASIUM), n=1)
@@ -56,17 +56,17 @@ class EnvironmentChoice:
                 known = f"Did you mean {', '.join(close)}?" if close else f"There is {', '.join(SENTENCES)}."
                 raise EnvironmentRefusal(f"Meta-World has no task {name!r}. {known}")
         if len(set(names)) < len(names):
-            raise EnvironmentRefusal(f"--env {self.env} names a task twice.")
+            raise EnvironmentRefusal(f"--env {self.env} lists a task twice.")
         return [f"{kind}:{name}" for name in names]
 
     def own_card(self) -> ActionCard:
-        """Of the environment's own actions and cameras. Raises EnvironmentRefusal, ActionCardError."""
+        """The card of the environment's own actions and cameras. Raises EnvironmentRefusal, ActionCardError."""
         if self.kind == METAWORLD:
             return metaworld_card()
         if self.card is None:
             raise EnvironmentRefusal(
-                f"Nobody but you knows what the actions of {self.env} mean: give its action card by --env-card FILE "
-                "(docs/evaluation.md shows one)."
+                f"The meaning of the actions of {self.env} is unknown: pass its action card with --env-card FILE "
+                "(example in docs/evaluation.md)."
             )
         try:
             return ActionCard.from_dict(read_object(self.card, ActionCardError))
@@ -76,7 +76,7 @@ class EnvironmentChoice:
     def open(
         self, policy: ActionCard | None, made: type[ForeignEnvironment] = ForeignEnvironment
     ) -> ForeignEnvironment:
-        """policy: of the one that will act; None: nothing is seen. Starts the process. Raises ValueError, see there."""
+        """policy: its action card; None: no images. Starts the process. Raises ValueError, see there."""
         python = self.python or python_of(self.kind)
         benchmark = self._benchmark(policy)
         process = EnvironmentProcess(python, self.kind, self.kind, self.answer_time)
@@ -87,8 +87,13 @@ class EnvironmentChoice:
             raise
 
     @property
+    def instructions(self) -> tuple[str, ...]:
+        """Of all tasks of the benchmark, where it has sentences for them; else none."""
+        return tuple(dict.fromkeys(SENTENCES.values())) if self.kind == METAWORLD else ()
+
+    @property
     def protocol(self) -> tuple[str, ...]:
-        """What is done as the environment has it, a sentence each."""
+        """The environment's protocol, one sentence each."""
         return metaworld_benchmark((1, 1)).protocol if self.kind == METAWORLD else PROTOCOL_OF_GYMNASIUM
 
     def _benchmark(self, policy: ActionCard | None) -> Benchmark:

@@ -1,4 +1,4 @@
-"""An environment's process as seen from here: started, asked, and ended when it crashes or hangs."""
+"""Client of an environment's process: starts it, sends requests, and ends it after a crash or timeout."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rt_vla_ros.sim.rendering import choose_library
 
 ANSWER_TIME, START_TIME = 120.0, 600.0  # [s]; imports, textures and the drawing of starts take long on a busy machine
 PACKAGE = Path(__file__).resolve().parents[1]
-# The package of that name there is this folder alone: neither its own imports nor our Python's packages come along.
+# There, the package of this name is only this folder, without its imports or this Python's packages.
 BOOTSTRAP = (
     "import runpy, sys, types; package = types.ModuleType('rt_vla_ros'); package.__path__ = [sys.argv.pop(1)]; "
     "sys.modules['rt_vla_ros'] = package; "
@@ -29,23 +29,23 @@ TAIL = 600  # of what it said last [characters]
 
 
 class EnvironmentProcess:
-    """Starts with the first request, and anew with the first one after a crash."""
+    """Starts with the first request, and again with the first one after a crash."""
 
     def __init__(self, python: Path, kind: str, name: str, answer_time: float = ANSWER_TIME) -> None:
-        """python: the interpreter that has the environment. kind: of the worker. answer_time: the most [s]."""
+        """python: the environment's interpreter. kind: of the worker. answer_time: timeout [s]."""
         self._python, self._kind, self._name, self._answer_time = python, kind, name, answer_time
         self._process: subprocess.Popen[bytes] | None = None
         self._said: BinaryIO | None = None
 
     @property
     def runs(self) -> bool:
-        """Whether there is a process that was not found dead."""
+        """Whether the process is believed to be running."""
         return self._process is not None
 
     def ask(self, operation: str, *, most: float | None = None, **values: Any) -> tuple[Mapping[str, Any], bytes]:
-        """The answer and its raw bytes. most: time for it [s].
+        """Send a request; return the answer and its raw bytes. most: timeout [s].
 
-        Raises EnvironmentFailure for a crash, and where no answer came in time; EnvironmentRefusal for a refusal.
+        Raises EnvironmentFailure after a crash or timeout; EnvironmentRefusal for a refusal.
         """
         process = self._process or self._start()
         deadline = time.monotonic() + (most or self._answer_time)
@@ -105,7 +105,7 @@ class EnvironmentProcess:
         return bytes(data)
 
     def _end(self) -> str:
-        """Kills what is left; returns what the process said last, as a sentence."""
+        """Kill the process; return its last output as a sentence."""
         process, self._process = self._process, None
         assert process is not None
         assert self._said is not None
@@ -122,4 +122,4 @@ class EnvironmentProcess:
         self._said.seek(0)
         lines = self._said.read().decode(errors="replace").strip().splitlines()
         self._said.close()
-        return f" It said last: {lines[-1][:TAIL]}" if lines else ""
+        return f" Last output: {lines[-1][:TAIL]}" if lines else ""

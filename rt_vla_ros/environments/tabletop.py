@@ -1,4 +1,4 @@
-"""The simulated table of this package as an environment; its tasks are the suites."""
+"""The simulated table of this package as an environment; the suites are its tasks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rt_vla_ros.sim.tabletop_sim import CONTROL_PERIOD, TabletopSim
 
 
 def check_table_arm(card: ActionCard) -> None:
-    """Raises ActionCardError for actions that the simulated arm cannot carry out: it stands on a table."""
+    """Raises ActionCardError for actions that the fixed simulated arm cannot execute."""
     if card.moves_base:
         names = ", ".join(one.name for one in card.dimensions if one.role in BASE_ROLES)
         raise ActionCardError(
@@ -29,7 +29,7 @@ def check_table_arm(card: ActionCard) -> None:
 
 
 class TabletopEnvironment:
-    """See Environment. scene: the one that was laid last."""
+    """See Environment. scene: the last one that was set up."""
 
     tick_ns = 20_000_000
     outcomes = tuple(outcome.value for outcome in Outcome)
@@ -42,7 +42,7 @@ class TabletopEnvironment:
         self.scene: Scene
 
     def refuse(self, card: ActionCard) -> None:
-        """See Environment. What else a card may not be is said where it shows."""
+        """See Environment. Other mismatches are reported where they occur."""
         check_table_arm(card)
 
     def lay(self, task: str, seed: int) -> LaidTask:

@@ -1,13 +1,16 @@
-"""Baselines that check an evaluation: an expert that must succeed, and ablated policies that must fail."""
+"""Baselines that validate an evaluation: an expert that should succeed, and ablated policies that should fail."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from rt_vla_ros.action_space.chunk import ActionChunk
+from rt_vla_ros.language.paraphrase import paraphrase
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.tabletop_card import tabletop_card
@@ -17,19 +20,23 @@ from rt_vla_ros.sim.scripted_expert import ScriptedExpert
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
 
 EXPERT = "expert"
-BLACK_IMAGES, OTHER_INSTRUCTION = ABLATIONS = ("black-images", "other-instruction")
+BLACK_IMAGES, OTHER_INSTRUCTION, NO_INSTRUCTION, PARAPHRASE = ABLATIONS = (
+    *("black-images", "other-instruction", "no-instruction", "paraphrase"),
+)
+NOTHING_SAID = "do it"
+"""What stands for no instruction: a policy refuses an empty one, and this says nothing of the task."""
 
 
 @runtime_checkable
 class PrivilegedPolicy(Protocol):
-    """A policy that also gets the state of the simulator."""
+    """A policy that also sees the simulator's state."""
 
     def set_scene(self, scene: Scene, sim: TabletopSim) -> None:
         """Before each episode."""
 
 
 class ExpertPolicy:
-    """The scripted expert as a policy: it reads the simulator's state, not images. An upper bound."""
+    """The scripted expert as a policy: uses the simulator's state instead of images. An upper bound."""
 
     name, card = EXPERT, tabletop_card(EXPERT)
 
@@ -38,7 +45,7 @@ class ExpertPolicy:
         self._expert, self._sim = ScriptedExpert(scene), sim
 
     def reset(self, instruction: str) -> None:
-        """The expert knows the task from the scene."""
+        """The expert gets the task from the scene."""
 
     def act(self, observation: Observation) -> ActionChunk:
         """The expert's step in the simulator's current state."""
@@ -46,19 +53,23 @@ class ExpertPolicy:
 
 
 class AblatedPolicy:
-    """A policy without one of its inputs.
+    """A policy with one of its inputs removed or replaced.
 
-    black-images: all pixels are black; remaining successes are chance. other-instruction: the instruction names another
-    object of the same table, the judge expects the original one: a policy that ignores language still succeeds, one
-    that follows it never does.
+    black-images: all pixels are black; the success rate should drop to chance. other-instruction: the instruction is
+    that of another object on the same table, or of another task of the benchmark, but success is judged for the
+    original one: a policy that ignores language still succeeds, one that follows it never does. no-instruction: it says
+    nothing of the task. paraphrase: the same request in other words, with which a policy should succeed as often.
     """
 
-    def __init__(self, policy: Policy, ablation: str) -> None:
-        """Raises ValueError for an unknown ablation."""
+    def __init__(self, policy: Policy, ablation: str, others: Sequence[str] = ()) -> None:
+        """others: instructions of a benchmark's tasks, for other-instruction.
+
+        Raises ValueError for an unknown ablation.
+        """
         if ablation not in ABLATIONS:
-            raise ValueError(f"There is no ablation {ablation!r}, only {' and '.join(ABLATIONS)}.")
+            raise ValueError(f"There is no ablation {ablation!r}, expected one of {', '.join(ABLATIONS)}.")
         self.name, self.card = policy.name, policy.card
-        self._policy, self._ablation = policy, ablation
+        self._policy, self._ablation, self._others = policy, ablation, others
         self._other_instruction = ""
 
     def set_scene(self, scene: Scene, sim: TabletopSim) -> None:
@@ -75,7 +86,17 @@ class AblatedPolicy:
 
     def reset(self, instruction: str) -> None:
         """Begin an episode."""
-        self._policy.reset(self._other_instruction if self._ablation == OTHER_INSTRUCTION else instruction)
+        self._policy.reset(self._said(instruction))
+
+    def _said(self, instruction: str) -> str:
+        """What the policy is told instead."""
+        if self._ablation == NO_INSTRUCTION:
+            return NOTHING_SAID
+        if self._ablation == PARAPHRASE:
+            return paraphrase(instruction)
+        if self._ablation == OTHER_INSTRUCTION:
+            return self._other_instruction or _another(instruction, self._others)
+        return instruction
 
     def act(self, observation: Observation) -> ActionChunk:
         """One step."""
@@ -83,3 +104,10 @@ class AblatedPolicy:
             black = {name: np.zeros_like(image) for name, image in observation.images.items()}
             observation = replace(observation, images=black)
         return self._policy.act(observation)
+
+
+def _another(instruction: str, all_of_them: Sequence[str]) -> str:
+    """Always the same for the same instruction."""
+    others = [one for one in all_of_them if one != instruction]
+    number = int.from_bytes(hashlib.sha256(instruction.encode()).digest()[:8], "big")
+    return others[number % len(others)]

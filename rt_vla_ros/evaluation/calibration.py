@@ -1,4 +1,4 @@
-"""What a policy with int8 weights is calibrated with: episodes that it plays, or images of a dataset."""
+"""Calibration of int8 weights: on episodes run by the policy, or on images of a dataset."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, find_suite
 
 
 def calibrate(policy: Policy, source: str, episodes: int) -> None:
-    """The policy acts on so many episodes, at most. source: the directory of a dataset, or the name of a suite.
+    """Run the policy on at most this many episodes. source: a dataset directory, or the name of a suite.
 
-    Seeds are those of training, so that no evaluation has the same scenes.
-    Raises ValueError for neither, DatasetError and ActionCardError for data that does not fit, and what `act` raises.
+    Uses training seeds, so that no evaluation has the same scenes.
+    Raises ValueError for any other source, DatasetError and ActionCardError for mismatched data, and what `act` raises.
     """
     if Path(source).expanduser().is_dir():
         dataset = LeRobotDataset(Path(source).expanduser())

@@ -1,4 +1,4 @@
-"""The findings of a dataset's check as one self-contained HTML file, with pictures of suspicious episodes."""
+"""The findings of a dataset check as one self-contained HTML file, with images of suspicious episodes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def write_check_report(path: Path, checked: CheckedSet) -> None:
     """Raises OSError."""
     title = f"Check of {checked.opened.directory.name}"
     body = [f"<h1>{escape(title)}</h1>", _summary(checked), "<h2>Findings</h2>"]
-    body += [_finding(one, len(checked.opened.episodes)) for one in checked.findings] or ["<p>Nothing was found.</p>"]
+    body += [_finding(one, len(checked.opened.episodes)) for one in checked.findings] or ["<p>No findings.</p>"]
     body += _episodes(checked)
     write_page(path, page(title, body))
 
@@ -35,10 +35,10 @@ def _summary(checked: CheckedSet) -> str:
         for name, count in counts.items()
     )
     frames = sum(map(len, opened.episodes))
-    cameras = ", ".join(opened.cameras) or "no camera that can be read"
+    cameras = ", ".join(opened.cameras) or "no readable camera"
     return (
         f"<p>{words}.</p><p class=soft>{escape(str(opened.directory))}: {len(opened.episodes)} episodes, {frames:,} "
-        f"time steps at {opened.rate:g} a second, {escape(cameras)}.</p>"
+        f"time steps at {opened.rate:g} Hz, {escape(cameras)}.</p>"
     )
 
 
@@ -54,14 +54,14 @@ def _finding(finding: DataFinding, episodes: int) -> str:
 
 
 def _episodes(checked: CheckedSet) -> Iterator[str]:
-    """The ones that findings name, the worst first; where none does, the first of the set."""
+    """The episodes with findings, worst first; if there are none, the first of the dataset."""
     reasons: dict[int, list[str]] = {}
     for finding in checked.findings:
         for number in finding.episodes[:EACH]:
             if len(reasons) < MOST_SHOWN or number in reasons:
                 reasons.setdefault(number, []).append(finding.code)
     episodes = {one.number: one for one in checked.opened.episodes}
-    yield f"<h2>{'Episodes that findings name' if reasons else 'The first episodes'}</h2>"
+    yield f"<h2>{'Affected episodes' if reasons else 'First episodes'}</h2>"
     for number in reasons or list(episodes)[:EACH]:
         if number in episodes:
             yield from _episode(checked, episodes[number], reasons.get(number, []))

@@ -12,7 +12,7 @@ from rt_vla_ros.data.check.recorded import RecordedEpisode
 
 
 class CurveGroup(NamedTuple):
-    """title: what and in which unit. names: of the columns, (N, K)."""
+    """title: quantity and unit. names: of the columns, (N, K)."""
 
     title: str
     names: list[str]
@@ -20,7 +20,7 @@ class CurveGroup(NamedTuple):
 
 
 def curve_groups(card: ActionCard, episode: RecordedEpisode) -> list[CurveGroup]:
-    """Actions by kind, then the state by unit; what has no column is left out."""
+    """Actions by kind, then the state by unit; missing columns are left out."""
     kinds: dict[str, list[int]] = {}
     for i, one in enumerate(card.dimensions):
         kind = kind_of_motion(one.role)

@@ -44,7 +44,7 @@ function show() {
     line.setAttribute('x1', x); line.setAttribute('x2', x);
     const rows = data.curves[figure.dataset.name];
     figure.querySelectorAll('.value').forEach((place, i) => {
-      const value = rows[k][i]; place.textContent = value === null ? 'no number' : String(value); });
+      const value = rows[k][i]; place.textContent = value === null ? 'not finite' : String(value); });
   }
   const part = data.parts.find(one => k >= one[0] && k < one[0] + one[1]);
   said.textContent = part ? part[2] : '';
@@ -72,7 +72,7 @@ def episode_page(opened: OpenedSet, episode: RecordedEpisode) -> str:
     """The whole page. Raises DatasetError for a set without a readable card."""
     if opened.card is None:
         raise DatasetError(
-            f"{opened.directory} has no action card that can be read; without it no number has a meaning."
+            f"{opened.directory} has no readable action card; without it the meaning of the actions is unknown."
         )
     title = f"{opened.directory.name}, episode {episode.number}"
     groups, seconds = curve_groups(opened.card, episode), len(episode) / opened.rate

@@ -1,4 +1,4 @@
-"""Words in a drawn frame: the typeface, the colours, and what fits."""
+"""Text in rendered frames: font, colours and truncation."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ LONGEST = 4000  # of a text that is measured [characters]
 
 @cache
 def font(size: int) -> Font:
-    """Pillow's built-in typeface, which needs no font file."""
+    """Pillow's built-in font, which needs no font file."""
     return ImageFont.load_default(size)
 
 
 def one_line(text: str) -> str:
-    """The text without line breaks, and without what a terminal or a typeface could take for something else."""
+    """The text without line breaks and control characters."""
     return " ".join("".join(letter if letter.isprintable() or letter in JOINERS else " " for letter in text).split())
 
 
@@ -36,7 +36,7 @@ def shortened(text: str, width: float, face: Font) -> str:
 
 
 def wrapped(text: str, width: float, face: Font, lines: int) -> list[str]:
-    """The text in at most `lines` lines of `width` pixels, broken between words where that can be."""
+    """The text in at most `lines` lines of `width` pixels, broken between words if possible."""
     rest, rows = text[:LONGEST], list[str]()
     while len(rows) < lines - 1 and face.getlength(rest) > width:
         fits = max(1, _longest_prefix(rest, width, face))
@@ -47,7 +47,7 @@ def wrapped(text: str, width: float, face: Font, lines: int) -> list[str]:
 
 
 def _longest_prefix(text: str, width: float, face: Font) -> int:
-    """How many letters from the beginning fit."""
+    """Number of leading letters that fit."""
     low, high = 0, len(text)
     while low < high:
         middle = (low + high + 1) // 2

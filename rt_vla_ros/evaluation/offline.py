@@ -1,7 +1,7 @@
-"""How far a policy's actions are from recorded ones: on every frame of some episodes, without a robot or a simulator.
+"""Offline evaluation: the error of a policy's actions on every frame of recorded episodes.
 
-The policy sees the recorded images, its own history of them too, and never the result of its own action. So this is
-no success rate: of two policies the one with the smaller error may be the worse one on the arm.
+The policy sees recorded images and their history, never the result of its own actions (open loop). So this does not
+predict the success rate: of two policies, the one with the smaller error may be the worse one on the arm.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import Policy
 
 WARNING = (
-    "This is no success rate: the policy saw recorded images and never the result of its own action. Measure that on "
+    "This is not a success rate: the policy saw recorded images, never the result of its own actions. Measure that on "
     "the arm, or in the simulator (rt-vla evaluate --suite)."
 )
 MOTION = (*(f"{kind}_{axis}" for kind in ("translation", "rotation") for axis in "xyz"), *BASE_ROLES)
@@ -34,7 +34,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class OfflineSteps:
-    """Predicted beside recorded steps, F of them.
+    """F predicted and recorded steps.
 
     predicted, recorded: float64 (F, 9): displacements in the card's frame [m] and rotation vectors [rad], then those of
     a base, x, y [m] and yaw [rad]. gripper: whether it is closed, terminate: whether the instruction is done, both bool
@@ -50,18 +50,18 @@ class OfflineSteps:
     ahead: NDArray[np.int64]
 
     def those(self, which: NDArray[np.bool_]) -> OfflineSteps:
-        """Some of them."""
+        """A subset of the steps."""
         return OfflineSteps(**{name: value[which] for name, value in vars(self).items()})
 
 
 def check_same_actions(policy: ActionCard, dataset: LeRobotDataset) -> None:
-    """Raises ActionCardError where a policy's actions or inputs mean something else than a dataset's."""
+    """Raises ActionCardError if a policy's actions or inputs differ in meaning from a dataset's."""
     ours = replace(
         dataset.card.with_horizon(policy.horizon), execute_steps=policy.execute_steps, ensemble=policy.ensemble
     )
     if differences := card_differences(ours, policy):
         raise ActionCardError(
-            f"The policy has another action card than {dataset.directory} ({differences}): their actions cannot be "
+            f"The policy has a different action card than {dataset.directory} ({differences}): their actions cannot be "
             "compared. Evaluate a policy that was trained on data with this card."
         )
 
@@ -69,9 +69,9 @@ def check_same_actions(policy: ActionCard, dataset: LeRobotDataset) -> None:
 def offline_steps(
     policy: Policy, dataset: LeRobotDataset, episodes: Sequence[int], say: Say = lambda _: None
 ) -> OfflineSteps:
-    """The policy on every frame of some of the dataset's `parts`; what a policy commanded is no reference.
+    """Run the policy on every frame of some of the dataset's `parts`; frames commanded by a policy are skipped.
 
-    Raises ActionCardError for another card, DatasetError for damaged data and where nothing is left.
+    Raises ActionCardError for another card, DatasetError for damaged data and if no frames are left.
     """
     check_same_actions(policy.card, dataset)
     found = list[OfflineSteps]()
@@ -84,7 +84,7 @@ def offline_steps(
 
 
 def _episodes(dataset: LeRobotDataset, episodes: Sequence[int]) -> Iterator[tuple[int, EpisodeLabels, LearnedFrames]]:
-    """(number, labels, which frames belong together), a recorded episode after the other."""
+    """(number, labels, grouping of frames) of one recorded episode after another."""
     for _, group in groupby(sorted(episodes), key=lambda index: dataset.parts[index].recorded):
         numbers = list(group)
         labels = [dataset.labels(index) for index in numbers]
@@ -128,7 +128,7 @@ def _motion(step: EndEffectorStep) -> NDArray[np.float64]:
 
 
 def offline_result(card: ActionCard, steps: OfflineSteps) -> dict[str, Any]:
-    """The figures, as JSON has them: of the first steps of chunks and of later ones, and of the first ones by phase."""
+    """The results as JSON: of first and later steps of chunks, and of the first ones by phase."""
     first = steps.those(steps.ahead == 0)
     later = steps.those(steps.ahead > 0)
     by_phase = {name: first.those(first.phase == number) for number, name in enumerate(PHASES)}
@@ -141,7 +141,7 @@ def offline_result(card: ActionCard, steps: OfflineSteps) -> dict[str, Any]:
 
 
 def _figures(card: ActionCard, steps: OfflineSteps) -> dict[str, Any]:
-    """For at least one step."""
+    """Errors of at least one step."""
     found: dict[str, Any] = {"steps": len(steps.ahead), "dimensions": _dimensions(card, steps)}
     if card.index("gripper") is not None:
         found["gripper_closed"] = _classes(steps.gripper)
@@ -170,7 +170,7 @@ def _dimensions(card: ActionCard, steps: OfflineSteps) -> list[dict[str, Any]]:
 
 
 def _classes(pairs: NDArray[np.bool_]) -> Mapping[str, float | int | None]:
-    """Of a yes or no, (F, 2), predicted and recorded. None: nothing was predicted, or recorded, to take a share of."""
+    """Precision and recall of a boolean, (F, 2), predicted and recorded. None: undefined."""
     ours, theirs = pairs.T
     both = int((ours & theirs).sum())
     return {

@@ -1,4 +1,4 @@
-"""The figures of an offline evaluation as a table of text."""
+"""The results of an offline evaluation as a text table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HEAD = ("", "steps", "error", "bias", "recorded", "bins", "<= 1 bin")
 
 
 def offline_table(result: Mapping[str, Any]) -> str:
-    """Lines for people: error (mean absolute), bias and size of what was recorded, in thousandths of the SI unit."""
+    """Lines of the table: mean absolute error, bias and recorded magnitude, in thousandths of the SI unit."""
     parts = {"first step of a chunk": result["first_step"], "later steps": result["later_steps"]}
     parts |= {f"first step, {name}": figures for name, figures in result["phases"].items()}
     lines = list[str]()

@@ -1,4 +1,4 @@
-"""A self-contained HTML page, in light and in dark: what all reports are made of."""
+"""Building blocks of the self-contained HTML reports, with light and dark themes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _NUMBER = re.compile(r"(none|[-+]?[\d.,]+%?)( (of|to) [\d.,]+%?)?")
 
 
 class Markup(str):
-    """HTML, which is written as it is; any other text is escaped."""
+    """Raw HTML, written unescaped; any other text is escaped."""
 
 
 def page(title: str, body: Iterable[str], script: str = "") -> str:
-    """A whole file. body: HTML, its texts escaped. script: JavaScript at its end."""
+    """A complete page. body: HTML with escaped text. script: JavaScript at the end."""
     code = f"<script>{script}</script>" if script else ""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -36,9 +36,9 @@ def page(title: str, body: Iterable[str], script: str = "") -> str:
 
 
 def table(name: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Columns of numbers to the right, others to the left; where it is too wide it scrolls. name: for who hears it.
+    """A table with numbers aligned right; scrolls if too wide. name: the aria-label.
 
-    rows: as long as the header each; the first cell names the row.
+    rows: of the header's length; the first cell is the row header.
     """
     numbers = [bool(rows) and all(_NUMBER.fullmatch(str(row[i])) for row in rows) for i in range(len(header))]
 
@@ -55,13 +55,13 @@ def table(name: str, header: Sequence[str], rows: Sequence[Sequence[object]]) ->
 
 
 def facts(name: str, rows: Iterable[tuple[str, str]]) -> str:
-    """Names and what they are, a row each."""
+    """A table of names and values."""
     body = "".join(f"<tr><th scope=row>{escape(what)}</th><td>{escape(value)}</td></tr>" for what, value in rows)
     return _wide(name, f"<table class=facts><tbody>{body}</tbody></table>")
 
 
 def drawing(name: str, svg: str, *, wide: bool = False) -> str:
-    """A figure with its name above it. wide: too fine for a narrow window, in which it scrolls."""
+    """A figure with its caption above. wide: scrolls in a narrow window."""
     return f"<figure><figcaption>{escape(name)}</figcaption>{_wide(name, svg) if wide else svg}</figure>"
 
 
@@ -70,7 +70,7 @@ def _wide(name: str, inside: str) -> str:
 
 
 def write_page(path: Path, text: str) -> None:
-    """Whole or not at all. Raises OSError."""
+    """Write atomically. Raises OSError."""
     whole = path.with_name(f".{path.name}")
     try:
         whole.write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -88,7 +88,7 @@ def embedded_json(name: str, data: Any) -> str:
 
 
 def image_uri(image: NDArray[np.uint8], most: int) -> str:
-    """RGB (H, W, 3) as JPEG in a data URI, at most `most` pixels a side."""
+    """RGB (H, W, 3) as JPEG in a data URI, at most `most` pixels per side."""
     picture, file = Image.fromarray(image), io.BytesIO()
     picture.thumbnail((most, most))
     picture.save(file, "JPEG", quality=80)
@@ -96,10 +96,10 @@ def image_uri(image: NDArray[np.uint8], most: int) -> str:
 
 
 def curves(names: Sequence[str], columns: NDArray[np.float64], seconds: float, title: str, name: str = "") -> str:
-    """Lines over time with an axis, as SVG in the page's colours, and their legend.
+    """Line plot over time with a legend, as SVG in the page's colours.
 
-    names: of the columns, (N, K), which need not be finite. seconds: length of the time axis. name: for a script, that
-    finds the line of a moment as `.cursor` and the values' places as `.value`.
+    names: of the columns, (N, K), which need not be finite. seconds: length of the time axis. name: for a script, which
+    finds the cursor line as `.cursor` and the values as `.value`.
     """
     width, height, left, right, top, bottom = 520, 140, 58, 8, 8, 22
     real = columns[np.isfinite(columns)]

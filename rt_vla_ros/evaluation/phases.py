@@ -1,4 +1,4 @@
-"""The parts of a manipulation, told by the recorded gripper alone."""
+"""Phases of a manipulation, from the recorded gripper commands."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from rt_vla_ros.action_space.chunk import KEEP_GRIPPER
 
 PHASES = ("approach", "grasp", "carry", "release")
 AROUND = 0.5
-"""Time before and after the gripper's command to close that belongs to the grasp [s]."""
+"""Time before and after the gripper's close command that counts as grasp [s]."""
 
 
 def phases(gripper: Sequence[float], rate: float) -> NDArray[np.int64]:
-    """For each frame the number of its phase in PHASES, int64 (N,).
+    """Index in PHASES of each frame's phase, int64 (N,).
 
-    gripper: commands, 0 open ... 1 closed; KEEP_GRIPPER: as before. rate: frames a second [Hz]. Approach: until half a
-    second before the gripper first closes. Grasp: until half a second after. Carry: while it stays closed. Release:
-    from its opening on. Without a closing all is approach.
+    gripper: commands, 0 open ... 1 closed; KEEP_GRIPPER: as before. rate: frames per second [Hz]. Approach: until half
+    a second before the gripper first closes. Grasp: until half a second after. Carry: while it stays closed. Release:
+    after it opens. If it never closes, all is approach.
     """
     closed, before = np.zeros(len(gripper), bool), False
     for number, command in enumerate(gripper):

@@ -1,4 +1,4 @@
-"""Who plays the episodes of an evaluation: in this process or, through ROS, in others."""
+"""Players run the episodes of an evaluation: in this process or, through ROS, in others."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ RENDER_RATE = Fraction(5, 2)  # frames of a video per simulated second
 
 
 class Player(Protocol):
-    """Runs episodes of one policy, one after the other. outcomes: the words for how an episode may end.
+    """Runs episodes of one policy sequentially. outcomes: the possible outcomes of an episode.
 
-    about: what a report says of the environment."""
+    about: description of the environment for a report."""
 
     @property
     def outcomes(self) -> tuple[str, ...]: ...
@@ -32,22 +32,22 @@ class Player(Protocol):
     def about(self) -> Mapping[str, Any]: ...
 
     def play(self, suite: str, seed: int) -> tuple[EpisodeRecord, Trajectory]:
-        """One episode, from the reset to the outcome."""
+        """Run one episode, from the reset to the outcome."""
 
     def draw(self, suite: str, record: EpisodeRecord, trajectory: Trajectory) -> Iterator[Pixels]:
-        """The frames of the video of an episode that was played."""
+        """The video frames of a finished episode."""
 
 
 def tabletop_frames(suite: str, record: EpisodeRecord, trajectory: Trajectory) -> Iterator[Pixels]:
-    """An episode on our own table."""
+    """An episode on the simulated table."""
     scene = make_scene(suite, record.seed)
     return draw_run(trajectory, scene, record.reason, success=record.success, rate=RENDER_RATE)
 
 
 class DirectPlayer:
-    """Environment and policy without ROS; on our own table in the same steps as the nodes in lock step.
+    """Environment and policy without ROS; on the simulated table in the same steps as the nodes in lock step.
 
-    delay: of the episodes that are played from now on, see rollout [s].
+    delay: of the following episodes, see rollout [s].
     """
 
     def __init__(
@@ -59,8 +59,10 @@ class DirectPlayer:
         min_confidence: float = 0.0,
         min_legal_probability: float = 0.0,
     ) -> None:
-        """environment, follower: None for our own table and its controller. min_confidence, min_legal_probability:
-        as in the policy node. Raises ActionCardError where the environment does not serve the policy.
+        """environment, follower: None for the simulated table and its controller.
+
+        min_confidence, min_legal_probability: as in the policy node. Raises ActionCardError if the environment does not
+        support the policy.
         """
         self.delay = 0.0
         self._policy = policy
@@ -79,11 +81,11 @@ class DirectPlayer:
 
     @property
     def about(self) -> Mapping[str, Any]:
-        """What a report says of the environment."""
+        """Description of the environment for a report."""
         return self._environment.about
 
     def play(self, suite: str, seed: int) -> tuple[EpisodeRecord, Trajectory]:
-        """See Player. Where the environment's process crashes or hangs, the record says so."""
+        """See Player. A crash or timeout of the environment's process is stated in the record."""
         trajectory, delay, environment = Trajectory(), self.delay, self._environment
         tabletop = environment if isinstance(environment, TabletopEnvironment) else None
 

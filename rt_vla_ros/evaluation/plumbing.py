@@ -1,4 +1,4 @@
-"""Whether our way from tokens to an environment's actions loses anything: its own expert, natively and through it."""
+"""Validates the conversion from tokens to an environment's actions with the environment's own expert."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ RANDOM = 5  # every so many episodes random tokens are played: they take all the
 
 @dataclass(frozen=True)
 class PlumbingRow:
-    """Successes of so many episodes of a task: natively, replayed through tokens and card, and of random tokens.
+    """Successes in a number of episodes of a task: native, replayed through tokens and card, and random tokens.
 
-    random_episodes: how many of the episodes were played with random tokens, too.
+    random_episodes: number of episodes with random tokens.
     """
 
     task: str
@@ -38,7 +38,7 @@ class PlumbingRow:
 
 
 class TokenPolicy:
-    """Says given tokens, whatever it sees, then stands still with the gripper as it was last."""
+    """Outputs given tokens regardless of images, then holds still with the last gripper command."""
 
     name = "tokens"
 
@@ -62,7 +62,7 @@ class TokenPolicy:
 
 
 class Unseen(ForeignEnvironment):
-    """An environment for policies that look at nothing: no time is lost with drawing."""
+    """An environment for policies without images, which saves the rendering."""
 
     def see(self, camera: str) -> Pixels:
         """Black."""
@@ -72,9 +72,9 @@ class Unseen(ForeignEnvironment):
 def check_plumbing(
     environment: ForeignEnvironment, card: ActionCard, task: str, seeds: range, on_episode: Callable[[str], None]
 ) -> PlumbingRow:
-    """Each seed: the environment's expert, its actions replayed as tokens, and for one in five random tokens.
+    """For each seed, run the environment's expert, its actions replayed as tokens, and for one in five random tokens.
 
-    card: the environment's own. on_episode: hears how far it is.
+    card: the environment's own. on_episode: called with the progress.
     """
     tokenizer, row = ActionTokenizer(card), PlumbingRow(task, len(seeds))
     for number, seed in enumerate(seeds):
@@ -94,7 +94,7 @@ def check_plumbing(
 def plumbing_sentence(row: PlumbingRow) -> str:
     """The row in words."""
     return (
-        f"{row.task}: expert {row.expert}, replayed through our actions {row.replayed}, "
+        f"{row.task}: expert {row.expert}, replayed as tokens {row.replayed}, "
         f"random tokens {row.random} of {row.random_episodes}"
     )
 

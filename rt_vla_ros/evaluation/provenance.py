@@ -15,7 +15,7 @@ PACKAGES = ("torch", "numpy", "mujoco", "transformers")
 
 
 def versions() -> dict[str, str]:
-    """Versions of this package, Python and the packages that results depend on, and the machine."""
+    """Versions of this package, Python and the relevant packages, and the machine."""
     found = {"rt_vla_ros": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         found[package] = metadata.version(package)
@@ -25,7 +25,7 @@ def versions() -> dict[str, str]:
 def checkpoint_hash(policy: str, remote: RemoteSettings | None = None) -> str | None:
     """SHA-256 of a policy's safetensors and ONNX files, in the order of their names, in hexadecimal.
 
-    None for a policy that is made in memory; of one on a server, what that says. remote: how it is talked to.
+    None for a policy created in memory; for a remote policy, as reported by the server. remote: connection options.
     Raises UnknownPolicyError, PolicyLostError, OSError.
     """
     checkpoint = resolve(policy, remote=remote)

@@ -1,4 +1,4 @@
-"""What is kept of an episode: its record, the file that records are appended to, and its time series."""
+"""The stored data of an episode: its record, the journal of records, and its time series."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SAME_TIME = 1e-6  # simulated time is a sum of steps [s]
 
 @dataclass(frozen=True)
 class EpisodeRecord:
-    """One episode. task: the named object, or a benchmark's task. outcome: value of its ending.
+    """One episode. task: the named object, or a benchmark's task. outcome: how it ended.
 
     latencies: per action [ms]. actions: SHA-256.
 
     seconds: simulated time until terminate or the time limit. terminated: whether the policy ended it.
-    refusal: why the controller refused an action, the last time that it did; empty where it never did.
-    legal_probability: lowest of the chunks, see ActionChunk.
+    refusal: reason of the controller's last rejection of an action; empty if there was none.
+    legal_probability: minimum over the chunks, see ActionChunk.
     """
 
     seed: int
@@ -93,10 +93,10 @@ def _fingerprint(chunks: Iterable[ActionChunk]) -> str:
 
 @dataclass(frozen=True)
 class QuestionRecord:
-    """A question that was asked during a run, and what came of it.
+    """A question asked during a run, and its answer.
 
-    asked, answered: simulated time since the reset [s]; answered: None while nothing came. answer: in the model's
-    words. problem: why there is none, in a sentence. seconds: how long the model took, on the host's clock [s].
+    asked, answered: simulated time since the reset [s]; answered: None while pending. answer: the model's text.
+    problem: why there is none, in a sentence. seconds: time the model took, on the host's clock [s].
     """
 
     question: str
@@ -111,8 +111,8 @@ class QuestionRecord:
 class Trajectory:
     """Events of a run, each with the simulated time since the reset [s].
 
-    states: generalised positions of the simulator, shape (nq,). images: the policy's, RGB. actions: with the
-    latency from the image's arrival at the policy [s]. questions: that were asked meanwhile, in order.
+    states: generalized positions of the simulator, shape (nq,). images: the policy's, RGB. actions: with the
+    latency from the image's arrival at the policy [s]. questions: in the order asked.
     """
 
     states: list[tuple[float, NDArray[np.float64]]] = field(default_factory=list)
@@ -126,11 +126,11 @@ class Trajectory:
         return self.states[-1][0] if self.states else 0.0
 
     def copy(self) -> Trajectory:
-        """The same events, which does not grow with this one."""
+        """A copy that does not grow with this one."""
         return Trajectory([*self.states], [*self.images], [*self.actions], [*self.questions])
 
     def until(self, end: float) -> Trajectory:
-        """The part up to `end` [s]; of actions and questions, those that began before."""
+        """The part up to `end` [s]; actions and questions that started before."""
         return Trajectory(
             states=[event for event in self.states if event[0] < end + SAME_TIME],
             images=[event for event in self.images if event[0] < end + SAME_TIME],
@@ -140,7 +140,7 @@ class Trajectory:
 
 
 class JournalError(ValueError):
-    """The journal is of another evaluation, or damaged; the message says which and what to do."""
+    """The journal is of a different evaluation, or damaged; the message says which and what to do."""
 
 
 class Journal:
@@ -150,7 +150,7 @@ class Journal:
     """
 
     def __init__(self, path: Path, subject: dict[str, Any]) -> None:
-        """path: created if missing. subject: what the episodes depend on. Raises JournalError, OSError."""
+        """path: created if missing. subject: settings that the episodes depend on. Raises JournalError, OSError."""
         self._path = path
         self.records: dict[int, EpisodeRecord] = {}
         header = json.dumps(subject) + "\n"
@@ -179,8 +179,8 @@ class Journal:
                 if first.get(key) != subject.get(key)
             )
             raise JournalError(
-                f"{self._path.parent} holds another evaluation ({other}). Give another directory with --out, or "
-                "--overwrite to start over in this one."
+                f"{self._path.parent} contains a different evaluation ({other}). Choose another directory with "
+                "--out, or use --overwrite to replace it."
             )
         self.records = {record.seed: record for record in records}
         cut_unfinished(self._path)

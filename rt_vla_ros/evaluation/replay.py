@@ -1,4 +1,4 @@
-"""Draws a run afterwards from its trajectory, which never slows it down: the arm, the policy's image, the action."""
+"""Renders a video of a run afterwards from its trajectory: the arm, the policy's image, the action."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class FrameContent:
-    """What one frame shows.
+    """Content of one frame.
 
     time: simulated [s]. arm: the overview camera, RGB, shape (360, 480, 3). policy_image: the policy's newest image,
     RGB, any size, or None before the first. chunk: the current one, or None. latency: of that chunk [s]. verdict:
-    the result, in the last frame only. step: number of the chunk's step that is done.
+    the result, in the last frame only. step: index of the executed step of the chunk.
     """
 
     time: float
@@ -90,7 +90,7 @@ def draw_frame_grid(frames: Sequence[Pixels], columns: int = 2) -> Image.Image:
 
 
 def frame_times(end: float, rate: Fraction = RATE) -> list[float]:
-    """When frames are drawn, from 0 to `end` [s] inclusive, `rate` of them a simulated second."""
+    """Frame times from 0 to `end` [s] inclusive, `rate` per simulated second."""
     count = min(MAX_FRAMES, max(1, round(end * rate)))
     return [float(time) for time in np.linspace(0.0, end, count + 1)]
 
@@ -102,12 +102,12 @@ def newest(events: Sequence[tuple[float, T]], time: float) -> T | None:
 
 
 def step_at(chunk: ActionChunk, age: float) -> int:
-    """Number of the step that is done when the chunk's image is `age` [s] old; behind the last one, that."""
+    """Index of the executed step when the chunk's image is `age` [s] old; the last one afterwards."""
     return max(0, min(int((age + SAME_TIME) / chunk.period), len(chunk.steps) - 1))
 
 
 def draw_run(run: Trajectory, scene: Scene, verdict: str, *, success: bool, rate: Fraction = RATE) -> Iterator[Pixels]:
-    """All frames of a run, in order; none where no state was recorded. The verdict is on the last one."""
+    """All frames of a run, in order; none if no state was recorded. The verdict is on the last one."""
     if not run.states:
         return
     panel = WordsPanel(run, SIZE[0])
@@ -129,7 +129,7 @@ def draw_run(run: Trajectory, scene: Scene, verdict: str, *, success: bool, rate
 
 
 def draw_images(run: Trajectory, instruction: str, verdict: str, *, success: bool) -> Iterator[Pixels]:
-    """All frames of a run of which the policy's images are all that is known; none where it saw none."""
+    """All frames of a run with only the policy's images; none if there are none."""
     chunks = [(time, (chunk, latency)) for time, chunk, latency in run.actions]
     for number, (time, image) in enumerate(run.images):
         chunk, latency = newest(chunks, time) or (None, 0.0)
@@ -146,17 +146,17 @@ def key_frames(frames: Sequence[Pixels], count: int = 6) -> list[Pixels]:
 def _render(sim: TabletopSim, state: NDArray[np.float64]) -> Pixels:
     """The overview camera in a state, shape (nq,): RGB, shape (360, 480, 3). Raises ValueError for other shapes."""
     if state.shape != sim.data.qpos.shape:
-        raise ValueError(f"A state of this scene has {sim.data.qpos.size} numbers, not {state.size}.")
+        raise ValueError(f"A state of this scene has {sim.data.qpos.size} elements, not {state.size}.")
     sim.data.qpos[:] = state
     mujoco.mj_forward(sim.model, sim.data)
     return sim.render_for_display("overview", *SCENE)
 
 
 def write_clip(path: Path, frames: Iterable[Pixels], rate: Fraction) -> int:
-    """Every browser plays it: H.264 in MP4 at `rate` frames per second; the number of frames written.
+    """Write H.264 in MP4 at `rate` frames per second, playable in browsers; returns the number of frames.
 
     frames: RGB, uint8, shape (height, width, 3), all the same, height and width even.
-    Raises ValueError for no frames, OSError where the file cannot be written.
+    Raises ValueError for no frames, OSError if the file cannot be written.
     """
     written = 0
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as file:

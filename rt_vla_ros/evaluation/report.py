@@ -20,7 +20,7 @@ MAX_FAILURES = 60  # listed
 
 
 def run_title(result: Mapping[str, Any]) -> str:
-    """The suite of an evaluation, and its delay where it has one."""
+    """The suite of an evaluation, and its delay if it has one."""
     return f"{result['suite']}, delay {result['delay']:g} s" if result.get("delay") else str(result["suite"])
 
 
@@ -60,8 +60,8 @@ def _overview(results: Sequence[Mapping[str, Any]]) -> str:
     ]
     header = ["suite", "success", "0 to 100%", "95% interval", "episodes", *(name.replace("_", " ") for name in kinds)]
     header += ["time [s]", "latency [ms]", "p99 [ms]"]
-    own = "at the end the named object, and no other, was held 5 cm above the table for a second."
-    success = "as the environment itself defines it." if results[0].get("environment") else own
+    own = "at the end the named object, and no other, was held 5 cm above the table for one second."
+    success = "as defined by the environment." if results[0].get("environment") else own
     note = (
         f"<p class=soft>Success: {success} The interval is Wilson's 95% confidence interval of the rate. Time: "
         "simulated, the median of the episodes that succeeded. Latency: of one decision of the policy, the median. "
@@ -113,8 +113,8 @@ def _failures(failures: Sequence[Mapping[str, Any]]) -> str:
         [one["seed"], one["outcome"].replace("_", " "), one["instruction"], f"{one['seconds']:.1f}", one["reason"]]
         for one in failures[:MAX_FAILURES]
     ]
-    listed = table("Episodes that failed", ["seed", "outcome", "instruction", "time [s]", "reason"], rows)
-    return f"<details open><summary>Episodes that failed: {len(failures)}</summary>{listed}</details>"
+    listed = table("Failed episodes", ["seed", "outcome", "instruction", "time [s]", "reason"], rows)
+    return f"<details open><summary>Failed episodes: {len(failures)}</summary>{listed}</details>"
 
 
 def _video(path: Path) -> str:
@@ -129,15 +129,16 @@ def _video(path: Path) -> str:
 def _provenance(result: Mapping[str, Any]) -> str:
     rows = [
         ("checkpoint (SHA-256 of its weights)", result["checkpoint_sha256"] or "none: created in memory"),
-        *_environment_rows(result.get("environment")),
+        *environment_rows(result.get("environment")),
         ("ablation", result["ablation"] or "none"),
-        *([("plan", "asked for, in words before each action")] if result["plan"] else []),
+        *([("plan", "requested, in words before each action")] if result["plan"] else []),
         *result["versions"].items(),
     ]
     return f"<h2>How this was measured</h2><pre>{escape(result['command'])}</pre>{facts('How this was measured', rows)}"
 
 
-def _environment_rows(environment: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+def environment_rows(environment: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """Name, versions and protocol of a benchmark; none for our own table."""
     if environment is None:
         return []
     versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items())

@@ -1,4 +1,4 @@
-"""The plots of a report as SVG in the page's colours: it needs neither a plotting library nor further files."""
+"""The plots of a report as inline SVG in the page's colours, without a plotting library."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from rt_vla_ros.evaluation.delays import round_step
+from rt_vla_ros.evaluation.panel import round_step
 
 WIDTH, HEIGHT = 520, 190  # [px]
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 34  # margins [px]
@@ -33,7 +33,7 @@ def _up(share: float) -> float:
 
 
 def _rule(share: float, text: str) -> str:
-    """A line across at this height, 0 at the bottom ... 1 on top, and what it stands for."""
+    """A horizontal grid line at this height, 0 (bottom) ... 1 (top), with its label."""
     y = _up(share)
     line = f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="var(--line)"/>'
     return line + _text(LEFT - 6, y + 4, text, "end")
@@ -89,7 +89,7 @@ def plot_bars(names: Sequence[str], successes: Sequence[int], totals: Sequence[i
 
 
 def plot_interval(rate: float, low: float, high: float) -> str:
-    """A rate and its interval, 0 ... 1, small enough for a cell of a table."""
+    """A rate and its interval, 0 ... 1, as a plot for a table cell."""
     width, height, edge = 120, 14, 5
 
     def x(share: float) -> float:

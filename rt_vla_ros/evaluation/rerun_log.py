@@ -1,4 +1,4 @@
-"""An episode in the Rerun viewer (rerun.io), where its package is installed."""
+"""Shows an episode in the Rerun viewer (rerun.io), if its package is installed."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class RerunMissingError(RuntimeError):
 
 
 def log_episode(opened: OpenedSet, episode: RecordedEpisode, out: Path | None) -> None:
-    """To the file `out`, or to a viewer that is started. Raises RerunMissingError, DatasetError, OSError."""
+    """Write the file `out`, or start a viewer. Raises RerunMissingError, DatasetError, OSError."""
     rerun = _rerun()
     if opened.card is None:
-        raise DatasetError(f"{opened.directory} has no action card that can be read.")
+        raise DatasetError(f"{opened.directory} has no readable action card.")
     rerun.init("rt_vla_ros", spawn=out is None)
     if out is not None:
         rerun.save(str(out))
@@ -42,8 +42,9 @@ def _rerun() -> Any:
         rerun = importlib.import_module("rerun")
     except ImportError as error:
         raise RerunMissingError(
-            f"The Rerun viewer is not here ({error}). Get it: pip install rerun-sdk; or leave --rerun out for a page."
+            f"The Rerun viewer is not installed ({error}). Install it: pip install rerun-sdk; "
+            "or omit --rerun to write an HTML page."
         ) from error
     if not hasattr(rerun, "Scalars"):
-        raise RerunMissingError("rerun-sdk is older than 0.23. Get a newer one: pip install -U rerun-sdk.")
+        raise RerunMissingError("rerun-sdk is older than 0.23. Upgrade it: pip install -U rerun-sdk.")
     return rerun

@@ -1,4 +1,4 @@
-"""Episodes in an environment without ROS; on our own table in the very steps that the nodes take in lock-step."""
+"""Runs episodes in an environment without ROS; on the simulated table in the same steps as the nodes in lock step."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class RolloutStep:
 
 
 def check_delay(delay: float) -> float:
-    """Returns it. Raises ValueError for what is no multiple of 20 ms from 0 to LONGEST_DELAY [s]."""
+    """Return the delay. Raises ValueError unless it is a multiple of 20 ms from 0 to LONGEST_DELAY [s]."""
     if not (0 <= delay <= LONGEST_DELAY and round(delay * 1e9) % TabletopEnvironment.tick_ns == 0):
         raise ValueError(
             f"A delay of {delay:g} s cannot be simulated: expected a multiple of {CONTROL_PERIOD:g} s from 0 to "
@@ -52,7 +52,7 @@ def check_delay(delay: float) -> float:
 
 
 class Follower(Protocol):
-    """What carries out a policy's actions: the robot's Controller, or what a benchmark does with them."""
+    """Executes a policy's actions: the robot's Controller, or a benchmark's execution."""
 
     @property
     def state(self) -> State:
@@ -62,10 +62,10 @@ class Follower(Protocol):
         """An episode begins."""
 
     def accept(self, chunk: ActionChunk, *, stamp: float, now: float) -> str | None:
-        """Takes over an action on an image of `stamp` [s]; the sentence why it was refused, else None."""
+        """Accept an action on an image of `stamp` [s]; returns the reason if it was rejected, else None."""
 
     def tick(self, now: float) -> Command:
-        """What to do in the tick that ends at `now` [s]."""
+        """The command for the tick that ends at `now` [s]."""
 
 
 def rollout(
@@ -81,13 +81,13 @@ def rollout(
     on_step: Callable[[RolloutStep], None] | None = None,
     on_period: Callable[[float], None] | None = None,
 ) -> EpisodeRecord:
-    """Lay the table, give the instruction, act until terminate or the time limit, and let the judge decide.
+    """Reset the scene, give the instruction, act until terminate or the time limit, and judge the result.
 
-    delay: from an image to the moment at which what was decided on it takes effect [s]. The next decision is made on
-    the newest image when this one is there, and not before it is due by the action card.
-    max_steps: the time of so many decisions without a delay; None: the scene's time limit. min_confidence,
+    delay: from an image to the time when the action decided on it takes effect [s]. The next decision uses the newest
+    image at that time, but not before it is due by the action card.
+    max_steps: time limit as a number of decisions without a delay; None: the scene's time limit. min_confidence,
     min_legal_probability: as in the policy node.
-    on_step: sees every decision when it is made. on_period: gets the time [s] at which each period begins.
+    on_step: called with every decision. on_period: called with the start time [s] of each period.
     Simulated time starts at 0 and is a multiple of 20 ms. Raises ValueError for an impossible delay or actions that
     move a base, and what the policy raises.
     """
@@ -121,9 +121,9 @@ def play_episode(
     on_step: Callable[[RolloutStep], None] | None = None,
     on_period: Callable[[float], None] | None = None,
 ) -> EpisodeRecord:
-    """An episode of a task that was just laid in an environment that serves the policy; see `rollout`.
+    """Run an episode of a task that was just reset in an environment that supports the policy; see `rollout`.
 
-    Simulated time starts at 0 and is a multiple of the environment's tick. Raises what the environment raises, too.
+    Simulated time starts at 0 and is a multiple of the environment's tick. Also raises what the environment raises.
     """
     follower.reset()
     policy.reset(task.instruction)
@@ -160,9 +160,9 @@ def play_episode(
 
 
 class _Decisions:
-    """The policy's decisions, one after the other, and when they reach the controller.
+    """The policy's decisions in sequence, and when they reach the controller.
 
-    made: each with its latency [s]. refusal: why there was none, or the controller refused it, the last time.
+    made: each with its latency [s]. refusal: reason of the last missing or rejected decision.
     """
 
     def __init__(
@@ -185,7 +185,7 @@ class _Decisions:
         self.refusal = ""
 
     def look(self, ticks: int) -> None:
-        """Hands over what is there by now, and begins with what is due."""
+        """Deliver decisions that are ready, and start those that are due."""
         self._hand_over(ticks)
         if self._under_way is None and ticks >= self._next and not _terminated(self._follower):
             self._under_way = self._decide(ticks)
@@ -199,7 +199,7 @@ class _Decisions:
             self.refusal = self._follower.accept(step.chunk, stamp=step.stamp, now=self._time(ticks)) or self.refusal
 
     def _decide(self, ticks: int) -> RolloutStep | None:
-        """None while the robot's state cannot be used: as with the nodes, there is no action then."""
+        """None while the robot's state is unusable: as in the nodes, there is no action then."""
         stepper, stamp_ns = self._stepper, ticks * self._tick
         for camera in stepper.policy.card.cameras:
             stepper.buffer.put(camera.name, Frame(self._environment.see(camera.name), stamp_ns, stamp_ns))
@@ -224,7 +224,7 @@ class _Decisions:
 
 
 def make_controller(sim: TabletopSim) -> Controller:
-    """The controller of the smoother node, with its defaults, for the frames of the simulated arm."""
+    """The smoother node's controller with its defaults, in the frames of the simulated arm."""
     return Controller(refuse_frame=partial(refuse_frame, known=sim.frames))
 
 
@@ -237,5 +237,5 @@ def _fit(policy: Policy, camera: str, image: Pixels) -> Pixels:
 
 
 def _stamp(ticks: int, tick_ns: int) -> float:
-    """As a ROS stamp of whole nanoseconds becomes a float [s]."""
+    """A ROS timestamp in nanoseconds as float [s]."""
     return ticks * tick_ns / 1e9

@@ -1,4 +1,4 @@
-"""The episodes of one suite or of one task of a benchmark: run, recorded, displayed, and a few of them on video."""
+"""Runs and records the episodes of one suite or benchmark task, with progress display and some videos."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ PLAYBACK_RATE = Fraction(5)  # frames per second of the video
 LAST_FRAME_REPEATS = 5
 DEPENDS_ON = ("policy", "checkpoint_sha256", "through_ros", "ablation", "decoding", "weights")
 WHERE_GIVEN = (*THRESHOLDS, "delay", "plan", "environment")
-"""As DEPENDS_ON, but named only where it is not the usual: a directory of an earlier version can be resumed."""
+"""As DEPENDS_ON, but only recorded if not the default, so that directories of earlier versions can be resumed."""
 
 
 class SuiteRun:
-    """Runs the episodes of a suite that are missing; `records` are all of them, in order of the seeds."""
+    """Runs the missing episodes of a suite; `records` are all of them, in order of the seeds."""
 
     def __init__(self, player: Player, suite: str, about: dict[str, Any], out: Path | None, progress: Progress) -> None:
-        """out: output directory; None: nothing is written."""
+        """out: output directory; None: no files are written."""
         self._player, self._suite, self._about, self._out, self._progress = player, suite, about, out, progress
         self._title = run_title({**about, "suite": suite})
         self.records: list[EpisodeRecord] = []
@@ -57,9 +57,9 @@ class SuiteRun:
     ) -> SuiteRun:
         """Runs these episodes, in this order.
 
-        videos: how many successes, and how many failures, are recorded on video. overwrite: whether an earlier
-        evaluation in the directory is removed first. enough: takes each episode; whether it was the last one needed.
-        Raises JournalError where the directory holds another one.
+        videos: number of successes, and of failures, to record on video. overwrite: remove an earlier evaluation in the
+        directory first. enough: called with each episode; returns whether to stop.
+        Raises JournalError if the directory contains a different one.
         """
         journal = self._open(seeds, overwrite)
         for seed in seeds:
@@ -77,7 +77,7 @@ class SuiteRun:
         return self
 
     def _doubt(self, record: EpisodeRecord) -> None:
-        """Says behind the first episode played, rather than hours later, that the others will mean as little."""
+        """Warn after the first episode, rather than hours later, that the results will be meaningless."""
         if self._finished == 1 and (doubt := legal_doubt(record.legal_probability)):
             self._progress.line(f"{self._title}: {doubt}")
 

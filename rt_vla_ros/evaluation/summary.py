@@ -1,4 +1,4 @@
-"""Success rates and other aggregate figures of episodes, and whether two evaluations had the same."""
+"""Success rates and other statistics of episodes, and a check whether two evaluations are identical."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ COMPARED = {"seed": int, "outcome": str, "actions": str}
 
 
 def evaluate(policy: Policy, suite: str, episodes: int, seed: int) -> dict[str, Any]:
-    """The summary of this many episodes in the simulator, of which the first has this seed, with suite and seed.
+    """Run this many episodes in the simulator, starting at this seed, and summarize them, with suite and seed.
 
-    It is a function of the arguments, but for latencies.
-    Raises ValueError for an unknown suite, no episodes or a camera that the simulator does not have.
+    Deterministic except for latencies.
+    Raises ValueError for an unknown suite, no episodes or a camera that the simulator lacks.
     """
     player = DirectPlayer(policy)
     try:
@@ -54,11 +54,11 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
 def summarize(records: Sequence[EpisodeRecord], outcomes: Sequence[str] = TABLETOP) -> dict[str, Any]:
     """The figures of evaluation.json; rows: one per task, log: one per episode.
 
-    outcomes: the words that are counted even where no episode ended so.
-    Raises ValueError where there is no episode.
+    outcomes: always included in the counts.
+    Raises ValueError if there are no episodes.
     """
     if not records:
-        raise ValueError("There is no episode to summarize.")
+        raise ValueError("There are no episodes to summarize.")
     return {
         **_rate(records, outcomes),
         "refusals": dict(Counter(record.refusal for record in records if record.refusal).most_common()),
@@ -74,7 +74,7 @@ def summarize(records: Sequence[EpisodeRecord], outcomes: Sequence[str] = TABLET
 
 
 def _seconds(records: Sequence[EpisodeRecord]) -> dict[str, float | None]:
-    """Simulated time of an episode [s]: the mean of all, the median of those that succeeded, None where none did."""
+    """Simulated time of an episode [s]: the mean of all, the median of the successful ones, None if none succeeded."""
     succeeded = [record.seconds for record in records if record.success]
     return {
         "mean": float(np.mean([record.seconds for record in records])),
@@ -122,7 +122,7 @@ class ComparisonError(ValueError):
 
 
 def read_logs(path: Path, suites: Collection[str], seeds: range) -> dict[str, Log]:
-    """The logs of `suites` in an evaluation.json. Raises ComparisonError where any of `seeds` is missing."""
+    """The logs of `suites` in an evaluation.json. Raises ComparisonError if any of `seeds` is missing."""
     data = read_object(path, ComparisonError)
     results = data.get("suites", {str(data.get("suite")): data})
     if not isinstance(results, dict):
@@ -141,7 +141,7 @@ def read_logs(path: Path, suites: Collection[str], seeds: range) -> dict[str, Lo
 
 
 def checked_log(path: Path, result: object) -> Log:
-    """The episodes of one suite. Raises ComparisonError where `path` does not have them."""
+    """The episodes of one suite. Raises ComparisonError if `path` does not have them."""
     log = result.get("log") if isinstance(result, dict) else None
     if not isinstance(log, list):
         raise ComparisonError(f"{path} is not an evaluation: it has no 'log' of episodes.")
@@ -152,7 +152,7 @@ def checked_log(path: Path, result: object) -> Log:
 
 
 def compare(ours: Log, theirs: Log) -> dict[str, int]:
-    """How many episodes two logs share, and in how many of those outcomes, and all bits of all actions, are equal."""
+    """Number of common episodes of two logs, and of those with the same outcome and with bit-identical actions."""
     others = {entry["seed"]: entry for entry in theirs}
     pairs = [(entry, others[entry["seed"]]) for entry in ours if entry["seed"] in others]
     return {

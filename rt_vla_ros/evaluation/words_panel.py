@@ -1,4 +1,4 @@
-"""What a policy says, below the pictures of its run: its plan, questions that it was asked, and its answers."""
+"""The text panel below the frames of a run: the policy's plan, questions and answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROWS, CELL = 4, 2  # lines that are seen at once; lines of one question, and of 
 
 
 class PanelLine(NamedTuple):
-    """A line of a question and of its answer; with the first one, when they were said."""
+    """The lines of a question and its answer, with their time."""
 
     asked: str
     question: str
@@ -27,17 +27,17 @@ class PanelLine(NamedTuple):
 
 
 class WordsPanel:
-    """The panel of a run. height: 0 where nothing is said in it [px]."""
+    """The panel of a run. height: 0 if there is no text [px]."""
 
     def __init__(self, run: Trajectory, width: int) -> None:
-        """width: of the panel, which is as high for every frame of the run [px]."""
+        """width: of the panel; its height is the same for every frame of the run [px]."""
         self._questions, self._width = run.questions, width
         self._plan_lines = max((len(self._plan(chunk.plan)) for _, chunk, _ in run.actions), default=0)
         rows = sum(len(self._lines(question, float("inf"))) for question in run.questions)
         self.height = _height(self._plan_lines) + _height(min(rows, ROWS))
 
     def draw(self, draw: ImageDraw.ImageDraw, top: int, time: float, plan: str, *, planned: bool) -> None:
-        """As it is at `time` [s]. planned: whether the plan is the policy's own, not the reason of a stop."""
+        """The panel at `time` [s]. planned: whether the plan is the policy's own, not the reason of a stop."""
         if plan:
             draw.text((LEFT, top + MARGIN), "plan" if planned else "stop", MUTED, FACE)
         for number, text in enumerate(self._plan(plan)):
@@ -51,7 +51,7 @@ class WordsPanel:
             draw.text((LEFT + ANSWERED, y), line.answer, line.colour, FACE)
 
     def lines_at(self, time: float) -> list[PanelLine]:
-        """The newest questions that were asked by `time` [s], with the answers that there are by then."""
+        """The newest questions asked until `time` [s], with the answers so far."""
         lines = list[PanelLine]()
         for question in reversed(self._questions):
             if question.asked <= time:
@@ -82,5 +82,5 @@ def _time(time: float) -> str:
 
 
 def _height(lines: int) -> int:
-    """Of a part with so many lines [px], even."""
+    """Height of a part with this many lines [px], even."""
     return lines * LINE + 2 * MARGIN if lines else 0

@@ -27,11 +27,11 @@ class CachedEncoder:
 
     @property
     def instructions(self) -> Sequence[str]:
-        """All that the encoder accepts; none if it accepts any."""
+        """All instructions that the encoder accepts; none if it accepts any."""
         return tuple(getattr(self._encoder, "instructions", ()))
 
     def encode(self, instruction: str) -> NDArray[Any]:
-        """As the encoder says. Raises InstructionError."""
+        """See the encoder. Raises InstructionError."""
         if instruction not in self._features:
             self._features[instruction] = self._encoder.encode(instruction)
             if len(self._features) > CACHE_SIZE:

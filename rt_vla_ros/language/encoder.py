@@ -1,4 +1,4 @@
-"""Sentence encoders: text to the features that a policy's network takes."""
+"""Sentence encoders: text to the input features of a policy's network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 MAX_LENGTH = 1000
-"""Characters of the longest instruction."""
+"""Maximum length of an instruction [characters]."""
 
 
 class InstructionError(ValueError):
@@ -15,17 +15,17 @@ class InstructionError(ValueError):
 
 
 class LanguageEncoder(Protocol):
-    """Turns an instruction into what a network takes; called once per instruction."""
+    """Turns an instruction into network input; called once per instruction."""
 
     def encode(self, instruction: str) -> NDArray[Any]:
         """Features of one instruction, always of the same shape and type. Raises InstructionError."""
 
 
 def checked(instruction: str) -> str:
-    """The instruction, stripped. Raises InstructionError where it is empty or too long."""
+    """The instruction, stripped. Raises InstructionError if it is empty or too long."""
     text = instruction.strip()
     if not text:
-        raise InstructionError("The instruction is empty; say what to do, such as 'pick up the red cube'.")
+        raise InstructionError("The instruction is empty; expected a task such as 'pick up the red cube'.")
     if len(text) > MAX_LENGTH:
         raise InstructionError(
             f"The instruction has {len(text)} characters, at most {MAX_LENGTH} are accepted; use one short sentence."

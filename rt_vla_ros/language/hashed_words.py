@@ -17,9 +17,9 @@ MAX_WORDS = 32
 
 
 class HashedWords:
-    """Instruction -> bucket numbers, int64, shape (2 * MAX_WORDS - 1,): words, then pairs of neighbours, then PADDING.
+    """Instruction -> bucket numbers, int64, shape (2 * MAX_WORDS - 1,): words, then word pairs, then PADDING.
 
-    Buckets are numbered from 1; their embeddings are learned with the policy.
+    Buckets are numbered from 1; their embeddings are trained with the policy.
     """
 
     def __init__(self, buckets: int) -> None:
@@ -32,9 +32,9 @@ class HashedWords:
         """Raises InstructionError for an instruction without words, or with more than MAX_WORDS."""
         found = words(checked(instruction))
         if not found:
-            raise InstructionError(f"The instruction {instruction.strip()[:40]!r} contains no words; say what to do.")
+            raise InstructionError(f"The instruction {instruction.strip()[:40]!r} contains no words; expected a task.")
         if len(found) > MAX_WORDS:
-            raise InstructionError(f"The instruction has {len(found)} words, this policy reads at most {MAX_WORDS}.")
+            raise InstructionError(f"The instruction has {len(found)} words, at most {MAX_WORDS} are accepted.")
         terms = [*found, *(f"{a} {b}" for a, b in pairwise(found))]
         padded = np.full(2 * MAX_WORDS - 1, PADDING, dtype=np.int64)
         padded[: len(terms)] = [self._bucket(term) for term in terms]

@@ -1,4 +1,4 @@
-"""A table of instructions and their sentence embeddings, made once with the encoder (`rt-vla embed`)."""
+"""A table of instructions and their sentence embeddings, computed once with the encoder (`rt-vla embed`)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NEAREST = 3
 
 
 class InstructionTable:
-    """Instruction -> vector, float32 (size,). An instruction that is not in the table is refused.
+    """Instruction -> vector, float32 (size,). Instructions that are not in the table are rejected.
 
     Case, whitespace and a final full stop are ignored.
     """
@@ -29,13 +29,13 @@ class InstructionTable:
     def __init__(self, vectors: Mapping[str, NDArray[np.float32]], encoder: str = "", *, fingerprint: str = "") -> None:
         """encoder: name of the encoder. fingerprint: its SHA-256; both empty if unknown.
 
-        Raises ValueError for no vectors, or vectors of different shapes.
+        Raises ValueError without vectors, or for vectors of different shapes.
         """
         if not vectors:
-            raise ValueError("A table of instructions needs at least one.")
+            raise ValueError("The table has no instructions; expected at least one.")
         shapes = {np.shape(vector) for vector in vectors.values()}
         if len(shapes) != 1 or len(next(iter(shapes))) != 1:
-            raise ValueError(f"The vectors of a table have one length, got the shapes {sorted(shapes)}.")
+            raise ValueError(f"All vectors of a table must have the same length, got the shapes {sorted(shapes)}.")
         broken = [text for text, vector in vectors.items() if not np.isfinite(vector).all()]
         if broken:
             raise ValueError(f"The vectors of these instructions are not finite: {', '.join(broken[:4])}.")
@@ -50,18 +50,19 @@ class InstructionTable:
 
     @property
     def known(self) -> str:
-        """An instruction that is in the table."""
+        """An instruction in the table."""
         return self.instructions[0]
 
     def encode(self, instruction: str) -> NDArray[np.float32]:
-        """Raises InstructionError, naming the nearest ones, for an instruction that the table lacks."""
+        """Raises InstructionError with the most similar ones for an instruction that is not in the table."""
         vector = self._vectors.get(_key(checked(instruction)))
         if vector is None:
             spelt = {_key(text): text for text in self.instructions}
             near = difflib.get_close_matches(_key(instruction), spelt, n=NEAREST, cutoff=0.0)
             raise InstructionError(
-                f"The table has no vector for {instruction.strip()!r}; the nearest of its {len(self.instructions)} "
-                f"instructions are: {'; '.join(spelt[key] for key in near)}. Add it with `rt-vla embed`."
+                f"The table has no vector for {instruction.strip()!r}; the most similar of its "
+                f"{len(self.instructions)} instructions are: {'; '.join(spelt[key] for key in near)}. "
+                "Add it with `rt-vla embed`."
             )
         return vector
 
@@ -73,14 +74,14 @@ class InstructionTable:
 
     @classmethod
     def load(cls, path: Path) -> InstructionTable:
-        """Raises ValueError, with a sentence, for a file that is missing, damaged or not a table."""
+        """Raises ValueError for a file that is missing, damaged or not a table."""
         try:
             stored_shapes(path, ValueError)
             with safe_open(path, framework="numpy") as file:
                 meta, vectors = file.metadata() or {}, file.get_tensor(VECTORS)
             texts = json.loads(meta[TEXTS])
             if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-                raise ValueError(f"its {TEXTS} are {texts!r}, expected a list of sentences")
+                raise ValueError(f"its {TEXTS} are {texts!r}, expected a list of strings")
             known = dict(zip(texts, vectors, strict=True))
             return cls(known, meta.get(ENCODER, ""), fingerprint=meta.get(FINGERPRINT, ""))
         except (OSError, SafetensorError, KeyError, ValueError) as error:

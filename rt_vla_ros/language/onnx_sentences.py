@@ -1,4 +1,4 @@
-"""A sentence encoder in ONNX that takes text itself, such as an exported Universal Sentence Encoder (RT-1's)."""
+"""A sentence encoder in ONNX with text input, such as an exported Universal Sentence Encoder (RT-1's)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ INSTALL = "Encoders in ONNX need onnxruntime: pip install 'rt_vla_ros[onnx]'."
 class OnnxSentences:
     """Instruction -> vector, float32 (size,), by a network with one input of strings (N,) and vectors (N, size) out.
 
-    USE's own text operators come from the package onnxruntime-extensions; it is used where it is installed.
+    USE's text operators need the package onnxruntime-extensions, which is used if installed.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises ValueError, with a sentence, for a file that cannot be used, and ImportError without onnxruntime."""
+        """Raises ValueError for an unusable file, and ImportError without onnxruntime."""
         try:
             import onnxruntime
         except ImportError as error:
@@ -44,11 +44,11 @@ class OnnxSentences:
         self._input = inputs[0].name
 
     def encode(self, instruction: str) -> NDArray[np.float32]:
-        """Raises InstructionError, and ValueError where the network gives something else than one vector."""
+        """Raises InstructionError, and ValueError if the network's output is not one vector."""
         output = np.asarray(self._session.run(None, {self._input: np.array([checked(instruction)], dtype=object)})[0])
         if output.ndim != 2 or len(output) != 1 or not np.isfinite(output).all():
             raise ValueError(
-                f"The encoder gave an array of shape {output.shape}, expected (1, size) of finite numbers."
+                f"The encoder returned an array of shape {output.shape}, expected (1, size) of finite numbers."
             )
         vector: NDArray[np.float32] = output[0].astype(np.float32)
         return vector

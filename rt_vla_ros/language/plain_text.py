@@ -1,9 +1,9 @@
-"""Text from outside stays text in a prompt: what a tokenizer would read as a control token is spelt out instead.
+"""Sanitizes untrusted text in prompts: what a tokenizer would parse as a control token is tokenized as plain text.
 
-A tokenizer finds the tokens that were added to it (`<|im_end|>`, `</s>`, `<image>`, `<loc0001>`) anywhere in a string.
-A prompt is therefore put together here from its template's pieces and the text, and where such a token covers a part
-of the text, `SEPARATOR` is put into its midst: a token of its own, which `drop_separators` takes out of the ids again.
-A text without them is tokenized in one string, as it would be without this module.
+A tokenizer finds its added tokens (`<|im_end|>`, `</s>`, `<image>`, `<loc0001>`) anywhere in a string. A prompt is
+therefore assembled here from the template's parts and the text. If such a token overlaps the text, `SEPARATOR`, a token
+of its own, is inserted into it, and `drop_separators` removes it from the ids. Text without control tokens is tokenized
+in one string, as it would be without this module.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 HOLE = "@@text@@"
-"""Where the text belongs in a template. Never looked for in the text itself."""
+"""Placeholder of the text in a template. Never searched in the text itself."""
 SEPARATOR = "<|rt_vla_ros:separator|>"
 ROUNDS = 8
-"""Times that a text is taken apart: what a break leaves may hold another control token."""
+"""Maximum number of passes: the parts left by a split may contain another control token."""
 BYTE_PIECE = re.compile(r"<0x[0-9A-Fa-f]{2}>")
-"""How SentencePiece writes a single byte; a Unigram tokenizer reads these six characters as that byte."""
+"""SentencePiece's notation of a single byte; a Unigram tokenizer parses these six characters as that byte."""
 
 
 @dataclass(frozen=True)
 class PromptText:
-    """template: trusted, with HOLE where the words belong. words: from outside. system: of a chat, trusted.
+    """template: trusted, with HOLE as placeholder. words: untrusted text. system: of a chat, trusted.
 
-    before: earlier words of the same conversation with the answers to them, from outside too.
+    before: earlier questions and answers of the same conversation, also untrusted.
     """
 
     template: str
@@ -45,7 +45,7 @@ class PromptText:
 
 
 def special_tokens(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
-    """Ids of a tokenizer's special tokens, with those that were added as special ones and are in no list of its own."""
+    """Ids of a tokenizer's special tokens, including added ones that are in none of its lists."""
     added = tokenizer.added_tokens_decoder
     return frozenset(tokenizer.all_special_ids) | {token for token, content in added.items() if content.special}
 
@@ -53,11 +53,11 @@ def special_tokens(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
 def insert_text(
     tokenizer: PreTrainedTokenizerBase, pieces: Sequence[str], text: str | Sequence[str], control: Collection[int] = ()
 ) -> str:
-    """The pieces of a template with the text between them, so that the text is read as text.
+    """Tokenize the parts of a template with the text between them, such that the text stays plain text.
 
-    text: one for all places between the pieces, or one for each of them.
-    control: further ids that must not come from the text, such as those that stand for images.
-    Raises InstructionError for a text that this tokenizer cannot be made to read as text.
+    text: one for all placeholders, or one for each.
+    control: additional ids that must not come from the text, such as image tokens.
+    Raises InstructionError for text that cannot be tokenized as plain text.
     """
     given = [text] * (len(pieces) - 1) if isinstance(text, str) else text
     texts = [one.replace(SEPARATOR, "") for one in given]
@@ -82,7 +82,7 @@ def insert_text(
 
 
 def drop_separators(tokenizer: PreTrainedTokenizerBase, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Tensors of a prompt, (1, N) those that have an entry for each token, without the separators."""
+    """Tensors of a prompt without the separators; those per token have the shape (1, N)."""
     separator = tokenizer.get_added_vocab().get(SEPARATOR)
     ids = inputs["input_ids"]
     keep = ids[0] != (-1 if separator is None else separator)
@@ -90,18 +90,18 @@ def drop_separators(tokenizer: PreTrainedTokenizerBase, inputs: Mapping[str, Any
 
 
 def _added_marks(tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    """Ids of added tokens that are no plain words: a word that somebody taught a model is read as that word."""
+    """Ids of added tokens that are not plain words; words added to the vocabulary remain words."""
     added = tokenizer.added_tokens_decoder
     return {token for token, content in added.items() if not "".join(content.content.split()).isalnum()}
 
 
 def _spans(tokenizer: PreTrainedTokenizerBase, whole: str, ids: Collection[int]) -> Iterator[tuple[int, int]]:
-    """Where control tokens stand in a string. A tokenizer without offsets is taken to find them as they are written."""
+    """Positions of control tokens in a string. Without offsets, they are assumed to be found as written."""
     yield from (match.span() for match in BYTE_PIECE.finditer(whole))
     if tokenizer.is_fast:
         read = tokenizer(whole, add_special_tokens=False, return_offsets_mapping=True)
         for token, (start, end) in zip(read["input_ids"], read["offset_mapping"], strict=True):
-            # What is unknown to a tokenizer is written as <unk>, which is no control token then.
+            # Text unknown to a tokenizer becomes <unk>, which is no control token then.
             if token in ids and (token != tokenizer.unk_token_id or str(tokenizer.unk_token) in whole[start:end]):
                 yield start, end
         return
@@ -110,7 +110,7 @@ def _spans(tokenizer: PreTrainedTokenizerBase, whole: str, ids: Collection[int])
 
 
 def _check_counts(tokenizer: PreTrainedTokenizerBase, whole: str, pieces: Sequence[str], ids: Collection[int]) -> None:
-    """For tokenizers without offsets: a text brings no control token with it. Raises InstructionError."""
+    """For tokenizers without offsets: check that the text adds no control token. Raises InstructionError."""
     if tokenizer.is_fast:
         return
     with_text, without = (tokenizer.encode(text, add_special_tokens=False) for text in (whole, "a".join(pieces)))
@@ -120,14 +120,14 @@ def _check_counts(tokenizer: PreTrainedTokenizerBase, whole: str, pieces: Sequen
 
 
 def _break(content: str) -> int:
-    """Where to part a control token: before the marks it ends in, where most tokenizers part a text as well."""
+    """Where to split a control token: before its closing punctuation, where most tokenizers also split."""
     marks = re.search(r"\W*$", content)
     at = marks.start() if marks else 0
     return at if 0 < at < len(content) else len(content) // 2
 
 
 def _has_separator(tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Adds it the first time that it is needed; the model never sees it."""
+    """Add the separator on first use; the model never sees it."""
     from transformers import AddedToken
 
     if SEPARATOR not in tokenizer.get_added_vocab():
@@ -137,6 +137,6 @@ def _has_separator(tokenizer: PreTrainedTokenizerBase) -> bool:
 
 def _refusal(content: str) -> InstructionError:
     return InstructionError(
-        f"The text contains {content!r}, which this model's tokenizer reads as a control token and cannot be made to "
-        "read as text; say it in other words."
+        f"The text contains {content!r}, which this model's tokenizer parses as a control token and cannot be made to "
+        "treat as text; rephrase it."
     )

@@ -20,10 +20,10 @@ POOLING, WEIGHTS = "1_Pooling/config.json", "model.safetensors"
 
 
 class SentenceTransformer:
-    """Instruction -> vector, float32 (size,). Loaded from disk only; no code of the folder is run."""
+    """Instruction -> vector, float32 (size,). Loaded from disk only, without running code of the folder."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises ValueError, with a sentence, for a folder that cannot be used or does not pool by the mean."""
+        """Raises ValueError for an unusable folder or one without mean pooling."""
         self._check_pooling(folder)
         check_folder(folder, ValueError)
         shapes = stored_shapes(folder / WEIGHTS, ValueError)
@@ -54,4 +54,4 @@ class SentenceTransformer:
     def _check_pooling(folder: Path) -> None:
         path = folder / POOLING
         if path.is_file() and not read_object(path, ValueError).get("pooling_mode_mean_tokens", True):
-            raise ValueError(f"{folder} does not pool by the mean ({POOLING}), which is not supported.")
+            raise ValueError(f"{folder} does not use mean pooling ({POOLING}); other pooling is not supported.")

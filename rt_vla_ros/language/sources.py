@@ -12,9 +12,9 @@ FORMS = "a table (.safetensors), an encoder in ONNX (.onnx), a SavedModel or a s
 
 
 def find_encoder(path: Path) -> LanguageEncoder:
-    """A table, an ONNX network, a SavedModel or a sentence-transformers folder, by the files there.
+    """A table, an ONNX network, a SavedModel or a sentence-transformers folder, detected by its files.
 
-    Raises ValueError, with a sentence, for anything else, and ImportError where a package is missing.
+    Raises ValueError for anything else, and ImportError if a package is missing.
     """
     if path.suffix == ".safetensors" and path.is_file():
         return InstructionTable.load(path)
@@ -34,9 +34,9 @@ def find_encoder(path: Path) -> LanguageEncoder:
 
 
 def origin(path: Path, encoder: LanguageEncoder) -> tuple[str, str]:
-    """Name and SHA-256 of the encoder at `path`, or, of a table, of the encoder that made it.
+    """Name and SHA-256 of the encoder at `path`, or, for a table, of the encoder that created it.
 
-    The checksum of a folder is that of its files' names and contents.
+    The checksum of a folder covers the names and contents of its files.
     """
     if isinstance(encoder, InstructionTable):
         return encoder.encoder or path.name, encoder.fingerprint

@@ -2,7 +2,7 @@
 
 import logging
 
-# transformers imports torchao where it is installed. On a machine without a GPU that tells at every start which of its
-# GPU kernels cannot be loaded, and torch, which of torchao's classes it will like less in a later version.
+# transformers imports torchao if installed. Without a GPU, torchao then prints at every start which GPU kernels cannot
+# be loaded, and torch prints deprecation warnings about torchao's classes.
 for _name in ("torchao", "torch.utils._pytree"):
     logging.getLogger(_name).setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""What several robots ask of one network at a time."""
+"""Simultaneous requests of several robots to one network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import Policy
 
 ActRequest = tuple[Policy, Observation]
-"""A robot's policy, and what the robot sees now."""
+"""A robot's policy and its current observation."""
 
 
 def check_requests(requests: Sequence[ActRequest], most: int, belongs: Callable[[Policy], bool]) -> None:
@@ -20,11 +20,11 @@ def check_requests(requests: Sequence[ActRequest], most: int, belongs: Callable[
         raise ValueError("got two requests of one session; the second one must wait for the first one's action")
     for session, _ in requests:
         if not belongs(session):
-            raise ValueError(f"got a request of a session of another policy, {session.name}")
+            raise ValueError(f"got a request of another policy's session, {session.name}")
 
 
 def outcome(session: Policy, observation: Observation) -> ActionChunk | Exception:
-    """What `act` returns or raises."""
+    """The result or error of `act`."""
     try:
         return session.act(observation)
     except Exception as error:  # the robot that asked is told

@@ -33,22 +33,22 @@ def load_policy(
 ) -> Policy:
     """A shipped policy by its name, or one's own by the path of its directory or its name on the Hugging Face Hub.
 
-    `remote:HOST` is one that a server decides for (`rt-vla serve`), for which no torch is loaded here.
+    `remote:HOST` is a policy on a server (`rt-vla serve`), for which torch is not loaded.
 
     name_or_path: see checkpoint.resolve. device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1" ...; of a
     policy in ONNX (rt-vla export) those of onnxruntime, "tensorrt" too.
-    decoding: see ActionDecoder; RT-2 has the most likely tokens only.
-    language: path of the sentence encoder of a network that takes sentence vectors (language.sources); None: the table
+    decoding: see ActionDecoder; RT-2 supports only the most likely tokens.
+    language: path of the sentence encoder of a network with sentence embeddings (language.sources); None: the table
     beside its weights.
-    weights: how the weights are held: "auto", "float32", "bfloat16", and for RT-2 "int8" and "int4"; auto is bfloat16
+    weights: weight format: "auto", "float32", "bfloat16", and for RT-2 "int8" and "int4"; auto is bfloat16
     for RT-2 on a GPU, float32 for everything else.
     trust_remote_code: whether Python code that lies beside the weights may be run, for models that transformers lacks.
     cuda_graphs: whether a GPU replays CUDA graphs: of RT-2's passes (rt2.decoding.fixed_shapes) and of RT-1's step.
     device_images: whether RT-2's images are prepared on its GPU (rt2.inputs.device_images). Neither changes a CPU.
-    plan: whether an RT-2 that was taught to (plan_on_request in rt2_config.json) writes a plan in words before each
+    plan: whether an RT-2 trained to plan (plan_on_request in rt2_config.json) writes a plan in words before each
     action; one that plans in any case does so with and without.
-    remote: how a server is talked to.
-    tell: gets a sentence now and then about how far loading is.
+    remote: connection options of a server.
+    tell: called with progress messages of loading.
     Raises ImportError, with a sentence, where a policy in ONNX finds no onnxruntime.
     Raises ServerDecidesError for what a remote policy's server is told, PolicyLostError where that does not answer,
     UnknownPolicyError, CheckpointError, ActionCardError, WeightsError, NoPlansError: all ValueErrors with a sentence.
@@ -104,9 +104,9 @@ def find_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ValueError(f"There is no device {name!r}; say auto, cpu, cuda or cuda:N.") from error
+        raise ValueError(f"There is no device {name!r}; expected auto, cpu, cuda or cuda:N.") from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ValueError(
-            f"The device {name!r} is not there: torch sees {torch.cuda.device_count()} GPUs. Say cpu or auto."
+            f"The device {name!r} is not available: torch sees {torch.cuda.device_count()} GPUs. Use cpu or auto."
         )
     return device

@@ -1,4 +1,4 @@
-"""Linear layers whose weights lie in memory as oneDNN reads them, for models that run on a CPU.
+"""Linear layers with weights in oneDNN's memory layout, for models on a CPU.
 
 Reordered once, not at every call, a pass over a few rows takes as long as reading the weights; results differ by
 rounding only. torch.compile uses the same operations (torch/_inductor/fx_passes/mkldnn_fusion.py).

@@ -13,11 +13,11 @@ from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.observations.observation import Observation
 
 WARM_UP_INSTRUCTION, WARM_UP_RUNS = "warm up", 2
-"""How a policy is warmed up that does not say so itself, see WarmUpPolicy."""
+"""Default warm-up of a policy, see WarmUpPolicy."""
 
 
 class PolicyLostError(ValueError):
-    """There is no decision, and what was decided before is not to be followed any more; the message says why.
+    """There is no decision, and earlier decisions must not be executed any further; the message says why.
 
     A later observation may have one again, which then begins a new history.
     """
@@ -29,7 +29,7 @@ class PolicyLateError(ValueError):
 
 @runtime_checkable
 class Policy(Protocol):
-    """Turns what the cameras see and a sentence into actions; keeps its own history between calls."""
+    """Turns camera images and an instruction into actions; keeps its own history between calls."""
 
     @property
     def name(self) -> str:
@@ -37,12 +37,12 @@ class Policy(Protocol):
 
     @property
     def card(self) -> ActionCard:
-        """What this policy's actions mean and what its cameras must be."""
+        """Meaning of this policy's actions, and its cameras."""
 
     def reset(self, instruction: str) -> None:
         """Forget the history and take a new instruction.
 
-        Raises ValueError, with a sentence, where the instruction cannot be used (empty, too long).
+        Raises ValueError if the instruction is unusable (empty, too long).
         """
 
     def act(self, observation: Observation) -> ActionChunk:
@@ -54,7 +54,7 @@ class Policy(Protocol):
 
 @runtime_checkable
 class WarmUpPolicy(Policy, Protocol):
-    """A policy that says how it is warmed up, because it knows certain instructions only or has several kinds of step.
+    """A policy with its own warm-up, because it accepts only certain instructions or has several kinds of step.
 
     The first steps of a process are slow; they are made on black images before the policy counts as ready.
     """
@@ -70,7 +70,7 @@ class WarmUpPolicy(Policy, Protocol):
 
 @runtime_checkable
 class ListedPolicy(Policy, Protocol):
-    """A policy that may know certain instructions only, as one with a table of sentence vectors does."""
+    """A policy that may accept only certain instructions, such as one with a table of sentence embeddings."""
 
     @property
     def instructions(self) -> Sequence[str]:
@@ -79,7 +79,7 @@ class ListedPolicy(Policy, Protocol):
 
 @runtime_checkable
 class StreamingPolicy(Policy, Protocol):
-    """A policy that can tell the first steps of a chunk while it decides the rest."""
+    """A policy that can return the first steps of a chunk while it decides the rest."""
 
     def act_streaming(self, observation: Observation) -> Iterator[ActionChunk]:
         """As `act`: its first steps as soon as they are known, if that is before the end, then all of it.
@@ -99,7 +99,7 @@ class AnsweringPolicy(Policy, Protocol):
 
 @runtime_checkable
 class TimedPolicy(Policy, Protocol):
-    """A policy that knows where the time of a decision goes, such as one on another machine."""
+    """A policy that measures the parts of a decision's time, such as a remote one."""
 
     @property
     def parts_of_latency(self) -> Mapping[str, float]:

@@ -71,7 +71,7 @@ def graphed(function: Callable[[Tensor], Tensor], device: torch.device) -> Calla
             try:
                 calls[x.shape] = RecordedCall(lambda x: function(x), {"x": x.to(device)}, record=True)
             except RuntimeError as error:
-                logger.warning("A step goes on without CUDA graphs: %s", str(error).strip().splitlines()[0])
+                logger.warning("A step continues without CUDA graphs: %s", str(error).strip().splitlines()[0])
                 calls[x.shape] = None
         recorded = calls[x.shape]
         return function(x.to(device)) if recorded is None else recorded(x=x)

@@ -1,4 +1,4 @@
-"""The table of the selftest's parts, what a user needs first at the top.
+"""The table of the selftest's parts, most important first.
 
 How to add a part: write a function `(Machine) -> Found` in the file of its subject and a line here.
 """
@@ -18,48 +18,51 @@ from rt_vla_ros.selftest.runner import Part
 
 def _tokens(dtype: torch.dtype, *, recorded: bool) -> list[Part]:
     number, how = str(dtype).removeprefix("torch."), "graphs" if recorded else "tokens"
-    what = f"{'CUDA graphs: ' if recorded else ''}an action's tokens in {number} against transformers' generate"
+    what = f"{'CUDA graphs: ' if recorded else ''}an action's tokens in {number} compared with transformers' generate"
     name, run = f"rt2-{how}-{number}-", partial(rt2_parts.tokens, recorded=recorded)
     return [Part(f"{name}{family}", what, partial(run, family, dtype), recorded) for family in SMALL]
 
 
 def _benches(*, recorded: bool) -> list[Part]:
     last, run = "-graphs" if recorded else "", partial(rt2_parts.bench, recorded=recorded)
-    pairs, what = zip(FOR_GPU, FOR_CPU, strict=True), "an action beside generate"
+    pairs, what = zip(FOR_GPU, FOR_CPU, strict=True), "the time of an action compared with generate"
     return [Part(f"bench-rt2-{large}{last}", what, partial(run, large, small), recorded) for large, small in pairs]
 
 
 _METHODS = ("full", "lora")
 _RECORDED = partial(rt1_parts.fast_step, recorded=True)
 PARTS: tuple[Part, ...] = (
-    Part("arithmetic", "the device multiplies as a CPU does", rt1_parts.arithmetic),
-    Part("rt1-shipped", "the shipped policy acts as on a CPU", rt1_parts.shipped_policy),
+    Part("arithmetic", "matrix products compared with a CPU", rt1_parts.arithmetic),
+    Part("rt1-shipped", "the included policy compared with a CPU", rt1_parts.shipped_policy),
     *_tokens(torch.float32, recorded=False),
     *_tokens(torch.bfloat16, recorded=False),
-    *(Part(f"rt1-fast-{d}", "the fast step against the network", partial(rt1_parts.fast_step, d)) for d in DTYPES),
+    *(
+        Part(f"rt1-fast-{d}", "the fast step against the plain network", partial(rt1_parts.fast_step, d))
+        for d in DTYPES
+    ),
     *(Part(f"train-recipe-{d}", "the recipe's learner", partial(training_parts.recipe_step, d)) for d in DTYPES),
     Part("train-supervised", "rt-vla train rt1 --data", training_parts.supervised_step),
     *(
         Part(f"train-rt2-{way}", f"rt-vla train rt2, {way}", partial(training_parts.fine_tuning, way))
         for way in _METHODS
     ),
-    Part("bench-rt1", "a step of each network", rt1_parts.bench),
+    Part("bench-rt1", "the step time of each network", rt1_parts.bench),
     *_benches(recorded=False),
-    *(Part(f"rt2-weights-{w}", f"{w} weights, layer by layer", partial(rt2_parts.quantized, w)) for w in QUANTIZED),
-    Part("rt2-device-images", "images prepared on the device", rt2_parts.device_images),
-    *(Part(f"rt1-graphs-{d}", "the fast step recorded", partial(_RECORDED, d), True) for d in DTYPES),
+    *(Part(f"rt2-weights-{w}", f"{w} weights by layer", partial(rt2_parts.quantized, w)) for w in QUANTIZED),
+    Part("rt2-device-images", "images preprocessed on the device", rt2_parts.device_images),
+    *(Part(f"rt1-graphs-{d}", "the fast step as CUDA graphs", partial(_RECORDED, d), True) for d in DTYPES),
     *_tokens(torch.float32, recorded=True),
     *_tokens(torch.bfloat16, recorded=True),
-    Part("bench-rt1-graphs", "a step, recorded", partial(rt1_parts.bench, recorded=True), True),
+    Part("bench-rt1-graphs", "the step time with CUDA graphs", partial(rt1_parts.bench, recorded=True), True),
     *_benches(recorded=True),
-    Part("train-two-processes", "two processes learn together", training_parts.two_processes),
+    Part("train-two-processes", "distributed training in two processes", training_parts.two_processes),
 )
 
 
 def chosen(names: Sequence[str]) -> list[Part]:
-    """The parts of these names, in the table's order; `rt2` stands for all whose names begin with `rt2-`.
+    """The parts with these names, in the table's order; `rt2` stands for all names that start with `rt2-`.
 
-    Raises KeyError with the first name that stands for none.
+    Raises KeyError with the first unknown name.
     """
     meant = {name: [part for part in PARTS if f"{part.name}-".startswith(f"{name}-")] for name in names}
     for name in names:

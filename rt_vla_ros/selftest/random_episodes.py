@@ -1,4 +1,4 @@
-"""Small datasets, random but always the same."""
+"""Small datasets, random but deterministic."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def make_episode(seed: int, length: int = 6, card: ActionCard = CARD, **changes:
 
 
 def write_dataset(directory: Path, episodes: Iterable[Episode], card: ActionCard = CARD, per_file: int = 3) -> Path:
-    """Whole, in files of `per_file` episodes."""
+    """A complete dataset, in files of `per_file` episodes."""
     found = list(episodes)
     with_scene = bool(found) and found[0].scene is not None
     with_commanders = bool(found) and found[0].commanders is not None

@@ -1,4 +1,4 @@
-"""Arithmetic, and RT-1: the shipped policy, the fast step eager and recorded, the bench."""
+"""Arithmetic, and RT-1: the included policy, the fast step eager and as CUDA graphs, the benchmark."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from rt_vla_ros.selftest.runner import FailedError, Found, Machine, exact_float3
 
 SIDE = 512
 ARITHMETIC_TOLERANCES = {torch.float32: 1e-5, torch.bfloat16: 1e-2}
-"""Largest error of a matrix product, as a share of the largest number in it."""
+"""Largest error of a matrix product, relative to its largest element."""
 SHIPPED = "rt1-mini"
 PROBABILITY_TOLERANCE = 0.02
-"""Largest difference of a token's probability between this device, with TF32 where torch takes it, and a CPU."""
+"""Largest difference of a token's probability between this device, with TF32 if torch uses it, and a CPU."""
 SHIPPED_STEPS = 6
 NETWORKS: dict[str, tuple[str, dict[str, int], int]] = {
     "rt1-x": ("rt1-x", {}, 3),
@@ -30,15 +30,15 @@ NETWORKS: dict[str, tuple[str, dict[str, int], int]] = {
 }
 """Preset, its changes, and steps. The window of `rt1` is 6 and rolls; that of `rt1-x` is full from the start."""
 TOLERANCES = {"float32": 1e-3, "bfloat16": 0.5}
-"""Largest difference of a logit from the plain float32 network's, as a share of the logits' spread."""
+"""Largest difference of a logit from the plain float32 network's, relative to the logits' spread."""
 RECORDED_TOLERANCES = {"float32": 1e-4, "bfloat16": 0.05}
-"""The same between the fast step recorded and not, in the same type."""
+"""The same between the fast step with and without CUDA graphs, in the same type."""
 LEAST_SHARE = 0.6  # of tokens that must be the plain float32 network's in bfloat16 too
 
 
 @torch.inference_mode()
 def arithmetic(machine: Machine) -> Found:
-    """A matrix product in float32 and bfloat16 is the one in float64 on a CPU."""
+    """Matrix products in float32 and bfloat16 equal the float64 result on a CPU."""
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.randn(SIDE, SIDE, generator=generator) for _ in range(2))
     errors = {}
@@ -50,7 +50,7 @@ def arithmetic(machine: Machine) -> Found:
         name = str(dtype).removeprefix("torch.")
         errors[name] = float((found - exact).abs().max() / exact.abs().max())
         if not errors[name] <= tolerance:
-            said = f"A matrix product in {name} is wrong by {errors[name]:.1e} of its largest number"
+            said = f"A matrix product in {name} has a relative error of {errors[name]:.1e} of its largest number"
             raise FailedError(f"{said}, expected at most {tolerance:.0e}.", errors)
     memory = ""
     if machine.on_gpu:
@@ -61,7 +61,7 @@ def arithmetic(machine: Machine) -> Found:
 
 
 def shipped_policy(machine: Machine) -> Found:
-    """The shipped RT-1 checkpoint gives the probabilities on this device that it gives on a CPU."""
+    """The included RT-1 checkpoint gives the same probabilities on this device as on a CPU."""
     policies = [load_policy(SHIPPED, device=device) for device in ("cpu", str(machine.device))]
     rng, largest, same, count = np.random.default_rng(0), 0.0, 0, 0
     for policy in policies:
@@ -82,7 +82,7 @@ def shipped_policy(machine: Machine) -> Found:
 
 @torch.inference_mode()
 def fast_step(dtype: str, machine: Machine, *, recorded: bool = False) -> Found:
-    """Folded, kept and shortened against the plain network in float32; recorded: as CUDA graphs against without."""
+    """The fast step compared with the plain network in float32; recorded: with CUDA graphs compared with without."""
     tolerance = (RECORDED_TOLERANCES if recorded else TOLERANCES)[dtype]
     figures: dict[str, float] = {}
     with exact_float32():
@@ -121,7 +121,7 @@ def _logits(steps: PlainSteps, images: Tensor, features: Tensor) -> Tensor:
 
 
 def bench(machine: Machine, *, recorded: bool = False) -> Found:
-    """Every published network on a GPU, the small one on a CPU."""
+    """Benchmark every published network on a GPU, the small one on a CPU."""
     cases, repeats = (rt1.CASES, 20) if machine.on_gpu else ((("rt1-mini", "float32"),), 3)
     figures = rt1.measure(cases, repeats=repeats, device=str(machine.device), cuda_graphs=recorded)
     steps = (f"{row['network']} {row['dtype']} {row['step_ms']} ms" for row in figures["networks"])

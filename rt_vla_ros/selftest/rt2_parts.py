@@ -22,31 +22,32 @@ from rt_vla_ros.selftest.runner import FailedError, Found, Machine, SkippedError
 
 IMAGES = 4
 NEAR_TIE = 8.0
-"""Where an action in half precision first differs from `generate`'s, the two tokens' logits may be so many steps of the
-number type apart, or as many as the model's own logits move where it reads the same tokens at once or one by one: a sum
-in another order is rounded otherwise, and a near tie falls the other way. The deeper a model, the more it moves."""
+"""Where an action in half precision first differs from `generate`'s, the two tokens' logits may be this many units of
+least precision apart, or as many as the model's own logits differ between reading the same tokens at once or one by
+one: sums in another order round differently, which decides near ties. Deeper models differ more.
+"""
 MOST_ROUNDING = 4 * NEAR_TIE
-"""More than that is no rounding: the tokens before were read wrongly at once, or one by one."""
+"""Larger differences are not rounding, but wrong results of reading tokens at once or one by one."""
 CHUNK = {"repeats": 2, "images": 3}  # a chunk of `generate` takes seconds
 LEAST_SHARE = 0.5  # of numbers that must be `generate`'s in half precision
 ON_DEVICE = ("paligemma", "qwen2_vl", "qwen2_5_vl", "openvla")
-"""Families whose processors' work can be done on a device; SmolVLM's tiles are left to the processor."""
+"""Families whose preprocessing can run on a device; SmolVLM's tiles are left to the processor."""
 RESIZED = (70, 70)  # height and width of images that all these processors bring to another size
 WIDE = replace(
     SMALL["paligemma"], hidden_size=256, intermediate_size=1024, vision_size=256, vision_intermediate_size=1024
 )
 """Wide enough for groups of int4 numbers."""
 LAYER_TOLERANCES = {"int8": 0.05, "int4": 0.25}
-"""Largest error of a quantized layer's output, as a share of the output's norm."""
+"""Largest error of a quantized layer's output, relative to the output's norm."""
 
 
 def tokens(family: str, dtype: torch.dtype, machine: Machine, *, recorded: bool = False) -> Found:
-    """Actions on images of which each is seen twice, so that a draft is rejected and accepted, against `generate`'s.
+    """Compare actions with `generate`'s on images seen twice each, so that drafts are rejected and accepted.
 
-    recorded: in passes of fixed shapes, which a GPU replays as CUDA graphs.
+    recorded: in passes of fixed shapes, replayed as CUDA graphs on a GPU.
     """
     parts = make_parts(SMALL[family], machine.device, dtype)
-    # A policy packs its model for the CPU; `generate` shall have it as transformers makes it.
+    # A policy packs its model for the CPU; `generate` gets it as created by transformers.
     policy = RT2Policy(replace(parts, model=copy.deepcopy(parts.model)), fixed_shapes=recorded)
     said, handler = list[str](), logging.Handler(logging.WARNING)
     handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
@@ -56,21 +57,22 @@ def tokens(family: str, dtype: torch.dtype, machine: Machine, *, recorded: bool 
     finally:
         engine_logger.removeHandler(handler)
     if recorded and not policy.recorded_prompt_lengths:
-        raise FailedError(f"No pass was recorded. {' '.join(said)}")
+        raise FailedError(f"No CUDA graph was recorded. {' '.join(said)}")
     seen = [picture(parts, seed) for seed in range(IMAGES) for _ in range(2)]
     return judged(agreement(parts, policy, seen), dtype)
 
 
 def judged(found: Mapping[str, Any], dtype: torch.dtype) -> Found:
-    """What an agreement comes to. Raises FailedError.
+    """Judge an agreement. Raises FailedError.
 
-    In float32 every number must be `generate`'s. In half precision differences are told, and each must be a near tie.
+    In float32 every number must equal `generate`'s. In half precision differences are reported, and each must be a near
+    tie.
     """
     equal, apart = found["numbers"] - found["other_numbers"], max(found["steps"], default=0.0)
-    said = f"{equal} of {found['numbers']} numbers as generate's"
+    said = f"{equal} of {found['numbers']} numbers equal generate's"
     ties = [min(max(NEAR_TIE, own), MOST_ROUNDING) for own in found["rounding"]]
     if apart:
-        said += f", every difference begins with logits at most {apart:.1f} steps of {dtype} apart"
+        said += f", every difference starts with logits at most {apart:.1f} steps of {dtype} apart"
         said += f" (rounding alone moves them by up to {max(found['rounding']):.1f})"
     if dtype == torch.float32 and equal < found["numbers"]:
         raise FailedError(f"{said}; expected all in float32.", found)
@@ -82,14 +84,14 @@ def judged(found: Mapping[str, Any], dtype: torch.dtype) -> Found:
 
 
 def device_images(machine: Machine) -> Found:
-    """Images prepared on the device are the processor's to the last bit, for every family where that is known to be."""
+    """Images preprocessed on the device are bit-identical to the processor's, for every supported family."""
     for family in ON_DEVICE:
         parts = make_parts(SMALL[family], machine.device, torch.float32)
         camera = parts.card.cameras[0]
         for size in ((camera.height, camera.width), RESIZED):
             prepare = find_device_images(parts.processor, [size], machine.device)
             if prepare is None:
-                raise FailedError(f"{family}: what the device makes of an image of {size} is not the processor's.")
+                raise FailedError(f"{family}: the device's result for an image of {size} differs from the processor's.")
         policies = [RT2Policy(parts, device_images=on_device) for on_device in (False, True)]
         for policy in policies:
             policy.reset(INSTRUCTION)
@@ -97,12 +99,12 @@ def device_images(machine: Machine) -> Found:
             expected, found = (policy.decode(picture(parts, seed)) for policy in policies)
             if found != expected:
                 raise FailedError(f"{family}: the device's images lead to {found}, the processor's to {expected}.")
-    return Found(f"to the last bit for {', '.join(ON_DEVICE)}", {"families": list(ON_DEVICE)})
+    return Found(f"bit-identical for {', '.join(ON_DEVICE)}", {"families": list(ON_DEVICE)})
 
 
 @torch.inference_mode()
 def quantized(weights: str, machine: Machine) -> Found:
-    """Layer by layer near the layer as it was, and a whole action through all of them."""
+    """Compare each layer with the original, and run a whole action through all of them."""
     try:
         quantization.check_quantization(weights, machine.device)
     except quantization.WeightsError as error:
@@ -120,23 +122,23 @@ def quantized(weights: str, machine: Machine) -> Found:
     figures = rt2_weights.compare(open_policy, ("bfloat16", weights), partial(rt2_weights.make_prompts, count=IMAGES))
     figures["layer_error"] = worst
     if not worst <= LAYER_TOLERANCES[weights]:
-        said = f"A layer in {weights} is wrong by {worst:.3f} of its output's norm"
+        said = f"A layer in {weights} has an error of {worst:.3f} relative to its output's norm"
         raise FailedError(f"{said}, expected at most {LAYER_TOLERANCES[weights]}.", figures)
     other, numbers = figures["formats"][1]["numbers"], figures["prompts"] * figures["dimensions"]
     return Found(f"layers within {worst:.3f}; {other} of {numbers} numbers differ from bfloat16's", figures)
 
 
 def bench(published: str, small: str, machine: Machine, *, recorded: bool = False) -> Found:
-    """A published shape on a GPU in bfloat16, a small one on a CPU in float32, beside `generate`."""
+    """Benchmark a published shape on a GPU in bfloat16, a small one on a CPU in float32, against `generate`."""
     name, dtype = published if machine.on_gpu else small, quantization.number_type("auto", machine.device)
     options: dict[str, Any] = {"fixed_shapes": recorded, **(CHUNK if SHAPES[name].horizon > 1 else {})}
     if not machine.on_gpu:
         options = {"repeats": 1, "variants": ("stock", "no speculation", "accepted 100 %")}
     figures = rt2.measure(name, SHAPES[name], machine.device, dtype, **options)
     way = figures["variants"]["no speculation"]
-    said = f"{name} {way['milliseconds']:.1f} ms an action, {way['faster']:.2f} times as fast as generate"
+    said = f"{name} {way['milliseconds']:.1f} ms per action, {way['faster']:.2f} times as fast as generate"
     if recorded and not figures["recorded_prompt_lengths"]:
-        raise FailedError(f"{said}, but no pass was recorded; the log says why.", figures)
+        raise FailedError(f"{said}, but no CUDA graph was recorded; see the log.", figures)
     if figures["agreement"]:
         said += f"; {judged(figures['agreement'], quantization.DTYPES[figures['dtype']]).sentence}"
     return Found(said, figures, rt2.table([figures]))

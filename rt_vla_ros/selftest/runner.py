@@ -1,6 +1,6 @@
-"""Runs parts one after the other; whatever goes wrong in one is its result and not the end.
+"""Runs parts one after the other; an error in one is its result and does not end the run.
 
-The results file says what each part came to, with what it was measured; it is written after every part.
+The results file has each part's result and environment; it is written after every part.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ IDENTITY = ("device", "torch", "rt_vla_ros")  # what must be the same for an ear
 
 @dataclass(frozen=True)
 class Machine:
-    """device: what everything runs on."""
+    """device: for all parts."""
 
     device: torch.device
 
@@ -41,13 +41,13 @@ class Machine:
 
     @property
     def name(self) -> str:
-        """The GPU's name as its driver tells it, or the kind of CPU."""
+        """The GPU's name from its driver, or the kind of CPU."""
         return torch.cuda.get_device_name(self.device) if self.on_gpu else f"CPU ({platform.machine()})"
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a part that passed has to say: a sentence, figures for the results file, and a table for people."""
+    """Result of a passed part: a sentence, figures for the results file, and a printed table."""
 
     sentence: str
     figures: Mapping[str, Any] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Found:
 
 
 class FailedError(Exception):
-    """A criterion does not hold; the message says which, what was measured and what was expected."""
+    """A criterion is not met; the message says which, the measured and the expected value."""
 
     def __init__(self, sentence: str, figures: Mapping[str, Any] | None = None) -> None:
         super().__init__(sentence)
@@ -63,12 +63,12 @@ class FailedError(Exception):
 
 
 class SkippedError(Exception):
-    """The part makes no sense on this machine; the message says why."""
+    """The part is not applicable on this machine; the message says why."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """name: words with hyphens, the subject first. run: raises FailedError, SkippedError, or whatever goes wrong.
+    """name: words with hyphens, the subject first. run: raises FailedError, SkippedError, or any other error.
 
     gpu_only: skipped on a CPU.
     """
@@ -81,7 +81,7 @@ class Part:
 
 @contextmanager
 def exact_float32() -> Iterator[None]:
-    """Within, float32 on a GPU is not shortened to TF32, which torch does in convolutions by default."""
+    """Context without TF32, which torch uses for float32 convolutions on a GPU by default."""
     before = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
     torch.backends.cudnn.allow_tf32 = False
     torch.set_float32_matmul_precision("highest")
@@ -94,7 +94,7 @@ def exact_float32() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Result:
-    """status: passed, failed or skipped. seconds: that the part took. sentence: what was found, or why not.
+    """status: passed, failed or skipped. seconds: duration of the part. sentence: the result, or the reason.
 
     versions: of `versions`. unix_time: when it ended [s]. out_of_memory: whether the GPU had too little.
     """
@@ -111,30 +111,30 @@ class Result:
 
 
 def versions(machine: Machine) -> dict[str, str]:
-    """The device's name and the versions that results depend on."""
+    """The device's name and the relevant versions."""
     found = {"device": machine.name, "torch": torch.__version__, "cuda": torch.version.cuda or "none"}
     return {**found, "transformers": metadata.version("transformers"), "rt_vla_ros": __version__}
 
 
 class ResultsFile:
-    """Results by the names of their parts; on disk too, whole at any time."""
+    """Results by part name; stored on disk, written atomically."""
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
-        """overwrite: begins anew whatever is there. Raises ValueError for a file of something else."""
+        """overwrite: replace an existing file. Raises ValueError for a file with other content."""
         self.path = path
         self.results: dict[str, Result] = {}
         if not overwrite:
             self.read()
 
     def read(self) -> None:
-        """Takes over what is on disk, if anything is. Raises ValueError."""
+        """Load an existing file, if any. Raises ValueError."""
         if not self.path.exists():
             return
         document = read_object(self.path, ValueError)
         try:
             self.results = {name: _result(row) for name, row in document[PARTS].items()}
         except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{self.path} does not hold results of a selftest ({error!r}).") from error
+            raise ValueError(f"{self.path} does not contain results of a selftest ({error!r}).") from error
 
     def standing(self, name: str, now: Mapping[str, str]) -> Result | None:
         """The result of a part that has passed with the same device, torch and version of this package."""
@@ -143,7 +143,7 @@ class ResultsFile:
         return result if stands else None
 
     def add(self, name: str, result: Result) -> None:
-        """Takes a result in and writes the file. Raises OSError."""
+        """Add a result and write the file. Raises OSError."""
         self.results[name] = result
         document = {PARTS: {name: asdict(result) for name, result in self.results.items()}}
         write_text(self.path, json.dumps(document, indent=2) + "\n")
@@ -157,10 +157,10 @@ def _result(row: Mapping[str, Any]) -> Result:
 
 
 def run_parts(parts: Sequence[Part], machine: Machine, file: ResultsFile) -> list[Part]:
-    """Runs what has not passed yet; prints a line and writes the file after each. Returns those that could not be run.
+    """Run parts that have not passed yet; print a line and write the file after each. Returns those that could not run.
 
-    They are those behind one that has cost this process its GPU (an error in a kernel spoils the CUDA context for
-    good); another process can run them. Raises OSError where the file cannot be written.
+    They follow a part after which this process lost its GPU (a kernel error makes the CUDA context unusable); another
+    process can run them. Raises OSError where the file cannot be written.
     """
     now, width = versions(machine), max(len(part.name) for part in parts)
     for number, part in enumerate(parts, start=1):
@@ -176,7 +176,7 @@ def run_parts(parts: Sequence[Part], machine: Machine, file: ResultsFile) -> lis
 
 
 def run_part(part: Part, machine: Machine, now: Mapping[str, str]) -> Result:
-    """One part's result, whatever happens in it; its memory is free afterwards. now: see `versions`."""
+    """Result of a part, including errors; its memory is freed afterwards. now: see `versions`."""
     begin = time.perf_counter()
 
     def result(status: str, sentence: str, **more: Any) -> Result:
@@ -204,7 +204,7 @@ def run_part(part: Part, machine: Machine, now: Mapping[str, str]) -> Result:
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether an error is, or comes from, a GPU without enough memory."""
+    """Whether an error is, or was caused by, insufficient GPU memory."""
     while error is not None:
         if isinstance(error, torch.cuda.OutOfMemoryError):
             return True
@@ -213,7 +213,7 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 
 
 def context_is_lost(machine: Machine) -> bool:
-    """Whether this process can use its GPU no longer."""
+    """Whether this process can no longer use its GPU."""
     try:
         if machine.on_gpu:
             torch.cuda.synchronize(machine.device)

@@ -1,4 +1,4 @@
-"""Training: steps of the learner in this process, the command in processes of its own."""
+"""Training: steps of the learner in this process, the command in separate processes."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from rt_vla_ros.training.learner import Learner
 from rt_vla_ros.training.settings import TrainingSettings
 
 TOLERANCES = {"float32": 1e-3, "bfloat16": 3e-2}
-"""Largest difference of the first loss from the one in float32 on a CPU, as a share of it."""
+"""Largest relative difference of the first loss from the one in float32 on a CPU."""
 STEPS, WINDOWS = 8, 4
 PATIENCE = 300.0  # [s] for the command; processes that wait for each other would do so for hours
 LAST_WORDS = 1000  # characters of what a command said that are kept when it fails
 
 
 def recipe_step(precision: str, machine: Machine) -> Found:
-    """The first loss is a CPU's in float32, and the same batch is learned in a few steps."""
+    """The first loss equals a CPU's in float32, and decreases on the same batch in a few steps."""
     config, batch = RT1Config.preset("rt1-mini"), _batch()
     settings = TrainingSettings(batch_size=WINDOWS, warmup=2, jitter=0.0, precision=precision)
     exact = Learner(replace(settings, precision="float32"), config).step([batch]).action
@@ -44,7 +44,7 @@ def recipe_step(precision: str, machine: Machine) -> Found:
     said = f"loss {losses[0]:.4f} ({exact:.4f} in float32 on a CPU), {losses[-1]:.4f} after {STEPS} steps"
     figures = {"losses": losses, "cpu_float32": exact}
     if not (error <= TOLERANCES[precision] and losses[-1] < losses[0]):
-        raise FailedError(f"{said}; expected a first loss within {TOLERANCES[precision]:.0e} and a fall.", figures)
+        raise FailedError(f"{said}; expected a first loss within {TOLERANCES[precision]:.0e} and a decrease.", figures)
     return Found(said, figures)
 
 
@@ -56,7 +56,7 @@ def two_processes(machine: Machine) -> Found:
 
 
 def supervised_step(machine: Machine, launcher: tuple[str, ...] = ()) -> Found:
-    """`rt-vla train rt1 --data` in a process of its own, or in those of a launcher."""
+    """`rt-vla train rt1 --data` in a separate process, or in those of a launcher."""
     return _by_command(machine, ("rt1", "--validation", "0.25", "--data"), launcher)
 
 
@@ -70,7 +70,7 @@ def fine_tuning(method: str, machine: Machine) -> Found:
 
 
 def _by_command(machine: Machine, family: tuple[str, ...], launcher: tuple[str, ...]) -> Found:
-    """family: what is trained, up to the option that takes a data set."""
+    """family: the start of the command, up to the option for a dataset."""
     if importlib.util.find_spec("pyarrow") is None:
         raise SkippedError("datasets need pyarrow: pip install pyarrow.")
     from rt_vla_ros.selftest.random_episodes import make_episode, write_dataset
@@ -91,7 +91,7 @@ def _by_command(machine: Machine, family: tuple[str, ...], launcher: tuple[str, 
 
 
 def _finish(command: list[str]) -> None:
-    """Runs a command to its end; whatever ends this ends all of its processes. Raises FailedError."""
+    """Run a command to its end; all of its processes end with this one. Raises FailedError."""
     silent, pipe = subprocess.DEVNULL, subprocess.PIPE
     process = subprocess.Popen(command, stdout=silent, stderr=pipe, text=True, start_new_session=True)
     try:
@@ -103,7 +103,7 @@ def _finish(command: list[str]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
     if process.returncode != 0:
-        raise FailedError(f"The training ended with {process.returncode}: {said or 'it said nothing'}")
+        raise FailedError(f"The training failed with status {process.returncode}: {said or 'no output'}")
 
 
 def _batch() -> Batch:

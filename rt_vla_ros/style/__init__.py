@@ -1,1 +1,1 @@
-"""What every page looks like, in light and in dark: the stylesheets of the console and of the reports."""
+"""Stylesheets of the console and the reports, with light and dark themes."""

@@ -1,4 +1,4 @@
-"""The stylesheets, as they lie beside this module."""
+"""Loads the stylesheets next to this module."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ REPORT = FOLDER / "report.css"  # of a page that is read from top to bottom
 
 
 def report_style() -> str:
-    """All of a report, to be put into it: it is one file."""
+    """The complete style of a report, to be embedded in its single file."""
     return BASE.read_text(encoding="utf-8") + REPORT.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Processes that make data for a training run while it goes on."""
+"""Background processes that generate data during a training run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rt_vla_ros.parent_process import ends_with_this_process
 
 @contextmanager
 def in_background(commands: Sequence[Sequence[str]], run: Path) -> Iterator[Callable[[], None]]:
-    """Runs them until it is left. What it gives raises ValueError where one of them has ended.
+    """Context in which the processes run. The returned function raises ValueError if one of them has ended.
 
     run: directory of the run, for the message.
     """
@@ -25,9 +25,9 @@ def in_background(commands: Sequence[Sequence[str]], run: Path) -> Iterator[Call
         if ended:
             how = f"(status {ended[0]}); its message is above"
             if ended[0] < 0:
-                how = f"(signal {-ended[0]}); the system ends processes so when memory runs out"
+                how = f"(signal {-ended[0]}); the system does this when memory runs out"
             raise ValueError(
-                f"A process that makes data has ended {how}. The same command resumes from what is in {run}."
+                f"A data generating process has ended {how}. Run the same command again to resume from {run}."
             )
 
     try:

@@ -1,4 +1,4 @@
-"""What the learner takes in one step, and image augmentation: shifts, small changes of brightness and contrast."""
+"""Training batches, and image augmentation: random shifts, brightness and contrast jitter."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from torch import Tensor
 from rt_vla_ros.policies.rt1.loss import IGNORED
 
 Shift = tuple[float, float]
-"""How far images are shifted at most: shares of their height and width."""
+"""Maximum image shift, as fractions of height and width."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """B windows (histories) of T time steps.
+    """B samples: windows (histories) of T time steps.
 
-    images: of K cameras, uint8 (B, T, K, H, W, 3). instruction: int64 (B, L), or float32 (B, L) for sentence vectors.
-    tokens: int64 (B, T, horizon * D), those of the chunk that begins at each step, IGNORED where nothing is known.
-    scene: float32 (B, T, 10). state: the robot's, -1 ... 1, float32 (B, T, S); None: the network takes none.
-    padding: int64 (B,), how many steps lie before the episode's first, with black images, a zero sentence and a state
-    of zeros; None: none. learned: which of the tokens are learned, bool, as these; None: all that are known. A network
-    that sees its own earlier actions sees the others too.
+    images: of K cameras, uint8 (B, T, K, H, W, 3). instruction: int64 (B, L), or float32 (B, L) for sentence
+    embeddings. tokens: int64 (B, T, horizon * D), the chunk that starts at each step, IGNORED where unknown. scene:
+    float32 (B, T, 10). state: the robot's, -1 ... 1, float32 (B, T, S); None: the network takes none. padding: int64
+    (B,), how many steps lie before the episode's first, with black images, a zero sentence and a state of zeros; None:
+    none. learned: which of the tokens are learned, bool, as these; None: all that are known. A network that sees its
+    own earlier actions sees the others too.
     """
 
     images: NDArray[np.uint8]
@@ -38,14 +38,14 @@ class Batch:
 
     @property
     def targets(self) -> NDArray[np.int64]:
-        """The tokens that are learned, IGNORED in place of the others."""
+        """The target tokens, IGNORED in place of the others."""
         return self.tokens if self.learned is None else np.where(self.learned, self.tokens, IGNORED)
 
 
 def chunk_tokens(tokens: NDArray[np.int64], horizon: int) -> NDArray[np.int64]:
-    """An episode's tokens (N, D) -> (N, horizon * D): each step's with those of the steps behind it in its row.
+    """An episode's tokens (N, D) -> (N, horizon * D): each step's followed by those of the next steps.
 
-    IGNORED behind the episode's end.
+    IGNORED after the episode's end.
     """
     behind = np.full((horizon - 1, tokens.shape[1]), IGNORED, tokens.dtype)
     padded = np.concatenate([tokens, behind])
@@ -58,9 +58,11 @@ CHANNEL_SHARE = 0.4  # of the jitter, for each of R, G and B
 def jitter_colours(
     images: Tensor, amount: float, generator: torch.Generator, *, batch: int | None = None, first: int = 0
 ) -> Tensor:
-    """uint8 (B, T, K, H, W, 3) -> uint8; one change per window and camera. amount: largest relative change, 0 ... 1.
+    """uint8 (B, T, K, H, W, 3) -> uint8; one random change per window and camera.
 
-    batch, first: these windows are number `first` and following of so many; None: they are all."""
+    amount: largest relative change, 0 ... 1. batch, first: size of the whole batch and index of the first window in it;
+    None: they are all.
+    """
     if amount == 0:
         return images
     batch, cameras = batch or images.shape[0], images.shape[2]
@@ -80,8 +82,8 @@ def shift_images(
 ) -> None:
     """Shift images (B, T, K, H, W, 3) by (B, K, 2) in x and y [pixel], in place.
 
-    The image positions in scene (B, T, 10), which are of the first camera, go with them.
-    black_borders: what comes in is black; otherwise the edges are repeated.
+    The image positions in scene (B, T, 10), which are of the first camera, are shifted as well.
+    black_borders: fill with black; otherwise repeat the edges.
     """
     height, width = images.shape[3:5]
     for window, camera in np.ndindex(shifts.shape[:2]):

@@ -1,4 +1,4 @@
-"""A process that collects episodes in the simulator with the newest policy of a training run, each into a file."""
+"""A process that collects episodes in the simulator with the newest policy of a training run, one file each."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FIELDS = ("instruction", "values", "stamps", "leader", "success", "suite", "seed
 
 
 def save_episode(path: Path, episode: Episode) -> None:
-    """Write it, without its card, whole or not at all. Raises OSError."""
+    """Write it, without its card, atomically. Raises OSError."""
     arrays: dict[str, Any] = {name: np.asarray(getattr(episode, name)) for name in FIELDS}
     arrays |= {name: value for name in OPTIONAL if (value := getattr(episode, name)) is not None}
     arrays |= {f"images.{camera}": images for camera, images in episode.images.items()}
@@ -44,7 +44,7 @@ def save_episode(path: Path, episode: Episode) -> None:
 
 
 def load_episode(path: Path, card: ActionCard) -> Episode:
-    """An episode of this card. Raises OSError, or ValueError for a file that is not whole or of another card."""
+    """An episode of this card. Raises OSError, or ValueError for a file that is incomplete or of another card."""
     try:
         with np.load(path) as data:
             scalars = {name: data[name].item() for name in FIELDS if data[name].ndim == 0}
@@ -57,7 +57,7 @@ def load_episode(path: Path, card: ActionCard) -> Episode:
                 **scalars,
             )
     except (zipfile.BadZipFile, EOFError, KeyError) as error:
-        raise ValueError(f"{path} is not a whole episode: {error}") from error
+        raise ValueError(f"{path} is not a complete episode: {error}") from error
 
 
 EPISODES, WEIGHTS = "episodes", "policy.safetensors"
@@ -66,12 +66,12 @@ COLLECTOR_SEEDS = 1 << 32  # every collector has this many seeds of its own
 
 
 class Collector:
-    """Collects one episode after the other; everything random comes from its seed and the weights that it finds."""
+    """Collects episodes; all randomness comes from its seed and the weights it finds."""
 
     def __init__(self, run: Path, settings: TrainingSettings, number: int) -> None:
-        """run: directory of the training run. number: of this collector."""
+        """run: directory of the training run. number: index of this collector."""
         if settings.dagger is None:
-            raise ValueError(f"{run} is a run from datasets, which needs no collectors.")
+            raise ValueError(f"{run} is a training run from datasets, which needs no collectors.")
         self._run, self._settings, self._number = run, settings.dagger, number
         self._first_seed = FIRST_TRAINING_SEED * (1 + settings.seed) + number * COLLECTOR_SEEDS
         self._card = collected_card(settings)
@@ -83,7 +83,7 @@ class Collector:
         (run / EPISODES).mkdir(parents=True, exist_ok=True)
 
     def collect(self, index: int) -> Episode:
-        """Episode number `index`; the same again with the same weights."""
+        """Episode number `index`; deterministic for the same weights."""
         path = self._run / WEIGHTS
         if path.exists() and (version := path.stat().st_mtime_ns) != self._version:
             self._version = version
@@ -106,18 +106,20 @@ class Collector:
 
 
 def main() -> int:
-    """Collect until the process that started this one is gone; 1, after a sentence, where that cannot be done."""
+    """Collect until the parent process ends; prints a message and returns 1 on failure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True, help="directory of the training run")
-    parser.add_argument("--number", type=int, default=0, help="of this collector, 0 and up")
-    parser.add_argument("--parent", type=int, required=True, help="ID of the process that this one ends with")
+    parser.add_argument("--number", type=int, default=0, help="index of this collector, from 0")
+    parser.add_argument(
+        "--parent", type=int, required=True, help="ID of the parent process; collecting stops when it ends"
+    )
     args = parser.parse_args()
     torch.set_num_threads(1)
     try:
         _collect(args)
     except (OSError, SafetensorError, ValueError) as error:
         reason = in_words(error) if isinstance(error, OSError) else error
-        print(f"Episodes can no longer be collected: {reason}", file=sys.stderr)
+        print(f"Cannot continue to collect episodes: {reason}", file=sys.stderr)
         return 1
     return 0
 

@@ -1,4 +1,4 @@
-"""Collects episodes: learner or expert acts, with noise, and every state is labelled with the expert's action."""
+"""Collects episodes: learner or expert acts, with perturbations, and the expert labels every state."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ GRIPPER_CHANCE, MAX_STEP, MAX_TURN = 0.03, 0.04, 0.35
 
 
 class ActionNoise:
-    """Correlated noise, sudden pushes of 2 to 5 steps, and a gripper that does the opposite for 1 to 3 steps."""
+    """Perturbations: correlated noise, sudden pushes of 2 to 5 steps, and an inverted gripper for 1 to 3 steps."""
 
     def __init__(self, rng: np.random.Generator, strength: float) -> None:
-        """strength: 0 changes nothing, 1 is the strongest used."""
+        """strength: perturbation strength, 0 to 1."""
         self._rng, self._strength = rng, strength
         self._drift, self._burst, self._burst_left = np.zeros(3), np.zeros(3), 0
         self._gripper_left = 0
 
     def apply(self, step: EndEffectorStep) -> EndEffectorStep:
-        """The noisy step, inside the range of actions."""
+        """The perturbed step, clipped to the action range."""
         if self._strength == 0:
             return step
         rng, strength = self._rng, self._strength
@@ -65,7 +65,7 @@ LAST_STEPS = 2  # recorded after the expert terminates
 
 @dataclass(frozen=True)
 class WhoActs:
-    """Who acts in an episode. leader: as in data.episode. beta: share of the expert's steps. noise: both 0 ... 1."""
+    """Who acts in an episode. leader: as in data.episode. beta: share of the expert's steps. beta, noise: 0 ... 1."""
 
     leader: str
     beta: float
@@ -76,7 +76,10 @@ NOISE = (0.0, 0.4, 1.0)  # of episodes
 
 
 def draw_who_acts(rng: Generator, learner_share: float, mixed_share: float, *, learner: bool) -> WhoActs:
-    """Of an episode. The shares are of the learner alone and of both in turn. learner: whether there is one yet."""
+    """The leader of an episode. The shares are of the learner alone and of both in turn.
+
+    learner: whether it exists yet.
+    """
     kind, noise = rng.random(), float(rng.choice(NOISE))
     if learner and kind < learner_share:
         return WhoActs("learner", 0.0, 0.0)
@@ -86,12 +89,12 @@ def draw_who_acts(rng: Generator, learner_share: float, mixed_share: float, *, l
 
 
 class DaggerPolicy:
-    """A policy for `rollout` that reads the simulator's state through the expert, and records the expert's labels."""
+    """A policy for `rollout` that uses the simulator's state through the expert, and records the expert's labels."""
 
     def __init__(
         self, card: ActionCard, learner: Policy | None, sim: TabletopSim, scene: Scene, mixture: WhoActs, rng: Generator
     ) -> None:
-        """Of one episode. learner: None: the expert acts alone."""
+        """For one episode. learner: None: the expert acts alone."""
         self.name, self._labels_card = "dagger", card
         self.card = card.with_horizon(1)  # it decides every period
         self._learner, self._sim, self._rng, self._from, self._mixture = learner, sim, rng, scene, mixture
@@ -108,7 +111,7 @@ class DaggerPolicy:
             self._learner.reset(instruction)
 
     def act(self, observation: Observation) -> ActionChunk:
-        """Record the expert's plan; return its first step, or the learner's, with noise."""
+        """Record the expert's plan; return its first step, or the learner's, perturbed."""
         plan = self._expert.plan(self._sim, self._labels_card.horizon)
         self._record(observation, plan)
         label = plan[0]
@@ -123,7 +126,7 @@ class DaggerPolicy:
         return self._chunk(wanted) if wanted.terminate else self._noisy(wanted)
 
     def episode(self, success: bool) -> Episode:
-        """The episode so far. Raises ValueError where there is nothing yet."""
+        """The episode so far. Raises ValueError if it is empty."""
         seen = [observation for observation, _, _ in self._rows]
         chunks = np.stack([chunk for _, chunk, _ in self._rows])  # (N, H, D)
         states = [observation.state for observation in seen if observation.state is not None]
@@ -162,13 +165,13 @@ class DaggerPolicy:
 def collect_episode(
     card: ActionCard, learner: Policy | None, sim: TabletopSim, scene: Scene, who: WhoActs, rng: Generator, most: int
 ) -> Episode:
-    """One episode of the simulator, labelled by the expert. most: time steps after which it ends."""
+    """One episode of the simulator, labelled by the expert. most: maximum number of time steps."""
     policy = DaggerPolicy(card, learner, sim, scene, who, rng)
     return policy.episode(rollout(policy, scene, sim, make_controller(sim), max_steps=most).success)
 
 
 def image_position(sim: TabletopSim, camera: str, point: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where a point of the base frame [m] is in a camera's image: u, v in 0 ... 1 from the top left, shape (2,)."""
+    """Image position of a point in the base frame [m]: u, v in 0 ... 1 from the top left, shape (2,)."""
     number = sim.camera_id(camera)
     width, height = sim.size
     axes = sim.data.cam_xmat[number].reshape(3, 3)
@@ -184,10 +187,10 @@ LONGEST = 60  # time steps of an episode: 12 s; the expert takes 3 to 6
 
 @dataclass(frozen=True)
 class CollectionSettings:
-    """What a dataset's episodes depend on, besides their number.
+    """Settings that a dataset's episodes depend on, besides their number.
 
-    suites: from which the scenes are, in turn. seed: of the collection, 0 and up. noise: on the executed actions,
-    0 ... 1. expert_share: of the steps, where there is a policy, 0 ... 1.
+    suites: of the scenes, used in turn. seed: of the collection, from 0. noise: perturbation strength of the executed
+    actions, 0 ... 1. expert_share: of the steps, if there is a policy, 0 ... 1.
     """
 
     suites: tuple[str, ...]
@@ -204,15 +207,15 @@ class CollectionSettings:
 
 
 class Demonstrator:
-    """Collects a dataset's episodes, each a function of the settings, its number and the policy.
+    """Collects a dataset's episodes, each determined by the settings, its number and the policy.
 
-    Scenes' seeds lie above those of evaluations: no table of a dataset is one that policies are evaluated on.
+    Scene seeds are above those of evaluations: no scene of a dataset occurs in an evaluation.
     """
 
     def __init__(self, settings: CollectionSettings, card: ActionCard, policy: Policy | None = None) -> None:
         """policy: acts, labelled by the expert; None: the expert acts. Raises ActionCardError for another card's."""
         if policy is not None and (difference := card_difference(card, policy.card.with_horizon(card.horizon))):
-            what = f"The policy {policy.name!r} has another action card than the episodes"
+            what = f"The policy {policy.name!r} has a different action card than the episodes"
             raise ActionCardError(f"{what} ({difference}).")
         camera = card.cameras[0]
         self._settings, self._card, self._policy = settings, card, policy
@@ -234,5 +237,5 @@ class Demonstrator:
 
 
 def measured_only(suites: Sequence[str]) -> list[str]:
-    """Of these suites, those that are for evaluation only."""
+    """The ones of these suites that are for evaluation only."""
     return [suite for suite in suites if suite in ("unseen", "backgrounds", "distractors")]

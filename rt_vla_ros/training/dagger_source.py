@@ -1,4 +1,4 @@
-"""Batches from the newest episodes, which are collected while the policy learns from them (continuous DAgger)."""
+"""Batches from the newest episodes, collected while the policy is trained on them (continuous DAgger)."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from rt_vla_ros.training.source import BatchSource, Say, SourceDescription
 
 
 class ReplayBuffer:
-    """A ring of frames, each with the images of the card's cameras; old ones are overwritten."""
+    """A ring buffer of frames with the images of the card's cameras; old ones are overwritten."""
 
     def __init__(
         self, capacity: int, window: int, card: ActionCard, encoder: LanguageEncoder, *, paraphrase: float = 0.0
     ) -> None:
-        """window: time steps. paraphrase: share of an instruction's words that change at most, 0 ... 1."""
+        """window: time steps. paraphrase: maximum share of an instruction's words to change, 0 ... 1."""
         self.capacity, self._window, self._encoder, self._paraphrase = capacity, window, encoder, paraphrase
         self._card, self._tokenizer = card, ActionTokenizer(card)
         self._size = (card.cameras[0].height, card.cameras[0].width)
@@ -55,7 +55,7 @@ class ReplayBuffer:
         return min(self.frames_seen, self.capacity)
 
     def add(self, episode: Episode) -> None:
-        """Take over an episode's frames; one shorter than a window is of no use and is left out."""
+        """Add an episode's frames; one shorter than a window is dropped."""
         if (count := len(episode)) < self._window:
             return
         at = (self._next + np.arange(count)) % self.capacity
@@ -70,13 +70,14 @@ class ReplayBuffer:
         self.frames_seen += count
 
     def sample(self, rng: np.random.Generator, count: int, shift: Shift = (0, 0), black_borders: bool = False) -> Batch:
-        """`count` windows, each shifted by up to `shift`, shares of height and width, its image positions with it.
+        """`count` windows, randomly shifted by up to `shift`, fractions of height and width, with their image
+        positions.
 
-        black_borders: of shifted images; otherwise their edges are repeated.
-        Raises ValueError where there are no frames yet.
+        black_borders: of shifted images; otherwise the edges are repeated.
+        Raises ValueError if there are no frames yet.
         """
         if not self.frames_seen:
-            raise ValueError("The replay buffer is empty: there is no episode yet.")
+            raise ValueError("The replay buffer is empty: there are no episodes yet.")
         starts = self._starts(rng, count)
         at = (starts[:, None] + np.arange(self._window)) % self.capacity  # (B, T)
         images, scene = self._images[at], self._scene[at]
@@ -109,29 +110,28 @@ READ_INTERVAL = 10  # steps between two looks for new episodes
 MAX_LAG = 1.5  # times `reuse` at which the learner waits for the collectors
 ORIGIN = """\
 Episodes on the simulated table, collected while the policy was trained (continuous DAgger). They are not kept;
-`{command}` collects them again. The scenes are the same then, what happens on them depends on the policy's versions of
-that run."""
+`{command}` collects them again, with the same scenes; the trajectories depend on the policy's versions in that run."""
 METHOD = """\
 Continuous DAgger: a scripted expert, a function of the simulator's state, labels every state that the policy visits.
-{frames:,} different images were collected by {collectors} process(es). Auxiliary heads that predict where target and
-tool are helped in training; they are not part of the checkpoint.
+{frames:,} different images were collected by {collectors} process(es). Auxiliary heads predict the positions of target
+and tool in training; they are not part of the checkpoint.
 {words}
-What the episodes were, and what training has not seen, is in `DATA_CARD.md`."""
+`DATA_CARD.md` describes the episodes, and what is held out."""
 LIMITS = """\
 - It knows one skill, picking up one of the table's objects, and the words of that: colours red, orange, yellow, green,
-  cyan, blue, purple; shapes {shapes}. Words that are not in its training data mean nothing to it: it will pick
-  something, or stand still.
-- It has only ever seen this simulator's table, camera, light and gripper. It is no policy for a real arm.
-- It does not notice that what was named is not there."""
+  cyan, blue, purple; shapes {shapes}. Other words are ignored: it will pick
+  some object, or not move.
+- It was trained only on this simulator's table, camera, lighting and gripper. It is not suited for a real arm.
+- It does not notice if the named object is missing."""
 
 
 class DaggerSource(BatchSource):
-    """Random windows of the newest episodes that collectors have written into the run's directory."""
+    """Random windows of the newest episodes that collectors wrote to the run's directory."""
 
     def __init__(self, settings: TrainingSettings, recipe: str, check: Callable[[], None] = lambda: None) -> None:
-        """recipe: its name, for the cards. check: called while it waits for episodes; raises where none will come."""
+        """recipe: its name, for the cards. check: called while waiting for episodes; raises if none will come."""
         if settings.dagger is None:
-            raise ValueError("These settings are for training from datasets; a recipe has the group dagger.")
+            raise ValueError("These settings are for training from datasets; a recipe needs the group dagger.")
         self.settings, self.dagger, self._recipe, self.check_collectors = settings, settings.dagger, recipe, check
         self.card = collected_card(settings)
         self._outcomes: deque[bool] = deque(maxlen=100)
@@ -156,7 +156,7 @@ class DaggerSource(BatchSource):
         self.collected = CollectedEpisodes(directory)
 
     def _images(self, steps: int) -> int:
-        """Images trained on after so many steps."""
+        """Images trained on after this many steps."""
         return steps * self.settings.batch_size * self._window
 
     def batches(self, first_step: int, say: Say) -> Iterator[Iterable[Batch]]:
@@ -170,7 +170,7 @@ class DaggerSource(BatchSource):
             yield [self.replay.sample(rng, *drawn) for _ in range(count)]
 
     def after_step(self, learner: Learner) -> None:
-        """Hand a new version of the policy to the collectors now and then."""
+        """Publish a new version of the policy for the collectors from time to time."""
         images = self._images(learner.steps)
         if self._last_published is None:
             self._last_published = self._images(learner.steps - 1)
@@ -179,7 +179,7 @@ class DaggerSource(BatchSource):
             self._last_published = images
 
     def metrics(self, learner: Learner) -> dict[str, float]:
-        """Success rate of the last episodes that the policy acted in alone, where there were any."""
+        """Success rate of the last episodes in which the policy acted alone, if any."""
         return {"learner_success": float(np.mean(self._outcomes))} if self._outcomes else {}
 
     def finish(self, model: RT1Model) -> None:
@@ -193,7 +193,7 @@ class DaggerSource(BatchSource):
     def files(self) -> Mapping[str, str | Path]:
         card = data_card(
             self.collected.counts,
-            title=f"What {self.settings.preset} learned from",
+            title=f"Training data of {self.settings.preset}",
             origin=ORIGIN.format(command=command(self.settings, self._recipe)),
             suites=self.dagger.all_suites,
             card=self.card,
@@ -202,16 +202,16 @@ class DaggerSource(BatchSource):
 
     def describe(self) -> SourceDescription:
         paraphrased = self.dagger.paraphrase > 0
-        words = "Instructions were shortened and shapes called by other names at random.\n" * paraphrased
-        words += "The embeddings of words that training does not have were set to zero: such words are ignored."
+        words = "Instructions were randomly shortened, with random synonyms of shapes.\n" * paraphrased
+        words += "The embeddings of words that do not occur in training were set to zero: such words are ignored."
         if self.settings.language:
-            words = "Sentences are vectors of a table that comes with the checkpoint; another sentence is refused."
+            words = "Sentence embeddings come from a table in the checkpoint; other sentences are rejected."
         shapes = "cube (block, box), cylinder (can, tube), ball (sphere)" if paraphrased else "cube, cylinder, ball"
         method = METHOD.format(frames=self.collected.frames, collectors=self.dagger.collectors, words=words)
         return SourceDescription(command(self.settings, self._recipe), method, LIMITS.format(shapes=shapes))
 
     def is_short_of_frames(self, step: int) -> bool:
-        """Whether there are far fewer than the settings want for what was trained on so far."""
+        """Whether there are far fewer frames than required by the settings at this step."""
         most = self.collected.frames * self.dagger.reuse * MAX_LAG
         return len(self.replay) < self.dagger.first_frames or most < self._images(step)
 
@@ -227,7 +227,7 @@ class DaggerSource(BatchSource):
                 if episode.leader == "learner":
                     self._outcomes.append(episode.success)
             except ValueError as error:
-                print(f"Left out: {error}", flush=True)
+                print(f"Skipped: {error}", flush=True)
         wanted = self.dagger.first_frames + self._images(step) / self.dagger.reuse
         if self.collected.frames > wanted and len(self.replay) >= self.dagger.first_frames:
             (self._directory / ENOUGH).touch()
@@ -235,7 +235,7 @@ class DaggerSource(BatchSource):
             (self._directory / ENOUGH).unlink(missing_ok=True)
         mean = self.replay.frames_seen / max(1, len(self._read))
         success = f"{np.mean(self._outcomes):.0%} of {len(self._outcomes)}" if self._outcomes else "none yet"
-        self.status = f"{self.collected.frames:,} frames  learner's success {success}"
+        self.status = f"{self.collected.frames:,} frames  policy success {success}"
         for path in names[: max(0, len(names) - int(self.dagger.capacity / max(mean, 1)))]:
             path.unlink()
 
@@ -250,7 +250,7 @@ class DaggerSource(BatchSource):
 
 
 def collectors(directory: Path, count: int) -> AbstractContextManager[Callable[[], None]]:
-    """Runs processes that collect. What it gives raises ValueError where one of them has ended."""
+    """Context with running collector processes. The returned function raises ValueError if one of them has ended."""
     (directory / ENOUGH).unlink(missing_ok=True)
     command = [sys.executable, "-m", "rt_vla_ros.training.collect", "--run", str(directory)]
     command += ["--parent", str(os.getpid())]

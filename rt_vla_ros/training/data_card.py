@@ -1,4 +1,4 @@
-"""What is in the episodes that a policy was trained on: a data card (after Gebru et al., arXiv:1803.09010)."""
+"""The data card of a policy's training episodes (after Gebru et al., arXiv:1803.09010)."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ TEXT = """\
 
 {origin}
 
-## What a time step is
+## Time steps
 
 {seen}, the instruction, and the scripted expert's action
-for it: terminate or move, a displacement of the gripper by up to 4 cm in x, y and z in the base frame, a turn about the
-vertical, and the gripper, all for 0.2 s (`action_card.json`). For auxiliary losses only: where the named
-object and the gripper are, in space and in the image. The expert is a function of the simulator's state and labels
-every state, also those that only the policy gets into.
+for it: terminate or move, a displacement of the gripper by up to 4 cm in x, y and z in the base frame, a rotation about
+the vertical axis, and the gripper command, all for 0.2 s (`action_card.json`). For auxiliary losses only: the
+positions of the named object and the gripper, in space and in the image. The expert is a function of the simulator's
+state and labels every state, including those that only the policy reaches.
 
-## What there is
+## Contents
 
 {leaders}
 
@@ -40,25 +40,25 @@ every state, also those that only the policy gets into.
 |---|{ruler}
 {kinds}
 
-{phrasings} different instructions. Failures are kept: the expert's labels in them are right all the same.
+{phrasings} different instructions. Failed episodes are kept: the expert's labels are correct in them, too.
 
-## Which tables
+## Scenes
 
 {suites}
 
-Objects lie at random, at least 10 cm apart; colours {colours}.
+Objects are placed randomly, at least 10 cm apart; colours {colours}.
 
-## What there is not
+## Limits
 
-- Scenes have seeds from 2^{first_seed} up; those below, which `rt-vla evaluate` counts from 0, are on no table here.
+- Scenes have seeds from 2^{first_seed} up; lower seeds, which `rt-vla evaluate` uses from 0, do not occur.
 {held_out}
-- One arm, one gripper, {cameras}, one skill. No people, no real images, nothing from anybody else.
+- One arm, one gripper, {cameras}, one skill. No people, no real images, no third-party data.
 """
 
 
 @dataclass
 class EpisodeCounts:
-    """What a data card counts. kinds: "red cube" -> episodes."""
+    """Counts for a data card. kinds: "red cube" -> episodes."""
 
     episodes: Counter[str] = field(default_factory=Counter)
     frames: Counter[str] = field(default_factory=Counter)
@@ -78,7 +78,7 @@ class EpisodeCounts:
 
 
 def data_card(counts: EpisodeCounts, *, title: str, origin: str, suites: Iterable[str], card: ActionCard) -> str:
-    """Markdown. origin: where the episodes come from, and how to get them again. suites: that scenes are drawn from."""
+    """Markdown. origin: of the episodes, and how to reproduce them. suites: of the scenes."""
     suites = list(dict.fromkeys(suites))
     return TEXT.format(
         title=title,
@@ -100,7 +100,7 @@ def data_card(counts: EpisodeCounts, *, title: str, origin: str, suites: Iterabl
 
 
 def _seen(card: ActionCard) -> str:
-    """What a policy sees in a time step besides the instruction."""
+    """The policy's inputs in a time step besides the instruction."""
     names, first = [camera.name for camera in card.cameras], card.cameras[0]
     images = f"An RGB image of the {names[0]} camera" if len(names) == 1 else f"RGB images of {' and '.join(names)}"
     state = f", the robot's state ({', '.join(one.name for one in card.state)})" if card.state else ""
@@ -108,7 +108,7 @@ def _seen(card: ActionCard) -> str:
 
 
 def _leaders(counts: EpisodeCounts) -> str:
-    rows = ["| who acted | episodes | time steps | the named object was lifted |", "|---|---|---|---|"]
+    rows = ["| who acted | episodes | time steps | success |", "|---|---|---|---|"]
     for leader in sorted(counts.episodes, key=list(LEADERS).index):
         share = counts.successes[leader] / (episodes := counts.episodes[leader])
         rows.append(f"| {LEADERS[leader]} | {episodes:,} | {counts.frames[leader]:,} | {share:.1%} |")
@@ -117,23 +117,25 @@ def _leaders(counts: EpisodeCounts) -> str:
 
 
 def _held_out(suites: Sequence[str]) -> list[str]:
-    """What only the suites for evaluation have, as far as these do not have it."""
+    """Properties of the evaluation suites that do not occur in these."""
     lines = []
     if "unseen" not in suites:
         unseen = ", ".join(f"{kind.colour} {kind.shape}" for kind in UNSEEN_KINDS)
-        lines.append(f"- {unseen} are never named and lie nowhere; the phrasings of `unseen` do not occur.")
+        lines.append(
+            f"- {unseen} never occur, neither as objects nor in instructions; the phrasings of `unseen` do not occur."
+        )
     if "backgrounds" not in suites:
         lines.append("- The tables, light and camera positions of `backgrounds` do not occur.")
-    return lines or ["- Nothing is held out: no suite measures what a policy that was trained on this has not seen."]
+    return lines or ["- Nothing is held out: no suite measures generalization of a policy trained on this data."]
 
 
 def _rules(suite: Suite) -> str:
     objects = " to ".join(map(str, dict.fromkeys(suite.objects)))
     what = "all of other colours" if suite.distinct == "colour" else "no two of the same colour and shape"
-    looks = "the usual table, its colour and light a little different each time"
+    looks = "the default table, with small random changes of colour and lighting"
     if not isinstance(suite.appearance, AppearanceJitter):
-        looks = "tables of any muted colour, plain or with a pattern, light from many sides, the camera up to "
-        looks += f"{100 * suite.appearance.camera[1]:.1f} cm from its place"
+        looks = "tables of any muted colour, plain or patterned, random lighting, the camera moved by up to "
+        looks += f"{100 * suite.appearance.camera[1]:.1f} cm"
     return f"{objects} objects, {what}; {looks}; {len(suite.phrasings)} phrasings."
 
 
@@ -141,7 +143,7 @@ COUNTS = "collected_episodes.json"
 
 
 class CollectedEpisodes:
-    """Counts each episode once; what was counted after the last `save` is counted again after a restart."""
+    """Counts each episode once; after a restart, counting resumes from the last `save`."""
 
     def __init__(self, directory: Path) -> None:
         """directory: of the run. Raises TrainingError for a damaged file."""
@@ -160,7 +162,7 @@ class CollectedEpisodes:
         return self.counts.frames.total()
 
     def add(self, path: Path, episode: Episode) -> None:
-        """path: COLLECTOR_NUMBER.npz; a collector's numbers rise, and so must the calls."""
+        """path: COLLECTOR_NUMBER.npz; must be called in increasing order of a collector's numbers."""
         collector, _, number = path.stem.partition("_")
         if int(number) > self._last.get(collector, -1):
             self._last[collector] = int(number)

@@ -1,4 +1,4 @@
-"""Batches from datasets, whose videos are decoded on demand, made ahead in threads."""
+"""Batches from datasets, prefetched in threads, with videos decoded on demand."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ FRAMES = "frames"
 VALIDATION_WINDOWS = 256  # that a validation looks at, at most
 METHOD = """\
 Imitation learning (behaviour cloning) on {datasets}: {training} episodes for training, {validation} held out,
-{frames:,} frames in all. What the recorded actions use of the card's ranges; what lies outside is learned as the limit:
+{frames:,} frames in all. Use of the card's ranges by the recorded actions; values outside are clipped:
 
 {use}"""
 LIMITS = """\
-- It knows what is in its datasets and nothing else.
-- A loss says how well the recorded actions are predicted, not how often a task succeeds."""
+- It is limited to its datasets.
+- The loss measures how well recorded actions are predicted, not the success rate."""
 
 
 class DatasetSource(BatchSource):
-    """Random windows of the datasets' episodes; step number n has the same ones in every start of a run."""
+    """Random windows of the datasets' episodes, determined by the step, also after resuming."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class DatasetSource(BatchSource):
         cache_frames: bool = False,
         num_workers: int = 1,
     ) -> None:
-        """cache_frames: decode all frames into a file first. num_workers: threads that make batches ahead."""
+        """cache_frames: decode all frames into a file first. num_workers: prefetching threads."""
         self.settings, self._datasets, self._group = settings, datasets, group
         self._weighting, self._cache_frames, self._num_workers = weighting, cache_frames, num_workers
         card = datasets[0].card
@@ -69,9 +69,9 @@ class DatasetSource(BatchSource):
         self.identity, self.status = fingerprint(datasets) + (f" ({rules})" if rules else ""), "validation -"
 
     def check(self, config: RT1Config) -> TrainingSettings:
-        """Without auxiliary losses where there is nothing to learn for them.
+        """Without auxiliary losses if the data has no targets for them.
 
-        Raises TrainingError where they are asked for all the same, DistributedError for an indivisible batch.
+        Raises TrainingError if they are requested anyway, DistributedError for an indivisible batch.
         """
         settings = self.settings
         self._group.shard(settings.micro_batch)
@@ -80,10 +80,10 @@ class DatasetSource(BatchSource):
         blind = [str(one.directory) for one in self._datasets if SCENE not in one.info["features"]]
         padded = config.history_start == "zero_frames"
         if asked and (padded or blind):
-            why = "windows that begin with black images (network.history_start zero_frames)"
+            why = "windows that start with black images (network.history_start zero_frames)"
             why = f"{', '.join(blind)} without the column {SCENE!r}" if blind else why
             raise TrainingError(
-                f"{asked[0]} is {getattr(settings, asked[0])}, but the auxiliary losses can learn nothing from {why}. "
+                f"{asked[0]} is {getattr(settings, asked[0])}, but the auxiliary losses have no targets in {why}. "
                 "Leave the setting out, or collect episodes with rt-vla collect."
             )
         if padded or blind:
@@ -112,13 +112,13 @@ class DatasetSource(BatchSource):
             self.training, self.validation = parted([one for one in there if one.length >= least], held_out)
 
     def _known_splits(self, checkpoint: Path) -> list[EpisodeSplit] | None:
-        """Of a run that goes on, also one that drew its episodes by another rule; None for a new one."""
+        """The split of a resumed run, also of one that drew its episodes by an earlier rule; None for a new one."""
         found = [read_split(checkpoint, dataset) for dataset in self._datasets]
         known = [one for one in found if one is not None]
         return known if len(known) == len(found) else None
 
     def effect(self) -> list[str]:
-        """Sentences on what is learned of the datasets and how often, over the windows that are drawn."""
+        """Sentences on the frames used of each dataset and their shares, over the sampled windows."""
         used, draws = {span.index for span in self.training}, list[list[NDArray[np.float64]]]()
         for number in range(len(self._datasets)):
             own = [span for span in self.windows.episodes if span.dataset == number]
@@ -152,7 +152,7 @@ class DatasetSource(BatchSource):
                 yield partial(self.windows.batch, part, black_borders=settings.black_borders)
 
     def metrics(self, learner: Learner) -> dict[str, float]:
-        """Of the averaged weights on what was held out: loss, and share of tokens at most 4 bins (modes: 0) off."""
+        """Validation of the averaged weights: loss, and share of tokens within 4 bins (modes: 0)."""
         if not self.validation:
             return {}
         model, rng = learner.ema_model(), np.random.default_rng([self.settings.seed, 5])
@@ -197,7 +197,7 @@ T = TypeVar("T")
 
 
 def prefetch(calls: Iterable[Callable[[], T]], workers: int = 1) -> Iterator[T]:
-    """What the calls return, in order; `workers` threads make that many ahead. Their errors are raised here."""
+    """Results of the calls, in order; `workers` threads compute that many ahead. Their errors are raised here."""
     with ThreadPoolExecutor(workers, thread_name_prefix="batches") as pool:
         waiting: deque[Future[T]] = deque()
         try:

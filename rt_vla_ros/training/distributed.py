@@ -1,4 +1,4 @@
-"""Several processes that train one network together, as `torchrun` or `accelerate launch` start them."""
+"""Distributed training in several processes, started by `torchrun` or `accelerate launch`."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from rt_vla_ros.policies.load import find_device
 
 RANK, SIZE, LOCAL_RANK = "RANK", "WORLD_SIZE", "LOCAL_RANK"
 LAUNCHED = (RANK, SIZE, "MASTER_ADDR", "MASTER_PORT")
-"""What both launchers put into the environment."""
+"""Environment variables set by both launchers."""
 TIMEOUT = timedelta(hours=12)
-"""How long a process waits for another: with --cache-frames the main one decodes all videos first."""
+"""Timeout of waiting for other processes: with --cache-frames the main one decodes all videos first."""
 
 T = TypeVar("T")
 
 
 class DistributedError(ValueError):
-    """The processes cannot go on together; the message says why, and what stands."""
+    """The processes cannot continue together; the message says why, and what was saved."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,16 @@ class ProcessGroup:
         return self.rank == 0
 
     def shard(self, count: int) -> slice:
-        """This process' share of `count` windows; all shares are equally large. Raises DistributedError."""
+        """This process's share of `count` samples; all shares are equal. Raises DistributedError."""
         if count % self.size:
             raise DistributedError(
-                f"{count} windows cannot be divided equally among {self.size} processes; choose another number of "
-                "them (--batch-size, --set micro_batch_size=...)."
+                f"{count} samples cannot be divided equally among {self.size} processes; choose a multiple "
+                "(--batch-size, --set micro_batch_size=...)."
             )
         return slice(self.rank * count // self.size, (self.rank + 1) * count // self.size)
 
     def sum(self, values: Tensor) -> Tensor:
-        """Of all processes' values, in place. Raises DistributedError where another process has ended."""
+        """Sum over all processes, in place. Raises DistributedError if another process has ended."""
         if self.size > 1:
             try:
                 dist.all_reduce(values)
@@ -66,7 +66,7 @@ class ProcessGroup:
         return self.sum(values).div_(self.size)
 
     def average_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Every process has the mean of all gradients afterwards. Raises DistributedError."""
+        """Average the gradients over all processes. Raises DistributedError."""
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         if self.size == 1 or not gradients:
             return
@@ -75,27 +75,27 @@ class ProcessGroup:
             gradient.copy_(mean.view(gradient.shape))
 
     def main_process_first(self, make: Callable[[], T]) -> T:
-        """What `make` returns, in the main process before all others, which find on the disk what it has written."""
+        """Result of `make`, called first in the main process, so that the others find its files on disk."""
         made = make() if self.is_main else None
         float(self.sum(torch.zeros(1, device=self.device)))  # a barrier; on a GPU only reading the result waits
         return make() if made is None else made
 
     def check_same(self, what: str, value: float) -> None:
-        """Raises DistributedError where the processes begin with different values."""
+        """Raises DistributedError if the processes start with different values."""
         table = torch.zeros(self.size, dtype=torch.float64, device=self.device)
         table[self.rank] = value
         values = self.sum(table).tolist()
         if not all(math.isclose(other, values[0], rel_tol=1e-9) for other in values[1:]):
             raise DistributedError(
-                f"The processes begin with different {what}: {', '.join(f'{other:.12g}' for other in values)}. All of "
-                "them must see the same --data and --out, on several machines by a shared file system."
+                f"The processes start with different {what}: {', '.join(f'{other:.12g}' for other in values)}. All of "
+                "them must see the same --data and --out, on several machines in a shared file system."
             )
 
     def _process_lost(self, error: RuntimeError) -> DistributedError:
         reason = str(error).strip().splitlines()[0].split(". ")[0]
         return DistributedError(
-            f"Process {self.rank} of {self.size} ends because another one has: that one's own message says why "
-            f"({reason}). What was saved before stands; the same command resumes from there."
+            f"Process {self.rank} of {self.size} ends because another one has ended; see the message of that one "
+            f"({reason}). Saved state is kept; run the same command again to resume."
         )
 
 
@@ -109,10 +109,10 @@ def is_launched() -> bool:
 
 @contextmanager
 def process_group(device: str) -> Iterator[ProcessGroup]:
-    """The group that this process was started in, or a group of one.
+    """The process group of this process, or a group of one.
 
-    device: as in `find_device`; "auto" and "cuda" are the GPU of this process' number on its machine.
-    Raises ValueError for a device that is not there, DistributedError where the others do not come.
+    device: as in `find_device`; "auto" and "cuda" are the GPU with this process's local rank.
+    Raises ValueError for a missing device, DistributedError if the others do not join.
     """
     if not is_launched():
         yield replace(SINGLE_PROCESS, device=_tuned(find_device(device)))
@@ -135,12 +135,12 @@ def process_group(device: str) -> Iterator[ProcessGroup]:
 
 @contextmanager
 def _sigterm_raises(rank: int, size: int) -> Iterator[None]:
-    """SIGTERM, with which a launcher ends the others after one process, becomes a DistributedError."""
+    """SIGTERM, which a launcher sends after another process has failed, becomes a DistributedError."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise DistributedError(
-            f"Process {rank} of {size} was told to end, as a launcher does when another one has ended; that one's own "
-            "message says why. What was saved before stands; the same command resumes from there."
+            f"Process {rank} of {size} was terminated, as a launcher does when another one has failed; see the "
+            "message of that one. Saved state is kept; run the same command again to resume."
         )
 
     before = signal.signal(signal.SIGTERM, end)
@@ -156,7 +156,7 @@ def _own_device(device: str, local_rank: int) -> torch.device:
 
 
 def _tuned(device: torch.device) -> torch.device:
-    """Select a GPU for this process. What is not bfloat16 is TF32; shapes are constant, so cuDNN may benchmark."""
+    """Select a GPU for this process. float32 uses TF32; shapes are constant, so cuDNN may benchmark."""
     if device.type == "cuda":
         if device.index is not None:  # without one it is the first GPU already, and torch refuses to select it
             torch.cuda.set_device(device)
@@ -166,16 +166,16 @@ def _tuned(device: torch.device) -> torch.device:
 
 
 class CPUSyncBatchNorm(nn.BatchNorm2d):
-    """torch.nn.BatchNorm2d with statistics of all processes."""
+    """torch.nn.BatchNorm2d with statistics synchronized over all processes."""
 
     def __init__(self, like: nn.BatchNorm2d, group: ProcessGroup) -> None:
-        """like: whose parameters and statistics become this one's."""
+        """like: its parameters and statistics are taken over."""
         super().__init__(like.num_features, like.eps, like.momentum)
         self._parameters, self._buffers = like._parameters, like._buffers
         self._group = group
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, h, w) -> the same shape; N is this process' shard of the batch."""
+        """(N, C, h, w) -> the same shape; N is this process's shard of the batch."""
         if not self.training:
             return super().forward(x)
         wide = x.float()
@@ -214,7 +214,7 @@ class _Gathered(torch.autograd.Function):
 
 
 def sync_batch_norms(model: nn.Module, group: ProcessGroup) -> None:
-    """Convert the network's batch normalisations to those of the whole group; its parameters stay the same objects."""
+    """Convert the network's batch normalization to synchronized ones; its parameters stay the same objects."""
     if group.size == 1:
         return
     if group.device.type == "cuda":

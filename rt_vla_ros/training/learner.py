@@ -1,4 +1,4 @@
-"""One training step: losses, gradients, the average of the weights, and the state of all of it on disk."""
+"""The training step: losses, gradients, the moving average of the weights, and saving the state."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SPREAD = 0.7  # of the heatmap's target [cells of the feature map]
 
 
 class AuxiliaryHeads(nn.Module):
-    """For training only; they are not part of a checkpoint. They see the first camera alone."""
+    """Auxiliary heads, for training only and not part of a checkpoint. They use only the first camera."""
 
     def __init__(self, config: RT1Config) -> None:
         super().__init__()
@@ -42,7 +42,8 @@ class AuxiliaryHeads(nn.Module):
     def forward(self, features: Tensor, tokens: Tensor, scene: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """features (N, C, h, w), tokens (N, n, C), scene (N, 10) as in data.episode.
 
-        Returns losses: cross-entropy of the cells of target and tool; of both in space; and the target's error [m].
+        Returns losses: cross-entropy of the heatmaps of target and tool; their position loss; and the target's error
+        [m].
         """
         height, width = features.shape[-2:]
         maps = self.heatmap(features).float().flatten(2).log_softmax(dim=-1)  # (N, 2, h * w)
@@ -64,7 +65,7 @@ def _heatmaps(positions: Tensor, height: int, width: int) -> Tensor:
 
 
 class EMAWeights:
-    """Of parameters and buffers; the average starts as a plain mean, so that the first weights count little."""
+    """Moving average of parameters and buffers; starts as a plain mean, so that the first weights count little."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay, self.updates = decay, 0
@@ -72,7 +73,7 @@ class EMAWeights:
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Add the present weights; call after every step of the optimizer."""
+        """Add the current weights; call after every optimizer step."""
         self.updates += 1
         share = 1 - min(self.decay, self.updates / (self.updates + 10))
         present = model.state_dict()
@@ -101,7 +102,7 @@ class Learner:
     """Network, optimizer and exponential moving average of the weights of a run."""
 
     def __init__(self, settings: TrainingSettings, config: RT1Config, group: ProcessGroup = SINGLE_PROCESS) -> None:
-        """group: of processes that train together, each on its shard of every batch; its device is trained on."""
+        """group: of training processes, each with its shard of every batch; its device is used."""
         torch.manual_seed(settings.seed)
         self.settings, self.group, self.device, self.steps = settings, group, group.device, 0
         self.model = RT1Model(config)
@@ -121,9 +122,9 @@ class Learner:
         self.optimizer = torch.optim.AdamW(groups, settings.learning_rate, betas, settings.epsilon, fused=True)
 
     def step(self, micro_batches: Iterable[Batch]) -> Losses:
-        """One step of the optimizer on the mean gradient of micro-batches of one size.
+        """One optimizer step on the mean gradient of micro-batches of equal size.
 
-        In a group every process gives its shard of each, and the losses are those of all. Raises DistributedError.
+        In a group, every process passes its shard of each, and the losses are over all. Raises DistributedError.
         """
         settings = self.settings
         self.model.train()
@@ -150,7 +151,7 @@ class Learner:
         return Losses(sum(dimensions) / len(dimensions), tuple(dimensions), heatmap, position, error)
 
     def learning_rate(self) -> float:
-        """It rises over the warm-up and, where that is wanted, falls in half a cosine over the run."""
+        """Learning rate: linear warm-up and, if enabled, cosine decay over the run."""
         settings = self.settings
         rate = settings.learning_rate * min(1.0, (self.steps + 1) / max(1, settings.warmup_steps))
         if settings.cosine:
@@ -165,14 +166,14 @@ class Learner:
 
     @torch.inference_mode()
     def evaluate(self, model: RT1Model, batch: Batch) -> tuple[float, Tensor]:
-        """Loss of a network of this kind, and its most likely tokens, (B, T, D), on the CPU."""
+        """Loss of a network of this type, and its most likely tokens, (B, T, D), on the CPU."""
         with self.mixed_precision():
             logits = self._logits(model, self._moved(batch.images), batch)[0]
         loss = action_loss(logits, self._moved(batch.targets), model.legal, self._targets).mean()
         return float(loss), logits.float().masked_fill(~model.legal, ILLEGAL).argmax(-1).cpu()
 
     def _losses(self, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What to report, (3 + D,): heatmap, position, error and every dimension's; and what to minimise, a scalar."""
+        """Values to report, (3 + D,): heatmap, position, error and each dimension's loss; and the scalar loss."""
         logits, features, tokens = self._logits(self.model, images, batch)
         dimensions = action_loss(logits, self._moved(batch.targets), self.model.legal, self._targets)
         total, auxiliary = dimensions.mean(), dimensions.new_zeros(3)
@@ -198,7 +199,7 @@ class Learner:
         return logits, features[::cameras], tokens[::cameras]
 
     def _jittered(self, images: Tensor, batch: Batch) -> Tensor:
-        """With colour jitter: in every process that of its shard of the whole batch."""
+        """Apply colour jitter, consistent with the process's shard of the whole batch."""
         count, first = len(images) * self.group.size, len(images) * self.group.rank
         jittered = jitter_colours(images, self.settings.jitter, self._generator, batch=count, first=first)
         if batch.padding is not None and self.settings.jitter:
@@ -207,12 +208,12 @@ class Learner:
         return jittered
 
     def _moved(self, array: NDArray[Any]) -> Tensor:
-        """To the device; to a GPU asynchronously."""
+        """Move to the device; asynchronously for a GPU."""
         tensor = torch.from_numpy(array)
         return tensor.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else tensor
 
     def load_matching(self, weights: Mapping[str, Tensor]) -> list[str]:
-        """Take over weights where name and shape are the same. Returns the names of its tensors that are not there."""
+        """Load weights with matching name and shape. Returns the names of the missing tensors."""
         own = self.model.state_dict()
         fitting = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
         self.model.load_state_dict({**own, **fitting})
@@ -223,17 +224,17 @@ class Learner:
         return math.fsum(float(parameter.detach().double().sum()) for parameter in self._parameters)
 
     def ema_model(self) -> RT1Model:
-        """A network of its own with the averaged weights, for inference."""
+        """A separate network with the averaged weights, for inference."""
         model = RT1Model(self.model.config)
         model.load_state_dict(self.ema.values)
         return model.to(self.device).eval()  # type: ignore[arg-type,no-any-return]
 
     def publish(self, path: Path) -> None:
-        """The averaged weights as one file, whole or not at all."""
+        """Write the averaged weights to one file, atomically."""
         _save(self.ema.values, path)
 
     def save(self, run: Path, seconds: float) -> None:
-        """All that `load` needs, whole or not at all. seconds: that the run has taken so far."""
+        """Write everything that `load` needs, atomically. seconds: duration of the run so far."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {f"heads.{name}": value for name, value in self.heads.state_dict().items()}
         tensors |= {f"ema.{name}": value for name, value in self.ema.values.items()}
@@ -244,14 +245,12 @@ class Learner:
         _save(tensors, run / STATE)
 
     def load(self, run: Path) -> float:
-        """Resume from `save`. Returns the seconds that the run has taken. Raises TrainingError for a damaged file."""
+        """Resume from `save`. Returns the duration of the run so far [s]. Raises TrainingError for a damaged file."""
         try:
             return self._take(load_file(run / STATE))
         except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
-            text = (
-                f"{run / STATE} is damaged, so that the run cannot be resumed ({error}). Its checkpoint, where there "
-            )
-            raise TrainingError(text + "is one, can be used; name another --out to start over.") from error
+            text = f"{run / STATE} is damaged, so the run cannot be resumed ({error}). Its checkpoint, if there "
+            raise TrainingError(text + "is one, can be used; choose another --out to start over.") from error
 
     def _take(self, tensors: dict[str, Tensor]) -> float:
         self.model.load_state_dict(_part(tensors, "model."))

@@ -23,8 +23,8 @@ tags: [robotics, rt-1, vision-language-action]
 
 # {name}
 
-An RT-1 ({parameters:.1f} M parameters): input {seen} camera images and a sentence, output {tokens} action tokens,
-{rate:g} times a second. It sees {cameras} and the instruction, and nothing else.
+An RT-1 ({parameters:.1f} M parameters): input {seen} camera images and an instruction, output {tokens} action tokens,
+at {rate:g} Hz. Its inputs are {cameras} and the instruction.
 {initialisation}
 
 ## Results
@@ -49,15 +49,15 @@ Step {row[step]:,}: loss {row[training]:.3f} in training{held_out}.
 MEASURED = """\
 {table}
 
-Each row: `rt-vla evaluate --policy CHECKPOINT --suite SUITE --episodes N --seed SEED`, on weights with the SHA-256
-`{sha256}`. Success means that the named object, and no other, is held 5 cm above the table for a second when the policy
-terminates, or after 20 s. Training uses scene seeds from 2^{first_seed}, so none of these scenes was seen
+Each row: `rt-vla evaluate --policy CHECKPOINT --suite SUITE --episodes N --seed SEED`, with weights of SHA-256
+`{sha256}`. Success means that the named object, and no other, is held 5 cm above the table for one second when the
+policy terminates, or after 20 s. Training uses scene seeds from 2^{first_seed}, so none of these scenes was seen
 before."""
 NOT_MEASURED = "No success rate yet. Measure it with `rt-vla evaluate --policy CHECKPOINT --suite SUITE`."
 
 
-NOT_INITIALISED = "Its weights were initialised randomly."
-INITIALISED = "It was initialised from the weights of `{}` where names and shapes matched."
+NOT_INITIALISED = "Its weights were initialized randomly."
+INITIALISED = "It was initialized from the weights of `{}` where names and shapes matched."
 
 
 def model_card(
@@ -71,9 +71,9 @@ def model_card(
     evaluations: Sequence[Mapping[str, Any]] = (),
     sha256: str = "",
 ) -> str:
-    """Markdown with the front matter that the Hugging Face Hub reads.
+    """Markdown with front matter for the Hugging Face Hub.
 
-    settings: as they were used. row: the last one of the run log. sha256: of the weights that were evaluated.
+    settings: as used. row: the last one of the run log. sha256: of the evaluated weights.
     """
     effective = replace(settings, micro_batch_size=settings.micro_batch, warmup=settings.warmup_steps)
     window, held_out = int(model.config.time_sequence_length), ""
@@ -101,10 +101,10 @@ def model_card(
 
 
 def _inputs(card: ActionCard) -> str:
-    """What it sees besides the instruction."""
+    """Its inputs besides the instruction."""
     names, first = " and ".join(f"`{camera.name}`" for camera in card.cameras), card.cameras[0]
     cameras = f"the camera{'s' * (len(card.cameras) > 1)} {names} ({first.width}x{first.height} pixels)"
-    state = f", {len(card.state)} numbers of the robot's state" if card.state else ""
+    state = f", {len(card.state)} dimensions of robot state" if card.state else ""
     return cameras + state
 
 

@@ -1,4 +1,4 @@
-"""Instructions in fewer or other words for training; words that it does not have get zero embeddings."""
+"""Paraphrases of instructions for training; words that do not occur get zero embeddings."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from rt_vla_ros.sim.word_suites import MEANINGS, on_symbols
 
 
 def paraphrase(instruction: str, rng: np.random.Generator, most: float) -> str:
-    """Words that name neither colour nor shape are left out at random, shapes get other names ("block" for "cube").
+    """Randomly drop words other than colours and shapes, and replace shapes by synonyms ("block" for "cube").
 
-    most: share of the words that this happens to, at most (0 ... 1); the share itself is drawn too.
+    most: maximum share of words to change (0 ... 1); the share itself is random.
     """
     share, kept = rng.uniform(0, most), []
     for word in words(instruction):
@@ -33,12 +33,12 @@ def paraphrase(instruction: str, rng: np.random.Generator, most: float) -> str:
 
 
 def synonyms(shape: str) -> list[str]:
-    """All names of a shape, given one of them."""
+    """All synonyms of a shape, given one of them."""
     return [name for name, meant in SHAPE_WORDS.items() if meant == SHAPE_WORDS[shape]]
 
 
 def word_pairs(sentence: str) -> set[str]:
-    """Pairs of words that become neighbours once some words between them are left out."""
+    """Word pairs that become adjacent when words between them are dropped."""
     sequence, pairs = words(sentence), set()
     for i, first in enumerate(sequence):
         for second in sequence[i + 1 :]:
@@ -49,10 +49,10 @@ def word_pairs(sentence: str) -> set[str]:
 
 
 def training_sentences(suites: Iterable[str], *, paraphrased: bool = False) -> set[str]:
-    """Every instruction that scenes of these suites can have.
+    """All possible instructions of these suites.
 
-    paraphrased: with the other names of shapes, and with words left out: all pairs of words that become neighbours are
-    among the sentences.
+    paraphrased: also with synonyms of shapes and dropped words: the sentences contain all word pairs that become
+    adjacent.
     """
     rules = [find_suite(suite) for suite in suites]
     sentences = {
@@ -69,10 +69,10 @@ def training_sentences(suites: Iterable[str], *, paraphrased: bool = False) -> s
 
 
 def zero_unseen_words(model: RT1Model, sentences: Iterable[str]) -> int:
-    """Set the embeddings of all words and pairs that are in none of the sentences to zero; how many are left.
+    """Zero the embeddings of all words and pairs that are in none of the sentences; returns the number of the others.
 
-    They were never trained; a policy that is told to "hoist" something then goes by the words that it knows. Its output
-    for the sentences is the same, bit for bit.
+    They were never trained; with "hoist" in an instruction, the policy then relies on the words it knows. Its output
+    for the sentences is bit-identical.
     """
     encoder = HashedWords(model.config.word_buckets)
     seen = torch.zeros(model.config.word_buckets + 1, dtype=torch.bool)

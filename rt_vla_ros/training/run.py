@@ -1,4 +1,4 @@
-"""A training run in its directory, from datasets or with episodes of its own."""
+"""A training run in its directory, from datasets or with collected episodes."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ EVALUATION_SEED = 0
 
 
 class TrainingRun:
-    """Starting it again resumes from the last saved state, from datasets as if it had not been interrupted.
+    """Restarting resumes from the last saved state; with datasets, as if it had not been interrupted.
 
-    DIR/checkpoint: the averaged weights as a policy. DIR/losses.jsonl, DIR/losses.svg: how it went.
-    DIR/settings.json, DIR/state.safetensors and what the source writes: to resume.
-    In a group of processes all have a TrainingRun of the same directory, and the main one writes.
+    DIR/checkpoint: the averaged weights as a policy. DIR/losses.jsonl, DIR/losses.svg: loss curves.
+    DIR/settings.json, DIR/state.safetensors and files of the source: to resume.
+    In distributed training, all processes have a TrainingRun of the same directory, and the main one writes.
     """
 
     def __init__(
         self, directory: Path, source: BatchSource, settings: TrainingSettings, say: Say, group: ProcessGroup = ALONE
     ) -> None:
-        """say: is given a line now and then.
+        """say: called with progress messages.
 
-        Raises ValueError (TrainingError, DatasetError, ActionCardError, ...) for a directory with a run of other
-        settings, or settings that no run can be made of, and OSError.
+        Raises ValueError (TrainingError, DatasetError, ActionCardError, ...) for a directory with a run with other
+        settings, or invalid settings, and OSError.
         """
         self.directory, self.source, self.group = directory, source, group
         self.config = network_config(settings, source.card)
@@ -66,8 +66,8 @@ class TrainingRun:
         there = check_settings(self.directory, settings, self.source.identity)
         if not there and not self.group.is_main:
             raise TrainingError(
-                f"{self.directory / SETTINGS} is not there, though the main process has written it: all processes must "
-                "see the same --out and --data, on several machines by a shared file system."
+                f"{self.directory / SETTINGS} is missing, although the main process wrote it: all processes must "
+                "see the same --out and --data, on several machines in a shared file system."
             )
         if (self.directory / STATE).exists():
             self.seconds_before = self.learner.load(self.directory)
@@ -81,8 +81,7 @@ class TrainingRun:
     def train(self, save_interval: int, say: Say) -> None:
         """Train until the last step; every `save_interval` steps measure, save, and plot the losses.
 
-        Raises TrainingError where something cannot be written, DistributedError where another process has ended; what
-        was saved before stands.
+        Raises TrainingError if writing fails, DistributedError if another process has ended; saved state is kept.
         """
         steps, losses = self.settings.steps, list[float]()
         batches = self.source.batches(self.learner.steps, say)
@@ -96,7 +95,7 @@ class TrainingRun:
             self._save(self._last_loss(say))
 
     def evaluate(self, episodes: int, say: Say) -> None:
-        """Measure the checkpoint on all suites for evaluation, and write the results into its model card."""
+        """Evaluate the checkpoint on all evaluation suites, and write the results into its model card."""
         policy, results = load_policy(str(self.directory / CHECKPOINT), device="cpu"), []
         for suite in EVALUATION_SUITES:
             results.append(evaluate(policy, suite, episodes, EVALUATION_SEED))
@@ -105,7 +104,7 @@ class TrainingRun:
             self.write_checkpoint(results, checkpoint_hash(str(self.directory / CHECKPOINT)) or "")
 
     def write_checkpoint(self, evaluations: Sequence[Mapping[str, Any]] = (), sha256: str = "") -> None:
-        """The averaged weights as a policy that can be loaded, described by its model card. Raises OSError."""
+        """Write the averaged weights as a loadable policy with a model card. Raises OSError."""
         model = self.learner.ema_model()
         self.source.finish(model)
         text = model_card(
@@ -127,8 +126,9 @@ class TrainingRun:
         except torch.cuda.OutOfMemoryError as error:
             micro = self.settings.micro_batch
             raise TrainingError(
-                f"The GPU has too little memory for {micro} windows of {self.config.time_sequence_length} images at "
-                f"once; use another --out with fewer, such as --set micro_batch_size={max(1, micro // 2)}."
+                f"The GPU has too little memory for micro-batches of {micro} samples of "
+                f"{self.config.time_sequence_length} images; use another --out with fewer, "
+                f"such as --set micro_batch_size={max(1, micro // 2)}."
             ) from error
         if not np.isfinite(losses.action):
             raise TrainingError(f"The loss is {losses.action} at step {step}; try a lower --learning-rate.")
@@ -138,13 +138,13 @@ class TrainingRun:
         return losses.action
 
     def _last_loss(self, say: Say) -> float:
-        """Of the averaged weights on the batch of the last step."""
+        """Loss of the averaged weights on the batch of the last step."""
         model = self.learner.ema_model()
         batches = next(self.source.batches(self.learner.steps - 1, say))
         return float(np.mean([self.learner.evaluate(model, batch)[0] for batch in batches]))
 
     def _is_complete(self) -> bool:
-        """Whether everything that belongs to the last step is on disk: the log is written after the checkpoint."""
+        """Whether everything of the last step is on disk: the log is written after the checkpoint."""
         rows = self.log.rows
         return bool(rows) and rows[-1]["step"] == self.learner.steps and (self.directory / CHECKPOINT).is_dir()
 
@@ -176,13 +176,13 @@ class TrainingRun:
 
 TRUNK = ("trunk", "stride_padding", "image_mean", "image_std")
 ARCHITECTURE = (*TRUNK, "feed_forward", "image_attends_past_actions", "action_embedding")
-"""Options under which the same weights compute another function."""
+"""Options that change the function computed by the same weights."""
 
 
 def init_from(learner: Learner, checkpoint: str) -> str:
-    """Take over the weights of a checkpoint, by name or path. Returns a line for people on what stays random.
+    """Load the weights of a checkpoint, by name or path. Returns a message with the randomly initialized parts.
 
-    Raises CheckpointError where its weights would mean something else in this network, or nothing fits.
+    Raises CheckpointError if the architectures differ, or no tensor matches.
     """
     model, _ = load_checkpoint(resolve(checkpoint))
     ours, theirs = learner.model.config, model.config
@@ -190,13 +190,13 @@ def init_from(learner: Learner, checkpoint: str) -> str:
     if different:
         wanted = ", ".join(f"{name} {getattr(theirs, name)!r}, not {getattr(ours, name)!r}" for name in different)
         raise CheckpointError(
-            f"{checkpoint} is of another architecture ({wanted}); name the --preset that it was made with, or set "
+            f"{checkpoint} has a different architecture ({wanted}); use the --preset it was trained with, or set "
             f"these options (--set network.{different[0]}=...)."
         )
     count = len(learner.model.state_dict())
     random = learner.load_matching(model.state_dict())
     if len(random) == count:
-        raise CheckpointError(f"No tensor of {checkpoint} has the name and shape of one of this network.")
+        raise CheckpointError(f"No tensor of {checkpoint} matches name and shape of one in this network.")
     parts = sorted({name.split(".")[0] for name in random})
-    rest = f"; initialised at random: {len(random)} of {', '.join(parts)}" if random else ""
-    return f"Initialised from {count - len(random)} of {count} tensors of {checkpoint}{rest}."
+    rest = f"; randomly initialized: {len(random)} of {', '.join(parts)}" if random else ""
+    return f"Initialized from {count - len(random)} of {count} tensors of {checkpoint}{rest}."

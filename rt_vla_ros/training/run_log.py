@@ -1,4 +1,4 @@
-"""How a run went, row by row and as a picture, in the run's directory."""
+"""The log of a run: one row per saved step, and a plot, in the run's directory."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from rt_vla_ros.training.checks import TrainingError
 
 ROWS, PLOT = "losses.jsonl", "losses.svg"
 FAILURES = {
-    "learner_success": "failure rate of the learner",
+    "learner_success": "failure rate of the policy",
     "vqa_free": "wrong answers, free",
     "vqa_restricted": "wrong answers, restricted",
 }
-"""Rates of success in a row that are drawn as rates of failure, on an axis of their own: they end at 0."""
+"""Success rates that are plotted as failure rates, on a separate axis: they approach 0."""
 
 Series = Mapping[str, Sequence[tuple[float, float]]]
 
@@ -29,7 +29,7 @@ class RunLog:
     """A row for every saved step; a restart continues after the last one."""
 
     def __init__(self, directory: Path, steps: int) -> None:
-        """steps: that the run has made; rows of later ones were lost with the steps themselves.
+        """steps: completed by the run; rows of later steps are dropped, as the steps themselves were lost.
 
         Raises TrainingError for a damaged file.
         """
@@ -37,13 +37,13 @@ class RunLog:
         self.rows = _read_rows(directory / ROWS, steps)
 
     def add(self, step: int, seconds: float, training: float | None = None, **metrics: float) -> None:
-        """training: mean loss since the last row, if there is one. A row of this step that is there is replaced."""
+        """training: mean loss since the last row, if there is one. An existing row of this step is replaced."""
         self.rows = [row for row in self.rows if row["step"] < step]
         loss = {} if training is None else {"training": training}
         self.rows.append({"step": step, "seconds": round(seconds, 1), **loss, **metrics})
 
     def save(self, title: str) -> None:
-        """Write rows and picture. Raises OSError."""
+        """Write rows and plot. Raises OSError."""
         write_text(self._directory / ROWS, "".join(json.dumps(row) + "\n" for row in self.rows))
         series = {key: [(r["step"], r[key]) for r in self.rows if key in r] for key in ("training", "validation")}
         rates = {
@@ -58,12 +58,12 @@ def _with_points(series: Series) -> Series:
 
 
 def _read_rows(path: Path, steps: int) -> list[dict[str, Any]]:
-    """The rows up to this step; none where there is no file."""
-    advice = "Delete the line, or the file, which the run can do without."
+    """The rows up to this step; none if there is no file."""
+    advice = "Delete the line or the file; the run does not need it."
     rows = read_rows(path, TrainingError, advice)
     for number, row in enumerate(rows, 1):
         if not isinstance(row.get("step"), int | float):
-            raise TrainingError(f"{path}, line {number}, is not a row of a run's losses: {row!r:.80}. {advice}")
+            raise TrainingError(f"{path}, line {number}, is not a row of a loss log: {row!r:.80}. {advice}")
     return [row for row in rows if row["step"] <= steps]
 
 
@@ -81,7 +81,7 @@ def loss_plot(series: Series, title: str, rates: Series = MappingProxyType({})) 
     kept = {name: [(x, y) for x, y in points if y > 0 and math.isfinite(y)] for name, points in series.items()}
     everything = [point for points in kept.values() for point in points]
     if not everything:
-        raise ValueError("There is no loss to plot yet.")
+        raise ValueError("There are no losses to plot yet.")
     most = max(x for points in (*kept.values(), *rates.values()) for x, _ in points)
     low, high = min(y for _, y in everything), max(y for _, y in everything)
     bottom, top = math.log(low * 0.95), math.log(high * 1.05)
@@ -92,7 +92,7 @@ def loss_plot(series: Series, title: str, rates: Series = MappingProxyType({})) 
     def up(share: float) -> float:
         return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
 
-    content = [text(LEFT, 22, title, "start"), text(WIDTH / 2, HEIGHT - 6, "steps of the optimiser")]
+    content = [text(LEFT, 22, title, "start"), text(WIDTH / 2, HEIGHT - 6, "optimizer steps")]
     for i in range(LINES):
         share = i / (LINES - 1)
         content.append(f'<path d="M{LEFT} {up(share):.1f}H{WIDTH - RIGHT}" stroke="{GRID}"/>')

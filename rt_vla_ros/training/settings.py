@@ -1,4 +1,4 @@
-"""What the result of a training run depends on, each default in one place; and what is said where a run fails."""
+"""The settings of a training run, each default in one place; and the message of a failed save."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from rt_vla_ros.training.precision import AUTO, PRECISIONS
 def saving(what: str, directory: Path, stands: str) -> Iterator[None]:
     """OSError and SafetensorError become a TrainingError.
 
-    what: is saved. directory: of the run. stands: what was saved before and can be used.
+    what: is being saved. directory: of the run. stands: what was saved before and can be used.
     """
     try:
         yield
     except (OSError, SafetensorError) as error:
         why = in_words(error) if isinstance(error, OSError) else f"{error}."
         raise TrainingError(
-            f"{what} could not be saved in {directory}: {why} What was saved before is whole ({stands}); when that is "
-            "corrected, the same command resumes."
+            f"{what} could not be saved in {directory}: {why} What was saved before is intact ({stands}); when that "
+            "is fixed, run the same command again to resume."
         ) from error
 
 
@@ -54,16 +54,16 @@ to save memory."""
 
 @dataclass(frozen=True)
 class DaggerSettings:
-    """Of a run that collects its own episodes (continuous DAgger): the expert labels the states that the policy visits.
+    """Settings of continuous DAgger: episodes are collected in training, and the expert labels the policy's states.
 
-    suites: drawn from in turn; later_suites: in their place from episode `later_from` of a collector on, once the
-    policy can pick things from a tidy table. episode_steps: longest episode. collectors: processes that collect.
-    capacity: frames in the replay buffer. first_frames: frames by the expert before training starts.
+    suites: of the scenes, in turn; later_suites: replace them from episode `later_from` of a collector on, once the
+    policy can pick objects on simple tables. episode_steps: maximum length of an episode. collectors: processes that
+    collect. capacity: frames in the replay buffer. first_frames: frames by the expert before training starts.
     publish_images: images trained on between two versions of the policy for the collectors. learner_after: images
-    trained on before the policy collects. reuse: images trained on per new frame; collectors wait where they are ahead
-    of that, and the learner waits where they are far behind.
-    learner_share, mixed_share: of the episodes, in which the policy acts alone or both in turn; the rest by the expert.
-    paraphrase: share of an instruction's words that are left out or replaced at most, 0 ... 1 (paraphrase.py).
+    trained on before the policy collects. reuse: images trained on per new frame; collectors wait if they are ahead,
+    and training waits if they are far behind. learner_share, mixed_share: of the episodes, in which the policy acts
+    alone or both in turn; the expert acts in the rest. paraphrase: maximum share of an instruction's words to drop or
+    replace, 0 ... 1 (paraphrase.py).
     """
 
     suites: tuple[str, ...] = ("pick-colours", "pick-any")
@@ -81,49 +81,47 @@ class DaggerSettings:
     paraphrase: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raises ValueError for what no run can be made of."""
+        """Raises ValueError for invalid settings."""
         for name in ("capacity", "first_frames", "reuse", "episode_steps", "collectors"):
             check_number(f"dagger.{name}", getattr(self, name), 0, open_low=True)
         for name in ("publish_images", "learner_after", "later_from"):
             check_number(f"dagger.{name}", getattr(self, name), 0)
         for name in ("suites", "later_suites"):
             if not getattr(self, name):
-                raise ValueError(f"dagger.{name} is empty; name at least one suite.")
+                raise ValueError(f"dagger.{name} is empty; give at least one suite.")
             for suite in getattr(self, name):
                 find_suite(suite)
         for name in ("learner_share", "mixed_share", "paraphrase"):
             check_range(f"dagger.{name}", getattr(self, name))
         if self.learner_share + self.mixed_share > 1:
-            raise ValueError("dagger.learner_share and dagger.mixed_share are more than 1 together.")
+            raise ValueError("the sum of dagger.learner_share and dagger.mixed_share is more than 1.")
         for name in ("first_frames", "episode_steps"):
             if self.capacity < (least := getattr(self, name)):
                 raise ValueError(f"dagger.capacity is {self.capacity}, expected at least dagger.{name} ({least}).")
 
     @property
     def all_suites(self) -> tuple[str, ...]:
-        """All that scenes are drawn from."""
+        """All suites of the scenes."""
         return (*self.suites, *self.later_suites)
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Of every run. The defaults are those of the preset "rt1-mini" trained from datasets; see `default_settings`.
+    """Settings of all runs.
 
-    preset: of RT1Config. network: its options that are other than the preset's. language: path of a table of sentence
-    vectors (`rt-vla embed`); empty: words are learned, hashed. init_from: path of a checkpoint from whose weights the
-    network starts, where names and shapes are the same; empty: random initialisation.
-    steps: of the optimizer. batch_size: windows (histories) in each, of all processes together. micro_batch_size: at
-    most so many of them go through the network together, in all processes: batch normalisation is over those; 0: all.
-    learning_rate: its peak. warmup: steps until then, from datasets at most a tenth of all. cosine: whether it falls
-    afterwards, to 2% at the end.
-    weight_decay (of matrices; 0 is plain Adam), beta2, epsilon: of AdamW. max_grad_norm: longer gradients are clipped
-    to it; 0: none is. ema: decay per step of the exponential average of the weights; 0: the weights themselves.
-    shift_rows, shift_columns: how far a window's images are shifted at most, as shares of their height and width.
-    black_borders: what comes in there is black, otherwise the edge is repeated. jitter: of brightness and contrast.
-    precision: "bfloat16" (mixed), "float32", or "auto": bfloat16 where the device has instructions for it.
-    heatmap_weight, position_weight: of the auxiliary losses, where the scene is known.
-    validation: share of a dataset's episodes that are held out. seed: of weights, order, augmentation and episodes.
-    dagger: None: the run trains from datasets.
+    The defaults are those of the preset "rt1-mini" trained from datasets; see `default_settings`. preset: of RT1Config.
+    network: overrides of its options. language: path of a table of sentence embeddings (`rt-vla embed`); empty: trained
+    embeddings of hashed words. init_from: path of a checkpoint whose weights initialize the network where names and
+    shapes match; empty: random initialization. steps: optimizer steps. batch_size: global batch size in samples
+    (windows of images). micro_batch_size: samples per forward pass, over all processes, for gradient accumulation;
+    batch normalization is over these; 0: batch_size. learning_rate: peak. warmup: steps, with datasets at most a tenth
+    of all. cosine: cosine decay to 2%. weight_decay (of matrices; 0 is plain Adam), beta2, epsilon: of AdamW.
+    max_grad_norm: gradient clipping; 0: off. ema: decay of the exponential moving average of the weights per step; 0:
+    off. shift_rows, shift_columns: maximum random image shift, as fractions of height and width. black_borders: fill
+    with black, otherwise repeat the edge. jitter: of brightness and contrast. precision: "bfloat16" (mixed), "float32",
+    or "auto": bfloat16 where the device has instructions for it. heatmap_weight, position_weight: of the auxiliary
+    losses, if the scene is known. validation: share of a dataset's episodes that are held out. seed: of weights, order,
+    augmentation and episodes. dagger: None: the run trains from datasets.
     """
 
     preset: str = OWN
@@ -153,7 +151,7 @@ class TrainingSettings:
     dagger: DaggerSettings | None = None
 
     def __post_init__(self) -> None:
-        """Raises ValueError for what no run can be made of."""
+        """Raises ValueError for invalid settings."""
         check_range("The seed", self.seed, (1 << 31) - 1)
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision is {self.precision!r}, expected one of {', '.join(PRECISIONS)}.")
@@ -162,7 +160,7 @@ class TrainingSettings:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least 1.")
         check_range("validation", self.validation, 0.9)
         if self.dagger is not None and self.validation:
-            raise ValueError("validation holds out episodes of a dataset; a run that collects its own has 0.")
+            raise ValueError("validation holds out episodes of datasets; expected 0 for a run that collects its own.")
         for name in ("learning_rate", "epsilon"):
             check_number(name, getattr(self, name), 0, open_low=True)
         weights = ("weight_decay", "heatmap_weight", "position_weight")
@@ -174,17 +172,17 @@ class TrainingSettings:
 
     @property
     def warmup_steps(self) -> int:
-        """A DAgger run can be made longer, so that its warm-up does not depend on the number of steps."""
+        """The warm-up of a DAgger run does not depend on the number of steps, so that it can be extended."""
         return self.warmup if self.dagger is not None else min(self.warmup, self.steps // 10)
 
     @property
     def micro_batch(self) -> int:
-        """Windows that go through the network together, in all processes: a divisor of `batch_size`."""
+        """Samples per forward pass, over all processes: a divisor of `batch_size`."""
         most = min(self.micro_batch_size or self.batch_size, self.batch_size)
         return next(count for count in range(most, 0, -1) if self.batch_size % count == 0)
 
     def changed_by_user(self, names: Sequence[str]) -> list[str]:
-        """Those of these settings that differ from the preset's default."""
+        """The settings that differ from the preset's defaults."""
         default = default_settings(self.preset)
         return [name for name in names if getattr(self, name) != getattr(default, name)]
 
@@ -198,7 +196,7 @@ def default_settings(preset: str, **changes: Any) -> TrainingSettings:
 
 
 def table_of_defaults() -> str:
-    """Lines for people: every setting whose default depends on the preset."""
+    """Table of the settings whose default depends on the preset."""
     own, paper = default_settings(OWN), default_settings("rt1")
     rows = [("", OWN, ", ".join(name for name in PRESETS if name != OWN))]
     names = [one.name for one in fields(TrainingSettings) if one.name in PAPER]
@@ -207,9 +205,10 @@ def table_of_defaults() -> str:
 
 
 def network_config(settings: TrainingSettings, card: ActionCard) -> RT1Config:
-    """The settings' network for a card: its dimensions, bins, cameras, state and horizon; with sentence vectors or not.
+    """The settings' network for a card: its dimensions, bins, cameras, state and horizon; with sentence embeddings or
+    not.
 
-    Raises ValueError for an unknown preset or option, ActionCardError for a card that no such network fits.
+    Raises ValueError for an unknown preset or option, ActionCardError for a card that does not fit the network.
     """
     camera = card.cameras[0]
     size = RT1Config.preset(settings.preset, **settings.network).image_size
@@ -233,9 +232,9 @@ def network_config(settings: TrainingSettings, card: ActionCard) -> RT1Config:
 
 
 def collected_card(settings: TrainingSettings) -> ActionCard:
-    """Of the episodes that a DAgger run collects: with the network's image size, cameras and state.
+    """The action card of a DAgger run's episodes, with the network's image size, cameras and state.
 
-    Raises ValueError where the simulated arm has fewer cameras, or another state.
+    Raises ValueError if the simulated arm has fewer cameras, or another state.
     """
     config = RT1Config.preset(settings.preset, **settings.network)
     cameras, state = list(VERTICAL_FOVS), [one.name for one in TABLETOP_STATE]
@@ -256,13 +255,13 @@ def collected_card(settings: TrainingSettings) -> ActionCard:
 
 
 def sentence_encoder(settings: TrainingSettings, config: RT1Config) -> LanguageEncoder:
-    """What turns instructions into what the network takes.
+    """The encoder of instructions for the network.
 
-    Raises ValueError where settings and network contradict each other, or there is no table at the settings' path.
+    Raises ValueError if settings and network contradict each other, or the table is missing.
     """
     if (config.language == "embedding") != bool(settings.language):
         raise ValueError(
-            f"The network's language is {config.language!r} and the settings' is {settings.language!r}; a table's path "
-            "goes with network.language=embedding, and only with that."
+            f"The network's language is {config.language!r} and the settings' is {settings.language!r}; a table "
+            "requires network.language=embedding, and vice versa."
         )
     return InstructionTable.load(Path(settings.language)) if settings.language else HashedWords(config.word_buckets)

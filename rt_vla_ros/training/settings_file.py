@@ -1,4 +1,4 @@
-"""Settings changed by KEY=VALUE, and on disk, where a run's processes and its next start find them."""
+"""Changes of settings by KEY=VALUE, and the settings file of a run."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ NETWORK, DAGGER = "network.", "dagger."
 def with_settings(settings: TrainingSettings, changes: Iterable[str]) -> TrainingSettings:
     """The settings with changes KEY=VALUE: a field, dagger.KEY for one of its group, network.KEY of RT1Config.
 
-    A VALUE is JSON (3, 0.5, true, [16, 32], null) or else text. Raises ValueError, with a sentence, for an unknown KEY,
-    a VALUE of another kind than the one that is there, or settings that do not go together.
+    A VALUE is JSON (3, 0.5, true, [16, 32], null) or else text. Raises ValueError for an unknown KEY, a VALUE of
+    another type, or contradictory settings.
     """
     network = dict(settings.network)
     options = RT1Config.preset(settings.preset, **settings.network).to_dict()
@@ -51,12 +51,12 @@ def flat(settings: TrainingSettings) -> dict[str, Any]:
 
 
 def save_settings(run: Path, settings: TrainingSettings, data: str = "") -> None:
-    """Write them into the directory of a run. data: tells its datasets from others. Raises OSError."""
+    """Write them into the directory of a run. data: identifies its datasets. Raises OSError."""
     write_json(run / FILE, {**flat(settings), "datasets": data})
 
 
 def check_settings(run: Path, settings: TrainingSettings, data: str = "") -> bool:
-    """Whether the directory holds a run. Raises TrainingError where it is one with other settings."""
+    """Whether the directory contains a run. Raises TrainingError if its settings differ."""
     if not (run / FILE).is_file():
         return False
     there, ours = read_object(run / FILE, TrainingError), {**flat(settings), "datasets": data}
@@ -67,15 +67,15 @@ def check_settings(run: Path, settings: TrainingSettings, data: str = "") -> boo
 
 
 def check_same(run: Path, there: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
-    """Raises TrainingError where the settings of a run's directory are not ours."""
+    """Raises TrainingError if the settings in a run's directory differ."""
     keys = [key for key in {**ours, **there} if there.get(key) != ours.get(key)]
     if keys:
         different = "; ".join(f"{key} {there.get(key)!r}, not {ours.get(key)!r}" for key in keys)
-        raise TrainingError(f"{run} holds a run with other settings ({different}). Name another --out.")
+        raise TrainingError(f"{run} contains a run with different settings ({different}). Choose another --out.")
 
 
 def split_change(change: str, example: str) -> tuple[str, str]:
-    """KEY and VALUE of KEY=VALUE. Raises ValueError, with an example, for another text."""
+    """KEY and VALUE of KEY=VALUE. Raises ValueError with an example for other text."""
     key, equals, text = change.partition("=")
     if not equals:
         raise ValueError(f"{change!r} sets nothing; expected KEY=VALUE, such as {example}.")
@@ -91,11 +91,11 @@ def load_settings(run: Path) -> TrainingSettings:
     try:
         return TrainingSettings(**own, network=network, dagger=DaggerSettings(**_tuples(dagger)) if dagger else None)
     except TypeError as error:
-        raise TrainingError(f"{run / FILE} does not hold a run's settings: {error}") from error
+        raise TrainingError(f"{run / FILE} does not contain the settings of a run: {error}") from error
 
 
 def command(settings: TrainingSettings, recipe: str) -> str:
-    """What makes such a run."""
+    """The command that starts such a run."""
     default, text = flat(RECIPES[recipe]), f"rt-vla train rt1 --recipe {recipe} --seed {settings.seed}"
     for key, value in flat(settings).items():
         if key != "seed" and (key not in default or value != default[key]):
@@ -116,12 +116,12 @@ def parsed_value(text: str) -> Any:
 
 
 def checked_value(key: str, value: Any, there: Mapping[str, Any]) -> Any:
-    """A value for a key of those that are there. Raises ValueError for an unknown key and a value of another kind."""
+    """Check a value for an existing key. Raises ValueError for an unknown key and a value of another type."""
     if key not in there:
         grouped = [name for name in there if name.endswith(f".{key}")]
         close = grouped or get_close_matches(key, there, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"There is no setting {key!r} here.{hint}")
+        raise ValueError(f"There is no setting {key!r}.{hint}")
     old = there[key]
     if old is None or value is None:
         return value

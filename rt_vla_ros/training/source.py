@@ -1,4 +1,4 @@
-"""Where a training run's batches come from: datasets, or episodes that it collects itself."""
+"""Sources of training batches: datasets, or collected episodes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from rt_vla_ros.training.learner import Learner
 from rt_vla_ros.training.settings import TrainingSettings
 
 Say = Callable[[str], None]
-"""Is given a line about progress now and then."""
+"""Called with progress messages."""
 
 
 @dataclass(frozen=True)
 class SourceDescription:
-    """For the model card, Markdown. command: that trains so. method: from what it was trained. limits: a list."""
+    """Texts for the model card, Markdown. command: reproduces the training. method: training data. limits: a list."""
 
     command: str
     method: str
@@ -28,10 +28,10 @@ class SourceDescription:
 
 
 class BatchSource(Protocol):
-    """What TrainingRun asks of its data, in this order. Sources inherit from it; the defaults do nothing.
+    """The interface of a TrainingRun's data, in calling order. Sources inherit from it; the defaults do nothing.
 
-    card: of the checkpoint. identity: tells these data from others when a run is resumed; empty where the settings say
-    it all. status: a few words for the progress line.
+    card: of the checkpoint. identity: identifies the data when a run is resumed; empty if the settings determine them.
+    status: short text for the progress line.
     """
 
     card: ActionCard
@@ -39,31 +39,31 @@ class BatchSource(Protocol):
     status: str
 
     def check(self, config: RT1Config) -> TrainingSettings:
-        """The settings as they will be used. Raises ValueError where no run can be made of them; writes nothing."""
+        """The settings as they will be used. Raises ValueError if they are invalid; writes nothing."""
 
     def prepare(self, directory: Path, config: RT1Config, say: Say) -> None:
         """Open the data. directory: of the run. Raises ValueError, OSError."""
 
     def batches(self, first_step: int, say: Say) -> Iterator[Iterable[Batch]]:
-        """For every step from this one on, this process' shard of its micro-batches."""
+        """This process's shard of the micro-batches of every step from this one on."""
 
     def after_step(self, learner: Learner) -> None:
-        """Is called after every step of the optimizer. Raises OSError."""
+        """Called after every optimizer step. Raises OSError."""
         return
 
     def metrics(self, learner: Learner) -> dict[str, float]:
-        """What the run log records besides the training loss."""
+        """Values for the run log besides the training loss."""
 
     def finish(self, model: RT1Model) -> None:
         """Change the averaged model before it is saved as a checkpoint."""
         return
 
     def save(self) -> None:
-        """Write its own state. Raises OSError."""
+        """Write the state of the source. Raises OSError."""
         return
 
     def files(self) -> Mapping[str, str | Path]:
         """More files for the checkpoint: name -> content, or a path to copy from."""
 
     def describe(self) -> SourceDescription:
-        """For the model card."""
+        """Texts for the model card."""

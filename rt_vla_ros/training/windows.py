@@ -1,4 +1,4 @@
-"""Windows (histories of images with their action tokens) out of datasets, and all their frames decoded into a file."""
+"""Samples (windows of images with action tokens) from datasets, and a cache of all decoded frames."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from rt_vla_ros.training.source import Say
 
 @dataclass(frozen=True)
 class EpisodeSpan:
-    """An episode: number `episode` of dataset number `dataset`; its frames are `start` and following of all.
+    """An episode: number `episode` of dataset number `dataset`; `start` is the global index of its first frame.
 
-    recorded: number of the recorded episode that it is a part of. index: of the episode among those of all datasets.
+    recorded: number of the recorded episode that contains it. index: of the episode in all datasets.
     """
 
     dataset: int
@@ -43,7 +43,7 @@ class EpisodeSpan:
 
 @dataclass(frozen=True)
 class WindowIndices:
-    """Which windows make a batch: (episode, its step that the window begins with; below 0: with black images).
+    """The windows of a batch: (episode, first step; below 0: starts with black images).
 
     shifts: of each camera's images in x and y [pixel], (B, K, 2).
     """
@@ -56,7 +56,7 @@ class WindowIndices:
 
 
 class WindowDataset:
-    """Labels of all episodes in memory; images are read when a batch is made, which several threads may do at once."""
+    """Labels of all episodes in memory; images are read per batch, thread-safe."""
 
     def __init__(
         self,
@@ -67,10 +67,10 @@ class WindowDataset:
         horizon: int = 1,
         weighting: FrameWeighting = ALL_ALIKE,
     ) -> None:
-        """window: time steps. horizon: steps whose actions are learned at each. Images are decoded on demand.
+        """window: time steps. horizon: predicted action steps at each. Images are decoded on demand.
 
-        Raises DatasetError for damaged data and a weighting that does not fit them, and ImplausibleActionsError for
-        actions and states that are not what the card says.
+        Raises DatasetError for damaged data and an invalid weighting, and ImplausibleActionsError for
+        actions and states that contradict the card.
         """
         card = datasets[0].card
         self.learned = weighting.of(datasets)
@@ -101,17 +101,17 @@ class WindowDataset:
         self._reach = np.concatenate([one.reach for one in self._learned])
         self._steps = np.repeat(np.arange(horizon), len(card.dimensions))  # of a chunk, for each of its tokens
         self.read_images: Callable[[EpisodeSpan, int, int], NDArray[np.uint8]]
-        """An episode's images from a step on, so many of them: uint8 (count, K, H, W, 3)."""
+        """`count` images of an episode from a step on: uint8 (count, K, H, W, 3)."""
         self.read_images = lambda span, *which: all_images(datasets[span.dataset], span.episode, *which)
 
     def use_cache(self, frames: NDArray[np.uint8]) -> None:
-        """From now on images are these, all frames in order."""
+        """Use these images from now on, all frames in order."""
         self.read_images = lambda span, first, count: frames[span.start + first : span.start + first + count]
 
     def batch(self, indices: WindowIndices, *, black_borders: bool = False) -> Batch:
         """The windows of these indices.
 
-        Steps before an episode's first are black, and their action and state are zero, as where RT-1-X was trained.
+        Steps before an episode's first are black, with zero action and state, as in RT-1-X's training.
         black_borders: of shifted images; otherwise their edges are repeated. Raises DatasetError.
         """
         offsets = np.array([offset for _, offset in indices.starts])[:, None] + np.arange(self.window)  # (B, T)
@@ -131,9 +131,9 @@ class WindowDataset:
     def draw(
         self, of: Sequence[EpisodeSpan], rng: np.random.Generator, count: int, padding: int = 0, shift: Shift = (0, 0)
     ) -> WindowIndices:
-        """`count` random windows `of` episodes. padding: steps at most that one may begin before its episode.
+        """`count` random windows `of` episodes. padding: maximum number of steps before the episode's start.
 
-        A window is drawn as often as the frames in it have weight on the average.
+        The sampling weight of a window is the mean weight of its frames.
         """
         sums = [self._window_sums(span, padding) for span in of]
         totals = np.array([one[-1] for one in sums])
@@ -146,17 +146,17 @@ class WindowDataset:
         return WindowIndices(starts, draw_shifts(rng, (count, len(self.cameras)), shift, _size(self.cameras)))
 
     def is_learned(self, span: EpisodeSpan, padding: int = 0) -> bool:
-        """Whether an episode has a window in which something is learned."""
+        """Whether an episode has a window with a target."""
         return bool(self._window_sums(span, padding)[-1] > 0)
 
     def draws(self, span: EpisodeSpan, padding: int = 0) -> NDArray[np.float64]:
-        """How often each frame of an episode is learned, compared with others, (N,)."""
+        """Relative sampling weights of an episode's frames, (N,)."""
         windows = np.diff(self._window_sums(span, padding), prepend=0.0)
         often = np.convolve(windows, np.ones(self.window))[padding:]
         return np.asarray(often * (self._learned[span.index].weights > 0))
 
     def _window_sums(self, span: EpisodeSpan, padding: int) -> NDArray[np.float64]:
-        """The weights of an episode's windows, from the first one, added up."""
+        """Cumulative weights of an episode's windows."""
         key = (span.index, padding)
         if key not in self._sums:
             weights = self._learned[span.index].weights
@@ -168,22 +168,22 @@ class WindowDataset:
 
 
 def all_images(dataset: LeRobotDataset, episode: int, first: int, count: int) -> NDArray[np.uint8]:
-    """Of every camera of the card, uint8 (count, K, H, W, 3); they have the same size. Raises DatasetError."""
+    """Images of every camera of the card, uint8 (count, K, H, W, 3); equal sizes. Raises DatasetError."""
     return np.stack([dataset.images(episode, camera.name, first, count) for camera in dataset.card.cameras], axis=1)
 
 
 def _size(cameras: Sequence[CameraSpec]) -> tuple[int, int]:
-    """Height and width [pixel]; a network's cameras have the same."""
+    """Height and width [pixel]; the same for all cameras of a network."""
     return cameras[0].height, cameras[0].width
 
 
 def split(
     episodes: Sequence[EpisodeSpan], share: float, steps: int, seed: int
 ) -> tuple[list[EpisodeSpan], list[EpisodeSpan]]:
-    """Episodes for training and for validation; those shorter than `steps` are in neither. Recorded ones stay whole.
+    """Episodes for training and validation; those shorter than `steps` are in neither. Recorded ones are not split.
 
-    share: of each dataset's episodes for validation, 0 ... 0.9: one at least of all together, and never all of a
-    dataset. Raises DatasetError where nothing is left for training.
+    share: of each dataset's episodes for validation, 0 ... 0.9: at least one in total, and never all of a dataset.
+    Raises DatasetError if nothing is left for training.
     """
     long = [span for span in episodes if span.length >= steps]
     recorded = dict[int, list[int]]()
@@ -209,7 +209,7 @@ def split(
 def parted(
     episodes: Sequence[EpisodeSpan], held_out: Mapping[int, Collection[int]]
 ) -> tuple[list[EpisodeSpan], list[EpisodeSpan]]:
-    """For training and for validation. held_out: of each dataset the numbers of recorded episodes."""
+    """Episodes for training and validation. held_out: numbers of recorded episodes of each dataset."""
     parts: tuple[list[EpisodeSpan], list[EpisodeSpan]] = ([], [])
     for span in episodes:
         parts[span.recorded in held_out[span.dataset]].append(span)
@@ -220,9 +220,9 @@ INDEX, IMAGES = "frames.json", "images.npy"
 
 
 def cached_frames(directory: Path, datasets: Sequence[LeRobotDataset], say: Say) -> NDArray[np.uint8]:
-    """All frames of all cameras in the datasets' order, (N, K, H, W, 3), a memory map. Decoded where it is missing.
+    """All frames of all cameras in the datasets' order, (N, K, H, W, 3), a memory map. Decoded if missing.
 
-    Raises DatasetError for damaged data, or a disk that lacks the space, and OSError.
+    Raises DatasetError for damaged data or too little disk space, and OSError.
     """
     cameras, index = datasets[0].card.cameras, directory / INDEX
     shape = (sum(dataset.frames for dataset in datasets), len(cameras), *_size(cameras), 3)

@@ -44,7 +44,7 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
         make(stage, tmp_path)
     assert (tmp_path / "marks").read_text() == "x"
     for _ in range(2):
-        with pytest.raises(StageError, match=r"bad has ended with status 3; .*bad\.log says why"):
+        with pytest.raises(StageError, match=r"bad failed with status 3; .*bad\.log says why"):
             make(Stage("bad", (sys.executable, "-c", "raise SystemExit(3)")), tmp_path)
 
 
@@ -52,7 +52,9 @@ def test_a_small_run_does_not_pass_for_a_large_one(tmp_path: Path) -> None:
     small, large = (Stage("shown", (sys.executable, "-c", "pass", episodes)) for episodes in ("2", "120"))
     make(small, tmp_path)
     make(small, tmp_path)
-    with pytest.raises(StageError, match=r"has shown of another command \(-c pass 2\); .*: -c pass 120\. Name another"):
+    with pytest.raises(
+        StageError, match=r"has shown from a different command \(-c pass 2\); .*: -c pass 120\. Choose another"
+    ):
         make(large, tmp_path)
 
 

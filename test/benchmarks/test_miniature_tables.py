@@ -60,4 +60,4 @@ def test_the_plot_has_a_curve_for_each_suite_and_one_for_questions() -> None:
     lines = list(root.iter("{http://www.w3.org/2000/svg}polyline"))
     assert [len(line.attrib["points"].split()) for line in lines] == [3, 3, 3]
     words = {one.text for one in root.iter("{http://www.w3.org/2000/svg}text")}
-    assert {"pick-any", "unseen", "questions right"} <= words
+    assert {"pick-any", "unseen", "VQA accuracy"} <= words

@@ -51,7 +51,7 @@ def test_summary_and_table_say_the_same() -> None:
     assert figures["path_to_plain_pair"] == 1.5
     assert figures["path"] == {"count": 10, "median": 3.0, "p99": 3.0, "largest": 3.0}
     text = table(figures)
-    assert "path : plain pair = 1.5 : 1" in text
+    assert "path : minimal pair = 1.5 : 1" in text
     assert len(text.splitlines()) == 8
 
 

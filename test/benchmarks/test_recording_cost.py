@@ -61,7 +61,7 @@ def test_joints_of_one_message_are_one_row() -> None:
 
 def test_frames_unlike_what_was_published_are_counted_where_pixels_are_kept() -> None:
     figures = summary([alone(0, 10), recorded(0, 10, unlike=2)])
-    assert "60 frames, 2 of them unlike what was published, 0.40 of a core" in table(figures)
+    assert "60 frames, 2 of them differ from the published ones, 0.40 of a core" in table(figures)
     lossy = summary([alone(0, 10), recorded(0, 10, unlike=None)])
     assert lossy["frames_unlike"] is None
     assert "unlike" not in table(lossy)

@@ -10,7 +10,7 @@ from rt_vla_ros.benchmarks.takeover import LIMITS, TICK, measure
 @pytest.mark.parametrize("title", LIMITS)
 def test_no_hand_over_is_a_bump(title: str) -> None:
     limits, found = LIMITS[title], measure(LIMITS[title], 3)
-    assert set(found) == {"the human takes over", "lets go", "the policy goes on"}
+    assert set(found) == {"the human takes over", "lets go", "the policy resumes"}
     for name, (step, acceleration, jerk) in found.items():
         assert 0 < step <= limits.max_linear_acceleration * TICK * 1.001
         assert acceleration == pytest.approx(step / TICK)

@@ -31,7 +31,7 @@ def test_the_whole_way_is_measured_and_written_down(tmp_path: Path) -> None:
         assert 0 <= row["median"] <= row["p99"] <= row["largest"]
     assert figures["total"]["median"] > figures["path"]["median"] > 0
     assert figures["path_to_plain_pair"] > 0
-    assert f"path : plain pair = {figures['path_to_plain_pair']} : 1" in done.stdout
+    assert f"path : minimal pair = {figures['path_to_plain_pair']} : 1" in done.stdout
 
 
 @pytest.mark.slow

@@ -54,10 +54,12 @@ def test_the_wrist_camera_and_the_state_are_recorded_where_that_is_asked_for(
     assert "RGB images of front and wrist (32x32 pixels), the robot's state (panda_joint1, " in about
     assert "One arm, one gripper, 2 cameras, one skill" in about
     assert main([*command, "--state"]) == 2
-    assert "has another action card (cameras: 1 instead of 2)" in capsys.readouterr().err
+    assert "has a different action card (cameras: 1 instead of 2)" in capsys.readouterr().err
     policy = [*command[:-1], str(tmp_path / "other"), "--policy", "rt1-untrained", "--image-size", "96", "--state"]
     assert main(policy) == 2
-    assert "'rt1-untrained' has another action card than the episodes (state: 0 instead of" in capsys.readouterr().err
+    assert (
+        "'rt1-untrained' has a different action card than the episodes (state: 0 instead of" in capsys.readouterr().err
+    )
 
 
 def test_a_policy_acts_and_the_expert_labels(tmp_path: Path) -> None:
@@ -107,7 +109,7 @@ def test_a_full_disk_says_what_stays(
 def test_another_card_or_other_episodes_are_not_mixed_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_dataset(tmp_path / "set", [make_episode(0)])
     assert main(["collect", "--out", str(tmp_path / "set")]) == 2
-    assert "has another action card (cameras[0].width 96 instead of 32)" in capsys.readouterr().err
+    assert "has a different action card (cameras[0].width 96 instead of 32)" in capsys.readouterr().err
     about = {"suites": ["pick-any"], "seed": 1, "noise": 0.5, "expert_share": 0.0}
     (tmp_path / "set/meta/collection.json").write_text(json.dumps({**about, "policy": "", "checkpoint_sha256": None}))
     assert main(["collect", "--suite", "pick-any", "--out", str(tmp_path / "set")]) == 2

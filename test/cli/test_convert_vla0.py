@@ -77,7 +77,7 @@ def test_the_doctor_knows_published_folders(folder: Path, tmp_path: Path) -> Non
     for directory in (folder, save_smol(tmp_path / "smol", head=True)):
         look = look_at_checkpoint(str(directory), {})
         assert look.card is not None
-        assert "a VLA-0 model as it is published" in look.findings[0].sentence
+        assert "a VLA-0 model in its published format" in look.findings[0].sentence
         assert [one.sentence for one in look.findings if not one.fine and "Not verified" not in one.sentence] == []
     (tmp_path / "smol" / "base" / "tokenizer.json").unlink()
     wrong = [one.sentence for one in look_at_checkpoint(str(tmp_path / "smol"), {}).findings if not one.fine]

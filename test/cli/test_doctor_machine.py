@@ -34,7 +34,7 @@ def test_the_exit_code_says_whether_all_is_well(
 
     monkeypatch.setattr(machine, "LOOKS", (fine,))
     assert main(["doctor"]) == 0
-    assert capsys.readouterr().out == "  ok  Good.\n\nEverything is here.\n"
+    assert capsys.readouterr().out == "  ok  Good.\n\nEverything is fine.\n"
     monkeypatch.setattr(machine, "LOOKS", (fine, bad))
     assert main(["doctor"]) == 1
     assert " !!!  Bad: do this.\n\n1 problems found.\n" in capsys.readouterr().out

@@ -52,7 +52,7 @@ def test_the_deployment_and_the_policy_that_are_shipped_fit(capsys: pytest.Captu
     said = capsys.readouterr().out
     assert "max_linear_velocity times speed_scale (0.3) is 0.045 m/s: the fastest are slowed down to 22%" in said
     assert "weights are complete" in said
-    assert said.endswith("Everything is here.\n")
+    assert said.endswith("Everything is fine.\n")
 
 
 @pytest.mark.parametrize(
@@ -353,9 +353,9 @@ def test_weights_that_are_gone_cut_off_or_of_another_size(mini: Path, capsys: py
     ("options", "sentence"),
     [
         ("weights: int8", "RT-1 policies have no weight format 'int8'"),
-        ("language: table.safetensors", "reads sentences itself"),
-        ("plan: true", "was not taught to write a plan before it acts"),
-        ("plan: true, policy: rt1-untrained", "was not taught to write a plan before it acts"),
+        ("language: table.safetensors", "takes text directly"),
+        ("plan: true", "was not trained to write a plan before it acts"),
+        ("plan: true, policy: rt1-untrained", "was not trained to write a plan before it acts"),
         ("device: cuda:7", "The device 'cuda:7' is not there"),
     ],
 )

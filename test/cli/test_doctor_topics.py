@@ -162,8 +162,8 @@ def test_an_empty_graph_says_what_to_start_and_ends(
     assert main(["doctor", "--topics", "--params", str(path)]) == 1
     said = capsys.readouterr().out
     for sentence in (
-        "No /policy_node on the graph (there is no node at all): start it.",
-        "No /smoother_node on the graph (there is no node at all): start it.",
+        "No /policy_node on the graph (it has no nodes): start it.",
+        "No /smoother_node on the graph (it has no nodes): start it.",
         "No publisher on /image: start the camera, or remap the topic to the camera's.",
         "use_sim_time is true but /clock has no publisher: no node acts. Start the simulation, or remove the "
         "parameter.",

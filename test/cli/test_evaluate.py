@@ -186,7 +186,7 @@ def test_without_eyes_or_with_other_words_nothing_is_left(tmp_path: Path, ablati
         (["--policy", "rt1-mimi"], "Did you mean 'rt1-mini'?"),
         (["--suite", "pick-colors"], "Did you mean 'pick-colours'?"),
         (["--suite", "pick-any,unsen"], "Did you mean 'unseen'?"),
-        (["--suite", "pick-any,pick-any"], "names a suite twice"),
+        (["--suite", "pick-any,pick-any"], "lists a suite twice"),
         (["--episodes", "0"], "at least 1 episode"),
         (["--seed", "-1"], "Seeds are from 0 to"),
         (["--seed", str(1 << 40)], "training uses those above"),
@@ -195,17 +195,23 @@ def test_without_eyes_or_with_other_words_nothing_is_left(tmp_path: Path, ablati
         (["--min-confidence", "nan"], "--min-confidence is nan, expected 0 to 1"),
         (["--min-legal-probability", "1.5"], "--min-legal-probability is 1.5, expected 0 to 1"),
         (["--through-ros", "--policy", "expert"], "without expert"),
-        (["--through-ros", "--delay", "0.2"], "--through-ros runs in lock step, where no image is ever late"),
-        (["--delay", "0.2,0.20"], "--delay 0.2,0.2 names a delay twice"),
+        (["--through-ros", "--delay", "0.2"], "--through-ros runs in lock step, without delays"),
+        (["--delay", "0.2,0.20"], "--delay 0.2,0.2 lists a delay twice"),
         (["--delay", "0,0.2", "--compare-with", "."], "give one --delay"),
         (["--through-ros", "--ablation", "black-images"], "without ablation"),
         (["--weights", "int8"], "RT-1 policies have no weights 'int8'; they have auto, float32, bfloat16"),
-        (["--policy", "expert", "--decoding", "argmax"], "expert is no checkpoint; --decoding is for those."),
-        (["--policy", "expert", "--trust-remote-code"], "expert is no checkpoint; --trust-remote-code is for those."),
-        (["--policy", "expert", "--plan"], "expert is no checkpoint; --plan is for those."),
-        (["--plan"], "The policy 'rt1-mini' was not taught to write a plan before it acts; --plan is for RT-2"),
-        (["--plan", "--through-ros"], "The policy 'rt1-mini' was not taught to write a plan before it acts"),
-        (["--policy", "expert", "--weights", "bfloat16"], "expert is no checkpoint"),
+        (
+            ["--policy", "expert", "--decoding", "argmax"],
+            "expert is not a checkpoint; --decoding applies to checkpoints only.",
+        ),
+        (
+            ["--policy", "expert", "--trust-remote-code"],
+            "expert is not a checkpoint; --trust-remote-code applies to checkpoints only.",
+        ),
+        (["--policy", "expert", "--plan"], "expert is not a checkpoint; --plan applies to checkpoints only."),
+        (["--plan"], "The policy 'rt1-mini' was not trained to write a plan before it acts; --plan is for RT-2"),
+        (["--plan", "--through-ros"], "The policy 'rt1-mini' was not trained to write a plan before it acts"),
+        (["--policy", "expert", "--weights", "bfloat16"], "expert is not a checkpoint"),
         (["--policy", "expert", "--ablation", "black-images"], "expert uses no images"),
         (["--compare-with", "nowhere"], "there is no nowhere/evaluation.json"),
     ],
@@ -249,15 +255,15 @@ def test_a_plan_is_part_of_what_was_evaluated(
     assert (plain["plan"], planned["plan"]) == (False, True)
     assert [options["plan"] for options in loaded] == [False, True]
     assert (" --plan" in plain["command"], " --plan" in planned["command"]) == (False, True)
-    said = "asked for, in words before each action"
+    said = "requested, in words before each action"
     assert [said in (tmp_path / name / "report.html").read_text() for name in "ab"] == [False, True]
     subject = json.loads((tmp_path / "a/episodes.jsonl").read_text().splitlines()[0])
     assert "plan" not in subject, "what was begun before there was this option is gone on with"
     capsys.readouterr()
     assert main(["evaluate", "--out", str(tmp_path / "b"), *arguments]) == 2
-    assert "holds another evaluation (plan True, not None)" in capsys.readouterr().err
+    assert "contains a different evaluation (plan True, not None)" in capsys.readouterr().err
     assert main(["evaluate", "--out", str(tmp_path / "a"), *arguments, "--plan"]) == 2
-    assert "holds another evaluation (plan None, not True)" in capsys.readouterr().err
+    assert "contains a different evaluation (plan None, not True)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("delay", ["0.03", "-0.2", "1.02", "nan", "inf", "", "0.2,", "x"])
@@ -269,7 +275,7 @@ def test_refuses_impossible_delays(delay: str, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize("option", [["--overwrite"], ["--videos", "5"]])
 def test_what_only_a_directory_takes_needs_one(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--policy", "expert", *option]) == 2
-    assert f"{option[0]} is for what --out DIR keeps; without it nothing is written." in capsys.readouterr().err
+    assert f"{option[0]} requires --out DIR." in capsys.readouterr().err
 
 
 @pytest.mark.timeout(600)

@@ -123,13 +123,13 @@ def test_how_many_episodes_are_needed(capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--compare", "nowhere", "there"), "There is no nowhere; give the --out DIR of an evaluation that has ended."),
-        (("--stop-when-decided",), "name it by --against DIR"),
+        (("--compare", "nowhere", "there"), "There is no nowhere; give the --out DIR of a finished evaluation."),
+        (("--stop-when-decided",), "requires --against DIR"),
         (("--against", "a", "--delay", "0,0.1"), "give one --delay"),
         (("--against", "a", "--seed", 3, "--episodes", 4), "the seed 4 is missing"),
-        (("--compare", "a", "b"), "there is nothing to compare"),
+        (("--compare", "a", "b"), "no common run"),
         (("--compare", "a", "c"), "a result has no suite or no episode"),
-        (("--dataset", "d", "--against", "a"), "--against is for the simulator, not for --dataset"),
+        (("--dataset", "d", "--against", "a"), "--against is for simulator evaluations, not for --dataset"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(

@@ -28,7 +28,7 @@ def test_a_policy_is_measured_on_the_episodes_that_were_held_out(
     options = ["--steps", "1", "--batch-size", "1", "--threads", "1", "--device", "cpu", "--validation", "0.4"]
     command = ["train", "rt1", "--data", str(dataset), str(other), "--weights", "1", "3", *options]
     assert main([*command, "--out", str(tmp_path / "run")]) == 0
-    assert "Shares of the datasets in the frames that are learned: set " in capsys.readouterr().out
+    assert "Shares of the datasets in the training samples: set " in capsys.readouterr().out
     checkpoint = tmp_path / "run/checkpoint"
     sets = json.loads((checkpoint / HELD_OUT_FILE).read_text())["datasets"]
     assert [one["name"] for one in sets] == ["set", "other"]
@@ -38,8 +38,8 @@ def test_a_policy_is_measured_on_the_episodes_that_were_held_out(
     number = 0 if sets[0]["held_out"] else 1
     assert main([*asked, str((dataset, other)[number]), "--out", str(tmp_path / "result")]) == 0
     said = capsys.readouterr().out
-    assert "they were held out when it was trained." in said
-    assert "This is no success rate" in said
+    assert "they were held out from training." in said
+    assert "This is not a success rate" in said
     result = json.loads((tmp_path / "result/offline.json").read_text())
     assert result["part"] == "held-out"
     assert result["episodes"] == len(sets[number]["held_out"])
@@ -50,11 +50,11 @@ def test_a_policy_is_measured_on_the_episodes_that_were_held_out(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--suite", "pick-any"], "--suite is for the simulator, not for --dataset."),
-        (["--delay", "0.2", "--videos", "0"], "--delay, --videos is for the simulator, not for --dataset."),
-        (["--policy", "expert"], "expert acts by the simulator's state"),
+        (["--suite", "pick-any"], "--suite is for simulator evaluations, not for --dataset."),
+        (["--delay", "0.2", "--videos", "0"], "--delay, --videos is for simulator evaluations, not for --dataset."),
+        (["--policy", "expert"], "expert uses the simulator's state"),
         (["--episodes", "0"], "at least 1 episode, not 0"),
-        ([], "has another action card than"),
+        ([], "has a different action card than"),
     ],
 )
 def test_what_is_not_for_datasets_is_refused(
@@ -67,7 +67,7 @@ def test_what_is_not_for_datasets_is_refused(
 
 def test_part_is_for_datasets(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--part", "all"]) == 2
-    assert "--part is for --dataset DIR." in capsys.readouterr().err
+    assert "--part requires --dataset DIR." in capsys.readouterr().err
 
 
 def test_the_episodes_that_are_looked_at(dataset: Path, tmp_path: Path) -> None:
@@ -81,10 +81,10 @@ def test_the_episodes_that_are_looked_at(dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="does not say which episodes"):
         chosen_episodes(found, None, "held-out", None)
     none = EpisodeSplit(found, frozenset({0}), frozenset())
-    with pytest.raises(DatasetError, match="held out when the policy was trained; say --part all"):
+    with pytest.raises(DatasetError, match="held out when the policy was trained; use --part all"):
         chosen_episodes(found, none, None, None)
     write_dataset(tmp_path / "longer", [make_episode(seed, length=6) for seed in range(5)])
     assert read_split(tmp_path, LeRobotDataset(tmp_path / "longer")) is None, "it has changed since"
     (tmp_path / HELD_OUT_FILE).write_text('{"datasets": [{}]}')
-    with pytest.raises(DatasetError, match="does not say which episodes were held out"):
+    with pytest.raises(DatasetError, match="does not list the held-out episodes"):
         read_split(tmp_path, found)

@@ -62,12 +62,12 @@ def test_what_cannot_be_served_or_does_not_go_together_is_refused(
         ([*metaworld, "metaworld:reach-v3"], "metaworld is not installed: rt-vla env install metaworld"),
         ([*metaworld, "metaworld:drawer-opn"], "no task 'drawer-opn'. Did you mean drawer-open-v3"),
         ([*metaworld, "metawrld:reach-v3"], "expected tabletop, metaworld:TASK"),
-        ([*metaworld, "tabletop", "--env-card", "x"], "--env-card is for environments of others"),
-        ([*metaworld, "gymnasium:X-v0", "--env-python", sys.executable], "give its action card by --env-card"),
+        ([*metaworld, "tabletop", "--env-card", "x"], "--env-card is for external environments"),
+        ([*metaworld, "gymnasium:X-v0", "--env-python", sys.executable], "pass its action card with --env-card"),
         ([*words, "--suite", "unseen"], "--suite is for tabletop"),
-        ([*words, "--through-ros"], "--through-ros is for tabletop alone"),
-        ([*words, "--delay", "0.02"], "no multiple of the environment's step of 0.1 s"),
-        ([*words, "--ablation", "other-instruction"], "needs the names of other objects"),
+        ([*words, "--through-ros"], "--through-ros is for tabletop only"),
+        ([*words, "--delay", "0.02"], "not a multiple of the environment's step of 0.1 s"),
+        ([*words, "--ablation", "other-instruction"], "needs the instructions of other tasks"),
         ([*words[:-2], "--env-python", str(tmp_path / "none")], "there is no"),
     ]
     for given, sentence in cases:
@@ -83,7 +83,10 @@ def test_all_that_a_policy_lacks_is_said_at_once(words: list[str], capsys: pytes
     path.write_text(json.dumps(replace(card, cameras=(camera,), frame_id="world").to_dict()))
     assert main(words[:-2]) == 2
     refused = capsys.readouterr().err
-    assert "frame_id is 'panda_link0', here it is 'world'; it sees the camera 'front', here is 'overhead'" in refused
+    assert (
+        "frame_id is 'panda_link0', expected 'world'; it sees the camera 'front', but the environment has 'overhead'"
+        in refused
+    )
 
 
 def test_environments_are_listed_with_what_to_do(
@@ -97,7 +100,9 @@ def test_environments_are_listed_with_what_to_do(
     assert main(["env", "list"]) == 0
     listed = capsys.readouterr().out
     assert f"metaworld 3.0.0, numpy 2.4.6; in {tmp_path / 'metaworld'}" in listed
-    assert "metaworld 3.0.0 runs here, docs/evaluation.md is about 3.1.1: figures may differ." in listed
+    assert (
+        "metaworld 3.0.0 is installed, but the results in docs/evaluation.md are from 3.1.1 and may differ." in listed
+    )
     assert main(["env", "remove", "metaworld"]) == 0
     assert not (tmp_path / "metaworld").exists()
     assert main(["env", "remove", "metaworld"]) == 0
@@ -110,7 +115,7 @@ def test_an_installation_that_fails_leaves_nothing(
     monkeypatch.setenv("RT_VLA_ENVS", str(tmp_path))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     assert main(["env", "install", "gymnasium"]) == 2
-    assert "The environment could not be made:" in capsys.readouterr().err
+    assert "The environment could not be created:" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -119,9 +124,22 @@ def test_the_card_of_meta_world_is_one_that_it_serves(capsys: pytest.CaptureFixt
     card = ActionCard.from_dict(json.loads(capsys.readouterr().out))
     assert (card.control_rate, card.cameras[0].width, card.dimensions[0].high) == (10.0, 96, 0.08)
     assert main(["env", "card", "metaworld:reach-v3", "--rate", "30"]) == 2
-    assert "expected a whole part of 80 Hz" in capsys.readouterr().err
+    assert "expected a divisor of 80 Hz" in capsys.readouterr().err
 
 
 def test_every_task_of_meta_world_has_a_sentence_of_its_own() -> None:
     assert len(SENTENCES) == len(set(SENTENCES.values())) == 50
     assert set(MT10) < set(SENTENCES)
+
+
+def test_measures_are_taken_of_it_too(words: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "measures"
+    assert main([*words[:-2], "--measures", "--out", str(out), "--episodes", "1", "--delay", "0.2"]) == 0
+    data = json.loads((out / "measures.json").read_text())
+    assert list(data["success_rate"]) == ["gymnasium:point_world:Point-v0"]
+    assert set(data["instruction_following"]) == {"black-images", "no-instruction", "paraphrase"}, "it has one task"
+    assert [one["delay_s"] for one in data["robustness_to_delay"]] == [0.0, 0.2]
+    assert "generalization_gap" not in data
+    page = (out / "measures.html").read_text()
+    assert "No unseen tasks were evaluated." in page
+    assert data["environment"]["versions"]["gymnasium"] in page

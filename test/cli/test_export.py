@@ -81,12 +81,12 @@ def test_int8_graphs_are_smaller_and_act(original: Path, exported: Path, tmp_pat
 def test_a_graph_of_another_hash_an_edited_card_and_a_missing_file_are_refused(copied: Path) -> None:
     card = (copied / "action_card.json").read_text()
     (copied / "action_card.json").write_text(card.replace("0.04", "0.05"))
-    with pytest.raises(CheckpointError, match=r"action_card.json is not the card that this policy was exported with"):
+    with pytest.raises(CheckpointError, match=r"action_card.json was changed since the export of this policy"):
         load_policy(str(copied))
     (copied / "action_card.json").write_text(card)
     content = (copied / "window.onnx").read_bytes()
     (copied / "window.onnx").write_bytes(content + b"\0")
-    with pytest.raises(CheckpointError, match=r"window.onnx is not the file that was exported: its SHA-256 is"):
+    with pytest.raises(CheckpointError, match=r"window.onnx was changed since the export: its SHA-256 is"):
         load_policy(str(copied))
     (copied / "window.onnx").unlink()
     with pytest.raises(CheckpointError, match=r"window.onnx cannot be read"):
@@ -105,7 +105,7 @@ def test_a_graph_that_is_too_new_for_the_runtime_is_refused(copied: Path) -> Non
 
 
 def test_weights_are_settled_and_another_format_is_refused(copied: Path) -> None:
-    with pytest.raises(ValueError, match=r"were settled when it was exported"):
+    with pytest.raises(ValueError, match=r"were fixed at its export"):
         load_policy(str(copied), weights="bfloat16")
     config = json.loads((copied / "config.json").read_text())
     config["exported"]["format"] = 2
@@ -121,17 +121,17 @@ def test_what_cannot_be_exported_is_refused_and_writes_nothing(
     out = tmp_path / "out.onnx"
     for arguments, sentence in (
         ([str(tmp_path / "empty")], "is no checkpoint: it lacks config.json"),
-        ([str(exported)], "is exported already; name the checkpoint that it was made of"),
+        ([str(exported)], "is already exported; use the original checkpoint"),
         (["remote:localhost"], "run `rt-vla export` there"),
         (["rt2-mini"], "is a vision-language model (rt2); RT-1 policies can be exported"),
         (["rt1-mini", "--opset", "17"], "--opset is 17, expected 18 or more"),
-        (["rt1-mini", "--episodes", "3"], "are for --int8"),
+        (["rt1-mini", "--episodes", "3"], "require --int8"),
         (["rt1-mini", "--int8", "--calibration", "pick-an"], "pick-any"),
     ):
         assert main(["export", *arguments, "--out", str(out)]) == 2
         assert sentence in capsys.readouterr().err
     assert main(["export", "rt1-mini", "--out", str(exported)]) == 2
-    assert "exists already and stays as it is" in capsys.readouterr().err
+    assert "already exists; choose a new directory" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 

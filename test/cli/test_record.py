@@ -115,7 +115,7 @@ def test_ctrl_c_ends_it(given: list[str], monkeypatch: pytest.MonkeyPatch, ros_g
         (("--out", "/dev/null"), "/dev/null"),
         (("--codec", "gif"), "invalid choice"),
         (("--episodes", "0"), "--episodes"),
-        (("--out", "set", "--bag", "set/raw"), "set/raw lies in set; name a directory that is for the new"),
+        (("--out", "set", "--bag", "set/raw"), "set/raw is inside set; choose an output directory for the new"),
     ],
 )
 def test_what_cannot_be_is_refused(

@@ -82,7 +82,7 @@ def test_bad_datasets_are_refused_with_a_sentence(
     table.write_bytes(whole)
     other = [make_episode(seed, card=replace(CARD, control_rate=10.0), stamps=np.arange(6) / 10) for seed in range(2)]
     fast = write_dataset(tmp_path / "fast", other, replace(CARD, control_rate=10.0))
-    assert "has another action card" in refused(fast)
+    assert "has a different action card" in refused(fast)
     assert "control_rate 10.0 instead of 5.0" in refused(fast)
     cut(table)
     assert "file-000.parquet is damaged or cut off" in refused()
@@ -104,7 +104,7 @@ def test_bad_datasets_are_refused_with_a_sentence(
         (["--commanders", "humna"], "There is no commander 'humna'; there are human, policy, expert."),
         (["--commanders", "human"], "no dataset says who commanded"),
         (["--weights", "1", "2"], "There are 2 weights for 1 datasets"),
-        (["--weights", "0"], "All datasets have the weight 0"),
+        (["--weights", "0"], "All datasets have weight 0"),
     ],
 )
 def test_weights_that_mean_nothing_are_refused(
@@ -140,7 +140,7 @@ def test_weights_that_mean_nothing_are_refused(
         (["rt2", "--recipe", "vla0", "--base", "x", "--num-workers", "0"], "--num-workers requires --recipe rt2-mini"),
         (["rt1", "--recipe", "rt1-mini", "--set", "reuse"], "'reuse' sets nothing; expected KEY=VALUE"),
         (["rt1", "--data", "x", "--preset", "rt1-minni"], "no preset 'rt1-minni'. Did you mean 'rt1-mini'?"),
-        (["rt1", "--data", "nowhere"], "nowhere is no dataset in the LeRobot format"),
+        (["rt1", "--data", "nowhere"], "nowhere is not a dataset in LeRobot format"),
     ],
 )
 def test_refuses_with_a_sentence(

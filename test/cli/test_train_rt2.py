@@ -30,14 +30,14 @@ def test_a_small_base_is_trained_and_run(robot: Path, tmp_path: Path, capsys: py
     load_policy(str(out / "checkpoint"), device="cpu").reset("go")
     assert main([*command, "--steps", "3", "--save-interval", "3"]) == 0
     assert main([*command, "--steps", "4"]) == 2
-    assert "holds a run with other settings (steps 3, not 4)" in capsys.readouterr().err
+    assert "contains a run with different settings (steps 3, not 4)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ([], "There is no robot data: name at least one set, --robot DIR."),
-        (["--robot", "nowhere"], "nowhere is no dataset in the LeRobot format"),
+        ([], "There is no robot data: give at least one dataset, --robot DIR."),
+        (["--robot", "nowhere"], "nowhere is not a dataset in LeRobot format"),
         (["--data", "x"], "--data is an option of rt-vla train rt1."),
         (["--recipe", "vla1"], "there is no recipe 'vla1'. Did you mean 'vla0'?"),
         (["--method", "loora"], "method is 'loora', expected one of 'full', 'lora'."),
@@ -46,11 +46,11 @@ def test_a_small_base_is_trained_and_run(robot: Path, tmp_path: Path, capsys: py
         (["--set", "label_mask=2"], "label_mask is 2, expected 0 to 1."),
         (["--set", "rt2.chat=yes"], "rt2.chat is 'yes', expected something like false."),
         (["--set", "freeze=hands"], "freeze is 'hands', expected one of '', 'vision', 'language'."),
-        (["--set", "patience=2", "--set", "validation=0"], "patience needs samples that are held out"),
+        (["--set", "patience=2", "--set", "validation=0"], "patience needs held-out samples"),
         (["--robot-share", "nan"], "robot_share is 'nan', expected a number of 0 to 1."),
         (["--robot-share", "1.2"], "robot_share is 1.2, expected 0 to 1."),
-        (["--share", "vqa"], "A share is written as NAME=0.2, got 'vqa'."),
-        (["--share", "vqa=x"], "A share is written as NAME=0.2, got 'vqa=x'."),
+        (["--share", "vqa"], "Expected a share as NAME=0.2, got 'vqa'."),
+        (["--share", "vqa=x"], "Expected a share as NAME=0.2, got 'vqa=x'."),
         (["--share", "vqa=1.5"], "The share of 'vqa' must be a number from 0 to 1, got 1.5."),
         (["--share", "vqa=0.1", "--share", "vqa=0.2"], "The share of 'vqa' is given twice."),
         (["--set", "weight_decay=-1"], "weight_decay"),
@@ -98,7 +98,7 @@ def test_web_data_beside_robot_data(robot: Path, tmp_path: Path, capsys: pytest.
     assert "There is no source 'vq'" in capsys.readouterr().err
     alone = ["train", "rt2", "--base", "small", "--robot", str(robot), "--out", str(tmp_path / "x"), "--device", "cpu"]
     assert main([*alone, "--robot-share", "0.75"]) == 2
-    assert "The robot share is 0.75, and there is robot data alone." in capsys.readouterr().err
+    assert "The robot share is 0.75, but there is only robot data." in capsys.readouterr().err
     assert main([*command[:-2], "--out", str(tmp_path / "x"), "--web", "nothing.jsonl", "--device", "cpu"]) == 2
     assert "nothing.jsonl" in capsys.readouterr().err
 
@@ -129,6 +129,6 @@ def test_what_is_missing_is_told(
 def test_batches_that_do_not_divide(robot: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["train", "rt2", "--base", "small", "--robot", str(robot), "--out", str(tmp_path / "run")]
     assert main([*command, "--device", "cpu", "--batch-size", "6", "--micro-batch-size", "4"]) == 2
-    assert "6 samples of a process cannot be divided into micro-batches of 4; --micro-batch-size 3" in (
+    assert "6 samples per process cannot be divided into micro-batches of 4; use --micro-batch-size 3" in (
         capsys.readouterr().err
     )

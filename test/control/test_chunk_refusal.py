@@ -36,7 +36,7 @@ BAD: dict[str, tuple[Callable[[], ActionChunk], str]] = {
     ),
     "wide": (
         lambda: changed(EIGHT, 2, rotation=np.array([0, 0, -3.0])),
-        "The action (steps[2]) turns by 3 rad, more than max_rotation (0.8 rad).",
+        "The action (steps[2]) rotates 3 rad, more than max_rotation (0.8 rad).",
     ),
     "gripper": (
         lambda: changed(EIGHT, 1, gripper=-0.5),

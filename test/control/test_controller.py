@@ -108,7 +108,7 @@ BAD = {
     "infinite turn": (lambda: action(rotation=(0, np.inf, 0)), "The action holds a non-finite value."),
     "NaN gripper": (lambda: action(gripper=np.nan), "The action holds a non-finite value."),
     "too far": (lambda: action((0.2, 0, 0)), "The action translates 0.2 m, more than max_translation (0.15 m)."),
-    "too wide": (lambda: action(rotation=(0, 0, 3)), "The action turns by 3 rad, more than max_rotation (0.8 rad)."),
+    "too wide": (lambda: action(rotation=(0, 0, 3)), "The action rotates 3 rad, more than max_rotation (0.8 rad)."),
     "gripper": (
         lambda: action(gripper=1.5),
         "The action's gripper is 1.5, expected 0 (open) to 1 (closed), or -1 (unchanged).",

@@ -74,7 +74,7 @@ def test_a_slow_motion_that_is_not_followed_shows_in_a_longer_window() -> None:
 
 
 def test_it_says_what_was_measured() -> None:
-    begin = "The arm does not follow: told"
+    begin = "The arm does not follow: commanded"
     still = follow(0.1, 0.0, 1)
     assert still is not None
     assert still.startswith(begin)

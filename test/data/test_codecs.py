@@ -34,7 +34,7 @@ def test_small_videos_show_about_the_same(codec: str, name: str, stored: str, tm
     info = json.loads((tmp_path / "set/meta/info.json").read_text())["features"]["observation.images.front"]["info"]
     assert (info["video.codec"], info["video.pix_fmt"]) == (name, stored)
     LeRobotWriter(tmp_path / "set", CARD, with_scene=True, codec=codec)
-    with pytest.raises(DatasetError, match="was begun with another codec of its videos than 'lossless'"):
+    with pytest.raises(DatasetError, match="was created with a video codec other than 'lossless'"):
         LeRobotWriter(tmp_path / "set", CARD, with_scene=True)
 
 
@@ -55,7 +55,9 @@ def test_the_lerobot_package_reads_small_videos(codec: str, tmp_path: Path) -> N
 
 def test_they_take_even_sizes_only(tmp_path: Path) -> None:
     odd = replace(CARD, cameras=(replace(CARD.cameras[0], width=33),))
-    with pytest.raises(DatasetError, match="has 33x32 pixels; the codec 'av1' halves the colours and takes even sizes"):
+    with pytest.raises(
+        DatasetError, match="has 33x32 pixels; the codec 'av1' subsamples the colours and needs even sizes"
+    ):
         LeRobotWriter(tmp_path / "set", odd, with_scene=True, codec="av1")
     assert not (tmp_path / "set").exists()
     with pytest.raises(ValueError, match="Images of 33x32 cannot be stored as h264"):
@@ -92,5 +94,5 @@ def test_a_file_that_lost_its_end_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     for image in noise(3):
         writer.add(image)
     writer.frames += 1
-    with pytest.raises(OSError, match="only 3 of 4 pictures were written"):
+    with pytest.raises(OSError, match="only 3 of 4 frames were written"):
         writer.close()

@@ -49,7 +49,7 @@ def test_all_episodes_have_them_or_none(corrections: Path, dataset: Path) -> Non
         LeRobotWriter(corrections, CARD, with_scene=True, with_commanders=True).add(make_episode(1))
     with pytest.raises(DatasetError, match=r"'(intervention|commander)' is in some episodes only"):
         LeRobotWriter(dataset, CARD, with_scene=True).add(corrected())
-    with pytest.raises(DatasetError, match=r"begun with another set of columns \('commander', 'intervention'\)"):
+    with pytest.raises(DatasetError, match=r"created with different columns \('commander', 'intervention'\)"):
         LeRobotWriter(corrections, CARD, with_scene=True)
 
 

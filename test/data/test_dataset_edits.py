@@ -150,7 +150,7 @@ def test_columns_of_corrections_are_kept_and_filled_in(dataset: Path, other: Pat
 
 def test_other_columns_must_be_in_all_or_are_left_out(dataset: Path, other: Path, tmp_path: Path) -> None:
     add_column(other, "force", "float32", [1.5])
-    with pytest.raises(DatasetError, match=r"set lacks 'force'\. Say --common to leave such columns out"):
+    with pytest.raises(DatasetError, match=r"set lacks 'force'\. Use --common to drop such columns"):
         merge([dataset, other], tmp_path / "all", silent)
     check_same(merge([dataset, other], tmp_path / "all", silent, common=True), [*FIRST, *SECOND])
 
@@ -170,7 +170,7 @@ def test_what_nobody_has_said_of_success_stays_unsaid(dataset: Path, other: Path
     merge([dataset, other], tmp_path / "all", silent)
     known = [False, True, False, True]
     assert read_table(tmp_path / "all" / ROWS[0])["success"].to_pylist() == [None] * 5 + known
-    with pytest.raises(DatasetError, match=r"all does not say whether episode 0 succeeded"):
+    with pytest.raises(DatasetError, match=r"all has no success label for episode 0"):
         drop(tmp_path / "all", tmp_path / "good", silent, episodes=(), failed=True)
     relabel(tmp_path / "all", tmp_path / "new", silent, old=RED, new="take it")
     assert read_table(tmp_path / "new" / ROWS[0])["success"].to_pylist() == [None] * 5 + known
@@ -200,7 +200,7 @@ def test_a_merged_dataset_can_grow_and_loses_nothing(dataset: Path, tmp_path: Pa
 
 def test_a_dataset_with_other_columns_is_not_gone_on_with(dataset: Path) -> None:
     add_column(dataset, "force", "float32", [1.5])
-    with pytest.raises(DatasetError, match=r"another set of columns \('force'\)"):
+    with pytest.raises(DatasetError, match=r"different columns \('force'\)"):
         LeRobotWriter(dataset, CARD, with_scene=True)
 
 
@@ -222,7 +222,7 @@ def test_what_was_stopped_goes_on(dataset: Path, other: Path, tmp_path: Path, mo
             merge([dataset, other], out, silent)
     assert not out.exists()
     assert json.loads((tmp_path / "all.part/meta/info.json").read_text())["total_episodes"] == 2
-    with pytest.raises(DatasetError, match=r"all\.part was begun with .*Remove it, or name another place"):
+    with pytest.raises(DatasetError, match=r"all\.part was started with .*Remove it, or choose another directory"):
         merge([other, dataset], out, silent)
     check_same(merge([dataset, other], out, silent), [*FIRST, *SECOND])
     assert not (tmp_path / "all.part").exists()
@@ -235,11 +235,11 @@ def test_nothing_that_is_there_is_written_over(dataset: Path, other: Path, tmp_p
         lambda: drop(dataset, other, silent, episodes={1}),
         lambda: relabel(dataset, other, silent, old=RED, new=BLUE),
     ):
-        with pytest.raises(DatasetError, match="other is there already; name a new directory"):
+        with pytest.raises(DatasetError, match="other already exists; choose a new directory"):
             make()
     (tmp_path / "new.part").mkdir()
     (tmp_path / "new.part/notes.txt").write_text("mine")
-    with pytest.raises(DatasetError, match=r"new\.part, where .*new is made, holds something else"):
+    with pytest.raises(DatasetError, match=r"new\.part, where .*new is built, contains something else"):
         drop(dataset, tmp_path / "new", silent, episodes={1})
     assert files(other) == before
 
@@ -265,27 +265,29 @@ def test_a_damaged_video_is_named_and_nothing_is_made(dataset: Path, tmp_path: P
 
 def test_what_makes_no_sense_is_refused(dataset: Path, tmp_path: Path) -> None:
     out = tmp_path / "new"
-    with pytest.raises(DatasetError, match="has the episodes 0 to 4; there is no 5"):
+    with pytest.raises(DatasetError, match="has episodes 0 to 4, not 5"):
         drop(dataset, out, silent, episodes={4, 5, 6})
     with pytest.raises(DatasetError, match="would have no episodes left"):
         drop(dataset, out, silent, episodes=range(5))
-    with pytest.raises(DatasetError, match="no episode that would be dropped"):
+    with pytest.raises(DatasetError, match="no episode to drop"):
         drop(dataset, out, silent, episodes=())
-    with pytest.raises(DatasetError, match="says 'grasp'; they say 'pick up the blue cube', 'pick up the red cube'"):
+    with pytest.raises(
+        DatasetError, match="has the instruction 'grasp'; they have 'pick up the blue cube', 'pick up the red cube'"
+    ):
         relabel(dataset, out, silent, old="grasp", new=RED)
-    with pytest.raises(DatasetError, match="The new sentence is empty"):
+    with pytest.raises(DatasetError, match="The new instruction is empty"):
         relabel(dataset, out, silent, old=RED, new=" ")
     source, card = open_dataset(dataset)
     for share in (0.0, 1.0, 0.01, float("nan"), -1.0, float("inf")):
-        with pytest.raises(DatasetError, match="leaves one of the two parts empty"):
+        with pytest.raises(DatasetError, match="leaves one part empty"):
             dataset_edits.split_by_share(source, share, 0)
     with pytest.raises(DatasetError, match="would be in one part, 'a'"):
         write_parts(source, card, {"a": [*range(5)], "b": []}, out, silent, False)
     for inside in (dataset, dataset / "parts"):
-        with pytest.raises(DatasetError, match=r"are the same place|stays as it is; name"):
+        with pytest.raises(DatasetError, match=r"are the same directory|is inside the source"):
             write_parts(source, card, {"a": [0], "b": [1]}, inside, silent, False)
     shutil.rmtree(dataset)
-    with pytest.raises(DatasetError, match="is no dataset"):
+    with pytest.raises(DatasetError, match="is not a dataset"):
         drop(dataset, out, silent, episodes={0})
     assert not out.exists()
 

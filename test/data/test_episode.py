@@ -24,8 +24,8 @@ def test_a_value_that_is_no_number_is_refused_with_its_time_step(bad: float) -> 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"stamps": np.zeros(0)}, "at least one time step"),
-        ({"stamps": np.array([0.0, 0.2, 0.2, 0.6, 0.8, 1.0])}, "stamps do not rise"),
+        ({"stamps": np.zeros(0)}, "has no time steps"),
+        ({"stamps": np.array([0.0, 0.2, 0.2, 0.6, 0.8, 1.0])}, "timestamps do not increase"),
         ({"values": np.zeros((6, 5))}, r"values have the shape \(6, 5\), expected \(6, 6\)"),
         ({"instruction": "  "}, "no instruction"),
         ({"leader": "nobody"}, "leader is 'nobody', expected one of expert"),

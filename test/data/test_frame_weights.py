@@ -80,9 +80,9 @@ def test_a_weight_is_a_number_from_0_on(bad: float) -> None:
         FrameWeighting(commanders=("human", "humna"))
     for absurd in ({"intervention": 1001.0}, {"intervention": 1e-9}, {"datasets": (1.0, 0.0, 1e-300)}):
         with pytest.raises(
-            DatasetError, match=r"would be drawn .* times as often as another frame; expected at most 1,000"
+            DatasetError, match=r"would be sampled .* times as often as another frame; expected 1 / 1,000 to 1,000"
         ):
             FrameWeighting(**absurd)  # type: ignore[arg-type]
     FrameWeighting(datasets=(0.001, 1.0, 0.0), intervention=1000.0)
-    with pytest.raises(DatasetError, match="All datasets have the weight 0"):
+    with pytest.raises(DatasetError, match="All datasets have weight 0"):
         FrameWeighting(datasets=(0.0, 0.0))

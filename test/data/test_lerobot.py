@@ -48,7 +48,7 @@ def test_images_of_another_size_are_brought_to_the_cards(dataset: Path) -> None:
 
 def test_a_missing_video_is_named(dataset: Path) -> None:
     (dataset / VIDEO).unlink()
-    with pytest.raises(DatasetError, match=r"is not whole: .*file-001\.mp4 is missing"):
+    with pytest.raises(DatasetError, match=r"is incomplete: .*file-001\.mp4 is missing"):
         LeRobotDataset(dataset)
 
 
@@ -64,7 +64,7 @@ def test_a_video_that_was_cut_off_is_named(dataset: Path, share: float) -> None:
 def test_a_table_that_was_cut_off_is_named(dataset: Path, share: float) -> None:
     whole = (dataset / TABLE).read_bytes()
     (dataset / TABLE).write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(DatasetError, match=r"The table .*file-001\.parquet is damaged or cut off"):
+    with pytest.raises(DatasetError, match=r"The table .*file-001\.parquet is damaged or truncated"):
         LeRobotDataset(dataset)[4]
 
 
@@ -77,14 +77,14 @@ def test_an_action_that_is_no_number_is_named_with_its_episode(dataset: Path) ->
 @pytest.mark.parametrize(
     ("column", "values", "sentence"),
     [
-        ("data/chunk_index", None, "needs one column 'data/chunk_index'; there is: episode_index, tasks"),
+        ("data/chunk_index", None, "needs one column 'data/chunk_index'; available: episode_index, tasks"),
         ("videos/observation.images.front/file_index", None, "needs one column 'videos/observation.images.front/file_"),
         ("length", None, "needs one column 'length'"),
         ("episode_index", None, "needs one column 'episode_index'"),
         ("dataset_from_index", [None], "has None in row 0 of the column 'dataset_from_index', expected a number"),
         ("length", [0], "has 0 in the column 'length', expected 1 or more"),
         ("data/file_index", [-1], "has -1 in the column 'data/file_index', expected 0 or more"),
-        ("tasks", [[None]], "has [None] in the column 'tasks', expected a list of sentences"),
+        ("tasks", [[None]], "has [None] in the column 'tasks', expected a list of strings"),
         ("videos/observation.images.front/from_timestamp", [float("nan")], "has nan in the column"),
         ("videos/observation.images.front/to_timestamp", [float("inf")], "has inf in the column"),
     ],
@@ -100,7 +100,7 @@ def test_rows_of_another_shape_are_refused_when_opened(
 @pytest.mark.parametrize(
     ("column", "values", "kind", "sentence"),
     [
-        ("index", None, None, "needs one column 'index'; there is: action"),
+        ("index", None, None, "needs one column 'index'; available: action"),
         ("timestamp", ["soon"], "string", "has string in the column 'timestamp', expected numbers"),
         ("timestamp", [0.0, None], None, "has None in row 1 of the column 'timestamp', expected a number"),
         ("action", ["up"], "string", "has string in the column 'action', expected lists of 6 numbers"),
@@ -116,7 +116,7 @@ def test_time_steps_of_another_shape_are_refused_with_their_file(
     kinds = {None: None, "string": pa.string(), "float": pa.float32(), "floats": pa.list_(pa.float32())}
     change_column(dataset / TABLE, column, values, kinds[kind])
     # An older pyarrow refuses a missing list by itself.
-    damaged = r"|is damaged or cut off: Expected all lists to be of size=6" if values == [[0.0] * 6, None] else ""
+    damaged = r"|is damaged or truncated: Expected all lists to be of size=6" if values == [[0.0] * 6, None] else ""
     with pytest.raises(DatasetError, match=rf"file-001\.parquet ({re.escape(sentence)}{damaged})"):
         LeRobotDataset(dataset)[4]
 
@@ -134,12 +134,12 @@ def test_episodes_that_are_counted_but_not_there_are_missed(dataset: Path) -> No
 
 
 def test_other_directories_and_versions_are_refused(dataset: Path, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"is no dataset in the LeRobot format: there is no \S*info\.json\.$"):
+    with pytest.raises(DatasetError, match=r"is not a dataset in LeRobot format: \S*info\.json does not exist\.$"):
         LeRobotDataset(tmp_path)
-    with pytest.raises(DatasetError, match=r"Fetch one from the Hub first: hf download NAME --repo-type dataset"):
+    with pytest.raises(DatasetError, match=r"Download one from the Hub first: hf download NAME --repo-type dataset"):
         LeRobotDataset(Path("lerobot/pusht"))
     change_info(dataset, codebase_version="v2.1")
-    with pytest.raises(DatasetError, match=r"says version v2\.1; this reads v3\.0"):
+    with pytest.raises(DatasetError, match=r"has version v2\.1; supported: v3\.0"):
         LeRobotDataset(dataset)
     (dataset / "meta/info.json").write_text("{")
     with pytest.raises(DatasetError, match="is not JSON"):
@@ -158,7 +158,7 @@ def test_other_directories_and_versions_are_refused(dataset: Path, tmp_path: Pat
             {"video_path": None},
             "video_path is None, expected a path inside the dataset with only chunk_index, file_index, video_key",
         ),
-        ({"fps": 30}, "30 frames a second (fps in meta/info.json), but its action card has 5 actions a second"),
+        ({"fps": 30}, "30 frames per second (fps in meta/info.json), but its action card has 5 actions per second"),
     ],
 )
 def test_an_info_that_says_something_else_is_refused_when_opened(
@@ -184,7 +184,7 @@ def test_a_card_with_other_cameras_or_dimensions_is_refused(dataset: Path) -> No
     card = ActionCard.load(dataset / "meta")
     replace(card, cameras=(replace(card.cameras[0], name="wrist"),)).save(dataset / "meta")
     with pytest.raises(
-        DatasetError, match=r"no images 'observation\.images\.wrist' .* there is: observation\.images\.front"
+        DatasetError, match=r"no images 'observation\.images\.wrist' .* available: observation\.images\.front"
     ):
         LeRobotDataset(dataset)
     replace(card, dimensions=card.dimensions[:-1]).save(dataset / "meta")
@@ -199,7 +199,7 @@ def test_datasets_with_different_cards_do_not_mix(dataset: Path, tmp_path: Path)
     shutil.copytree(dataset, other)
     assert len(load_datasets([dataset, other])) == 2
     replace(ActionCard.load(other / "meta"), gripper_open=1.0, gripper_closed=0.0).save(other / "meta")
-    with pytest.raises(ActionCardError, match=r"another action card than .* \(gripper_open 1\.0 instead of 0\.0"):
+    with pytest.raises(ActionCardError, match=r"different action card than .* \(gripper_open 1\.0 instead of 0\.0"):
         load_datasets([dataset, other])
 
 

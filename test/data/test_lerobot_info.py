@@ -20,11 +20,11 @@ CONVERTER = "rt-vla data from-lerobot-v2 DATA --out NEW."
 @pytest.mark.parametrize(
     ("version", "sentence"),
     [
-        ("v2.1", f"says version v2.1; this reads v3.0. Convert it: {CONVERTER}"),
-        ("v2.0", f"says version v2.0; this reads v3.0. Convert it: {CONVERTER}"),
-        ("v1.6", "says version v1.6; this reads v3.0. Use the lerobot package to write it as v3.0."),
-        ("v3.1", "says version v3.1; this reads v3.0. Use the lerobot package to write it as v3.0."),
-        ("", "says version ; this reads v3.0"),
+        ("v2.1", f"has version v2.1; supported: v3.0. Convert it: {CONVERTER}"),
+        ("v2.0", f"has version v2.0; supported: v3.0. Convert it: {CONVERTER}"),
+        ("v1.6", "has version v1.6; supported: v3.0. Use the lerobot package to write it as v3.0."),
+        ("v3.1", "has version v3.1; supported: v3.0. Use the lerobot package to write it as v3.0."),
+        ("", "has version ; supported: v3.0"),
     ],
 )
 def test_other_versions_are_refused_with_the_way_out(dataset: Path, version: str, sentence: str) -> None:
@@ -45,7 +45,7 @@ def test_other_versions_are_refused_with_the_way_out(dataset: Path, version: str
 )
 def test_depth_is_no_camera(dataset: Path, flags: dict[str, object]) -> None:
     change_feature(dataset, FRONT, **flags)
-    with pytest.raises(DatasetError, match=r"of the camera 'front' is a depth map or grey .* expected RGB"):
+    with pytest.raises(DatasetError, match=r"of the camera 'front' is depth or grayscale .* expected RGB"):
         LeRobotDataset(dataset)
 
 
@@ -116,7 +116,7 @@ def test_rates_agree(dataset: Path, name: str, changes: dict[str, object], sente
 def test_joints_are_no_displacements(dataset: Path) -> None:
     joints = ["shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll", "gripper"]
     change_feature(dataset, "action", names=[f"{name}.pos" for name in joints])
-    with pytest.raises(DatasetError, match=r"'action' has positions of joints \(shoulder_lift\.pos, .*role 'unused'"):
+    with pytest.raises(DatasetError, match=r"'action' has joint positions \(shoulder_lift\.pos, .*role 'unused'"):
         LeRobotDataset(dataset)
 
 
@@ -128,16 +128,14 @@ def test_actions_are_in_the_cards_order(dataset: Path) -> None:
         assert len(LeRobotDataset(dataset)) == 5
     for order in (names[::-1], {"motors": names[::-1]}, {name: 5 - i for i, name in enumerate(names)}):
         change_feature(dataset, "action", names=order)
-        with pytest.raises(
-            DatasetError, match=r"has gripper_closedness, .* put the card's dimensions into the data's order"
-        ):
+        with pytest.raises(DatasetError, match=r"has gripper_closedness, .* reorder the card's dimensions"):
             LeRobotDataset(dataset)
 
 
 def test_an_action_of_another_name_is_missed(dataset: Path) -> None:
     features = json.loads((dataset / "meta/info.json").read_text())["features"]
     change_info(dataset, features={"actions": features.pop("action"), **features})
-    with pytest.raises(DatasetError, match=r"has no column 'action'; there is: actions, observation\.images\.front"):
+    with pytest.raises(DatasetError, match=r"has no column 'action'; available: actions, observation\.images\.front"):
         LeRobotDataset(dataset)
 
 
@@ -155,7 +153,7 @@ def test_episodes_of_other_splits_are_left_out(dataset: Path) -> None:
     assert [part.recorded for part in found.parts] == [0, 1, 2, 4]
     assert found.frames == 5 + 6 + 7 + 9
     change_info(dataset, splits={"test": "0:5"})
-    with pytest.raises(DatasetError, match="has no episodes for training: splits names all for others"):
+    with pytest.raises(DatasetError, match="has no episodes for training: all are in other splits"):
         LeRobotDataset(dataset)
     for wrong in ("80%", [0, 3], None, "-1:3"):
         change_info(dataset, splits={"train": "0:3", "val": wrong})
@@ -213,7 +211,8 @@ def test_a_card_can_name_the_column_of_its_camera(dataset: Path) -> None:
         names = [column.replace(FRONT, "observation.image") for column in table.column_names]
         write_table(table.rename_columns(names), dataset / name)
     with pytest.raises(
-        DatasetError, match=r"there is: observation\.image\. .* can name its column: \"column\": \"observ"
+        DatasetError,
+        match=r"available: observation\.image\. Set the camera's column in the action card: \"column\": \"observ",
     ):
         LeRobotDataset(dataset)
     card = ActionCard.load(dataset / "meta")

@@ -54,7 +54,7 @@ TIMES = (np.arange(18) / 5).tolist()
 def test_a_video_at_half_the_rate_is_refused(dataset: Path) -> None:
     write_video(dataset / VIDEOS[0], FIRST_FILE[::2], rate=2)
     sentence = (
-        r"file-000\.mp4 \(observation\.images\.front, episode 0\) has no picture at 0\.200 s, for time step 1: the "
+        r"file-000\.mp4 \(observation\.images\.front, episode 0\) has no frame at 0\.200 s, for time step 1: the "
     )
     with pytest.raises(DatasetError, match=sentence + r"nearest is at 0\.000 s, expected less than 0\.100 s away"):
         LeRobotDataset(dataset).labels(0)
@@ -71,7 +71,7 @@ def test_a_video_at_twice_the_rate_is_refused(dataset: Path) -> None:
 @pytest.mark.parametrize("lost", [0, 2, 4])
 def test_a_picture_that_was_dropped_is_missed_at_its_time(dataset: Path, lost: int) -> None:
     write_at(dataset / VIDEOS[0], TIMES[:lost] + TIMES[lost + 1 :])
-    with pytest.raises(DatasetError, match=rf"episode 0\) has no picture at {lost / 5:.3f} s, for time step {lost}"):
+    with pytest.raises(DatasetError, match=rf"episode 0\) has no frame at {lost / 5:.3f} s, for time step {lost}"):
         LeRobotDataset(dataset).images(0, "front", lost, 1)
 
 
@@ -81,14 +81,14 @@ def test_pictures_may_be_less_than_half_a_period_away(dataset: Path) -> None:
     write_at(dataset / VIDEOS[0], [max(0.0, time - 0.09) for time in TIMES])
     assert_whole(dataset)
     write_at(dataset / VIDEOS[0], [time + 0.11 for time in TIMES])
-    with pytest.raises(DatasetError, match=r"has no picture at 0\.000 s"):
+    with pytest.raises(DatasetError, match=r"has no frame at 0\.000 s"):
         LeRobotDataset(dataset).labels(0)
 
 
 def test_pictures_are_matched_to_the_time_of_the_row(dataset: Path) -> None:
     write_at(dataset / VIDEOS[0], [time + 0.09 for time in TIMES])
     change_column(dataset / TABLES[0], "timestamp", [i / 5 - 0.09 for n in (5, 6, 7) for i in range(n)])
-    with pytest.raises(DatasetError, match=r"has no picture at -0\.090 s, for time step 0: the nearest is at 0\.090 s"):
+    with pytest.raises(DatasetError, match=r"has no frame at -0\.090 s, for time step 0: the nearest is at 0\.090 s"):
         LeRobotDataset(dataset).labels(0)
 
 
@@ -108,14 +108,14 @@ def test_a_stretch_beyond_the_end_of_its_video_is_refused(dataset: Path) -> None
     found = LeRobotDataset(dataset)
     assert len(found[1]) == 6
     with pytest.raises(
-        DatasetError, match=r"episode 2\) has no picture at 3\.600 s, for time step 5: the nearest is at 3\.4"
+        DatasetError, match=r"episode 2\) has no frame at 3\.600 s, for time step 5: the nearest is at 3\.4"
     ):
         found.labels(2)
 
 
 def test_a_video_without_pictures_is_named(dataset: Path) -> None:
     write_video(dataset / VIDEOS[0], FIRST_FILE[:1], rate=5)
-    with pytest.raises(DatasetError, match=r"has no picture at 0\.200 s, for time step 1: the nearest is at 0\.000 s"):
+    with pytest.raises(DatasetError, match=r"has no frame at 0\.200 s, for time step 1: the nearest is at 0\.000 s"):
         LeRobotDataset(dataset).labels(0)
 
 
@@ -176,7 +176,7 @@ GREY = np.zeros((SIZE, SIZE), np.uint8)
         ({"bytes": png(np.zeros((SIZE, SIZE, 3), np.uint8), "TIFF"), "path": None}, "it is neither PNG nor JPEG."),
         ({"bytes": png(np.zeros((SIZE, SIZE, 3), np.uint8))[:60], "path": None}, "cannot be read"),
         ({"bytes": b"", "path": None}, "it is neither PNG nor JPEG."),
-        ({"bytes": None, "path": None}, "cannot be read: there is none."),
+        ({"bytes": None, "path": None}, "cannot be read: it is missing."),
         (None, "cannot be read"),
         ({"bytes": bomb(), "path": None}, "it is 9000x9000 with the channels RGB, expected 32x32"),
     ],
@@ -196,7 +196,7 @@ def test_another_kind_of_column_is_refused_before_training(dataset: Path, monkey
     whole = read_table(dataset / TABLES[0])
     with monkeypatch.context() as patch:
         patch.setattr(lerobot_pictures, "MOST_BYTES", 100)
-        with pytest.raises(DatasetError, match="has more than 100 bytes of images in one group"):
+        with pytest.raises(DatasetError, match="has more than 100 bytes of images in one row group"):
             LeRobotDataset(dataset).labels(0)
     place = whole.schema.get_field_index(FRONT)
     write_table(whole.set_column(place, FRONT, whole.column("index")), dataset / TABLES[0])
@@ -205,5 +205,5 @@ def test_another_kind_of_column_is_refused_before_training(dataset: Path, monkey
     ):
         LeRobotDataset(dataset).labels(0)
     write_table(whole.remove_column(place), dataset / TABLES[0])
-    with pytest.raises(DatasetError, match=r"needs one column 'observation\.images\.front'; there is: action"):
+    with pytest.raises(DatasetError, match=r"needs one column 'observation\.images\.front'; available: action"):
         LeRobotDataset(dataset).labels(0)

@@ -131,7 +131,7 @@ def test_it_goes_on_where_it_was_stopped(
             convert_v2(open_v2(old), card, tmp_path / "new", silent)
     said: list[str] = []
     made = convert_v2(open_v2(old), card, tmp_path / "new", said.append)
-    assert said[0].endswith("new.part has 2 episodes already; going on.")
+    assert said[0].endswith("new.part already has 2 episodes; resuming.")
     assert [part.length for part in LeRobotDataset(tmp_path / "new").parts] == [6, 7, 4, 4]
     assert made.frames == 21
 
@@ -148,11 +148,14 @@ def two_of_a_number(old: Path) -> None:
     ("change", "sentence"),
     [
         (lambda old: (old / TABLE.format(1)).unlink(), r"lacks episode_000001\.parquet of episode 1"),
-        (lambda old: (old / VIDEO.format(2)).unlink(), r"Episode 2 .*not whole\. .*lacks episode_000002\.mp4"),
-        (lambda old: (old / VIDEO.format(1)).write_bytes(b"x" * 99), r"Episode 1 .*not whole\. The video .* cannot be"),
+        (lambda old: (old / VIDEO.format(2)).unlink(), r"Episode 2 .*incomplete\. .*lacks episode_000002\.mp4"),
+        (
+            lambda old: (old / VIDEO.format(1)).write_bytes(b"x" * 99),
+            r"Episode 1 .*incomplete\. The video .* cannot be",
+        ),
         (
             lambda old: (old / VIDEO.format(2)).write_bytes((old / VIDEO.format(0)).read_bytes()),
-            "has no picture at 0.6",
+            "has no frame at 0.6",
         ),
         (lambda old: (old / "meta/tasks.jsonl").unlink(), r"tasks\.jsonl is missing"),
         (lambda old: (old / "meta/tasks.jsonl").write_text("{]"), r"tasks\.jsonl, line 1, is not JSON"),
@@ -161,7 +164,7 @@ def two_of_a_number(old: Path) -> None:
         (lambda old: change_info(old, total_episodes=4), "has 3 episodes with 21 frames, meta/info.json counts 4"),
         (lambda old: change_info(old, total_episodes=0), "total_episodes is 0, expected 1 to 500,000"),
         (lambda old: change_info(old, data_path="../{episode_index}.parquet"), "data_path is .*expected a path inside"),
-        (lambda old: change_info(old, codebase_version="v3.0"), r"v3\.0; this reads v2\.0 and v2\.1\. It needs no"),
+        (lambda old: change_info(old, codebase_version="v3.0"), r"v3\.0; supported: v2\.0 and v2\.1\. It needs no"),
         (lengthen, "has 3 episodes with 22 frames"),
         (two_of_a_number, "has the episode 0 in line 2, expected episode 1"),
         (lambda old: change_cell(old / TABLE.format(1), "index", 3, 99), "episode 1 has index"),
@@ -173,7 +176,7 @@ def two_of_a_number(old: Path) -> None:
         (lambda old: change_feature(old, "force", dtype=None), "the feature 'force' has no dtype"),
         (
             lambda old: change_column(old / TABLE.format(2), "force", [[1.0], [1.0, 2.0]], LISTS),
-            "Episode 2 of .* has other columns than those before it: ListType",
+            "Episode 2 of .* has different columns than the previous ones: ListType",
         ),
         (lambda old: change_column(old / TABLE.format(2), "force", None), "Episode 2 .*lacks the columns force"),
     ],
@@ -190,5 +193,5 @@ def test_what_is_not_whole_is_refused_with_the_episodes_number(
 def test_lists_of_other_lengths_than_the_features_say_are_refused(old: Path, card: ActionCard, tmp_path: Path) -> None:
     for number in range(3):
         change_column(old / TABLE.format(number), "force", [[1.0], [1.0, 2.0]], LISTS)
-    with pytest.raises(DatasetError, match=r"The column 'force' has not float64, \[2\], in each of its rows"):
+    with pytest.raises(DatasetError, match=r"The column 'force' is not float64, \[2\] in every row"):
         convert_v2(open_v2(old), card, tmp_path / "new", silent)

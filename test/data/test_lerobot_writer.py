@@ -95,7 +95,7 @@ def test_a_dataset_that_was_hardly_begun_is_begun_again(tmp_path: Path) -> None:
     (tmp_path / "meta/action_card.json.part").write_text("{")  # killed while it wrote the card
     LeRobotWriter(tmp_path, CARD, with_scene=True)
     (tmp_path / "meta/info.json").rename(tmp_path / "meta/info.json.part")  # killed after it
-    with pytest.raises(ActionCardError, match=r"another action card \(control_rate 10\.0 instead of 5\.0\)"):
+    with pytest.raises(ActionCardError, match=r"different action card \(control_rate 10\.0 instead of 5\.0\)"):
         LeRobotWriter(tmp_path, replace(CARD, control_rate=10.0), with_scene=True)
     writer = LeRobotWriter(tmp_path, CARD, with_scene=True)
     writer.add(make_episode(0))
@@ -108,7 +108,7 @@ def test_an_info_that_does_not_count_is_not_gone_on_with(dataset: Path) -> None:
     info = json.loads((dataset / "meta/info.json").read_text())
     del info["total_frames"]
     (dataset / "meta/info.json").write_text(json.dumps(info))
-    with pytest.raises(DatasetError, match=r"info\.json lacks 'total_frames'"):
+    with pytest.raises(DatasetError, match=r"info\.json has no valid 'total_frames'"):
         LeRobotWriter(dataset, CARD, with_scene=True)
 
 
@@ -120,19 +120,19 @@ def test_a_dataset_that_contradicts_itself_is_not_gone_on_with(dataset: Path) ->
 
 def test_another_action_card_is_refused(dataset: Path) -> None:
     other = replace(CARD, control_rate=10.0)
-    with pytest.raises(ActionCardError, match=r"another action card \(control_rate 10\.0 instead of 5\.0\)"):
+    with pytest.raises(ActionCardError, match=r"different action card \(control_rate 10\.0 instead of 5\.0\)"):
         LeRobotWriter(dataset, other, with_scene=True)
     writer = LeRobotWriter(dataset, CARD, with_scene=True)
-    with pytest.raises(ActionCardError, match=r"episode has another action card \(control_rate"):
+    with pytest.raises(ActionCardError, match=r"episode has a different action card \(control_rate"):
         writer.add(replace(make_episode(0), card=other))
 
 
 def test_what_the_format_cannot_hold_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"control_rate is 2\.5 Hz; LeRobot datasets have whole frames"):
+    with pytest.raises(DatasetError, match=r"control_rate is 2\.5 Hz; LeRobot needs a whole number of frames"):
         LeRobotWriter(tmp_path / "a", replace(CARD, control_rate=2.5), with_scene=True)
     (tmp_path / "b").mkdir()
     (tmp_path / "b/notes.txt").write_text("mine")
-    with pytest.raises(DatasetError, match="holds something that is no dataset"):
+    with pytest.raises(DatasetError, match="contains something other than a dataset"):
         LeRobotWriter(tmp_path / "b", CARD, with_scene=True)
     writer = LeRobotWriter(tmp_path / "c", CARD, with_scene=True)
     with pytest.raises(DatasetError, match=r"stamps are not 0\.2 s apart"):
@@ -176,5 +176,5 @@ def test_the_last_label_can_be_corrected(dataset: Path, tmp_path: Path) -> None:
     assert not list(dataset.rglob("*.part"))
     writer.add(make_episode(5, length=4))
     writer.commit()
-    with pytest.raises(DatasetError, match="has no episode yet"):
+    with pytest.raises(DatasetError, match="has no episodes yet"):
         LeRobotWriter(tmp_path / "other", CARD, with_scene=True).relabel(success=True)

@@ -28,7 +28,7 @@ def test_a_billion_pictures_in_a_small_file_are_refused_at_once(clip: Path, box:
     content = bytearray(clip.read_bytes())
     struct.pack_into(">I", content, content.index(box) + place, count)
     clip.write_bytes(content)
-    with pytest.raises(DatasetError, match=rf"claims {count:,} pictures in [\d,]+ bytes"):
+    with pytest.raises(DatasetError, match=rf"claims {count:,} frames in [\d,]+ bytes"):
         VideoReader().times(clip, 16, 16)
 
 

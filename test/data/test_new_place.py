@@ -1,4 +1,4 @@
-"""A new dataset lies in nothing that it is made of, and nothing of that in it."""
+"""A new dataset is inside nothing that it is made of, and nothing of that in it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rt_vla_ros.data.new_place import check_apart, check_new
 @pytest.mark.parametrize(
     ("out", "source", "sentence"),
     [
-        ("data/new", "data", r"data/new lies in .*data, which stays as it is; name a directory outside it\."),
-        ("data/a/b/new", "data", "lies in"),
-        ("linked/new", "data", "lies in"),
-        ("data/../data/new", "data", "lies in"),
-        ("new", "new/data", "data lies in .*new; name a directory that is for the new dataset alone"),
-        ("new", "new.part/data", r"data lies in .*new\.part"),
-        ("new", "new.part", "are the same place; name another one for what is new"),
-        ("linked", "data", "are the same place"),
+        ("data/new", "data", r"data/new is inside the source .*data; choose an output directory outside it\."),
+        ("data/a/b/new", "data", "is inside"),
+        ("linked/new", "data", "is inside"),
+        ("data/../data/new", "data", "is inside"),
+        ("new", "new/data", "data is inside .*new; choose an output directory for the new dataset only"),
+        ("new", "new.part/data", r"data is inside .*new\.part"),
+        ("new", "new.part", "are the same directory; choose a different output directory"),
+        ("linked", "data", "are the same directory"),
     ],
 )
 def test_places_in_each_other_are_refused(tmp_path: Path, out: str, source: str, sentence: str) -> None:

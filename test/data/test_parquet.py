@@ -29,9 +29,9 @@ def test_numbers_come_in_any_of_their_layouts(tmp_path: Path) -> None:
 
 
 def test_numbers_as_text_are_no_numbers(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="has string in the column 'episode_index', expected whole numbers"):
+    with pytest.raises(DatasetError, match="has string in the column 'episode_index', expected integers"):
         read_numbers(written(tmp_path / "a", episode_index=["0", "1"]), {"episode_index": None})
-    with pytest.raises(DatasetError, match="has double in the column 'episode_index', expected whole numbers"):
+    with pytest.raises(DatasetError, match="has double in the column 'episode_index', expected integers"):
         read_numbers(written(tmp_path / "a", episode_index=[0.0, 1.0]), {"episode_index": None})
 
 

@@ -43,7 +43,7 @@ def test_orders_stay_what_they_are() -> None:
 
 @pytest.mark.parametrize("place", [-1, 5])
 def test_a_place_outside_is_refused(place: int) -> None:
-    with pytest.raises(ValueError, match=r"places outside of 0 \.\.\. 4"):
+    with pytest.raises(ValueError, match=r"Places must be in 0 \.\.\. 4"):
         shuffled(np.array([place]), 5, 0)
 
 

@@ -59,9 +59,9 @@ def test_a_writer_continues_such_a_dataset_and_no_other(dataset: Path) -> None:
     states = LeRobotDataset(dataset)[4].states
     assert states is not None
     assert states.shape == (8, 8)
-    with pytest.raises(ValueError, match="has another action card"):
+    with pytest.raises(ValueError, match="has a different action card"):
         LeRobotWriter(dataset, replace(CARD, state=TABLETOP_STATE[:7]), with_scene=True)
-    with pytest.raises(ValueError, match="has another action card"):
+    with pytest.raises(ValueError, match="has a different action card"):
         LeRobotWriter(dataset, replace(CARD, state=()), with_scene=True)
 
 
@@ -71,7 +71,7 @@ def test_a_dataset_without_the_cards_state_is_refused(dataset: Path) -> None:
     change_info(dataset, features=features)
     with pytest.raises(
         DatasetError,
-        match=r"has no column 'observation\.state'; there is: action, .*, but the action card has 8 dimensions of the",
+        match=r"has no column 'observation\.state'; available: action, .*, but the action card has 8 dimensions of the",
     ):
         LeRobotDataset(dataset)
 
@@ -83,7 +83,9 @@ def test_a_state_of_another_length_or_order_is_refused(dataset: Path) -> None:
     ):
         LeRobotDataset(dataset)
     change_feature(dataset, STATE, shape=[8], names=NAMES[::-1])
-    with pytest.raises(DatasetError, match=r"has gripper, panda_joint7, .*in this order .* panda_joint7, gripper; put"):
+    with pytest.raises(
+        DatasetError, match=r"has gripper, panda_joint7, .*in this order .* panda_joint7, gripper; reorder"
+    ):
         LeRobotDataset(dataset)
     change_feature(dataset, STATE, names={"motors": [f"motor_{i}" for i in range(8)]})  # other names mean nothing
     assert len(LeRobotDataset(dataset)) == 4

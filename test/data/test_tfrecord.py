@@ -47,14 +47,16 @@ def test_numbers_at_the_ends_of_their_ranges_come_back() -> None:
 def test_a_file_that_is_cut_off_is_named(tmp_path: Path, share: float) -> None:
     path = tmp_path / "x.tfrecord"
     path.write_bytes(SHARD.read_bytes()[: int(share * SHARD.stat().st_size)])
-    with pytest.raises(DatasetError, match=r"x\.tfrecord is cut off in record [01]"):
+    with pytest.raises(DatasetError, match=r"x\.tfrecord is truncated in record [01]"):
         list(read_records(path))
     if share > 0.6:
-        with pytest.raises(DatasetError, match=r"x\.tfrecord is cut off in record 1"):
+        with pytest.raises(DatasetError, match=r"x\.tfrecord is truncated in record 1"):
             list(read_records(path, skip=2))
 
 
-@pytest.mark.parametrize(("place", "why"), [(0, "its length is not"), (9, "its length is not"), (500, "its bytes are")])
+@pytest.mark.parametrize(
+    ("place", "why"), [(0, "its length is wrong"), (9, "its length is wrong"), (500, "its data is wrong")]
+)
 def test_a_flipped_bit_is_found(tmp_path: Path, place: int, why: str) -> None:
     path, data = tmp_path / "x.tfrecord", bytearray(SHARD.read_bytes())
     data[place] ^= 4

@@ -58,7 +58,7 @@ def test_every_picture_is_found_by_itself_in_what_other_programs_write(
 
 
 def test_what_is_not_there_is_named(clip: Path) -> None:
-    with pytest.raises(DatasetError, match=r"its picture at 4\.900 s cannot be decoded"):
+    with pytest.raises(DatasetError, match=r"its frame at 4\.900 s cannot be decoded"):
         list(VideoReader().read(clip, np.array([4.9])))
     with pytest.raises(DatasetError, match="is missing"):
         VideoReader().times(clip.with_name("b.mp4"), 16, 16)
@@ -72,7 +72,7 @@ def test_a_grey_video_is_no_camera(tmp_path: Path) -> None:
         stream.pix_fmt, stream.width, stream.height = "gray", 64, 64
         file.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64), np.uint8), format="gray")))
         file.mux(stream.encode())
-    with pytest.raises(DatasetError, match="has pictures of the format gray, one channel as of a depth map"):
+    with pytest.raises(DatasetError, match="has frames of the format gray, one channel as in a depth map"):
         VideoReader().times(tmp_path / "a.mp4", 64, 64)
 
 
@@ -83,7 +83,7 @@ def test_a_file_with_sound_only_is_no_video(tmp_path: Path) -> None:
         frame.sample_rate = 44100
         file.mux(stream.encode(frame))
         file.mux(stream.encode())
-    with pytest.raises(DatasetError, match="has no pictures, or of an unknown codec"):
+    with pytest.raises(DatasetError, match="has no frames, or an unknown codec"):
         VideoReader().times(tmp_path / "a.mp4", 16, 16)
 
 

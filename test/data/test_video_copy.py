@@ -59,7 +59,7 @@ def test_a_hard_link_is_the_same_file_unless_it_is_cut(tmp_path: Path) -> None:
 def test_what_is_no_video_and_what_is_not_in_it_is_refused(tmp_path: Path) -> None:
     source = tmp_path / "whole.mp4"
     lossless(source)
-    with pytest.raises(DatasetError, match=r"has no pictures from 9\.000 s to 10\.000 s"):
+    with pytest.raises(DatasetError, match=r"has no frames from 9\.000 s to 10\.000 s"):
         copy_stretch(VideoStretch(source, 9.0, 10.0), tmp_path / "x.mp4", RATE)
     source.write_bytes(source.read_bytes()[:500])
     with pytest.raises(DatasetError, match=r"whole\.mp4 cannot be read"):

@@ -66,7 +66,7 @@ def test_a_crash_is_one_episodes_and_the_rest_goes_on(environment: ForeignEnviro
     crashed = play(environment, policy, CRASHES)
     assert crashed.outcome == "environment_failed"
     assert crashed.reason == (
-        "The process of gymnasium ended by itself (exit code 3). It said last: the physics exploded"
+        "The process of gymnasium ended by itself (exit code 3). Last output: the physics exploded"
     )
     assert play(environment, policy, 3).outcome == "success"
 
@@ -101,8 +101,9 @@ def test_all_that_a_policy_cannot_be_served_is_said_at_once(environment: Foreign
     camera = replace(card.cameras[0], name="wrist")
     other = replace(card, frame_id="world", control_rate=4.0, cameras=(camera,), name="other")
     sentence = (
-        r"gymnasium:point_world:Point-v0 cannot serve this policy: frame_id is 'world', here it is 'panda_link0'; "
-        r"control_rate is 4 Hz, expected a whole part of the 10 Hz here; it sees the camera 'wrist', here is 'front'\."
+        r"gymnasium:point_world:Point-v0 cannot run this policy: frame_id is 'world', expected 'panda_link0'; "
+        r"control_rate is 4 Hz, expected a divisor of the environment's 10 Hz; "
+        r"it sees the camera 'wrist', but the environment has 'front'\."
     )
     with pytest.raises(ActionCardError, match=sentence):
         environment.refuse(other)

@@ -64,7 +64,7 @@ def test_a_policy_that_says_what_was_recorded_has_no_error(dataset: LeRobotDatas
         assert all(one["within_one_bin"] == 1 for one in part["dimensions"])
         assert part["gripper_closed"]["accuracy"] == part["terminate"]["accuracy"] == 1
     assert sum(one["steps"] for one in found["phases"].values()) == 16
-    assert "no success rate" in found["warning"]
+    assert "not a success rate" in found["warning"]
 
 
 def test_errors_are_in_si_units_and_in_bins(dataset: LeRobotDataset) -> None:
@@ -93,7 +93,7 @@ def test_the_table_says_what_the_figures_say(dataset: LeRobotDataset) -> None:
 
 def test_another_card_is_refused_with_the_difference(dataset: LeRobotDataset) -> None:
     wide = tuple(replace(one, high=2 * one.high) if one.role == "translation_x" else one for one in AHEAD.dimensions)
-    with pytest.raises(ActionCardError, match=r"another action card than .*dimensions\[1\]\.high .* instead of"):
+    with pytest.raises(ActionCardError, match=r"different action card than .*dimensions\[1\]\.high .* instead of"):
         offline_steps(Rememberer(dataset, replace(AHEAD, dimensions=wide)), dataset, [0])
     size = (replace(AHEAD.cameras[0], width=64, height=64),)
     with pytest.raises(ActionCardError, match=r"cameras\[0\]\.width 64 instead of 32"):

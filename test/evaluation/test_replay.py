@@ -66,7 +66,7 @@ def test_nothing_recorded_draws_nothing() -> None:
 
 
 def test_a_state_of_another_simulator_is_refused() -> None:
-    with pytest.raises(ValueError, match="numbers, not 3"):
+    with pytest.raises(ValueError, match="elements, not 3"):
         next(draw_run(Trajectory([(0.0, np.zeros(3))]), SCENE, "", success=False))
 
 

@@ -60,8 +60,8 @@ def test_a_report_is_whole_and_nothing_in_it_is_taken_for_html(tmp_path: Path) -
     assert parser.open == []
     assert {"table", "svg", "video", "details"} <= parser.seen
     assert "script" not in parser.seen
-    assert "asked for, in words before each action" in page
-    assert "Episodes that failed: 2" in page
+    assert "requested, in words before each action" in page
+    assert "Failed episodes: 2" in page
     assert "33.3%" in page
     assert "<h2>pick-any, delay 0.4 s:" in page
     assert page.count("<figcaption>Success against delay") == 1

@@ -64,7 +64,7 @@ def test_words_of_other_scripts() -> None:
         (" \n\t", "is empty"),
         ("🦾🧊👍", "contains no words"),
         ("?!...", "contains no words"),
-        ("word " * (MAX_WORDS + 1), f"has {MAX_WORDS + 1} words, this policy reads at most {MAX_WORDS}"),
+        ("word " * (MAX_WORDS + 1), f"has {MAX_WORDS + 1} words, at most {MAX_WORDS}"),
         ("x" * 10_000, f"has 10000 characters, at most {MAX_LENGTH}"),
     ],
 )

@@ -26,7 +26,7 @@ def test_case_and_blanks_do_not_matter(text: str) -> None:
 def test_what_it_lacks_is_refused_with_the_nearest() -> None:
     with pytest.raises(InstructionError) as refusal:
         table().encode("pick up the red ball")
-    assert "no vector for 'pick up the red ball'; the nearest of its 3 instructions are: pick up the" in str(
+    assert "no vector for 'pick up the red ball'; the most similar of its 3 instructions are: pick up the" in str(
         refusal.value
     )
     with pytest.raises(InstructionError, match="is empty"):
@@ -62,15 +62,15 @@ def test_refuses_files_that_are_no_tables(tmp_path: Path) -> None:
 def test_refuses_a_header_without_sentences(texts: str, tmp_path: Path) -> None:
     path = tmp_path / "t.safetensors"
     save_file({"vectors": np.ones((2, 3), np.float32)}, path, metadata={"instructions": texts})
-    with pytest.raises(ValueError, match=r"is not a table of instructions: .* expected a list of sentences"):
+    with pytest.raises(ValueError, match=r"is not a table of instructions: .* expected a list of strings"):
         InstructionTable.load(path)
 
 
 @pytest.mark.parametrize(
     ("vectors", "sentence"),
     [
-        ({}, "needs at least one"),
-        ({"a": np.zeros(2), "b": np.zeros(3)}, "one length"),
+        ({}, "expected at least one"),
+        ({"a": np.zeros(2), "b": np.zeros(3)}, "must have the same length"),
         ({"a": np.array([np.nan, 0])}, "not finite: a"),
     ],
 )

@@ -132,7 +132,7 @@ def test_what_a_tokenizer_does_not_know_is_no_control_token() -> None:
 
 
 def test_what_cannot_be_taken_apart_is_refused_by_name() -> None:
-    with pytest.raises(InstructionError, match=r"contains '☃', which this model's tokenizer reads as a control token"):
+    with pytest.raises(InstructionError, match=r"contains '☃', which this model's tokenizer parses as a control token"):
         insert_text(worded(), PIECES, "pick ☃ up")
     python: Any = ByT5Tokenizer()
     python.tokenize = lambda text, **_: ["<pad>"] * ("sesame" in text) + list("text")  # finds tokens in its own way

@@ -34,7 +34,7 @@ def test_refuses_other_ways_of_pooling(folder: Path) -> None:
     (folder / "1_Pooling").mkdir()
     config = folder / "1_Pooling" / "config.json"
     config.write_text(json.dumps({"pooling_mode_mean_tokens": False}))
-    with pytest.raises(ValueError, match="does not pool by the mean"):
+    with pytest.raises(ValueError, match="does not use mean pooling"):
         find_encoder(folder)
     config.unlink()
 

@@ -26,7 +26,7 @@ def test_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         find_encoder(ONNX)
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     (tmp_path / "saved_model.pb").touch()
-    with pytest.raises(ImportError, match="TensorFlow is not installed here"):
+    with pytest.raises(ImportError, match="TensorFlow is not installed"):
         find_encoder(tmp_path)
 
 

@@ -83,7 +83,7 @@ def test_a_plan_on_request_is_in_the_action_message(make_bench: Make, tmp_path: 
 
 def test_a_plan_of_a_policy_that_was_not_taught_is_told(make_bench: Make) -> None:
     bench, _ = start(make_bench, Path("rt1-untrained"), plan=True)
-    bench.until_diagnostics("policy_node", ERROR, "'rt1-untrained' was not taught to write a plan before it acts")
+    bench.until_diagnostics("policy_node", ERROR, "'rt1-untrained' was not trained to write a plan before it acts")
 
 
 def test_an_unsure_action_is_held_and_said(make_bench: Make, tmp_path: Path) -> None:

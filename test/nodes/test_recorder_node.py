@@ -235,7 +235,7 @@ def test_what_a_smoother_only_shows_commands_nothing(rig: RecorderRig, tmp_path:
 def test_what_is_asked_at_the_wrong_time_is_refused(rig: RecorderRig) -> None:
     assert "There is no instruction" in rig.call(StartEpisode, "start", instruction="").message
     assert rig.call(Trigger, "discard").message == "No episode is being recorded."
-    assert "has no episode yet" in rig.call(SetBool, "label", data=True).message
+    assert "has no episodes yet" in rig.call(SetBool, "label", data=True).message
     answer = rig.call(SetBool, "stop", data=True)
     assert (answer.success, answer.message) == (False, "No episode is being recorded.")
     rig.instructions.publish(String(data="lift the cube"))

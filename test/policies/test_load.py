@@ -47,7 +47,7 @@ def test_a_path_is_a_policy_too(tmp_path: Path) -> None:
         ("rt1-mimi", "Did you mean 'rt1-mini'?"),
         ("nonsense", "There are: rt1-mini, rt1-mini-h4, rt2-mini, rt1-untrained, rt2-untrained; or give the path"),
         ("no/such/directory", "There is no policy 'no/such/directory', nor the directory"),
-        ("", "No policy was named."),
+        ("", "No policy given."),
     ],
 )
 def test_an_unknown_name_lists_what_there_is(name: str, sentence: str) -> None:
@@ -58,7 +58,7 @@ def test_an_unknown_name_lists_what_there_is(name: str, sentence: str) -> None:
 
 @pytest.mark.parametrize("name", ["rt1-mini", "rt1-untrained", "rt2-untrained"])
 def test_a_sentence_encoder_is_refused_where_none_is_used(name: str) -> None:
-    with pytest.raises(ValueError, match=rf"'{name}' reads sentences itself; language \(given: table.safetensors\)"):
+    with pytest.raises(ValueError, match=rf"'{name}' takes text directly; language \(given: table.safetensors\)"):
         load_policy(name, device="cpu", language="table.safetensors")
 
 
@@ -70,7 +70,7 @@ def test_refuses_devices_that_are_not_there(device: str) -> None:
 
 @pytest.mark.parametrize("name", ["rt1-mini", "rt1-untrained"])
 def test_weights_are_not_accepted_and_left_as_they_are(name: str) -> None:
-    with pytest.raises(ValueError, match=f"The weights of {name} are small and held in float32; say weights:=auto"):
+    with pytest.raises(ValueError, match=f"The weights of {name} are small and always in float32; use weights:=auto"):
         load_policy(name, device="cpu", weights="bfloat16")
     assert load_policy(name, device="cpu", weights="float32").name == name
 

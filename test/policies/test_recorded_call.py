@@ -103,5 +103,5 @@ def test_what_cannot_be_recorded_is_run_as_it_is(
     for value in (1.0, 3.0):
         assert float(call(torch.full((1,), value).as_subclass(OnTheGPU))) == 2 * value
     assert tried == [1], "recording is tried once a shape"
-    assert "goes on without CUDA graphs: CUDA error: operation not permitted when stream is capturing" in caplog.text
+    assert "continues without CUDA graphs: CUDA error: operation not permitted when stream is capturing" in caplog.text
     assert "more" not in caplog.text

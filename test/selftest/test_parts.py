@@ -23,14 +23,14 @@ def agreement(numbers: int, others: int, *apart: float, rounding: float = 0.0) -
 
 
 def test_every_number_must_be_equal_in_float32() -> None:
-    assert rt2_parts.judged(agreement(64, 0), torch.float32).sentence == "64 of 64 numbers as generate's"
+    assert rt2_parts.judged(agreement(64, 0), torch.float32).sentence == "64 of 64 numbers equal generate's"
     with pytest.raises(FailedError, match=r"63 of 64 numbers .* expected all in float32"):
         rt2_parts.judged(agreement(64, 1, 0.5), torch.float32)
 
 
 def test_half_precision_may_differ_where_two_tokens_nearly_tie() -> None:
     said = rt2_parts.judged(agreement(64, 9, 0.5, 3.0), torch.bfloat16).sentence
-    assert said.startswith("55 of 64 numbers as generate's, every difference begins with logits at most 3.0 steps")
+    assert said.startswith("55 of 64 numbers equal generate's, every difference starts with logits at most 3.0 steps")
     with pytest.raises(FailedError, match=r"at most 40\.0 steps"):
         rt2_parts.judged(agreement(64, 1, 40.0), torch.bfloat16)
     deep = rt2_parts.judged(agreement(64, 1, 13.0, rounding=14.0), torch.bfloat16).sentence
@@ -68,7 +68,7 @@ def test_what_is_not_recorded_fails_with_the_engines_reason(monkeypatch: pytest.
         raise RuntimeError("operation not permitted when stream is capturing")
 
     monkeypatch.setattr(engine, "FixedShapes", cannot)
-    with pytest.raises(FailedError, match=r"No pass was recorded\. .*not permitted when stream is capturing"):
+    with pytest.raises(FailedError, match=r"No CUDA graph was recorded\. .*not permitted when stream is capturing"):
         rt2_parts.tokens("qwen2_vl", torch.float32, CPU, recorded=True)
 
 
@@ -86,7 +86,7 @@ def test_the_fast_step_and_one_that_is_wrong(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_wrong_arithmetic_and_a_wrong_policy_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rt1_parts, "ARITHMETIC_TOLERANCES", {torch.float32: 0.0})
-    with pytest.raises(FailedError, match="A matrix product in float32 is wrong by"):
+    with pytest.raises(FailedError, match="A matrix product in float32 has a relative error of"):
         rt1_parts.arithmetic(CPU)
     monkeypatch.setattr(rt1_parts, "PROBABILITY_TOLERANCE", -1.0)
     with pytest.raises(FailedError, match="rt1-mini gives probabilities that differ"):
@@ -95,13 +95,13 @@ def test_wrong_arithmetic_and_a_wrong_policy_fail(monkeypatch: pytest.MonkeyPatc
 
 def test_images_that_the_device_makes_otherwise_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rt2_parts, "find_device_images", lambda *_: None)
-    with pytest.raises(FailedError, match="paligemma: what the device makes"):
+    with pytest.raises(FailedError, match="paligemma: the device's result"):
         rt2_parts.device_images(CPU)
 
 
 def test_weights_that_are_far_off_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rt2_parts, "LAYER_TOLERANCES", {"int4": 0.01})
-    with pytest.raises(FailedError, match="A layer in int4 is wrong by"):
+    with pytest.raises(FailedError, match="A layer in int4 has an error of"):
         rt2_parts.quantized("int4", CPU)
 
 
@@ -114,7 +114,7 @@ def test_two_processes_learn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_training_that_fails_says_why() -> None:
-    with pytest.raises(FailedError, match=r"The training ended with 2: .*no preset"):
+    with pytest.raises(FailedError, match=r"The training failed with status 2: .*no preset"):
         training_parts._finish(
             [sys.executable, "-m", "rt_vla_ros.cli", "train", "rt1", "--data", ".", "--out", "x", "--preset", "none"]
         )

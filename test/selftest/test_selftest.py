@@ -36,7 +36,7 @@ def test_on_a_cpu_then_again(tmp_path: Path) -> None:
     assert first.returncode == 0, first.stdout + first.stderr
     rows = [line.split() for line in first.stdout.splitlines()]
     assert ["passed", "arithmetic"] in [row[:2] for row in rows]
-    assert "64 of 64 numbers as generate's" in first.stdout
+    assert "64 of 64 numbers equal generate's" in first.stdout
     assert "skipped rt1-graphs-float32" in first.stdout
     assert "CUDA graphs need a GPU." in first.stdout
     assert f"torch {torch.__version__}" in first.stdout
@@ -137,7 +137,7 @@ def test_a_wrong_name_and_a_missing_gpu_are_refused(
     assert "there is no part 'arithmetik'. Did you mean 'arithmetic'?" in capsys.readouterr().err
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert main(["selftest", "--device", "cuda"]) == 2
-    assert "The device 'cuda' is not there: torch sees 0 GPUs. Say cpu or auto." in capsys.readouterr().err
+    assert "The device 'cuda' is not available: torch sees 0 GPUs. Use cpu or auto." in capsys.readouterr().err
 
 
 def test_the_list_has_every_part(capsys: pytest.CaptureFixture[str]) -> None:

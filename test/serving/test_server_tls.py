@@ -60,7 +60,7 @@ def test_a_server_with_a_certificate_decides_for_who_trusts_it_alone(serve: Serv
     assert decides(server, trusts)
     other = replace(trusts, ca=str(stranger(tmp_path) / "robot/ca.pem"))
     for settings in (other, replace(trusts, ca="system")):
-        with pytest.raises(PolicyLostError, match=r"No policy server that is trusted answers .*remote_ca"):
+        with pytest.raises(PolicyLostError, match=r"No trusted policy server .*remote_ca"):
             load_policy(server.address, remote=settings)
     with pytest.raises(PolicyLostError, match="remote_ca"):
         load_policy(server.address, remote=RemoteSettings())

@@ -51,7 +51,7 @@ def test_what_is_no_address_is_refused_with_what_is_expected(text: str) -> None:
 
 
 def test_what_is_for_the_server_is_refused_at_the_robot() -> None:
-    with pytest.raises(ServerDecidesError, match="say weights, plan to `rt-vla serve`"):
+    with pytest.raises(ServerDecidesError, match="pass weights, plan to `rt-vla serve`"):
         load_policy("remote:localhost", weights="int8", plan=True)
 
 

@@ -115,4 +115,4 @@ def test_a_full_disk_is_said_in_a_sentence(
     save_settings(tmp_path, SETTINGS)
     monkeypatch.setattr(Collector, "write", full)
     assert call_main(tmp_path, os.getppid(), monkeypatch) == 1
-    assert capsys.readouterr().err.startswith("Episodes can no longer be collected: here: no space left on the disk; ")
+    assert capsys.readouterr().err.startswith("Cannot continue to collect episodes: here: no space left on the disk; ")

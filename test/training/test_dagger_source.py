@@ -60,7 +60,7 @@ def test_a_run_trains_publishes_and_leaves_a_policy(tmp_path: Path) -> None:
     run.train(500, said.append)
     assert run.learner.steps == 20
     assert "20 of 20" in said[-1]
-    assert "30 frames  learner's success 100% of 5" in said[-1]
+    assert "30 frames  policy success 100% of 5" in said[-1]
     assert (tmp_path / WEIGHTS).exists()
     run.evaluate(1, said.append)
     load_policy(str(tmp_path / "checkpoint"), device="cpu").reset("pick up the red cube")
@@ -110,7 +110,7 @@ def test_a_damaged_state_is_named(tmp_path: Path) -> None:
     start(tmp_path).train(500, ignore)
     state = tmp_path / learner.STATE
     state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(TrainingError, match=r"state\.safetensors is damaged, .* name another --out to start over"):
+    with pytest.raises(TrainingError, match=r"state\.safetensors is damaged, .* choose another --out to start over"):
         start(tmp_path)
 
 
@@ -180,7 +180,7 @@ def test_it_does_not_wait_for_collectors_that_have_died(tmp_path: Path, monkeypa
     monkeypatch.setattr(background, "_start", lambda *_: dead)
     run = start(tmp_path)
     with (
-        pytest.raises(ValueError, match=r"A process that makes data has ended \(status 7\)"),
+        pytest.raises(ValueError, match=r"A data generating process has ended \(status 7\)"),
         collectors(tmp_path, 1) as run.source.check_collectors,
     ):
         run.train(500, ignore)
@@ -192,7 +192,7 @@ def test_a_damaged_episode_is_left_out(tmp_path: Path, capsys: pytest.CaptureFix
     path.write_bytes(path.read_bytes()[:5000])
     run = start(tmp_path)
     run.train(500, ignore)
-    assert "00_00000002.npz is not a whole episode" in capsys.readouterr().out
+    assert "00_00000002.npz is not a complete episode" in capsys.readouterr().out
     assert run.source.collected.frames == 24
 
 

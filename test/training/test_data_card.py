@@ -21,11 +21,11 @@ def test_it_counts_what_there_is() -> None:
     assert "64x64 pixels" in text
     assert text.count("- `pick-any`: 3 objects") == 1
     assert "- `train-clutter`: 3 to 7 objects" in text
-    assert "the camera up to 1.5 cm from its place" in text
+    assert "the camera moved by up to 1.5 cm" in text
 
 
 def test_it_says_what_was_kept_out_and_nothing_else() -> None:
-    assert "yellow ball, purple cube, green cylinder are never named" in card("pick-any")
+    assert "yellow ball, purple cube, green cylinder never occur" in card("pick-any")
     assert "never named" not in card("pick-any", "unseen")
     assert "of `backgrounds` do not occur" in card("unseen")
     assert "Nothing is held out" in card("unseen", "backgrounds")

@@ -101,7 +101,7 @@ def test_two_processes_learn_what_one_does(tmp_path: Path, capsys: pytest.Captur
             process.kill()
             process.communicate()
     assert first.returncode == 2
-    assert "rt-vla train: Process 0 of 2 ends because another one has: that one's own message says why" in said
+    assert "rt-vla train: Process 0 of 2 ends because another one has ended; see the message of that one" in said
     assert "Traceback" not in said
     rows = (tmp_path / "two/losses.jsonl").read_text().splitlines()
     assert 1 <= len(rows) < STEPS // EVERY, "it was ended before its time"
@@ -135,7 +135,7 @@ def test_alone_nothing_is_different() -> None:
 
 def test_every_process_has_an_equal_part() -> None:
     assert [ProcessGroup(rank, 4).shard(8) for rank in range(4)] == [slice(0, 2), slice(2, 4), slice(4, 6), slice(6, 8)]
-    with pytest.raises(DistributedError, match="9 windows cannot be divided equally among 4 processes"):
+    with pytest.raises(DistributedError, match="9 samples cannot be divided equally among 4 processes"):
         ProcessGroup(0, 4).shard(9)
 
 
@@ -220,7 +220,7 @@ def test_a_launcher_is_known_by_what_it_says(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_launcher_may_end_a_process() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(DistributedError, match="Process 1 of 2 was told to end"), distributed._sigterm_raises(1, 2):
+    with pytest.raises(DistributedError, match="Process 1 of 2 was terminated"), distributed._sigterm_raises(1, 2):
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -240,5 +240,5 @@ def test_processes_that_begin_differently_are_ended(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(distributed.dist, "all_reduce", other)
     ProcessGroup(0, 2).check_same("weights", 4.0)
-    with pytest.raises(DistributedError, match=r"begin with different numbers of steps: 200, 4\. .*shared file system"):
+    with pytest.raises(DistributedError, match=r"start with different numbers of steps: 200, 4\. .*shared file system"):
         ProcessGroup(0, 2).check_same("numbers of steps", 200)

@@ -34,5 +34,5 @@ def test_a_truncated_file_and_one_of_another_card_are_refused(tmp_path: Path) ->
     with pytest.raises(ValueError, match="is 96x96, the policy takes 32x32"):
         load_episode(path, made_up(3, side=32).card)
     path.write_bytes(path.read_bytes()[:-2000])
-    with pytest.raises(ValueError, match="is not a whole episode"):
+    with pytest.raises(ValueError, match="is not a complete episode"):
         load_episode(path, made_up(3).card)

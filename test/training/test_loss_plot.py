@@ -30,5 +30,5 @@ def test_a_rate_is_drawn_down_to_zero_on_its_own_axis() -> None:
 
 
 def test_nothing_to_draw_is_said() -> None:
-    with pytest.raises(ValueError, match="no loss to plot"):
+    with pytest.raises(ValueError, match="no losses to plot"):
         loss_plot({"training": []}, "nothing")

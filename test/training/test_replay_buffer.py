@@ -57,7 +57,7 @@ def test_too_short_episodes_are_left_out() -> None:
     memory = replay()
     memory.add(made_up(0, frames=2, side=8))
     assert len(memory) == 0
-    with pytest.raises(ValueError, match="there is no episode yet"):
+    with pytest.raises(ValueError, match="there are no episodes yet"):
         memory.sample(np.random.default_rng(0), 1)
 
 

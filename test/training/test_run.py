@@ -165,7 +165,7 @@ def test_damaged_files_are_named_and_half_a_row_is_dropped(
 
 def test_another_run_in_the_directory_is_not_overwritten(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
     start(tmp_path, datasets)
-    with pytest.raises(TrainingError, match=r"other settings \(batch_size 2, not 3\)\. Name another --out"):
+    with pytest.raises(TrainingError, match=r"different settings \(batch_size 2, not 3\)\. Choose another --out"):
         start(tmp_path, datasets, replace(QUICK, batch_size=3))
 
 
@@ -174,7 +174,7 @@ def test_another_dataset_leaves_the_cached_frames_of_the_run(datasets: list[LeRo
     files = sorted((tmp_path / "run/frames").iterdir())
     before = [path.read_bytes() for path in files]
     other = LeRobotDataset(write_dataset(tmp_path / "other", [make_episode(seed, length=8) for seed in range(7, 11)]))
-    with pytest.raises(TrainingError, match=r"other settings \(datasets '.*Name another --out"):
+    with pytest.raises(TrainingError, match=r"different settings \(datasets '.*Choose another --out"):
         start(tmp_path / "run", [other], cache_frames=True)
     assert len(files) == 2
     assert [path.read_bytes() for path in sorted((tmp_path / "run/frames").iterdir())] == before
@@ -211,7 +211,7 @@ def test_episodes_without_a_scene_can_be_trained_on(tmp_path: Path) -> None:
     assert "heatmap_weight 0.0, position_weight 0.0" in card
     assert "micro_batch_size 2" in card
     assert "warmup 0" in card, "a tenth of all steps at most"
-    assert "Its weights were initialised randomly." in card
+    assert "Its weights were initialized randomly." in card
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_episodes_without_a_scene_can_be_trained_on(tmp_path: Path) -> None:
         (
             default_settings("rt1-jax", heatmap_weight=0.1),
             True,
-            r"heatmap_weight is 0\.1, but .* begin with black images",
+            r"heatmap_weight is 0\.1, but .* start with black images",
         ),
     ],
 )
@@ -342,7 +342,7 @@ def test_too_little_memory_on_a_gpu_is_said(
 
     monkeypatch.setattr(made.learner, "step", full)
     with pytest.raises(
-        TrainingError, match=r"too little memory for 2 windows of 3 images at once; .* micro_batch_size=1"
+        TrainingError, match=r"too little memory for micro-batches of 2 samples of 3 images; .*  micro_batch_size=1"
     ):
         made.train(2, lambda _: None)
 
@@ -374,18 +374,18 @@ def test_starts_from_the_weights_of_a_checkpoint(datasets: list[LeRobotDataset],
     checkpoint = str(tmp_path / "first/checkpoint")
     second = start(tmp_path / "second", datasets, replace(settings, init_from=checkpoint, seed=1, network={**TINY}))
     count = len(first.learner.model.state_dict())
-    assert second.initialised == f"Initialised from {count} of {count} tensors of {checkpoint}."
+    assert second.initialised == f"Initialized from {count} of {count} tensors of {checkpoint}."
     for name, value in first.learner.ema.values.items():
         torch.testing.assert_close(second.learner.model.state_dict()[name], value, rtol=0, atol=0)
         torch.testing.assert_close(second.learner.ema.values[name], value, rtol=0, atol=0)
     second.train(1, lambda _: None)
-    assert f"initialised from the weights of `{checkpoint}`" in (tmp_path / "second/checkpoint/README.md").read_text()
+    assert f"initialized from the weights of `{checkpoint}`" in (tmp_path / "second/checkpoint/README.md").read_text()
     longer = start(
         tmp_path / "longer",
         datasets,
         replace(settings, init_from=checkpoint, network={**TINY, "time_sequence_length": 4, "word_buckets": 99}),
     )
-    assert longer.initialised.endswith("; initialised at random: 2 of language, transformer.")
+    assert longer.initialised.endswith("; randomly initialized: 2 of language, transformer.")
     with pytest.raises(ValueError, match=r"another architecture \(stride_padding 'keras', not 'same'\)"):
         start(
             tmp_path / "other",

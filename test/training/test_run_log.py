@@ -35,7 +35,7 @@ def test_a_last_row_that_is_not_whole_is_dropped_and_other_damage_is_named(tmp_p
     with pytest.raises(TrainingError, match=r"losses\.jsonl, line 1, is not a JSON object: .* Delete the line"):
         RunLog(tmp_path, 20)
     (tmp_path / ROWS).write_text(whole + '{"loss": 1}\n')
-    with pytest.raises(TrainingError, match=r"losses\.jsonl, line 3, is not a row of a run's losses: .*loss.* Delete"):
+    with pytest.raises(TrainingError, match=r"losses\.jsonl, line 3, is not a row of a loss log: .*loss.* Delete"):
         RunLog(tmp_path, 20)
 
 

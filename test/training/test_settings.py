@@ -56,7 +56,7 @@ def test_whatever_depends_on_the_preset_is_told_and_can_be_set() -> None:
     changed = with_settings(default_settings("rt1"), ["epsilon=0.001", "network.num_layers=2", "black_borders=false"])
     assert (changed.epsilon, changed.black_borders) == (1e-3, False)
     assert network_config(changed, CARD).num_layers == 2
-    with pytest.raises(ValueError, match=r"no setting 'epsilom' here\. Did you mean 'epsilon'"):
+    with pytest.raises(ValueError, match=r"no setting 'epsilom'\. Did you mean 'epsilon'"):
         with_settings(changed, ["epsilom=1"])
 
 
@@ -119,5 +119,5 @@ def test_sentences_are_hashed_or_looked_up(tmp_path: Path) -> None:
     assert sentence_encoder(settings, network_config(settings, card)).encode("pick up the red cube").shape == (7,)
     for wrong, language in ((recipe, "embedding"), (settings, "hashed_words")):
         contradicting = replace(wrong, network={"language": language})
-        with pytest.raises(ValueError, match=r"goes with network\.language=embedding"):
+        with pytest.raises(ValueError, match=r"requires network\.language=embedding"):
             sentence_encoder(contradicting, network_config(contradicting, card))

@@ -43,9 +43,9 @@ def test_changes_reach_settings_group_and_network() -> None:
     ("change", "sentence"),
     [
         ("steps", "'steps' sets nothing; expected KEY=VALUE"),
-        ("step=3", "no setting 'step' here. Did you mean 'steps'?"),
-        ("network.num_layer=3", "no setting 'network.num_layer' here. Did you mean 'network.num_layers'?"),
-        ("suites=[]", "no setting 'suites' here. Did you mean 'dagger.suites'?"),
+        ("step=3", "no setting 'step'. Did you mean 'steps'?"),
+        ("network.num_layer=3", "no setting 'network.num_layer'. Did you mean 'network.num_layers'?"),
+        ("suites=[]", "no setting 'suites'. Did you mean 'dagger.suites'?"),
         ("steps=many", "steps is 'many', expected something like 9200"),
         ("steps=true", "steps is True, expected something like 9200"),
         ("dagger.suites=pick-any", "dagger.suites is 'pick-any', expected something like"),
@@ -56,13 +56,13 @@ def test_changes_reach_settings_group_and_network() -> None:
         ("learning_rate=Infinity", "learning_rate is inf, expected a number, more than 0"),
         ("ema=2", "ema is 2, expected a number, at least 0 and below 1"),
         ("shift_rows=-1", "shift_rows is -1, expected a number, at least 0"),
-        ("validation=0.1", "validation holds out episodes of a dataset"),
+        ("validation=0.1", "validation holds out episodes of datasets"),
         ("dagger.capacity=50", "dagger.capacity is 50, expected at least dagger.first_frames .3000."),
         ("dagger.episode_steps=200000", "dagger.capacity is 150000, expected at least dagger.episode_steps .200000."),
         ("dagger.suites=[]", "dagger.suites is empty"),
         ('dagger.suites=["pick-anny"]', "Did you mean 'pick-any'?"),
         ("dagger.paraphrase=2.0", "dagger.paraphrase is 2.0, expected 0 to 1"),
-        ("dagger.learner_share=0.9", "more than 1 together"),
+        ("dagger.learner_share=0.9", "is more than 1"),
     ],
 )
 def test_an_impossible_change_is_refused(change: str, sentence: str) -> None:
@@ -71,7 +71,7 @@ def test_an_impossible_change_is_refused(change: str, sentence: str) -> None:
 
 
 def test_a_run_from_datasets_has_no_setting_of_dagger() -> None:
-    with pytest.raises(ValueError, match=r"no setting 'dagger\.reuse' here"):
+    with pytest.raises(ValueError, match=r"no setting 'dagger\.reuse'"):
         with_settings(TrainingSettings(), ["dagger.reuse=2"])
 
 
@@ -88,12 +88,14 @@ def test_a_run_remembers_its_settings(settings: TrainingSettings, tmp_path: Path
     save_settings(tmp_path, settings)
     assert check_settings(tmp_path, settings)
     assert load_settings(tmp_path) == settings
-    with pytest.raises(TrainingError, match=r"holds a run with other settings \(jitter 0\.12, not 0\.2\)\. Name"):
+    with pytest.raises(
+        TrainingError, match=r"contains a run with different settings \(jitter 0\.12, not 0\.2\)\. Choose"
+    ):
         check_settings(tmp_path, replace(settings, jitter=0.2))
     with pytest.raises(TrainingError, match=r"other settings \(seed 0, not 5; datasets '', not 'abc'\)"):
         check_settings(tmp_path, replace(settings, seed=5), "abc")
     (tmp_path / FILE).write_text('{"stepps": 3}')
-    with pytest.raises(TrainingError, match="does not hold a run's settings"):
+    with pytest.raises(TrainingError, match="does not contain the settings of a run"):
         load_settings(tmp_path)
     (tmp_path / FILE).write_text("{")
     with pytest.raises(TrainingError, match=r"settings\.json is not JSON"):

@@ -154,8 +154,8 @@ def test_a_dataset_with_state_becomes_a_policy_that_acts_on_it(datasets: list[Le
     assert isinstance(policy, RT1Policy)
     assert policy.card == replace(CARD.with_horizon(3), name=policy.card.name)
     text = (tmp_path / "checkpoint/README.md").read_text()
-    assert "It sees the cameras `front` and `wrist` (32x32 pixels), 8 numbers of the robot's state and" in text
-    assert "input 6 camera images and a sentence, output 18 action tokens" in text
+    assert "Its inputs are the cameras `front` and `wrist` (32x32 pixels), 8 dimensions of robot state and" in text
+    assert "input 6 camera images and an instruction, output 18 action tokens" in text
     span = source.windows.episodes[1]
     batch = source.windows.batch(WindowIndices([(span, 1)], np.zeros((1, 2, 2), np.int64)))
     episode = datasets[0][1]

@@ -73,14 +73,14 @@ def test_corrections_are_drawn_more_often_and_the_share_is_said(takeovers: list[
     plain, weighed = shares(1.0), shares(5.0)
     assert plain[0] == pytest.approx(4 / 24, abs=0.02)
     assert weighed[0] == pytest.approx(20 / 40, abs=0.02)
-    assert weighed[1][1] == "Corrections by a human: 4 of 24 frames (16.7%), and 50.0% of those that are learned."
+    assert weighed[1][1] == "Corrections by a human: 4 of 24 frames (16.7%), and 50.0% of the training samples."
 
 
 def test_that_no_correction_is_learned_is_said(takeovers: list[LeRobotDataset]) -> None:
     windows = WindowDataset(takeovers, 1, WORDS)
     draws = [[np.zeros(STEPS)], [windows.draws(windows.episodes[1])]]  # as where the first episode is held out
     said = effect(["taken", "shown"], windows.learned, draws)
-    assert any(one.startswith("No correction is learned") for one in said)
+    assert any(one.startswith("No corrections are trained on") for one in said)
 
 
 def test_frames_before_a_takeover_are_counted(takeovers: list[LeRobotDataset]) -> None:
@@ -89,7 +89,7 @@ def test_frames_before_a_takeover_are_counted(takeovers: list[LeRobotDataset]) -
     assert {start for span, start in drawn.starts if span.dataset == 0} == {0, 1, 2, 3, 4, 8, 9, 10, 11}
     draws = [[windows.draws(span)] for span in windows.episodes]
     said = effect(["taken", "shown"], windows.learned, draws)
-    assert said[-1] == "Not learned: 3 frames of the policy right before a takeover (12.5%)."
+    assert said[-1] == "Not trained on: 3 frames of the policy right before a takeover (12.5%)."
 
 
 def test_of_an_rt2_too(takeovers: list[LeRobotDataset]) -> None:
@@ -115,7 +115,7 @@ def test_weights_hold_between_the_sets_of_an_rt2(takeovers: list[LeRobotDataset]
 def test_commanders_of_whom_there_are_no_frames_do_no_harm(takeovers: list[LeRobotDataset]) -> None:
     [taken, shown] = FrameWeighting(commanders=("human", "expert")).of(takeovers)
     assert (taken[0].weights.sum(), shown[0].weights.sum()) == (4, STEPS)
-    with pytest.raises(DatasetError, match=r"All 12 frames are left out \(weight of interventions 0; .* policy"):
+    with pytest.raises(DatasetError, match=r"All 12 frames are excluded \(weight of interventions 0; .* policy"):
         FrameWeighting(intervention=0.0, before_takeover=9.0, commanders=("human", "policy")).of(takeovers[:1])
 
 
@@ -149,7 +149,7 @@ def test_a_dataset_is_drawn_by_its_weight(datasets: list[LeRobotDataset]) -> Non
     assert often[1] / 4_000 == pytest.approx(3 * 13 / (12 + 3 * 13), abs=0.02)
     draws = [[windows.draws(span) for span in windows.episodes if span.dataset == number] for number in range(2)]
     [sentence] = effect(["a", "b"], windows.learned, draws)
-    assert sentence == "Shares of the datasets in the frames that are learned: a 23.5%, b 76.5%."
+    assert sentence == "Shares of the datasets in the training samples: a 23.5%, b 76.5%."
     alone = WindowDataset(datasets, 3, HashedWords(64), weighting=FrameWeighting(datasets=(0.0, 1.0)))
     drawn = alone.draw(alone.episodes, np.random.default_rng(0), 100)
     assert {span.dataset for span, _ in drawn.starts} == {1}

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @refused(ImportError, ValueError)
 def run(args: argparse.Namespace) -> int:
-    """0 where they fit, 1 where not."""
+    """Return 0 if they fit, 1 if not."""
     card, whence = open_card(args.card)
     topics_file = topic_map_file(args.topics) if args.topics is not None else None
     topics = TopicMap.load(topics_file) if topics_file is not None else None
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _place(one: Mismatch, files: Mapping[str, Path | None]) -> str:
-    """The entry, with its file and line where there is one."""
+    """The entry, with its file and line if it has one."""
     kind, _, entry = one.entry.partition(": ")
     key, _, name = entry.partition(" ")
     shown = "this line" if kind == "topics" and CONFIRM.strip() in entry else key if key == "notes" else entry

@@ -1,7 +1,7 @@
 """An action card and a topic map against a robot's graph: every mismatch at once, each with a code.
 
 C1xx cameras, C2xx frames, joints and the gripper, C3xx the card as a whole. An error keeps a policy or a recorder from
-working; a warning wants looking at.
+working; a warning needs a look.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Mismatch:
 
 
 def compare(card: ActionCard, topics: TopicMap, survey: Survey) -> list[Mismatch]:
-    """What does not fit together, errors first within each code's hundred."""
+    """All mismatches, errors first within each hundred of codes."""
     found = [*_map(card, topics), *_cameras(card, topics, survey), *_frames(card, topics, survey)]
     found += [*_state(card, topics, survey), *_commands(card, topics, survey)]
     found += [*_whole(card, found), *_notes(card)]
@@ -120,7 +120,7 @@ def _picture(card: ActionCard, camera: CameraSpec, seen: CameraSeen, what: str, 
         if abs(share - 1) > SAME_FOV:
             sentence = (
                 f"{what} has a vertical field of view of {seen.vertical_fov:.3g} rad in its camera_info, the card has "
-                f"{camera.vertical_fov:.3g} rad: another lens, or another camera."
+                f"{camera.vertical_fov:.3g} rad: a different lens or camera."
             )
             yield Mismatch("C106", WARNING, sentence, key)
     if abs(seen.age) > 0.5:
@@ -184,7 +184,7 @@ def _state(card: ActionCard, topics: TopicMap, survey: Survey) -> Iterator[Misma
         if value is not None and not one.low - spare <= value <= one.high + spare:
             sentence = (
                 f"{one} is {value:.3g} {one.unit} now, far from the card's range, {one.low:g} to {one.high:g}: another "
-                "unit, another arm, or a pose far from the training's."
+                "unit, another arm, or a pose outside the training data."
             )
             yield Mismatch("C213", ERROR, sentence, f"card: state {one.name}")
         elif value is not None and not one.low <= value <= one.high:
@@ -197,7 +197,7 @@ def _joint(one: StateDimension, topics: TopicMap) -> str:
 
 
 def _value(one: StateDimension, card: ActionCard, topics: TopicMap, survey: Survey) -> float | None:
-    """Of a dimension of the state now; None where it is not known."""
+    """Current value of a dimension of the state; None if unknown."""
     if one.kind in ("joint", "gripper"):
         seen = survey.joints.get(survey.find(topics.joint_states) or "")
         at = None if seen is None else seen.positions.get(_joint(one, topics))
@@ -227,7 +227,7 @@ def _commands(card: ActionCard, topics: TopicMap, survey: Survey) -> Iterator[Mi
 
 
 def _whole(card: ActionCard, found: list[Mismatch]) -> Iterator[Mismatch]:
-    """Whether so much of the card is missing that it is another robot's."""
+    """An error if so much of the card is missing that it must be another robot's."""
     codes = [one.code for one in found if one.severity == ERROR]
     joints = sum(one.kind == "joint" for one in card.state)
     no_joint = joints > 0 and codes.count("C212") >= joints
@@ -243,7 +243,7 @@ def _whole(card: ActionCard, found: list[Mismatch]) -> Iterator[Mismatch]:
 
 
 def unconfirmed(text: str) -> Iterator[Mismatch]:
-    """The guesses in a topic map's file that nobody has confirmed."""
+    """The unconfirmed guesses in a topic map's file."""
     for line in text.splitlines():
         if CONFIRM in line:
             note = line.partition(CONFIRM)[2].strip()

@@ -1,4 +1,4 @@
-"""Looks around on a live ROS graph for a few seconds."""
+"""Survey of a live ROS graph, for a few seconds."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ from rt_vla_ros.recording.transform_streams import TransformStreams
 from zenoh_ros.commands.errors import CliError
 
 DISCOVERY = 2.0
-"""How long it is waited for topics [s]."""
+"""Timeout of the discovery of topics [s]."""
 LISTENING = 3.0
-"""How long it is listened [s]."""
+"""Listening time [s]."""
 PATIENCE = 7.0
-"""How much longer it is listened for what is published, and has not come [s]."""
+"""Extra listening time for published topics without messages so far [s]."""
 NO_IMAGES = ("/compressedDepth", "/theora", "/zstd", "/ffmpeg")
 KINDS = dict(zip(IMAGE_KINDS, (Image, CompressedImage), strict=True))
 
 
 def survey_graph(listening: float = LISTENING, discovery: float = DISCOVERY) -> Survey:
-    """listening, discovery: how long [s]. Raises CliError where there is no graph, or nothing on it."""
+    """listening, discovery: times [s]. Raises CliError if there is no graph, or nothing on it."""
     try:
         with on_graph() as look:
             return _survey(look, listening, discovery)
@@ -144,7 +144,7 @@ def _newest(depth: int = 1) -> QoSProfile:
 
 
 def _rate(times: Sequence[float]) -> float:
-    """By the median interval [Hz]; 0 for too few."""
+    """From the median interval [Hz]; 0 for too few messages."""
     if len(times) < ENOUGH:
         return 0.0
     return 1.0 / max(statistics.median(later - earlier for earlier, later in pairwise(times)), 1e-9)

@@ -1,4 +1,4 @@
-"""A first action card and topic map of a robot that nobody has described: what is seen, and guesses to be confirmed."""
+"""A first action card and topic map of an undescribed robot: observations, and guesses to be confirmed."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ RATE = 10.0
 IMAGES = 1.4
 """Per action, at least: with one, a camera's jitter makes frames repeat the image before."""
 FASTEST = {"translation": 0.25, "rotation": 1.0}
-"""At the ends of the ranges [m/s], [rad/s]."""
+"""Speeds at the ends of the ranges [m/s], [rad/s]."""
 HALF_TURN = 3.1416  # [rad]
 WIDEST = 320  # of an image of a policy [pixel]
 PLAIN = {"image", "raw", "rect", "color", "colour", "rgb", "camera", "cam", "compressed", "images", "stream", "left"}
 SLIDING, TURNING = (0.04, 0.0), (0.0, 0.8)
-"""Where most such grippers are open and closed [m], [rad]."""
+"""Positions of typical open and closed grippers of a kind [m], [rad]."""
 SHARED = ("base_frame", "tip_frame", "gripper_joint", "gripper_joint_open", "gripper_joint_closed")
-"""Entries that are parameters of policy_node, too."""
+"""Entries that are also parameters of policy_node."""
 CAMERA_FRAMES = re.compile(r"camera|optical|(^|[_/])cam([_/\d]|$)", re.IGNORECASE)
 POINTS = 3  # of TIPS, that name a point and no part
 GROUNDS = ("map", "odom", "world")
@@ -38,9 +38,9 @@ FLOAT_KIND, NUMBERS_KIND = "std_msgs/msg/Float64", "std_msgs/msg/Float64MultiArr
 
 @dataclass
 class Guesses:
-    """entries: of a topic map. doubts: what is to be confirmed, by the entry or the card's key that it is about.
+    """entries: of a topic map. doubts: guesses to confirm, by the entry or card key they are about.
 
-    arm: what the robot's description says of it; None where there is none that fits.
+    arm: from the robot's description; None if there is none that fits.
     """
 
     entries: dict[str, Any] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Guesses:
 
 
 def guess_topics(survey: Survey, cameras: Mapping[str, str] | None = None) -> Guesses:
-    """cameras: topics by name, None: to be guessed. Raises CliError where there is no camera, or not the one named."""
+    """cameras: topics by name, None: to be guessed. Raises CliError if there is no camera, or not the named one."""
     found = Guesses()
     found.entries["cameras"] = [f"{name}={topic}" for name, topic in _cameras(survey, cameras, found).items()]
     joints = main_joints(survey)
@@ -61,7 +61,7 @@ def guess_topics(survey: Survey, cameras: Mapping[str, str] | None = None) -> Gu
     twists = survey.of_kind(TWIST_KIND, "delta_twist", "cmd") or survey.of_kind(TWIST_KIND)
     if twists is not None:
         found.entries["twist_topic"] = twists
-        found.doubts["twist_topic"] = f"{twists} has the arm's commanded velocities."
+        found.doubts["twist_topic"] = f"{twists} carries the arm's commanded velocities."
     for entry, kind, words in (
         ("instruction_topic", "std_msgs/msg/String", ("instruction",)),
         ("status_topic", "rt_vla_ros/msg/ControllerStatus", ()),
@@ -76,7 +76,7 @@ def guess_topics(survey: Survey, cameras: Mapping[str, str] | None = None) -> Gu
 
 
 def guess_card(survey: Survey, topics: Guesses, rate: float | None = None) -> ActionCard:
-    """rate: of the actions [Hz]; None: guessed. The notes of the card say what is to be confirmed."""
+    """rate: of the actions [Hz]; None: guessed. The card's notes list the guesses to confirm."""
     entries, doubts = topics.entries, {}
     seen = {name: survey.cameras[topic] for name, topic in (one.split("=", 1) for one in entries["cameras"])}
     if rate is None:
@@ -122,7 +122,7 @@ def guess_card(survey: Survey, topics: Guesses, rate: float | None = None) -> Ac
 def topic_map_text(topics: Guesses) -> str:
     """The YAML file, which is a ROS parameter file too: a comment for each entry, and for each guess.
 
-    What a running policy must know as well is not in the recorder's section: the file is for policy.launch.py too.
+    Entries that a running policy needs are not in the recorder's section, as policy.launch.py reads the file too.
     """
     lines = [
         "# Topic map: the topics of this robot that provide the data of its card. For the recorder, for bags and",
@@ -141,7 +141,7 @@ def topic_map_text(topics: Guesses) -> str:
 
 
 def camera_names(topics: Iterable[str]) -> dict[str, str]:
-    """A short name for each topic of images, by what is particular in it; topics by name."""
+    """A short name for each image topic, from the distinctive part of it; topics by name."""
     names: dict[str, str] = {}
     for topic in topics:
         words = [word for word in re.split(r"[/_\W]+", camera_base(topic)) if word and word.lower() not in PLAIN]
@@ -154,20 +154,20 @@ def camera_names(topics: Iterable[str]) -> dict[str, str]:
 
 
 def main_joints(survey: Survey) -> str | None:
-    """The topic with the most joints, one named joint_states before others."""
+    """The topic with the most joints; joint_states is preferred."""
     ranked = sorted(survey.joints, key=lambda name: (-len(survey.joints[name].positions), len(name), name))
     plain = [name for name in ranked if name.endswith("/joint_states") and survey.joints[name].positions]
     return next(iter([*plain, *ranked]), survey.of_kind(JOINTS_KIND))
 
 
 def usable_cameras(survey: Survey) -> list[str]:
-    """Topics whose images can be used; of a raw and a compressed one of one camera, the raw one."""
+    """Topics with usable images; the raw one if a camera has a raw and a compressed one."""
     good = {topic for topic, one in survey.cameras.items() if one.usable}
     return sorted(topic for topic in good if not (topic.endswith(COMPRESSED) and camera_base(topic) in good))
 
 
 def image_topics_in_words(survey: Survey) -> str:
-    """All topics of images with what they are, for a sentence."""
+    """All image topics with their properties, for a sentence."""
     told = [
         f"{topic} ({one.encoding} {one.width}x{one.height}, {one.rate:.3g} Hz)" if one.usable else f"{topic} (unusable)"
         for topic, one in sorted(survey.cameras.items())
@@ -214,23 +214,23 @@ def _guess_frames(survey: Survey, found: Guesses) -> None:
 
 
 def _moving_chain(survey: Survey, frame: str) -> list[str]:
-    """A frame and those above it, of them those that move; empty where it stands still."""
+    """The moving ones of a frame and its ancestors; empty if it is static."""
     return [one for one in (frame, *survey.above(frame)) if one in survey.moving]
 
 
 def _may_be_tip(frame: str) -> bool:
-    """No camera's frame, and no finger's; a gripper's may be, where it is named as the point between the fingers."""
+    """Not a camera's or finger's frame; a gripper's only if its name means the point between the fingers."""
     return CAMERA_FRAMES.search(frame) is None and (FINGERS.search(frame) is None or 0 < _tip_rank(frame) <= POINTS)
 
 
 def _tip_rank(frame: str) -> int:
-    """From 1 on for names of tips, the likeliest first; 0 for others."""
+    """1 and up for names of tips, most likely first; 0 for others."""
     words = enumerate((rf"(?<![a-z]){word}(?![a-z])" for word in TIPS), 1)  # no hand is in a handle
     return next((rank for rank, word in words if re.search(word, frame.lower())), 0)
 
 
 def _read_description(survey: Survey, found: Guesses) -> None:
-    """Frames by the robot's URDF, where it has one that TF knows too."""
+    """Frames from the robot's URDF, if TF has them too."""
     if not survey.description:
         return
     try:

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @refused(ImportError, ValueError)
 def run(args: argparse.Namespace) -> int:
-    """0 when both files are written; nothing is overwritten."""
+    """Return 0 if both files are written; nothing is overwritten."""
     card_path, topics_path = args.out / CARD_FILE, args.out / TOPICS_FILE
     for path in (card_path, topics_path):
         if path.exists():

@@ -1,4 +1,4 @@
-"""What the subcommands of `rt-vla card` take."""
+"""Arguments of the subcommands of `rt-vla card`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def add_card(parser: argparse.ArgumentParser) -> None:
 
 
 def open_card(name: str) -> tuple[ActionCard, str]:
-    """The card, and where it is from. Raises ValueError with a sentence; OSError."""
+    """The card and its source. Raises ValueError with a sentence; OSError."""
     path = Path(name)
     for place in (path, path / CARD_FILE, path / META / CARD_FILE):
         if place.is_file():

@@ -28,16 +28,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def lines_of(card: ActionCard, whence: str) -> Iterator[str]:
-    """All of a card, a line each."""
+    """The lines of a card."""
     yield f"{card.name} ({whence})"
     yield f"control rate   {card.control_rate:g} Hz, an action every {card.period:g} s"
     if card.horizon > 1:
-        yield f"chunks         {card.horizon} steps at once, {card.execute_steps} of them done, {card.ensemble.rule}"
+        yield f"chunks         {card.horizon} steps per chunk, {card.execute_steps} executed, {card.ensemble.rule}"
     yield f"axes           {card.frame}, frame {card.frame_id!r}, rotation as {card.rotation}"
     yield f"gripper        open {card.gripper_open:g}, closed {card.gripper_closed:g}"
     yield f"tokens         {card.bins} bins, {card.quantization}"
     if card.postprocessing:
-        yield f"postprocessing {card.postprocessing}: the ranges below are of the values before it"
+        yield f"postprocessing {card.postprocessing}: the ranges below are before it"
     yield ""
     yield from table(("camera", "pixels", "crop", "vertical fov", "column"), [_camera(one) for one in card.cameras])
     yield ""
@@ -80,7 +80,7 @@ def _bin(card: ActionCard, span: float) -> str:
 
 
 def table(title: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines with columns of equal width."""
+    """Lines with aligned columns."""
     widths = [max(len(row[i]) for row in (title, *rows)) for i in range(len(title))]
     return [
         "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -1,4 +1,4 @@
-"""What a robot's graph has that an action card or a topic map names. No ROS in here: see `graph_survey`."""
+"""What an action card or a topic map needs to know of a robot's graph. Without ROS: see `graph_survey`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ STRING_KIND, DESCRIPTION = "std_msgs/msg/String", "/robot_description"
 
 @dataclass(frozen=True)
 class CameraSeen:
-    """A topic of images.
+    """An image topic.
 
-    width, height: of an image [pixel]; 0 where none came. encoding: in words. rate: images per second [Hz]; 0 for too
+    width, height: of an image [pixel]; 0 if none came. encoding: in words. rate: images per second [Hz]; 0 for too
     few. age: how old they are when they come [s]; negative from the future. vertical_fov: by its camera_info [rad]; 0
     where that is not there. problem: why its images cannot be used, in a sentence; empty where they can.
     """
@@ -37,7 +37,7 @@ class CameraSeen:
 
 @dataclass(frozen=True)
 class JointsSeen:
-    """A topic of joint states. rate [Hz]; positions: by the joints' names [rad] or [m]."""
+    """A joint state topic. rate [Hz]; positions: by joint name [rad] or [m]."""
 
     rate: float
     positions: Mapping[str, float]
@@ -45,7 +45,7 @@ class JointsSeen:
 
 @dataclass(frozen=True)
 class Survey:
-    """What was seen.
+    """The observed graph.
 
     topics: types by full name, of what is published or listened to. published: of these, what has a publisher.
     cameras, joints: by topic. parents: the frame in which TF places each. moving: the frames that are placed anew all
@@ -64,16 +64,16 @@ class Survey:
     description: str = ""
 
     def find(self, topic: str) -> str | None:
-        """The topic of this name, or the only one of this name in another namespace."""
+        """The topic with this name, or the only one with it in another namespace."""
         return find_topic(topic, self.topics)
 
     def of_kind(self, kind: str, *words: str) -> str | None:
-        """A topic of a type, with one of the words in its name, if any are given; the shortest."""
+        """The shortest topic of a type, with one of the words in its name, if any are given."""
         names = [name for name, one in self.topics.items() if one == kind and (not words or _has(name, words))]
         return min(names, key=lambda name: (len(name), name), default=None)
 
     def above(self, frame: str) -> list[str]:
-        """The frames in which TF places one, nearest first."""
+        """The ancestors of a frame in TF, nearest first."""
         chain: list[str] = []
         while frame in self.parents and self.parents[frame] not in chain:
             frame = self.parents[frame]
@@ -86,5 +86,5 @@ def _has(name: str, words: tuple[str, ...]) -> bool:
 
 
 def camera_base(topic: str) -> str:
-    """A camera's topic without that of the transport."""
+    """A camera's topic without its transport."""
     return topic.removesuffix(COMPRESSED)

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @refused(DatasetError)
 def run(args: argparse.Namespace) -> int:
-    """0 where nothing as bad as --fail-on was found, else 1."""
+    """Return 0 if there is no finding of at least the severity --fail-on, else 1."""
     if not args.data.is_dir():
         raise CliError(f"{args.data} is not a directory; expected a dataset in LeRobot format.")
     check_out(args.report)

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @refused(ValueError)
 def run(args: argparse.Namespace) -> int:
-    """0 when the dataset is whole."""
+    """Return 0 if the dataset is complete."""
     if args.episodes is None and not args.failed:
         raise CliError("no episodes to drop given: use --episodes 3,7-9, --failed, or both.")
     progress = Progress()

@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @refused(ImportError, ValueError)
 def run(args: argparse.Namespace) -> int:
-    """0 where an episode was made or there already, 1 where there is none."""
+    """Return 0 if the dataset has an episode of the bags, else 1."""
     fix_malloc_threshold()
     spans = tuple(args.episode_markers)
     if any(later[0] < earlier[1] for earlier, later in pairwise(spans)):
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _convert(path: Path, conversion: BagConversion, *, audit: bool) -> tuple[int, int]:
-    """Tells of each episode of a bag; how many could not be used, and how many are there already."""
+    """Print each episode of a bag; return how many were rejected and how many already present."""
     progress, refusals, known = Progress(), 0, 0
     for episode in conversion.episodes():
         if episode is None:
@@ -132,7 +132,7 @@ def _told(path: Path, episode: ConvertedEpisode, *, audit: bool) -> Iterator[str
 
 @contextmanager
 def _target(args: argparse.Namespace) -> Iterator[Path]:
-    """Where the dataset is written. Raises CliError where something is there, DatasetError in the place of a bag."""
+    """The output directory. Raises CliError if it exists, DatasetError if it is a bag's."""
     if args.dry_run:
         with tempfile.TemporaryDirectory() as folder:
             yield Path(folder) / "data"
@@ -144,7 +144,7 @@ def _target(args: argparse.Namespace) -> Iterator[Path]:
 
 
 def _take_away_empty(out: Path, episodes: int) -> None:
-    """A dataset that was begun and got no episode."""
+    """Remove a new dataset without episodes."""
     if episodes == 0:
         for path in (out / "meta/info.json", out / "meta/action_card.json", *out.rglob("*.part")):
             path.unlink(missing_ok=True)

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @refused(ValueError)
 def run(args: argparse.Namespace) -> int:
-    """0 when the dataset is whole; 2 where its card has to be filled in first."""
+    """Return 0 if the dataset is complete; 2 if its card must be filled in first."""
     check_new(args.out, [args.data])
     card, progress = None if args.card is None else read_card(args.card), Progress()
     source = open_v2(args.data)
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _template_written(source: EpisodeSource, out: Path) -> str:
-    """What to do with it. Raises CliError where one is there already."""
+    """What to do with the template. Raises CliError if there is one already."""
     path = out.with_name(out.name + ".card.json")
     if path.exists():
         raise CliError(f"{path} already exists; fill it in and pass it with --card {path}, or remove it.")

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @refused(ValueError)
 def run(args: argparse.Namespace) -> int:
-    """0 when the dataset is whole."""
+    """Return 0 if the dataset is complete."""
     check_new(args.out, [args.data])
     tfds, progress = open_tfds(args.data), Progress()
     if tfds.missing and not args.partial:

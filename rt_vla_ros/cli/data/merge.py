@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @refused(ValueError)
 def run(args: argparse.Namespace) -> int:
-    """0 when the dataset is whole."""
+    """Return 0 if the dataset is complete."""
     places = [directory.resolve() for directory in args.data]
     if len(places) < 2 or len({*places}) < len(places):
         raise CliError("give two or more datasets, each once.")

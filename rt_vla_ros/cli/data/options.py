@@ -1,4 +1,4 @@
-"""Options that several subcommands of `rt-vla data` have."""
+"""Options shared by subcommands of `rt-vla data`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rt_vla_ros.data.lerobot_rows import MOST_EPISODES
 
 
 def episode_numbers(text: str) -> set[int]:
-    """Of "3,7-9": 3, 7, 8 and 9, from 0 on. Raises ArgumentTypeError."""
+    """Parse "3,7-9" to 3, 7, 8 and 9; counted from 0. Raises ArgumentTypeError."""
     found: set[int] = set()
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,6})\s*(?:-\s*(\d{1,6})\s*)?", part)

@@ -3,7 +3,7 @@
 rt-vla data relabel data/demonstrations --from "pik up the cube" --to "pick up the cube" --out data/spelled --link
 rt-vla data relabel data/demonstrations --from "pick it up" --to "pick up the cube" --episodes 12-20 --out data/clear
 
-DATA stays as it is, so that nothing can be lost; with --link the copy takes no space.
+DATA is not modified; with --link the copy takes no space.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @refused(ValueError)
 def run(args: argparse.Namespace) -> int:
-    """0 when the dataset is whole."""
+    """Return 0 if the dataset is complete."""
     progress = Progress()
     names = {"old": args.old, "new": args.new, "episodes": args.episodes, "link": args.link}
     count = relabel(args.data, args.out, progress.update, **names)

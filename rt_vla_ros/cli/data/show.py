@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @refused(DatasetError, RerunMissingError)
 def run(args: argparse.Namespace) -> int:
-    """0 when the page is written."""
+    """Return 0 if the page is written."""
     if not args.data.is_dir():
         raise CliError(f"{args.data} is not a directory; expected a dataset in LeRobot format.")
     out = args.out or (None if args.rerun else Path(f"episode_{args.episode}.html"))

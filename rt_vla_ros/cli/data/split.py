@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @refused(ValueError)
 def run(args: argparse.Namespace) -> int:
-    """0 when all parts are whole."""
+    """Return 0 if all parts are complete."""
     for option in ("share", "episodes"):
         if (getattr(args, option) is None) == (args.by == option):
             raise CliError(f"--{option} and --by {option} must be used together.")

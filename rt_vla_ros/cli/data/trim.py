@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @refused(ValueError)
 def run(args: argparse.Namespace) -> int:
-    """0 when the dataset is whole, or it is said what would be cut."""
+    """Return 0 if the dataset is complete, or for --dry-run if the cuts are printed."""
     if args.out is not None:
         check_new(args.out, [args.data])
     progress = Progress()
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 def _told(cuts: Sequence[EpisodeCut]) -> Iterator[str]:
     for cut in cuts:
         if cut.gone == cut.length:
-            yield f"Episode {cut.number}: dropped, nothing is commanded in its {cut.length} frames."
+            yield f"Episode {cut.number}: dropped, no motion is commanded in its {cut.length} frames."
         elif cut.gone:
             what = f"{cut.start} at the start and {cut.end} at the end"
             yield f"Episode {cut.number}: {cut.gone} of {cut.length} frames, {what}."

@@ -19,7 +19,7 @@ __all__ = ["Finding", "add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the parts of a setup."""
+    """Add the options for the parts of a setup."""
     parser.add_argument(
         "--params", type=Path, action="append", default=[], metavar="FILE", help="ROS parameter file; repeatable"
     )
@@ -37,13 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints what was found as soon as it is."""
+    """Print each finding at once."""
     problems = 0
     for finding in _found(args):
         problems += not finding.fine
         sentence = printable(" ".join(finding.sentence.split()))  # errors of libraries have lines
         print(f"{'  ok ' if finding.fine else ' !!! '} {sentence}", flush=True)
-    print("\nEverything is here." if not problems else f"\n{problems} problems found.")
+    print("\nEverything is fine." if not problems else f"\n{problems} problems found.")
     return int(problems > 0)
 
 

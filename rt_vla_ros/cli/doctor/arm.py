@@ -1,4 +1,4 @@
-"""A real arm on the running graph: whether it would move, how fast, within what, and what would stop it."""
+"""A real arm on the running graph: whether it would move, its speed, its workspace, and what would stop it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LONG_BRAKING = 1.0  # of a base [s]
 
 
 def look_at_arm(smoother_name: str) -> Iterator[Finding]:
-    """smoother_name: full name of the smoother node; one of its name in another namespace will do."""
+    """smoother_name: full name of the smoother node; the same name in another namespace is accepted."""
     try:
         with on_graph() as look:
             look.spin(LISTENING, lambda: look.find(smoother_name) is not None)
@@ -129,9 +129,11 @@ def _guards(values: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(True, "dry_run is true: the arm gets no commands.")
     follow = values.get("follow_time", 0.0)
     if follow:
-        yield Finding(True, f"It is checked whether the arm follows (follow_time {follow:g} s).")
+        yield Finding(True, f"The arm is checked for following its commands (follow_time {follow:g} s).")
     else:
-        yield Finding(False, "It is not checked whether the arm follows: set follow_time, e.g. 0.4 (docs/safety.md).")
+        yield Finding(
+            False, "The arm is not checked for following its commands: set follow_time, e.g. 0.4 (docs/safety.md)."
+        )
     deadman = values.get("deadman_timeout", 0.0)
     if deadman:
         yield Finding(True, f"The arm moves only while the deadman switch is held ({deadman:g} s).")

@@ -1,4 +1,4 @@
-"""One topic of images, watched for a while: its publisher, rate, size, stamps, and whether it stands still."""
+"""One image topic, watched for a while: its publisher, rate, size, stamps, and whether it is frozen."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENOUGH = 5  # images that say something of a rate
 
 
 class CameraWatch:
-    """Listens from now on. last: the newest image; None where none has come."""
+    """Listens from now on. last: the newest image; None before the first."""
 
     def __init__(self, look: GraphLook, topic: str, kind: type) -> None:
         self._look, self._node, self.topic = look, look.node, topic
@@ -47,7 +47,7 @@ class CameraWatch:
         self.last = message
 
     def is_due(self) -> bool:
-        """Whether there is a camera, and too few of its images have come."""
+        """Whether there is a camera with too few images so far."""
         return len(self._arrivals) < ENOUGH and bool(self._node.count_publishers(self.topic))
 
     def findings(self, values: Mapping[str, Any], card: ActionCard | None) -> Iterator[Finding]:
@@ -74,9 +74,9 @@ class CameraWatch:
         return f"No publisher on {self.topic}: start the camera, or remap the topic to the camera's."
 
     def rate(self) -> float | None:
-        """Images per second [Hz], by the median interval: one pause, of this machine perhaps, is none of the camera's.
+        """Images per second [Hz], from the median interval, which ignores single pauses of this machine.
 
-        None for too few.
+        None for too few images.
         """
         if len(self._arrivals) < ENOUGH:
             return None
@@ -99,7 +99,7 @@ class CameraWatch:
             yield Finding(False, f"{self.topic}: {rate:.3g} images per second, but {wanted}: the arm will pause.")
 
     def age(self, *, simulated: bool) -> float | None:
-        """How old images are when they come, by /clock or by this machine's clock [s]; None where nothing tells."""
+        """Age of images on arrival, by /clock or this machine's clock [s]; None if unknown."""
         ages = self._simulated_ages if simulated else self._wall_ages
         return statistics.median(ages) if ages else None
 

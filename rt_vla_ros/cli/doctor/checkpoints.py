@@ -21,7 +21,7 @@ FAMILIES = {
     "rt2": "an RT-2 model",
     "openvla": "an OpenVLA model",
     RT1_ONNX: "an RT-1 network in ONNX",
-    "vla0": "a VLA-0 model as it is published",
+    "vla0": "a VLA-0 model in its published format",
     **dict.fromkeys(catalogue.MADE_IN_MEMORY, "random weights, for tests only"),
 }
 NOT_VERIFIED = "not verified"  # how a card begins a note about what nobody could look up
@@ -29,13 +29,13 @@ NOT_VERIFIED = "not verified"  # how a card begins a note about what nobody coul
 
 @dataclass
 class CheckpointLook:
-    """What was found. card: None where it cannot be used."""
+    """The findings. card: None if it cannot be used."""
 
     card: ActionCard | None = None
     findings: list[Finding] = field(default_factory=list)
 
     def refused(self, step: Callable[[], object]) -> bool:
-        """Whether a step of loading ends with an error, which is added."""
+        """Run a step of loading; an error becomes a finding. Return whether there was one."""
         try:
             step()
         except (ValueError, OSError, ImportError) as error:
@@ -54,7 +54,7 @@ def look_at_checkpoint(name: str, options: Mapping[str, Any]) -> CheckpointLook:
 
 @contextmanager
 def offline() -> Iterator[None]:
-    """Within, the Hub's client takes what is on this machine and asks nobody."""
+    """Context in which the Hub's client works offline."""
     from huggingface_hub import constants
 
     before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
@@ -89,7 +89,7 @@ def _look(look: CheckpointLook, name: str, options: Mapping[str, Any]) -> None:
 
 
 def _to_fetch(name: str) -> str:
-    """What the Hub would be asked for; empty where all is here."""
+    """What would be downloaded from the Hub; empty if all is cached."""
     hub_id = name.partition("#")[0]
     if catalogue.is_on_hub(name):
         directory = _cached(hub_id)
@@ -105,7 +105,7 @@ def _to_fetch(name: str) -> str:
 
 
 def _cached(hub_id: str) -> Path | None:
-    """Where a model of the Hub is on this machine."""
+    """The cache directory of a model of the Hub."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -139,11 +139,11 @@ def _look_at_card(look: CheckpointLook, card: ActionCard) -> None:
 
 
 def _ranges(card: ActionCard) -> str:
-    """The ranges of an action, one for dimensions that share it."""
+    """The ranges of an action; dimensions with the same range are grouped."""
     parts: dict[str, list[str]] = {}
     for one in card.dimensions:
         kind = kind_of_motion(one.role)
         if kind is not None:
             parts.setdefault(f"{kind} {one.low:g} to {one.high:g} {one.unit}", []).append(one.role.rpartition("_")[2])
     said = [f"{span} along {', '.join(axes)}" for span, axes in parts.items()]
-    return "; ".join(said) + (f", then as {card.postprocessing} has it" if card.postprocessing else "")
+    return "; ".join(said) + (f", before postprocessing {card.postprocessing}" if card.postprocessing else "")

@@ -1,4 +1,4 @@
-"""Settings that can each be used, and that contradict each other."""
+"""Settings that are valid alone and contradict each other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CERTAIN = 0.99  # a min_confidence that hardly any action has
 
 
 def check_contradictions(setup: FileSetup) -> None:
-    """Adds what is wrong with the values together, those that nobody gave included."""
+    """Add the contradictions among the values, defaults included."""
     _check_smoother(setup, setup.nodes[SMOOTHER])
     _check_policy(setup, setup.nodes[POLICY])
     policy, smoother = setup.nodes[POLICY].values, setup.nodes[SMOOTHER].values

@@ -1,4 +1,4 @@
-"""What the doctor says: one sentence each."""
+"""Findings of the doctor: one sentence each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """One sentence, and whether what it tells stands in the way."""
+    """One sentence, and whether it reports a problem."""
 
     fine: bool
     sentence: str

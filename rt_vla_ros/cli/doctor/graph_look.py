@@ -1,4 +1,4 @@
-"""The graph as a node of the doctor's own sees it."""
+"""The graph as seen by a node of the doctor's own."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from rt_vla_ros.nodes.conversions import nanoseconds
 from rt_vla_ros.nodes.guarding import GuardedNode
 
 ANSWER = 5.0
-"""How long it is waited for an answer of a node [s]."""
+"""Timeout of a node's answer [s]."""
 CYCLE = 0.02
-"""How often a condition is looked at, where nothing arrives [s]."""
+"""Interval between checks of a condition if nothing arrives [s]."""
 ASKED = (
     *(SIM_TIME, "cameras", "frame_id", "tip_frame", "base_frame", "workspace_frame", "max_image_age", "max_state_age"),
     *("gripper_joint", "gripper_joint_open", "gripper_joint_closed"),
@@ -46,7 +46,10 @@ class GraphLook:
         self.clock_ns = nanoseconds(message.clock)
 
     def spin(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
-        """For so long [s], or until something holds. Time in which a busy machine stops this process does not count."""
+        """Spin for this time [s], or until a condition holds.
+
+        Time in which this process was suspended does not count.
+        """
         left = seconds
         while left > 0 and not until():
             begin = time.monotonic()
@@ -54,13 +57,13 @@ class GraphLook:
             left -= min(time.monotonic() - begin, 2 * CYCLE)
 
     def find(self, full_name: str) -> str | None:
-        """The node of this full name, else one of its name in another namespace."""
+        """The node with this full name, else with this name in another namespace."""
         names = sorted(self.full_names())
         same = [name for name in names if name.rpartition("/")[2] == full_name.rpartition("/")[2]]
         return full_name if full_name in names else next(iter(same), None)
 
     def full_names(self) -> list[str]:
-        """Of all nodes but this one."""
+        """Full names of all nodes but this one."""
         own = self.node.get_fully_qualified_name()
         found = [f"{space.rstrip('/')}/{name}" for name, space in self.node.get_node_names_and_namespaces()]
         return [name for name in found if name != own]
@@ -73,7 +76,7 @@ class GraphLook:
         return [(topic, types[0]) for topic, types in ask(name, space or "/")]
 
     def parameters(self, full_name: str, names: Sequence[str] = ASKED) -> dict[str, Any] | None:
-        """Values of those that a running node has; None where it does not answer."""
+        """Values of the parameters that a running node has; None if it does not answer."""
         client = self.node.create_client(GetParameters, f"{full_name}/get_parameters")
         self.spin(ANSWER, client.service_is_ready)
         if not client.service_is_ready():
@@ -90,31 +93,31 @@ class GraphLook:
         return values
 
     def parents(self) -> dict[str, str]:
-        """The frame in which TF places each frame."""
+        """The parent of each TF frame."""
         children = yaml.safe_load(self._buffer.all_frames_as_yaml()) or {}
         return {str(child): str(entry["parent"]) for child, entry in children.items()}
 
     def frames(self) -> set[str]:
-        """All frames that TF knows."""
+        """All TF frames."""
         parents = self.parents()
         return {*parents, *parents.values()}
 
     def placed(self, target: str, source: str) -> TransformStamped | str:
-        """Where a frame was last in another, or why TF does not know it."""
+        """The latest pose of a frame in another, or why TF has none."""
         try:
             return self._buffer.lookup_transform(target, source, Time())
         except TransformException as error:
             return str(error)
 
     def stamp_ns(self, target: str, source: str) -> int | str:
-        """When a frame was last placed in another [ns], 0 for all times; or why TF does not know where it is."""
+        """The stamp of the latest pose of a frame in another [ns], 0 if static; or why TF has none."""
         found = self.placed(target, source)
         return found if isinstance(found, str) else nanoseconds(found.header.stamp)
 
 
 @contextmanager
 def on_graph() -> Iterator[GraphLook]:
-    """Within, this process is on the graph. Raises RCLError where it cannot be joined."""
+    """Context in which this process is on the graph. Raises RCLError if it cannot be joined."""
     context = Context()
     rclpy.init(args=[], context=context)
     try:

@@ -1,4 +1,4 @@
-"""This machine: what is here, what is missing and what to do about it."""
+"""This machine: what is present, what is missing and how to fix it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def python() -> Iterator[Finding]:
 
 
 def ros_runtime() -> Iterator[Finding]:
-    """Which ROS there is."""
+    """The ROS installation."""
     try:
         which = ros.ensure()
     except (ImportError, OSError) as error:
@@ -47,7 +47,7 @@ def ros_runtime() -> Iterator[Finding]:
 
 
 def libraries() -> Iterator[Finding]:
-    """Python libraries: there, and importable."""
+    """Python libraries: installed and importable."""
     wanted = _LIBRARIES + (_WIRE_LIBRARIES if ros.EMBEDDED_PATH.is_dir() else ())
     versions, missing = [], []
     for distribution, module in wanted:
@@ -63,7 +63,7 @@ def libraries() -> Iterator[Finding]:
 
 
 def accelerator() -> Iterator[Finding]:
-    """What the policy runs on."""
+    """The device that policies run on."""
     try:
         import torch
     except (ImportError, OSError):
@@ -79,7 +79,7 @@ def accelerator() -> Iterator[Finding]:
 
 
 def pictures() -> Iterator[Finding]:
-    """Whether the simulated cameras can draw."""
+    """Whether the simulated cameras can render."""
     try:
         from rt_vla_ros.sim import rendering
 
@@ -93,7 +93,7 @@ def pictures() -> Iterator[Finding]:
 
 
 def checkpoints() -> Iterator[Finding]:
-    """Which policies there are."""
+    """The installed policies."""
     names, listed = catalogue.policy_names(), ", ".join(catalogue.policy_names())
     fine = bool(set(names) - set(catalogue.MADE_IN_MEMORY))
     missing = f"No trained policy in {catalogue.CHECKPOINTS}; {listed} have random weights: get a trained one."
@@ -101,7 +101,7 @@ def checkpoints() -> Iterator[Finding]:
 
 
 def launch_files() -> Iterator[Finding]:
-    """Whether the launch files came along."""
+    """Whether the launch files are installed."""
     try:
         from ament_index_python.packages import get_package_share_directory
 
@@ -114,7 +114,7 @@ def launch_files() -> Iterator[Finding]:
 
 
 def port() -> Iterator[Finding]:
-    """Whether the graph's port is free, or has a graph behind it."""
+    """Whether the graph's port is free or in use by a graph."""
     if not _has_wire():
         return
     from zenoh_ros.wire import session as wire
@@ -135,7 +135,7 @@ def port() -> Iterator[Finding]:
 
 
 def certificates() -> Iterator[Finding]:
-    """Whether this host's certificate holds, and for how long; nothing where there are no keys."""
+    """Whether this host's certificate is valid, and for how long; no finding without keys."""
     if not _has_wire():
         return
     from zenoh_ros.wire import session as wire
@@ -163,7 +163,7 @@ def certificates() -> Iterator[Finding]:
 
 
 def latched_stops() -> Iterator[Finding]:
-    """Nodes of this domain that begin stopped."""
+    """Nodes of this domain that start in the stopped state."""
     domain = os.environ.get("ROS_DOMAIN_ID") or "0"
     try:
         stopped = stopped_nodes(int(domain))
@@ -175,7 +175,7 @@ def latched_stops() -> Iterator[Finding]:
 
 
 def _has_wire() -> bool:
-    """Whether there is the embedded runtime, with the library that it needs."""
+    """The embedded runtime and its library."""
     if not ros.EMBEDDED_PATH.is_dir():
         return False
     try:

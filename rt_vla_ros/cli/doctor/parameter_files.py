@@ -1,4 +1,4 @@
-"""ROS parameter files: what the nodes would say of them, by the nodes' own checks."""
+"""ROS parameter files, validated by the nodes' own checks."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ ROS_OWN = (SIM_TIME, "start_type_description_service")
 
 @dataclass(frozen=True)
 class NodeSetup:
-    """A node as files set it up.
+    """A node as configured by files.
 
-    full_name: with its namespace. values: of all its parameters; the default where no usable value was given.
-    given: names for which there is a usable value.
+    full_name: with its namespace. values: of all its parameters; the default without a valid value.
+    given: names with a valid value.
     """
 
     full_name: str
@@ -39,10 +39,10 @@ class NodeSetup:
 
 @dataclass
 class FileSetup:
-    """What all files say together.
+    """All files together.
 
     nodes: by the nodes' own names; policy and smoother are always there. Of several robots it is the first one's.
-    lost: what each node says of a name that none of them has.
+    lost: each node's message about a name that no node has.
     """
 
     nodes: dict[str, NodeSetup] = field(default_factory=dict)
@@ -50,16 +50,16 @@ class FileSetup:
     lost: dict[str, list[LostSetting]] = field(default_factory=dict)
 
     def problem(self, sentence: str) -> None:
-        """Adds something that stands in the way."""
+        """Add a problem."""
         self.findings.append(Finding(False, sentence))
 
     def remark(self, sentence: str) -> None:
-        """Adds something to know."""
+        """Add a remark."""
         self.findings.append(Finding(True, sentence))
 
 
 def read_files(paths: Sequence[Path]) -> FileSetup:
-    """What files give the nodes, in the order in which the nodes would get them."""
+    """The configuration that files give the nodes, in order."""
     setup, files = FileSetup(), dict[str, list[Given]]()
     usable = [path for path in paths if _read(path, setup, files)]
     given = [one for said in files.values() for one in said]
@@ -89,7 +89,7 @@ def read_files(paths: Sequence[Path]) -> FileSetup:
 
 
 def _read(path: Path, setup: FileSetup, files: dict[str, list[Given]]) -> bool:
-    """Whether ROS can read it."""
+    """Whether it is a valid ROS parameter file."""
     if not path.is_file():
         setup.problem(f"{path}: there is no such file.")
         return False
@@ -114,7 +114,7 @@ def _lost_sections(
     elsewhere = {one.name for table in tables.values() for one in table} - {one.name for one in tables[name]}
 
     def has_parameter(key: str) -> bool:
-        """Of a name that no node has it is said what it may stand for, see _check_values."""
+        """For unknown names the message suggests similar ones, see _check_values."""
         return key not in elsewhere
 
     for source, said in files.items():
@@ -128,7 +128,7 @@ def _full_names(name: str, given: Sequence[Given]) -> list[str]:
 
 
 def _values(paths: Sequence[Path], full_name: str, given: Sequence[Given]) -> Mapping[str, Any]:
-    """As ROS reads them: later sections win."""
+    """As in ROS, later sections win."""
     if ros.EMBEDDED_PATH.is_dir():
         from zenoh_ros.wire.parameter_file import read_file
         from zenoh_ros.wire.parameter_table import ParameterTable

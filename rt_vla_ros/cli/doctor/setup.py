@@ -1,4 +1,4 @@
-"""A setup: its parameter files, its checkpoints, its graph, and what of them does not fit together."""
+"""A setup: its parameter files, checkpoints and graph, and mismatches among them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def look_at_setup(
 ) -> Iterator[Finding]:
     """params: files as the nodes get them. checkpoints: names; none: the policy that the files name, if any does.
 
-    topics: whether the running graph is looked at. arm: whether the real arm on it is, too.
+    topics: whether to check the running graph. arm: whether to check the real arm on it, too.
     Raises CliError where ROS is needed and cannot be imported.
     """
     files = _read(params) if params or topics else None

@@ -1,4 +1,4 @@
-"""What a policy needs of the robot's state, listened to for a while."""
+"""The robot state that a policy needs, watched for a while."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TYPE_OF_KIND = {"joint": JOINTS, "gripper": JOINTS, "topic": NUMBERS}
 
 
 def needed_types(card: ActionCard | None) -> set[str]:
-    """Of the topics that a policy node with this card listens to for the robot's state, besides TF."""
+    """Names of the robot state topics that a policy node with this card subscribes to, besides TF."""
     kinds = {one.kind for one in card.state} if card is not None else set()
     return {TYPE_OF_KIND[kind] for kind in kinds if kind in TYPE_OF_KIND}
 
@@ -46,11 +46,11 @@ class StateWatch:
         return int(self._look.clock_ns or 0) if self._values[SIM_TIME] else time.time_ns()
 
     def _stamp_ns(self) -> int:
-        """Of an image that would have come just now: no state is newer than that by much, nor older."""
+        """Stamp of an image arriving now, to compare the state's stamps with."""
         return self._now_ns() - round(float(self._values["max_state_age"]) * 1e9)
 
     def findings(self) -> Iterator[Finding]:
-        """What is missing, or what the state is."""
+        """What is missing, or the current state."""
         stamp_ns = self._stamp_ns()
         lacking = self._state.samples.lacking(stamp_ns)
         yield from (Finding(False, sentence) for sentence in lacking)

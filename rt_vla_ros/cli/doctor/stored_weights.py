@@ -1,4 +1,4 @@
-"""The files of a checkpoint against each other and against this machine; the weights' names and shapes are read."""
+"""Check the files of a checkpoint against each other and this machine; reads the names and shapes of weights."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Step = Callable[[], str | None]
 
 
 def look_at_weights(checkpoint: Checkpoint, card: ActionCard | None, options: Mapping[str, Any]) -> Iterator[Finding]:
-    """options: of the policy node. Each step of loading that can be taken without the weights, and what it says."""
+    """options: of the policy node. Runs each step of loading that does not need the weights, and reports its result."""
     steps: tuple[Step, ...] = (lambda: _exported(checkpoint, options),)
     if checkpoint.family not in EXPORTED:
         make_steps = _rt1_steps if checkpoint.family == "rt1" else _rt2_steps
@@ -64,10 +64,10 @@ def look_at_weights(checkpoint: Checkpoint, card: ActionCard | None, options: Ma
 
 
 def _exported(checkpoint: Checkpoint, options: Mapping[str, Any]) -> str:
-    """Opens it whole: it is small."""
+    """Load it entirely: it is small."""
     given = {name: options.get(name, "auto") for name in ("device", "weights")}
     open_exported(checkpoint, **given, language=options.get("language") or None)
-    return f"The graphs of {checkpoint.name} and its card are those that were exported, and onnxruntime loads them."
+    return f"The graphs of {checkpoint.name} and its card are unchanged since the export, and onnxruntime loads them."
 
 
 def _rt1_steps(checkpoint: Checkpoint, card: ActionCard | None, options: Mapping[str, Any]) -> tuple[Step, ...]:

@@ -22,7 +22,7 @@ MOTIONS = {
 
 
 def compare(card: ActionCard, policy: NodeSetup, smoother: NodeSetup) -> Iterator[Finding]:
-    """What of a card and of the nodes' values does not fit together."""
+    """Mismatches between a card and the nodes' parameters."""
     yield from _cameras(card, policy)
     yield from _frames(card, policy, smoother)
     refusal = refuse_settings(card, policy.values)

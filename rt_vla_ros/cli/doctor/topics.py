@@ -1,4 +1,4 @@
-"""The running graph: who is there, who publishes and who listens, for a few seconds."""
+"""The running graph, watched for a few seconds: its nodes, publishers and subscribers."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from rt_vla_ros.nodes.conversions import seconds
 from rt_vla_ros.nodes.start_error import StartError
 
 DISCOVERY = 2.0
-"""How long it is waited for the nodes, and again for their topics [s]."""
+"""Timeout of the discovery of the nodes, and again of their topics [s]."""
 LISTENING = 3.0
-"""How long it is listened [s]."""
+"""Listening time [s]."""
 PATIENCE = 10.0
-"""How much longer it is listened for what is published, and has not come [s]."""
+"""Extra listening time for published topics without messages so far [s]."""
 OLDEST_TRANSFORM = 0.5
-"""Age, or lead, of a transform that the smoother takes [s]."""
+"""Largest age, or lead, of a transform that the smoother accepts [s]."""
 ACTION_TYPE, TWIST_TYPE = "rt_vla_ros/msg/ActionChunk", "geometry_msgs/msg/TwistStamped"
 IMAGE_TYPES = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
 
@@ -35,7 +35,7 @@ IMAGE_TYPES = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage"
 def look_at_graph(
     policy: NodeSetup, smoother: NodeSetup, card: ActionCard | None, listening: float = LISTENING
 ) -> Iterator[Finding]:
-    """policy, smoother: as files set them up; what the running nodes say goes before it. listening: how long [s]."""
+    """policy, smoother: as configured by files; the values of running nodes take precedence. listening: time [s]."""
     try:
         with on_graph() as look:
             yield from _look(look, policy, smoother, card, listening)
@@ -50,8 +50,8 @@ def _look(
     own, follower = look.find(policy.full_name), look.find(smoother.full_name)
     for full_name, found in ((policy.full_name, own), (smoother.full_name, follower)):
         if found is None:
-            there = ", ".join(sorted(look.full_names())[:12]) or "no node at all"
-            yield Finding(False, f"No {full_name} on the graph (there is {there}): start it.")
+            there = ", ".join(sorted(look.full_names())[:12]) or "no nodes"
+            yield Finding(False, f"No {full_name} on the graph (it has {there}): start it.")
     values = dict(policy.values) | {key: smoother.values[key] for key in ("tip_frame", "workspace_frame")}
     seen = dict(policy.values)
     for running in filter(None, (own, follower)):
@@ -95,7 +95,7 @@ def _is_complete(
 def _is_due(
     look: GraphLook, watches: Iterable[CameraWatch], values: Mapping[str, Any], card: ActionCard | None
 ) -> bool:
-    """Whether something is published, and has not yet come as it should."""
+    """Whether a published topic has too few messages so far."""
     if any(watch.is_due() for watch in watches):
         return True
     if values[SIM_TIME] and look.clock_ns is None and look.node.count_publishers("/clock"):
@@ -105,7 +105,7 @@ def _is_due(
 
 
 def _image_topics(look: GraphLook, policy: NodeSetup, running: str | None) -> list[tuple[str, str]]:
-    """Names and types of the topics of images that the policy node listens to, or would listen to."""
+    """Names and types of the image topics that the policy node subscribes to, or would."""
     if running is not None:
         return [(topic, kind) for topic, kind in look.topics(running, published=False) if kind in IMAGE_TYPES]
     space, compressed = policy.full_name.rpartition("/")[0], policy.values["image_transport"] == "compressed"
@@ -123,7 +123,7 @@ def _camera_topics(values: Mapping[str, Any]) -> list[str]:
 def _watch_state(
     look: GraphLook, values: Mapping[str, Any], card: ActionCard | None, policy: NodeSetup, running: str | None
 ) -> StateWatch | Finding | None:
-    """None where no state is needed. values: the policy node's parameters."""
+    """None if no state is needed. values: the policy node's parameters."""
     if card is None or not card.state:
         return None
     try:
@@ -159,7 +159,7 @@ def _actions(look: GraphLook, policy: str | None) -> Iterator[Finding]:
 
 
 def _velocities(look: GraphLook, smoother: str | None) -> Iterator[Finding]:
-    """Those of the arm and, where the smoother drives one, of the base."""
+    """The velocity topics of the arm and, if the smoother drives one, of the base."""
     for topic in _all_published(look, smoother, TWIST_TYPE):
         listeners = _names(look.node.get_subscriptions_info_by_topic(topic))
         if listeners:

@@ -1,4 +1,4 @@
-"""Check that nothing is lost between tokens and an environment's actions.
+"""Check that converting actions to tokens and back does not change an environment's outcomes.
 
 rt-vla env check metaworld:MT10 --episodes 10 --out check.json
 
@@ -27,20 +27,22 @@ ENOUGH = 0.9  # of the expert's successes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("env", metavar="metaworld:TASK", help="a task, several separated by commas, MT10 or MT50")
-    parser.add_argument("--episodes", type=positive_int, default=10, help="per task (default 10)")
-    parser.add_argument("--seed", type=nonnegative_int, default=0, help="of the first episode (default 0)")
-    parser.add_argument("--env-python", type=Path, metavar="PATH", help="a Python that has it; else the installed one")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
+    parser.add_argument("env", metavar="metaworld:TASK", help="one or more comma-separated tasks, MT10 or MT50")
+    parser.add_argument("--episodes", type=positive_int, default=10, help="episodes per task (default 10)")
+    parser.add_argument("--seed", type=nonnegative_int, default=0, help="seed of the first episode (default 0)")
+    parser.add_argument(
+        "--env-python", type=Path, metavar="PATH", help="Python interpreter that has it (default: as installed)"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the results as JSON")
 
 
 @refused(ValueError, EnvironmentFailure)
 def run(args: argparse.Namespace) -> int:
-    """0 where the replayed actions succeed often enough in every task, else 1."""
+    """Return 0 if the replayed actions succeed often enough in every task, else 1."""
     choice, progress = EnvironmentChoice(args.env, args.env_python), Progress()
     tasks = choice.tasks
     if choice.kind != METAWORLD:
-        raise CliError(f"{args.env} has no expert of its own; the check is for {METAWORLD}.")
+        raise CliError(f"{args.env} has no expert of its own; the check supports {METAWORLD} only.")
     check_out(args.out)
     environment = choice.open(None, Unseen)
     try:
@@ -56,5 +58,5 @@ def run(args: argparse.Namespace) -> int:
     write_json(args.out, {"versions": environment.versions, "rows": [asdict(row) for row in rows]})
     bad = [row.task for row in rows if row.replayed < ENOUGH * row.expert]
     if bad:
-        progress.line(f"Something is lost on the way in {', '.join(bad)}.")
+        progress.line(f"The action conversion changes the outcomes of {', '.join(bad)}.")
     return 1 if bad else 0

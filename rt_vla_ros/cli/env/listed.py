@@ -1,4 +1,4 @@
-"""The environments that there are, and which are installed."""
+"""List the available environments and which are installed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @refused(ValueError)
 def run(args: argparse.Namespace) -> int:
-    """Always 0."""
-    print("tabletop    our own simulated table, its tasks are the suites; always there")
+    """Return 0."""
+    print("tabletop    built-in simulated table, with the suites as tasks; always available")
     for name, recipe in RECIPES.items():
         versions = installed(name)
         print(f"{name:<11} {recipe.summary}")

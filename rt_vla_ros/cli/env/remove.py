@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Always 0."""
+    """Return 0."""
     there = remove(args.name)
     print(f"{args.name} was removed from {folder()}." if there else f"{args.name} is not in {folder()}.")
     return 0

@@ -1,4 +1,4 @@
-"""What the recorder itself said of its episodes, in the column `audit` of meta/episodes."""
+"""The recorder's own report on its episodes, in the column `audit` of meta/episodes."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def _problems(text: object) -> tuple[str, ...]:
     try:
         audit = json.loads(text) if isinstance(text, str) and text else {}
     except (ValueError, RecursionError):
-        return ("Its audit cannot be read.",)
+        return ("Its audit is unreadable.",)
     found = audit.get("problems", []) if isinstance(audit, dict) else []
     return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
 def audit_findings(episodes: Sequence[RecordedEpisode]) -> list[DataFinding]:
-    """Of the episodes that the recorder marked."""
+    """Findings for the episodes in which the recorder reported problems."""
     marked = [episode for episode in episodes if episode.problems]
     if not marked:
         return []
     numbers = tuple(episode.number for episode in marked)
-    said = f"{episode_list(numbers)} of {len(episodes)}. Of the first: {' '.join(marked[0].problems)}"
-    return [DataFinding("audit", f"The recorder marked {said}", numbers)]
+    said = f"{episode_list(numbers)} of {len(episodes)}. The first: {' '.join(marked[0].problems)}"
+    return [DataFinding("audit", f"The recorder reported problems in {said}", numbers)]

@@ -24,17 +24,17 @@ from rt_vla_ros.data.lerobot_layout import ACTION
 
 @dataclass(frozen=True)
 class CheckedSet:
-    """findings: worst first. episodes, frames: that could be read."""
+    """findings: worst first. episodes, frames: numbers of readable ones."""
 
     opened: OpenedSet
     findings: tuple[DataFinding, ...]
 
     def counts(self) -> dict[str, int]:
-        """How many findings of each severity there are."""
+        """Number of findings of each severity."""
         return {one: sum(finding.severity == one for finding in self.findings) for one in SEVERITIES}
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON knows it."""
+        """As a JSON object."""
         return {
             "dataset": str(self.opened.directory),
             "episodes": len(self.opened.episodes),
@@ -45,9 +45,9 @@ class CheckedSet:
 
 
 def check_dataset(directory: Path, progress: Callable[[str], object] = lambda _: None) -> CheckedSet:
-    """All findings of a dataset. progress: is told what is being done.
+    """All findings of a dataset. progress: called with the current step.
 
-    Raises nothing for what is wrong with the dataset; DatasetError where pyarrow is missing.
+    Problems of the dataset are not raised; DatasetError if pyarrow is missing.
     """
     opened = OpenedSet(directory)
     findings = [*opened.findings, *look_at_pictures(opened, progress)]
@@ -62,7 +62,7 @@ def check_dataset(directory: Path, progress: Callable[[str], object] = lambda _:
 
 
 def look_at_pictures(opened: OpenedSet, progress: Callable[[str], object]) -> list[DataFinding]:
-    """Decodes every image once, and leaves in the episodes what is kept of them."""
+    """Decode every image once; the episodes keep a summary."""
     failures = dict[tuple[str, str], tuple[DataFinding, list[int]]]()
     for count, one in enumerate(opened.episodes, 1):
         for camera, pictures in opened.pictures.items():

@@ -1,4 +1,4 @@
-"""Every code that the check of a dataset may give: how bad it is, what it means and what to do."""
+"""All codes of the dataset check: severity, meaning and advice."""
 
 from __future__ import annotations
 
@@ -19,207 +19,213 @@ CODES: dict[str, CheckCode] = {
     # What the reader needs
     "info": CheckCode(
         ERROR,
-        "meta/info.json is missing, damaged or of another format.",
-        "See the sentence; nothing else can be checked.",
+        "meta/info.json is missing, damaged or in an unsupported format.",
+        "See the message; nothing else can be checked.",
     ),
     "card": CheckCode(
         ERROR,
         "The action card is missing or contradicts itself.",
-        "Put meta/action_card.json right (docs/action_card.md).",
+        "Correct meta/action_card.json (docs/action_card.md).",
     ),
-    "rate": CheckCode(
-        ERROR, "Frames a second and the card's actions a second differ.", "Correct the one that is wrong."
-    ),
+    "rate": CheckCode(ERROR, "The dataset's fps and the card's control_rate differ.", "Correct the one that is wrong."),
     "column": CheckCode(
-        ERROR, "A column of numbers is missing, or not what the card says.", "Correct the card, or convert the column."
+        ERROR, "A numeric column is missing, or contradicts the card.", "Correct the card, or convert the column."
     ),
     "joint-positions": CheckCode(
         ERROR,
-        "The actions are positions of joints.",
+        "The actions are joint positions.",
         "Convert them to displacements of the tool, or use the role 'unused'.",
     ),
     "camera-column": CheckCode(
         ERROR,
-        "There are no RGB images in the column of one of the card's cameras.",
-        "Name the right column on the card.",
+        "The column of one of the card's cameras has no RGB images.",
+        "Correct the column in the card.",
     ),
-    "camera-depth": CheckCode(ERROR, "A camera of the card is a depth map or grey.", "Name an RGB camera on the card."),
+    "camera-depth": CheckCode(ERROR, "A camera of the card is depth or grayscale.", "Use an RGB camera in the card."),
     "episode-table": CheckCode(
-        ERROR, "meta/episodes cannot be read, or lacks episodes.", "Write it again, or fetch the dataset again."
+        ERROR, "meta/episodes is unreadable or lacks episodes.", "Regenerate it, or download the dataset again."
     ),
     "episode-rows": CheckCode(
         ERROR,
-        "meta/episodes gives episodes the rows of others.",
-        "Write dataset_from_index and dataset_to_index again from the lengths.",
+        "meta/episodes assigns rows to the wrong episodes.",
+        "Recompute dataset_from_index and dataset_to_index from the lengths.",
     ),
     "video-stretch": CheckCode(
         ERROR,
-        "An episode's stretch of video is not as long as the episode, or is another's too.",
-        "Write from_timestamp and to_timestamp of meta/episodes again.",
+        "An episode's video segment has the wrong length, or overlaps another's.",
+        "Recompute from_timestamp and to_timestamp in meta/episodes.",
     ),
     "steps": CheckCode(
         ERROR,
-        "Tables of time steps are missing or damaged, or their counts and times contradict meta/episodes.",
+        "Data tables are missing or damaged, or their counts and timestamps contradict meta/episodes.",
         "Convert the dataset again.",
     ),
     "tasks": CheckCode(
         ERROR,
-        "It is not known which sentence belongs to a time step.",
-        "Write meta/tasks.parquet and task_index again.",
+        "The instruction of a time step is undefined.",
+        "Regenerate meta/tasks.parquet and task_index.",
     ),
     "commander": CheckCode(
         ERROR,
-        "It is not understood who commanded a time step.",
-        "Write commander, intervention and leader again, or leave these columns out.",
+        "The commander of a time step is invalid.",
+        "Correct commander, intervention and leader, or remove these columns.",
     ),
     "splits": CheckCode(
         ERROR,
-        "The splits in meta/info.json are not understood, or leave no episode for training.",
-        'Write splits as {"train": "0:N"}.',
+        "The splits in meta/info.json are invalid, or leave no episode for training.",
+        'Set splits to {"train": "0:N"}.',
     ),
-    "video-rate": CheckCode(ERROR, "A video has another rate than its time steps.", "Encode the video again at fps."),
+    "video-rate": CheckCode(
+        ERROR, "A video's frame rate differs from the dataset's fps.", "Re-encode the video at fps."
+    ),
     "picture-missing": CheckCode(
         ERROR,
-        "A time step has no picture of its own.",
-        "Leave the episode out, or encode its video again with every picture.",
+        "A time step has no video frame of its own.",
+        "Drop the episode, or re-encode its video with all frames.",
     ),
     "video-unreadable": CheckCode(
-        ERROR, "Pictures are missing or cannot be decoded.", "Fetch or encode the file again."
+        ERROR, "Video frames are missing or cannot be decoded.", "Download or encode the file again."
     ),
     "images-in-tables": CheckCode(
-        NOTE, "Images are in the tables instead of videos.", "Nothing: they are read. Videos take less space."
+        NOTE, "Images are stored in the tables instead of videos.", "No action needed; videos would take less space."
     ),
     "instruction-changes": CheckCode(
-        NOTE, "The instruction changes within episodes.", "Nothing: each part is one episode of its own."
+        NOTE, "The instruction changes within episodes.", "No action needed: each part is used as a separate episode."
     ),
     "tasks-column": CheckCode(
-        NOTE, "meta/episodes lacks the column tasks.", "Nothing: the sentences are those of task_index."
+        NOTE, "meta/episodes lacks the column tasks.", "No action needed: task_index gives the instructions."
     ),
     # Actions
     "not-finite": CheckCode(
-        ERROR, "Actions or states are NaN or infinite.", "Leave these episodes out, or repair the recorder."
+        ERROR, "Actions or states are NaN or infinite.", "Drop these episodes, or fix the recorder."
     ),
     "units": CheckCode(
         ERROR,
-        "Actions lie outside the card's range and look like another unit.",
+        "Actions are outside the card's range and seem to have a different unit.",
         "Convert them to metres and radians per action.",
     ),
     "clipped": CheckCode(
-        ERROR, "Many actions lie outside the card's range.", "Widen the card's range, or convert the actions."
+        ERROR, "Many actions are outside the card's range.", "Widen the card's range, or convert the actions."
     ),
     "clipped-some": CheckCode(
         NOTE,
-        "Some actions lie outside the card's range, and are learned as its limit.",
+        "Some actions are outside the card's range and are clipped to it.",
         "Widen the range if they matter.",
     ),
-    "speed": CheckCode(ERROR, "The actions are faster than any arm.", "Convert the actions to the card's units."),
+    "speed": CheckCode(ERROR, "The actions are faster than any real arm.", "Convert the actions to the card's units."),
     "no-motion": CheckCode(
         ERROR,
-        "The actions never leave the bin of 0.",
+        "All actions fall into the zero bin.",
         "If the arm moved, convert the actions, or correct the card's range.",
     ),
     "gripper-values": CheckCode(
         ERROR,
-        "The gripper is told numbers that the card does not know as open or closed.",
+        "Gripper actions match neither gripper_open nor gripper_closed of the card.",
         "Correct gripper_open, gripper_closed and the range.",
     ),
     "terminate-values": CheckCode(
-        ERROR, "Nearly all time steps say 'terminate'.", "Correct the order of the modes on the card."
+        ERROR, "Nearly all time steps have 'terminate' set.", "Correct the order of the modes in the card."
     ),
     "state-range": CheckCode(
-        ERROR, "Many states lie outside the card's range.", "Convert the states, or correct the card's `state`."
+        ERROR, "Many states are outside the card's range.", "Convert the states, or correct the card's `state`."
     ),
-    "idle": CheckCode(WARNING, "In many time steps nothing is commanded.", "Cut them: a policy learns to stand still."),
+    "idle": CheckCode(
+        WARNING, "Many time steps are idle: no motion is commanded.", "Cut them, or the policy learns to stand still."
+    ),
     "idle-start": CheckCode(
         WARNING,
-        "Episodes begin with a stretch in which nothing is commanded.",
-        "Cut the stretch (rt-vla data trim): a policy learns to wait.",
+        "Episodes start with idle time.",
+        "Cut it (rt-vla data trim), or the policy learns to wait.",
     ),
     "idle-end": CheckCode(
         WARNING,
-        "Episodes end with a stretch in which nothing is commanded.",
-        "Cut the stretch (rt-vla data trim), or terminate earlier.",
+        "Episodes end with idle time.",
+        "Cut it (rt-vla data trim), or terminate earlier.",
     ),
     # Actions against measured motion
     "motion-axes": CheckCode(
         ERROR,
-        "The tool moved along other axes than the actions say.",
-        "Reorder the dimensions of the card or of the data; look at the frame.",
+        "The tool moves along different axes than the actions.",
+        "Reorder the dimensions in the card or the data; check the frame.",
     ),
     "motion-sign": CheckCode(
-        ERROR, "The tool moved against what the actions say.", "Change the sign of the dimension; look at the frame."
+        ERROR, "The tool moves opposite to the actions.", "Change the sign of the dimension; check the frame."
     ),
     "motion-scale": CheckCode(
         ERROR,
-        "The tool moved much more or less than the actions say.",
+        "The tool moves much more or less than the actions.",
         "Convert the actions to displacements per action in metres and radians.",
     ),
     "motion-lag": CheckCode(
         WARNING,
-        "The motion comes before the actions, or long after them.",
-        "Look at the stamps of actions and states; shift one of them.",
+        "The motion precedes the actions, or follows them late.",
+        "Check the timestamps of actions and states; shift one of them.",
     ),
     "motion-unrelated": CheckCode(
-        WARNING, "The motion has little to do with the actions.", "Look at the units, the frame and who acted."
+        WARNING,
+        "The motion hardly correlates with the actions.",
+        "Check the units, the frame, and whether the actions were executed.",
     ),
     "motion-unseen": CheckCode(
         NOTE,
-        "Actions cannot be compared with motion.",
+        "Actions cannot be compared with measured motion.",
         "Record the tip's position (source tip:x, tip:y, tip:z in the card's state).",
     ),
     "gripper-polarity": CheckCode(
         ERROR,
-        "The gripper opens when it is told to close.",
-        "Exchange gripper_open and gripper_closed, or correct the state.",
+        "The gripper state moves opposite to the gripper command.",
+        "Swap gripper_open and gripper_closed, or correct the state.",
     ),
     # Images
     "camera-lag": CheckCode(
         WARNING,
-        "Images show what was earlier or later than their time step.",
-        "Look at the camera's stamps and delay; shift the images.",
+        "Images are earlier or later than their time step.",
+        "Check the camera's timestamps and delay; shift the images.",
     ),
     "frozen": CheckCode(
         WARNING,
-        "The image stands still for a while although the arm moves.",
-        "Leave the episodes out if the camera hung; it may also be that the arm was out of its sight.",
+        "The image is frozen for a while although the arm moves.",
+        "Drop the episodes if the camera hung; the arm may also have been out of view.",
     ),
     "repeated": CheckCode(
         WARNING,
         "Many images are repeated although the arm moves.",
-        "Record at the camera's rate or below; look for drops.",
+        "Record at the camera's rate or below; check for dropped frames.",
     ),
-    "blank": CheckCode(WARNING, "Images of one colour.", "Look at the camera; leave the episodes out."),
+    "blank": CheckCode(WARNING, "Images are blank (a single colour).", "Check the camera; drop the episodes."),
     # Episodes
-    "episode-short": CheckCode(WARNING, "Episodes are very short.", "Leave them out: most are false starts."),
+    "episode-short": CheckCode(WARNING, "Episodes are very short.", "Drop them: most are false starts."),
     "episode-outlier": CheckCode(
         NOTE,
-        "Episodes are far from the rest in length, path or first state.",
-        "Look at them: rt-vla data show DATA --episode N.",
+        "Episodes are outliers in length, path or initial state.",
+        "Inspect them: rt-vla data show DATA --episode N.",
     ),
     "episode-duplicate": CheckCode(
-        WARNING, "Episodes are the same as others.", "Drop one of each: copies in training and test flatter the policy."
+        WARNING,
+        "Episodes are duplicates of others.",
+        "Drop the copies: duplicates in training and validation hide overfitting.",
     ),
     "success-missing": CheckCode(
-        NOTE, "It is not recorded whether episodes succeeded.", "Label them, to leave failures out of training."
+        NOTE, "Episodes have no success label.", "Label them, to exclude failures from training."
     ),
-    "failures": CheckCode(NOTE, "Episodes did not succeed.", "Leave them out, unless failures are wanted."),
+    "failures": CheckCode(NOTE, "Episodes are labelled as failed.", "Drop them, unless you want failures."),
     "audit": CheckCode(
-        WARNING, "The recorder marked episodes.", "Read its sentences; leave the episodes out if they matter."
+        WARNING, "The recorder reported problems in episodes.", "Read its messages; drop the episodes if they matter."
     ),
     # Words
-    "instruction-empty": CheckCode(ERROR, "Episodes have no instruction.", "Give them a sentence."),
+    "instruction-empty": CheckCode(ERROR, "Episodes have no instruction.", "Add an instruction."),
     "instruction-spelling": CheckCode(
         WARNING, "Instructions differ only in case, spaces or punctuation.", "Use one spelling: rt-vla data relabel."
     ),
     "instruction-typo": CheckCode(
-        WARNING, "An instruction looks like a typing error of another.", "Correct it if it is one: rt-vla data relabel."
+        WARNING, "An instruction looks like a typo of another.", "Correct it if it is one: rt-vla data relabel."
     ),
     # Statistics
-    "stats-missing": CheckCode(NOTE, "meta/stats.json is missing.", "Other programs want it; this one does not."),
+    "stats-missing": CheckCode(NOTE, "meta/stats.json is missing.", "Not needed here, but by other programs."),
     "stats-old": CheckCode(
         WARNING,
-        "meta/stats.json does not describe the data.",
-        "Write it again; programs that normalise by it learn other numbers.",
+        "meta/stats.json does not match the data.",
+        "Recompute it: other programs normalize with it.",
     ),
 }
 """By code, in the order of the package's files."""

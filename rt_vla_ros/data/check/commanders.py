@@ -1,4 +1,4 @@
-"""Who commanded each time step: whether the columns that say so hold what training reads."""
+"""Validates the columns about who commanded each time step."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ Columns = Mapping[str, list[Any]]
 
 
 def commander_columns(path: Path, features: Collection[str]) -> Columns:
-    """Of a table of time steps, those that info.json names; empty where it lacks one. Raises DatasetError."""
+    """The columns in a table of time steps that info.json lists; empty if it lacks one. Raises DatasetError."""
     names = [name for name in (COMMANDER, INTERVENTION) if name in features]
     found = read_lists(path, names) if names else {}
     return {name: found.get(name, []) for name in names}
 
 
 def cells_of(columns: Columns, rows: Sequence[int]) -> Columns:
-    """Of an episode; None where there is no row."""
+    """The cells of an episode; None if there is no row."""
     return {name: [cells[row] if row < len(cells) else None for row in rows] for name, cells in columns.items()}
 
 
 def commander_problem(leader: object, cells: Columns) -> str:
-    """What an episode's columns say that is not understood, in words; empty where there is nothing."""
+    """The first invalid cell in an episode's columns, in words; empty if all are valid."""
     if leader not in LEADERS:
         return f"the leader {leader!r:.60}, expected one of {', '.join(LEADERS)}"
     for name, known in ((COMMANDER, COMMANDERS), (INTERVENTION, (True, False))):
@@ -49,5 +49,5 @@ def does_what_is_said(leader: object, cells: Columns) -> bool:
 def commander_finding(problems: Mapping[int, str]) -> DataFinding:
     """problems: by episode."""
     numbers = tuple(sorted(problems))
-    what = f"It is not understood who commanded in {episode_list(numbers)}. The first: {problems[numbers[0]]}."
+    what = f"Invalid commander in {episode_list(numbers)}. The first: {problems[numbers[0]]}."
     return DataFinding("commander", what, numbers)

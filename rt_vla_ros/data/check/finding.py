@@ -1,4 +1,4 @@
-"""What the check of a dataset says: a code, a sentence and where."""
+"""A finding of the dataset check: code, message and place."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class DataFinding:
 
     @property
     def advice(self) -> str:
-        """What to do, a sentence."""
+        """What to do, one sentence."""
         return CODES[self.code].advice
 
     @property
@@ -37,7 +37,7 @@ class DataFinding:
         return SEVERITIES.index(self.severity)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON knows it."""
+        """As a JSON object."""
         return {
             "code": self.code,
             "severity": self.severity,

@@ -1,4 +1,4 @@
-"""The gripper's state against its command."""
+"""Compares the gripper's state with its command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CLEAR = 0.5  # correlation
 
 
 def gripper_findings(card: ActionCard, rate: float, episodes: Sequence[RecordedEpisode]) -> Iterator[DataFinding]:
-    """rate: frames per second. Nothing where the card has no gripper, or no state of it."""
+    """rate: frames per second. No finding if the card has no gripper, or no state of it."""
     index = card.index("gripper")
     place = next((i for i, one in enumerate(card.state) if one.kind == "gripper"), None)
     if index is None or place is None:
@@ -38,7 +38,7 @@ def gripper_findings(card: ActionCard, rate: float, episodes: Sequence[RecordedE
         strongest = max(found, key=abs)
         opposite += [one.number] * (strongest < -CLEAR)
     if opposite:
-        what = f"In {len(opposite)} of {judged} episodes the gripper's state goes against its command."
+        what = f"In {len(opposite)} of {judged} episodes the gripper's state moves opposite to its command."
         if len(opposite) == judged:
             what += " The card's gripper_open and gripper_closed, or the state (0 open ... 1 closed), are exchanged."
         yield DataFinding("gripper-polarity", what, tuple(opposite))

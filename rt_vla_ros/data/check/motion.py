@@ -1,4 +1,4 @@
-"""Actions against the motion that was measured: do the displacements add up to what the state saw?
+"""Compares actions with the measured motion: do the displacements add up to the motion in the state?
 
 m = g a is fitted for each pair of axes: m is how far the tool moved within half a second, a what the actions of that
 half second sum up to. The correlations of all pairs say which axis follows which action, and g whether they have one
@@ -33,7 +33,7 @@ NAMES = "xyz"
 def motion_findings(card: ActionCard, rate: float, episodes: Sequence[RecordedEpisode]) -> Iterator[DataFinding]:
     """rate: frames per second."""
     if card.postprocessing:
-        what = f"The actions are those of a model's own scale ({card.postprocessing})."
+        what = f"The actions are in a model's own scale ({card.postprocessing})."
         yield DataFinding("motion-unseen", what)
         return
     own = [one for one in episodes if one.own and len(one) > 2 and np.isfinite(one.values).all()]
@@ -49,7 +49,9 @@ def motion_findings(card: ActionCard, rate: float, episodes: Sequence[RecordedEp
             yield from Comparison(kind, rate, pairs).findings()
     if not seen:
         why = (
-            "who acted did not do what the actions say" if episodes and not own else "no column says where the tool was"
+            "the actions are labels, not what was executed"
+            if episodes and not own
+            else "no column has the tool's position"
         )
         yield DataFinding("motion-unseen", f"Actions cannot be compared with motion: {why}.")
 
@@ -84,9 +86,9 @@ class Comparison:
         best = self._lag()
         lag = 0 if best is None else best.lag
         if best is not None and best.outside(max(1, int(LATE * self._rate))) >= SURE:
-            side = "before the actions" if lag < 0 else "after them"
+            side = "before the actions" if lag < 0 else "after the actions"
             steps = f"{abs(lag)} time step{'s' * (abs(lag) != 1)} ({abs(lag) / self._rate:.2f} s)"
-            yield DataFinding("motion-lag", f"The {self._kind} that was measured comes {steps} {side}.")
+            yield DataFinding("motion-lag", f"The measured {self._kind} comes {steps} {side}.")
         sums = [blocks(self._rows(actions, motion, lag)) for _, actions, motion in self._pairs]
         everything = np.concatenate(sums)
         fit, axes = _fit(everything.sum(axis=0)), self._moving(everything.sum(axis=0))
@@ -101,7 +103,7 @@ class Comparison:
         yield from self._of_episodes([_fit(one.sum(axis=0)) for one in sums], order, signs, axes)
 
     def _rows(self, actions: Floats, motion: Floats, lag: int, window: int = 0) -> Floats:
-        """window: time steps that are summed up; 0: as long as WINDOW."""
+        """window: number of time steps to sum; 0: as long as WINDOW."""
         size = window or self._window
         a, m = aligned(actions, motion, lag)
         if len(a) < size:
@@ -111,7 +113,7 @@ class Comparison:
         return np.concatenate([np.ones((len(a), 1)), a, m, a * a, m * m, products], axis=1)
 
     def _lag(self) -> BestLag | None:
-        """By how many steps the motion follows the actions, None where that is not clear."""
+        """The lag of the motion behind the actions [steps], None if unclear."""
         lags = range(-MOST_LAG, MOST_LAG + 1)
         stats = []
         for lag in lags:
@@ -128,7 +130,7 @@ class Comparison:
         return BestLag(lags[best], scores[best], scores[MOST_LAG], followed.argmax(axis=0) - MOST_LAG)
 
     def _moving(self, sums: Floats) -> list[int]:
-        """The axes along which there are actions, more than a hundredth of the strongest."""
+        """The axes with actions of more than a hundredth of the strongest."""
         spread = np.sqrt(np.maximum(0.0, sums[7:10] / sums[0] - (sums[1:4] / sums[0]) ** 2))
         return [axis for axis in range(3) if spread[axis] > 0.01 * spread.max(initial=0.0) > 0]
 
@@ -143,10 +145,10 @@ class Comparison:
                 continue
             if order[i] != i:
                 other = f"{'minus ' if signs[i] < 0 else ''}{NAMES[order[i]]} (correlation {found[i]:.2f}"
-                what = f"follows the actions along {other}, with its own {plain[i]:.2f})"
+                what = f"follows the actions along {other}, along its own {plain[i]:.2f})"
                 yield DataFinding("motion-axes", f"The measured {self._kind} along {NAMES[i]} {what}.")
             elif signs[i] < 0:
-                what = f"goes against the actions (correlation {plain[i]:.2f})"
+                what = f"is opposite to the actions (correlation {plain[i]:.2f})"
                 yield DataFinding("motion-sign", f"The measured {self._kind} along {NAMES[i]} {what}.")
 
     def _scale(self, fit: Fit, order: tuple[int, ...], signs: Floats, axes: list[int]) -> Iterator[DataFinding]:
@@ -170,12 +172,12 @@ class Comparison:
         guesses |= {"speeds per second instead of displacements per action": 1 / self._rate}
         near = [name for name, gain in guesses.items() if abs(np.log(size / gain)) < np.log(1.6)]
         looks = f" The actions look like {near[0]}." if near else ""
-        return f"For an action of 1 {self._unit} the tool moved, in {self._unit}: {each}.{looks}"
+        return f"For an action of 1 {self._unit}, the tool moved by, in {self._unit}: {each}.{looks}"
 
     def _of_episodes(
         self, fits: Sequence[Fit], order: tuple[int, ...], signs: Floats, axes: list[int]
     ) -> Iterator[DataFinding]:
-        """Episodes that are not as the others are."""
+        """Episodes that differ from the others."""
         against, scaled = list[int](), list[int]()
         known = np.median([_followed(fit.correlation, order, signs) for fit in fits], axis=0)
         gains = np.median([fit.gain for fit in fits], axis=0)
@@ -186,16 +188,18 @@ class Comparison:
             ratio = [fit.gain[i, order[i]] / gains[i, order[i]] for i in clear if found[i] > OWN_CLEAR]
             scaled += [number] * (bool(ratio) and not 1 / 4 < float(np.median(ratio)) < 4)
         for code, numbers, word in (
-            ("motion-sign", against, "the other way"),
-            ("motion-scale", scaled, "on another scale"),
+            ("motion-sign", against, "in the opposite direction"),
+            ("motion-scale", scaled, "on a different scale"),
         ):
             if numbers and len(numbers) < len(fits) / 2:
-                what = f"In {episode_list(numbers)} the {self._kind} follows the actions {word} than in the others."
+                what = (
+                    f"In {episode_list(numbers)} the {self._kind} follows the actions {word} compared with the others."
+                )
                 yield DataFinding(code, what, tuple(numbers))
 
 
 def _sums(part: Floats, size: int) -> Floats:
-    """Of every `size` rows that follow each other, (n - size + 1, 3)."""
+    """Sums of every `size` consecutive rows, (n - size + 1, 3)."""
     total = np.concatenate([np.zeros((1, 3)), part.cumsum(axis=0)])
     return np.asarray(total[size:] - total[:-size], np.float64)
 

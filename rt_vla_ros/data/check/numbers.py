@@ -1,4 +1,4 @@
-"""Actions and states by themselves: units, ranges, and steps in which nothing is commanded."""
+"""Checks actions and states alone: units, ranges, and idle steps."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _idle(
     frames, idle = sum(map(len, episodes)), sum(int((~one).sum()) for one in moving)
     if idle > MOST_IDLE * frames:
         what = (
-            f"In {idle / frames:.0%} of {frames:,} time steps nothing is commanded, expected at most {MOST_IDLE:.0%}."
+            f"In {idle / frames:.0%} of {frames:,} time steps no motion is commanded, expected at most {MOST_IDLE:.0%}."
         )
         yield DataFinding("idle", what, frames=idle)
     for code, word, steps in (
@@ -99,8 +99,8 @@ def _idle(
         if len(long) > FEW * len(episodes):
             counts = [count for _, count in long]
             what = (
-                f"{len(long)} of {len(episodes)} episodes {word} with more than {LONGEST_WAIT:g} s in which nothing "
-                f"is commanded, {np.median(counts) / rate:.1f} s at the median."
+                f"{len(long)} of {len(episodes)} episodes {word} with more than {LONGEST_WAIT:g} s of idle time, "
+                f"{np.median(counts) / rate:.1f} s at the median."
             )
             at = 0.0 if word == "begin" else None
             yield DataFinding(code, what, tuple(number for number, _ in long), sum(counts), at)

@@ -1,4 +1,4 @@
-"""Opens a dataset piece by piece: where the reader refuses, the fact becomes a finding and the rest is read."""
+"""Opens a dataset piece by piece: what the reader rejects becomes a finding, and the rest is read."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ RATE_MARGIN = 0.05  # of a video's period
 
 
 class OpenedSet:
-    """What could be read of a dataset, and what could not, as findings.
+    """The readable parts of a dataset, and findings for the rest.
 
     info, card: None where they cannot be read. rows: meta/episodes by episode; episodes: their time steps, in order,
     without images. pictures: the readers of the cameras whose images can be read, and `cameras` their specifications.
     """
 
     def __init__(self, directory: Path) -> None:
-        """Raises nothing for what is wrong with the dataset."""
+        """Problems of the dataset are not raised."""
         self.directory, self.findings = Path(directory), list[DataFinding]()
         self.info: dict[str, Any] | None = None
         self.card: ActionCard | None = None
@@ -90,13 +90,13 @@ class OpenedSet:
         return float(self.info["fps"]) if self.info is not None else 0.0
 
     def column(self, number: int, name: str) -> list[Any] | None:
-        """A column of any kind of an episode, one value for each time step; None where there is none. DatasetError."""
+        """Any column of an episode, one value for each time step; None if there is none. Raises DatasetError."""
         steps = self._steps[number]
         found = read_lists(steps.path, [name]).get(name)
         return None if found is None else [found[row] for row in steps.rows.tolist()]
 
     def picture_failure(self, camera: str, episode: int, error: DatasetError) -> DataFinding:
-        """What it means that an episode's images could not be read."""
+        """The finding for an episode whose images could not be read."""
         column, code = camera_column(self.cameras[camera]), "video-unreadable"
         if isinstance(self.pictures[camera], VideoPictures):
             code = "picture-missing"
@@ -107,7 +107,7 @@ class OpenedSet:
                 if abs(period * self.rate - 1) > RATE_MARGIN:
                     return DataFinding(
                         "video-rate",
-                        f"The video {path} has a picture every {period:.3f} s, expected every {1 / self.rate:.3f} s "
+                        f"The video {path} has a frame every {period:.3f} s, expected every {1 / self.rate:.3f} s "
                         f"(fps). {error}",
                         (episode,),
                     )
@@ -135,7 +135,7 @@ class OpenedSet:
             self.findings.append(DataFinding(code, str(error), episodes))
 
     def _check_features(self, info: dict[str, Any]) -> list[str]:
-        """The columns of numbers that are what the card says."""
+        """The numeric columns that match the card."""
         columns = list[str]()
         if self.card is None:
             return columns
@@ -154,7 +154,7 @@ class OpenedSet:
                 check_camera(self.directory, info, camera)
                 self.cameras[camera.name] = camera
                 if info["features"][camera_column(camera)]["dtype"] == "image":
-                    what = f"The camera {camera.name!r} has its images in the tables ({camera_column(camera)})."
+                    what = f"The camera {camera.name!r} stores its images in the tables ({camera_column(camera)})."
                     self.findings.append(DataFinding("images-in-tables", what))
         with self._noting("rate"):
             check_feature_rates(self.directory, info, self.card)
@@ -174,8 +174,10 @@ class OpenedSet:
         self.rows = {int(row["episode_index"]): row for row in rows}
         with self._noting("episode-table"):
             if total < 1 or [row["episode_index"] for row in rows] != list(range(total)):
-                what = f"{len(rows)} rows of {total} episodes are in meta/episodes; each needs one, and a set some"
-                raise DatasetError(f"The dataset {self.directory} is not whole: {what}.")
+                what = (
+                    f"meta/episodes has {len(rows)} rows for {total} episodes, expected one for each and at least one"
+                )
+                raise DatasetError(f"The dataset {self.directory} is incomplete: {what}.")
             with self._noting("episode-rows"):
                 check_counts(self.directory, info, rows)
             for kind in kinds[1:]:
@@ -183,16 +185,16 @@ class OpenedSet:
                     check_stretches(self.directory, rows, kind, info["fps"])
 
     def _path(self, kind: str, row: Row) -> Path:
-        """Where an episode's file of a kind is, "data" or "videos/COLUMN". Raises DatasetError where it is missing."""
+        """Path of an episode's file of a kind, "data" or "videos/COLUMN". Raises DatasetError if it is missing."""
         names: dict[str, str | int] = {name: row[f"{kind}/{name}"] for name in ("chunk_index", "file_index")}
         names |= {} if kind == "data" else {"video_key": kind.removeprefix("videos/")}
         path = file_path(self.directory, self.info or {}, "data_path" if kind == "data" else "video_path", **names)
         if not path.is_file():
-            raise DatasetError(f"The dataset {self.directory} is not whole: {path} is missing.")
+            raise DatasetError(f"The dataset {self.directory} is incomplete: {path} is missing.")
         return path
 
     def _read_tables(self, columns: Sequence[str]) -> None:
-        """The time steps by the episode_index of the tables, whatever meta/episodes says of their rows."""
+        """The time steps by the tables' episode_index, regardless of the rows in meta/episodes."""
         known = {finding.code for finding in self.findings}
         if self.rows and not known & {"episode-table", "episode-rows"}:
             with self._noting("steps"):
@@ -219,7 +221,7 @@ class OpenedSet:
     def _take(
         self, path: Path, table: dict[str, NDArray[Any]], commanders: Columns, numbers: set[int]
     ) -> dict[int, str]:
-        """The episodes of a file. Returns what is not understood of who commanded, by episode."""
+        """The episodes of a file. Returns problems of the commander columns, by episode."""
         strange = dict[int, str]()
         order = np.lexsort((table["frame_index"], table["episode_index"]))
         found, starts = np.unique(table["episode_index"][order], return_index=True)
@@ -251,7 +253,7 @@ class OpenedSet:
         return strange
 
     def _measured(self, part: dict[str, NDArray[Any]], sources: tuple[str, ...]) -> NDArray[np.float64] | None:
-        """The tip's position or rotation vector, (N, 3), from the state or, of the simulator's sets, the scene."""
+        """The tip's position or rotation vector, (N, 3), from the state or, in simulated datasets, the scene."""
         there = [one.source for one in self.card.state] if self.card is not None and STATE in part else []
         if all(source in there for source in sources):
             return np.asarray(part[STATE][:, [there.index(source) for source in sources]], np.float64)
@@ -263,7 +265,7 @@ class OpenedSet:
             sentences = read_sentences(self.directory)
         without = [number for number, row in self.rows.items() if row.get("tasks") is None]
         if without:
-            self.findings.append(DataFinding("tasks-column", "meta/episodes does not say the tasks.", tuple(without)))
+            self.findings.append(DataFinding("tasks-column", "meta/episodes has no tasks.", tuple(without)))
         changing, unknown = list[int](), dict[int, DatasetError]()
         for episode in self.episodes:
             try:
@@ -276,7 +278,7 @@ class OpenedSet:
         if unknown:
             self.findings.append(DataFinding("tasks", str(next(iter(unknown.values()))), tuple(unknown)))
         if changing:
-            what = f"{len(changing)} episodes have more than one instruction, one after the other."
+            what = f"{len(changing)} episodes have several instructions in sequence."
             self.findings.append(DataFinding("instruction-changes", what, tuple(changing)))
 
     def _pictures_of(self, camera: CameraSpec, info: dict[str, Any]) -> CameraPictures:

@@ -1,4 +1,4 @@
-"""Images: what is read of them in one pass, and what that says of lag, frozen and repeated ones."""
+"""Checks images in one pass: lag, frozen, repeated and blank ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CLEAR, BETTER, SURE = 0.3, 0.05, 0.95  # correlation; by how much another lag mu
 
 
 def picture_changes(images: Iterator[Images]) -> PictureChanges:
-    """Of images (H, W, 3), one after another; none is kept."""
+    """Summarizes images (H, W, 3) one by one; none is kept."""
     changes, contrasts = list[float](), list[float]()
     last: Images | None = None
     last_small: Images | None = None
@@ -69,7 +69,7 @@ Seen = Sequence[tuple[RecordedEpisode, PictureChanges, NDArray[np.float64]]]
 
 
 def _motion(card: ActionCard, episodes: Sequence[RecordedEpisode]) -> tuple[list[NDArray[np.float64]], bool]:
-    """How fast the arm is between the images, (n - 1,), 1 is fast; and whether that was measured."""
+    """Speed of the arm between images, (n - 1,), 1 is fast; and whether it was measured."""
     motions = [None if card.postprocessing else measured_translation(card, one) for one in episodes]
     found = [np.linalg.norm(motion, axis=1) for motion in motions if motion is not None]
     if len(found) == len(episodes):
@@ -86,7 +86,9 @@ def _blank(camera: str, seen: Seen) -> Iterator[DataFinding]:
     if found:
         first = next((one, its) for one, its, _ in seen if one.number in found)
         at = float(first[0].stamps[int((first[1].contrast < ONE_COLOUR).argmax())])
-        what = f"{sum(found.values())} images of the camera {camera!r} have one colour, in {episode_list([*found])}."
+        what = (
+            f"{sum(found.values())} images of the camera {camera!r} have a single colour, in {episode_list([*found])}."
+        )
         yield DataFinding("blank", what, tuple(found), sum(found.values()), at)
 
 
@@ -112,25 +114,25 @@ def _still(camera: str, rate: float, seen: Seen) -> Iterator[DataFinding]:
         number, ((first, length), *_) = next(iter(frozen.items()))
         at = float(next(one for one, _, _ in seen if one.number == number).stamps[first])
         what = (
-            f"The camera {camera!r} stands still while the arm moves in {episode_list([*frozen])}; first for "
+            f"The camera {camera!r} is frozen while the arm moves in {episode_list([*frozen])}; first for "
             f"{length / rate:.1f} s at {at:.1f} s."
         )
         frames = sum(length for runs in frozen.values() for _, length in runs)
         yield DataFinding("frozen", what, tuple(frozen), frames, at)
     share = sum(single.values()) / sum(int(move.sum()) for move in moving)
     if share > MOST_REPEATED:
-        what = f"{share:.0%} of the images of the camera {camera!r} are the same as before, while the arm moves."
+        what = f"{share:.0%} of the images of the camera {camera!r} repeat the previous one while the arm moves."
         yield DataFinding("repeated", what, tuple(single), sum(single.values()))
 
 
 def _runs(same: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Where each begins, and how long it is."""
+    """Start and length of each run."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], same.astype(np.int8), [0]])))
     return [*zip(edges[::2].tolist(), (edges[1::2] - edges[::2]).tolist(), strict=True)]
 
 
 def _lag(camera: str, rate: float, measured: bool, seen: Seen) -> Iterator[DataFinding]:
-    """Images change as the arm moves. What only was commanded is followed a step later, or LATE."""
+    """Images change as the arm moves. Commands are followed a step later, or LATE."""
     pairs = [(speed.astype(np.float64), np.sqrt(its.change.astype(np.float64))) for _, its, speed in seen]
     best = best_lag(pairs)
     if best is None or best.correlation < CLEAR or best.correlation - best.at_zero < BETTER:
@@ -138,7 +140,7 @@ def _lag(camera: str, rate: float, measured: bool, seen: Seen) -> Iterator[DataF
     confidence = best.outside(0 if measured else max(1, int(LATE * rate)))
     if confidence < SURE:
         return
-    side, what = "later" if best.lag > 0 else "earlier", "motion that was measured" if measured else "commands"
+    side, what = "later" if best.lag > 0 else "earlier", "measured motion" if measured else "commands"
     steps = f"{abs(best.lag)} time step{'s' * (abs(best.lag) != 1)} ({abs(best.lag) / rate:.2f} s)"
     yield DataFinding(
         "camera-lag",

@@ -1,4 +1,4 @@
-"""What the checks know of one recorded episode: its numbers, and what its images say, without the images."""
+"""The data that the checks keep of a recorded episode: numbers, and summaries of its images."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class PictureChanges:
-    """Of a camera's n images of an episode.
+    """Summary of a camera's n images of an episode.
 
     change: from each image to the next, mean of the absolute differences of green in 0 ... 255, float32 (n - 1,).
     contrast: between the brightest and the darkest green of each image, 0 ... 255, float32 (n,); of the
-    colour that differs most where that is little.
+    most varying channel if that is small.
     """
 
     change: NDArray[np.float32]
@@ -28,7 +28,7 @@ class RecordedEpisode:
     values: (N, D) in the card's dimensions and units. states: (N, S), None where the card has none. tool, turn: where
     the tool was measured, position [m] and rotation vector [rad] in the base frame, (N, 3), None where that is unknown.
     tasks: numbers of sentences, (N,). success: None where it was not recorded. problems: the recorder's sentences.
-    own: whether who acted did what `values` say: labels of a teacher for a learner's steps are no motion.
+    own: whether `values` were executed; a teacher's labels for a learner's steps were not.
     pictures: by camera.
     """
 

@@ -1,4 +1,4 @@
-"""meta/stats.json against the data that it describes."""
+"""Compares meta/stats.json with the data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MARGIN = 0.02  # of a number's standard deviation
 
 
 def statistics_findings(directory: Path, episodes: Sequence[RecordedEpisode]) -> Iterator[DataFinding]:
-    """Of actions and states; those of images are often of some images only."""
+    """Checks actions and states; statistics of images often come from a sample."""
     if not (directory / STATISTICS).is_file():
         yield DataFinding("stats-missing", f"There is no {directory / STATISTICS}.")
         return
@@ -37,12 +37,12 @@ def statistics_findings(directory: Path, episodes: Sequence[RecordedEpisode]) ->
 
 
 def _differences(stored: Any, values: NDArray[np.float64]) -> str:
-    """What is not as in the data, in words."""
+    """The difference from the data, in words."""
     if not isinstance(stored, dict):
-        return "there are none"
+        return "no statistics"
     count = stored.get("count")
     if isinstance(count, list) and count and count[0] != len(values):
-        return f"they are of {count[0]} time steps, the data has {len(values)}"
+        return f"computed from {count[0]} time steps, but the data has {len(values)}"
     spread = values.std(axis=0)
     real = {"min": values.min(axis=0), "max": values.max(axis=0), "mean": values.mean(axis=0), "std": spread}
     for key, numbers in real.items():
@@ -55,5 +55,5 @@ def _differences(stored: Any, values: NDArray[np.float64]) -> str:
         wrong = ~(np.abs(told - numbers) <= MARGIN * spread + 1e-4 * np.abs(numbers) + 1e-9)
         if wrong.any():
             i = int(wrong.argmax())
-            return f"{key} of number {i} is {told[i]:.4g}, in the data {numbers[i]:.4g}"
+            return f"{key} of element {i} is {told[i]:.4g}, but {numbers[i]:.4g} in the data"
     return ""

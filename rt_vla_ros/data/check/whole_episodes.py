@@ -1,4 +1,4 @@
-"""Episodes among the others: very short, far away, the same twice, and how they ended."""
+"""Compares episodes with each other: very short ones, outliers, duplicates, and how they ended."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def episode_findings(card: ActionCard, rate: float, episodes: Sequence[RecordedE
     yield from _duplicates(episodes)
     unknown = [one.number for one in episodes if one.success is None]
     if unknown:
-        what = f"Of {len(unknown)} of {len(episodes)} episodes it is not known whether they succeeded."
+        what = f"{len(unknown)} of {len(episodes)} episodes have no success label."
         yield DataFinding("success-missing", what, tuple(unknown) if len(unknown) < len(episodes) else ())
     failed = [one.number for one in episodes if one.success is False]
     if failed:
-        yield DataFinding("failures", f"{len(failed)} of {len(episodes)} episodes did not succeed.", tuple(failed))
+        yield DataFinding("failures", f"{len(failed)} of {len(episodes)} episodes failed.", tuple(failed))
 
 
 def _outliers(card: ActionCard, episodes: Sequence[RecordedEpisode]) -> Iterator[DataFinding]:
@@ -50,7 +50,7 @@ def _outliers(card: ActionCard, episodes: Sequence[RecordedEpisode]) -> Iterator
     ]
     known = [start for start in starts if start is not None and np.isfinite(start).all()]
     if len(known) == len(whole):
-        measures["first state"] = np.stack(known).astype(np.float64)
+        measures["initial state"] = np.stack(known).astype(np.float64)
     for name, column in measures.items():
         scores = np.abs(robust_z(column))
         scores = scores.max(axis=1) if scores.ndim == 2 else scores
@@ -64,10 +64,10 @@ def _outliers(card: ActionCard, episodes: Sequence[RecordedEpisode]) -> Iterator
 
 
 def robust_z(column: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far each row is from the median, in standard deviations as the quartiles give them; same shape.
+    """Distance of each row from the median, in standard deviations estimated from the quartiles; same shape.
 
-    A spread of less than a hundredth of the largest distance of any column counts as that: what never differs else
-    would be far away at the first rounding.
+    A spread of less than a hundredth of the largest distance of any column is raised to that: otherwise rounding errors
+    in a constant column would be outliers.
     """
     low, middle, high = np.percentile(column, (25, 50, 75), axis=0)
     away = column - middle
@@ -76,7 +76,7 @@ def robust_z(column: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _duplicates(episodes: Sequence[RecordedEpisode]) -> Iterator[DataFinding]:
-    """Episodes whose actions, states and tool are the same to the last bit; those that stand still do not count."""
+    """Episodes whose actions, states and tool poses are bit-identical; motionless ones are ignored."""
     same = defaultdict[bytes, list[int]](list)
     for one in episodes:
         if len(one) >= FEWEST_STEPS and one.values.size and np.ptp(one.values, axis=0).max() > 0:

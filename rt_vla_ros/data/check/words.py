@@ -1,4 +1,4 @@
-"""Instructions: empty ones, variants of spelling, and what looks like a typing error."""
+"""Checks instructions: empty ones, spelling variants, and likely typos."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHOWN = 6
 
 
 def word_findings(episodes: Sequence[RecordedEpisode]) -> Iterator[DataFinding]:
-    """Of the sentences of all episodes."""
+    """Check the instructions of all episodes."""
     where = defaultdict[str, list[int]](list)
     for one in episodes:
         for sentence in {*one.sentences}:
@@ -49,12 +49,12 @@ def _plain(sentence: str) -> str:
 
 
 def _pairs(pairs: Sequence[tuple[str, str]]) -> str:
-    shown = [f"{wrong!r:.80} beside {right!r:.80}" for wrong, right in pairs[:SHOWN]]
+    shown = [f"{wrong!r:.80} vs. {right!r:.80}" for wrong, right in pairs[:SHOWN]]
     return ", ".join(shown) + (f" and {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else "")
 
 
 def _typos(counts: Counter[str]) -> Iterator[tuple[str, str]]:
-    """Sentences that differ in one word, which in the rarer one is rare in the whole set and nearly the other's."""
+    """Pairs of instructions that differ in one similar word, which is rare in the dataset."""
     split = {sentence: sentence.casefold().split() for sentence in counts}
     words = Counter[str]()
     for sentence, its in split.items():
@@ -78,7 +78,7 @@ def _typos(counts: Counter[str]) -> Iterator[tuple[str, str]]:
 
 
 def edit_distance(one: str, other: str) -> int:
-    """Letters to insert, take out, change or exchange with their neighbour (Damerau's, of adjacent ones)."""
+    """Edit distance with transpositions of adjacent letters (Damerau-Levenshtein, restricted)."""
     rows: list[list[int]] = [[*range(len(other) + 1)]]
     for i, letter in enumerate(one, 1):
         row = [i]

@@ -1,4 +1,4 @@
-"""Answers that a policy would read as an action: numbers alone, as many as an action has."""
+"""Detects answers that a policy would parse as an action: only numbers, as many as an action has."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import re
 from collections.abc import Collection
 
 SIZES = (7, 8)
-"""Numbers of an action where no card says it: 6 of the motion and the gripper, with `terminate` or without."""
+"""Sizes of an action without a card: 6 for motion and the gripper, with `terminate` or without."""
 NUMBERS = re.compile(
     r"(?:.*\baction\s*:)?[\s\[(]*((?:[+-]?\d+[\s,;]+)*[+-]?\d+)[\s\])]*(?:\.\s*)?", re.IGNORECASE | re.DOTALL
 )
 
 
 def is_action(answer: str, sizes: Collection[int] = SIZES) -> bool:
-    """Whether it is that, for one step or for several.
+    """Whether an answer is an action, of one step or several.
 
-    A plan in words may stand before it ("Plan: ... Action: 1 128 ..."). sizes: how many numbers one step may have.
+    A plan in words may precede it ("Plan: ... Action: 1 128 ..."). sizes: possible sizes of one step.
     """
     if not answer[-1:].isdigit() and answer[-1:] not in "])., \n":
         return False  # most answers, without a search

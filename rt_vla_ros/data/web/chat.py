@@ -1,4 +1,4 @@
-"""A conversation, as LLaVA, ShareGPT, transformers and TRL write one, in questions and answers."""
+"""Parses conversations in the formats of LLaVA, ShareGPT, transformers and TRL into questions and answers."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Before = tuple[tuple[str, str], ...]
 
 
 class WrongRecord(ValueError):
-    """What is wrong with a record, as the end of a sentence that begins with where it is."""
+    """An invalid record; the message completes a sentence that starts with its location."""
 
 
 @dataclass
 class Conversation:
-    """turns: question (empty: none but the image), answer, and the pairs before. images, places: as in `Said`."""
+    """turns: question (empty: only the image), answer, and the previous pairs. images, places: as in `Said`."""
 
     turns: list[tuple[str, str, Before]] = field(default_factory=list)
     images: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class Conversation:
 
 
 def is_text(words: str) -> bool:
-    """Whether it can be written down; JSON can hold halves of letters (surrogates), which cannot."""
+    """Whether a text is valid Unicode; JSON can contain lone surrogates."""
     try:
         return words.isascii() or bool(words.encode())
     except UnicodeEncodeError:
@@ -38,7 +38,7 @@ def is_text(words: str) -> bool:
 
 
 def text_of(text: str) -> tuple[str, int]:
-    """Without the marks that say where an image stands, and how many of them there were."""
+    """Text without image placeholders, and their number."""
     if PLACEHOLDER not in text:
         return text.strip(), 0
     parts = [part.strip() for part in text.split(PLACEHOLDER)]
@@ -46,7 +46,7 @@ def text_of(text: str) -> tuple[str, int]:
 
 
 def conversation(messages: Sequence[Any]) -> Conversation:
-    """Messages of one role in a row are one; an answer to nothing and a question without an answer are left out.
+    """Merge consecutive messages of one role; drop answers without a question and questions without an answer.
 
     Raises WrongRecord.
     """
@@ -70,7 +70,7 @@ def conversation(messages: Sequence[Any]) -> Conversation:
 
 
 def _roles(messages: Sequence[Any]) -> Iterable[tuple[bool, Any]]:
-    """Whether each message asks, and its content; what a system says belongs to the question behind it."""
+    """Whether each message is a question, and its content; system messages are prepended to the next question."""
     for message in messages:
         if not isinstance(message, Mapping):
             raise WrongRecord(f"a message must be an object, got {message!r:.100}")
@@ -81,12 +81,12 @@ def _roles(messages: Sequence[Any]) -> Iterable[tuple[bool, Any]]:
             continue
         role = next((message[key] for key in ROLE_KEYS if message.get(key) is not None), None)
         if role not in (*ASKING, *ANSWERING, "system"):
-            raise WrongRecord(f"the role {role!r:.100} is none of user (human), assistant (gpt) and system")
+            raise WrongRecord(f"the role {role!r:.100} is invalid, expected user (human), assistant (gpt) or system")
         yield role not in ANSWERING, next((message[key] for key in CONTENT_KEYS if message.get(key) is not None), "")
 
 
 def _merged(messages: Iterable[tuple[bool, Any]]) -> Iterable[tuple[bool, list[Any]]]:
-    """Contents in lists of parts; those of one role in a row together."""
+    """Contents as lists of parts; consecutive ones of a role merged."""
     last: tuple[bool, list[Any]] | None = None
     for asks, content in messages:
         parts = content if isinstance(content, list) else [content]
@@ -101,7 +101,7 @@ def _merged(messages: Iterable[tuple[bool, Any]]) -> Iterable[tuple[bool, list[A
 
 
 def _content(parts: Sequence[Any], asks: bool) -> tuple[str, list[str], int]:
-    """The words of a message, the images that it names, and how many places for images it has."""
+    """The text of a message, its images, and its number of image placeholders."""
     words, images, places = list[str](), list[str](), 0
     for part in parts:
         kind, value = _part(part)
@@ -116,7 +116,7 @@ def _content(parts: Sequence[Any], asks: bool) -> tuple[str, list[str], int]:
 
 
 def _part(part: Any) -> tuple[str, str]:
-    """ "text" and its words, or "image" and its name, which is empty where the record names the images."""
+    """ "text" and its text, or "image" and its name, which is empty if the record lists the images."""
     if isinstance(part, str):
         return "text", part
     if not isinstance(part, Mapping):
@@ -124,10 +124,10 @@ def _part(part: Any) -> tuple[str, str]:
     kind = part.get("type", "text" if "text" in part else "image" if "image" in part else None)
     if kind == "text":
         if not isinstance(part.get("text"), str):
-            raise WrongRecord(f"a part of a message is called text and has none: {dict(part)!r:.100}")
+            raise WrongRecord(f"a part of a message of type text has no text: {dict(part)!r:.100}")
         return "text", part["text"]
     if kind not in ("image", "image_url"):
-        raise WrongRecord(f"a part of a message is of the kind {kind!r:.100}, expected text or image")
+        raise WrongRecord(f"a part of a message has the type {kind!r:.100}, expected text or image")
     value = next((part[key] for key in IMAGE_PARTS if part.get(key) is not None), "")
     if isinstance(value, Mapping):
         value = value.get("url", value.get("path"))

@@ -1,8 +1,8 @@
-"""The images of a parquet file whose groups of rows are large, once more on disk, where any row is found at once.
+"""A copy on disk of the image column of a Parquet file with large row groups, for random access.
 
-A group of rows is compressed as one, and what stands before a row in it must be read to reach the row: in a shuffled
-order that is half a group for each. Here the column is read once, in pieces of some rows, and written as Arrow's file
-format, whose pieces are found by their number and read through a memory map.
+To reach a row, all rows before it in its row group must be decompressed: half a group per row in a shuffled order. The
+column is therefore read once, in small batches, and written in Arrow's file format, whose batches are accessed by
+number through a memory map.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _LOCK = threading.Lock()
 
 @dataclass(frozen=True)
 class ColumnCopy:
-    """firsts: the number of each piece's first row, and of all rows. reader: pyarrow's, of the copy."""
+    """firsts: index of each batch's first row, and the total number. reader: pyarrow's, of the copy."""
 
     firsts: list[int]
     reader: Any
 
     def rows_around(self, row: int) -> tuple[int, Any]:
-        """The number of the first of some rows, this one among them, and their cells. Raises IndexError."""
+        """Index of the first row of the batch with this row, and the batch's cells. Raises IndexError."""
         if not 0 <= row < self.firsts[-1]:
             raise IndexError(f"there is no row {row}")
         piece = bisect.bisect_right(self.firsts, row) - 1
@@ -39,9 +39,9 @@ class ColumnCopy:
 
 
 def copied_column(file: Any, path: Path, column: str) -> ColumnCopy | None:
-    """file: pyarrow's ParquetFile of `path`. None: its groups are small, or the disk has not the space.
+    """file: pyarrow's ParquetFile of `path`. None: its row groups are small, or the disk has too little space.
 
-    The copy lies among the temporary files (TMPDIR) without a name. Raises DatasetError for a damaged file.
+    The copy is an unnamed temporary file (in TMPDIR). Raises DatasetError for a damaged file.
     """
     with _LOCK, reading(path):
         sizes = _group_sizes(file.metadata, column)
@@ -56,7 +56,7 @@ def copied_column(file: Any, path: Path, column: str) -> ColumnCopy | None:
 
 
 def _group_sizes(metadata: Any, column: str) -> list[int]:
-    """Bytes of the column in each group of rows, not compressed."""
+    """Uncompressed bytes of the column in each row group."""
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     leaves = [n for n in range(metadata.num_columns) if f"{metadata.schema.column(n).path}.".startswith(f"{column}.")]
     return [sum(group.column(leaf).total_uncompressed_size for leaf in leaves) for group in groups]

@@ -1,4 +1,4 @@
-"""A folder of images: with a text of the same name beside each, or with metadata as Hugging Face's imagefolder has."""
+"""Folders of images: with a text file of the same name for each, or metadata as in Hugging Face's imagefolder."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ SPLITS = ("train", "training")
 
 
 def metadata_file(folder: Path, split: str = "") -> Path | None:
-    """The file with the words of an imagefolder: its own, or that of a split; None: there is none.
+    """The metadata file of an imagefolder, or of a split; None: there is none.
 
-    Raises DatasetError where there are several splits and none is named.
+    Raises DatasetError if there are several splits and none is chosen.
     """
     own = next((folder / name for name in METADATA if (folder / name).is_file()), None)
     if own is not None and not split:
@@ -31,12 +31,14 @@ def metadata_file(folder: Path, split: str = "") -> Path | None:
     if split:
         return inner.get(split)
     if len(inner) > 1 and not set(SPLITS) & set(inner):
-        raise DatasetError(f"{folder} has several parts; name one: {', '.join(f'{folder}:{name}' for name in inner)}.")
+        raise DatasetError(
+            f"{folder} has several splits; choose one: {', '.join(f'{folder}:{name}' for name in inner)}."
+        )
     return next((inner[name] for name in (*SPLITS, *inner) if name in inner), None)
 
 
 def record_file(folder: Path, endings: tuple[str, ...]) -> Path | None:
-    """The one file with records in a folder, beside its images; None: none, or more than one."""
+    """The only record file in a folder of images; None: none, or several."""
     found = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in endings and path.is_file()]
     images = {path.stem for path in folder.iterdir() if path.suffix.lower() in ENDINGS}
     found = [path for path in found if path.stem not in images]
@@ -44,7 +46,7 @@ def record_file(folder: Path, endings: tuple[str, ...]) -> Path | None:
 
 
 class BesideImages:
-    """The entries of a folder whose images have words beside them: .txt (a caption) or .json (a record or several)."""
+    """Entries of a folder whose images have a .txt (caption) or .json file (one or several records)."""
 
     def __init__(self, folder: Path) -> None:
         """Raises DatasetError for a folder without any."""
@@ -64,10 +66,10 @@ class BesideImages:
                         self._pairs.append((image, Path(directory, words)))
         if not self._pairs:
             raise DatasetError(
-                f"{folder} is no web data: there is no image with a .txt or .json of its name beside it, no "
-                f"{' or '.join(METADATA[:2])}, and not one file with records."
+                f"{folder} is not web data: no image has a .txt or .json file of the same name, and there is "
+                f"no {' or '.join(METADATA[:2])} and no single record file."
             )
-        self.notes = [f"{len(without):,} images have no words beside them: {joined_names(without)}."] if without else []
+        self.notes = [f"{len(without):,} images have no text file: {joined_names(without)}."] if without else []
 
     def __iter__(self) -> Iterator[WebEntry]:
         for image, path in self._pairs:

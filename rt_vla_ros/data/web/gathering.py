@@ -1,4 +1,4 @@
-"""Records of a web set, checked all at once -> examples; records about the same images become one."""
+"""Validates all records of a web dataset and turns them into examples; records about the same images are merged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_IMAGE = "there is no image, and no chat that could do without; images are nam
 
 
 class WebEntry(NamedTuple):
-    """where: it stands, for messages. images: those of a table; None: the record names files."""
+    """where: its location, for messages. images: those of a table; None: the record names files."""
 
     where: str
     record: Any
@@ -28,10 +28,10 @@ class WebEntry(NamedTuple):
 
 
 class Gathering:
-    """Takes the entries of a set one by one."""
+    """Collects the entries of a dataset one by one."""
 
     def __init__(self, finder: ImageFinder | None, action_sizes: Collection[int] = SIZES) -> None:
-        """finder: of the files that records name. action_sizes: how many numbers an action may have."""
+        """finder: of the files named in records. action_sizes: possible sizes of an action."""
         self._finder, self._sizes = finder, action_sizes
         self._records: list[WebRecord] = []
         self._numbers: dict[tuple[ImagePlace, ...], int] = {}
@@ -40,7 +40,7 @@ class Gathering:
         self._turns = 0
 
     def source(self, name: str, entries: Iterable[WebEntry], notes: Sequence[str] = ()) -> WebSource:
-        """name: of the source. Raises DatasetError with the place of what is wrong."""
+        """name: of the source. Raises DatasetError with the location of the error."""
         for entry in entries:
             try:
                 self._add(entry)
@@ -50,7 +50,7 @@ class Gathering:
             names = [f"{image} ({where})" for image, where in self._missing.items()]
             raise DatasetError(f"{len(names):,} images of {name} are missing: {joined_names(names)}.")
         if not self._turns:
-            raise DatasetError(f"There is nothing in {name}: no record with a question or a caption.")
+            raise DatasetError(f"{name} is empty: no record has a question or a caption.")
         return WebSource(name, self._records, [*notes, *self._noted(name)])
 
     def _add(self, entry: WebEntry) -> None:
@@ -59,7 +59,7 @@ class Gathering:
         said = what_is_said(entry.record)
         for words in (words for turn in said.turns for words in (turn.text, turn.answer)):
             if not is_text(words):
-                raise WrongRecord(f"the words have half a letter: {words!r:.100} (surrogates)")
+                raise WrongRecord(f"the text has a lone surrogate: {words!r:.100} (surrogates)")
         images = entry.images if entry.images is not None else self._images(entry, said)
         if said.places > len(images or ()):
             there = len(images or ())
@@ -79,7 +79,7 @@ class Gathering:
         record.accepted += [said.accepted[number] for number in kept]
 
     def _images(self, entry: WebEntry, said: Said) -> tuple[ImagePlace, ...] | None:
-        """None: some are missing, and noted."""
+        """None: some are missing and recorded."""
         names = image_names(entry.record) or said.images
         places = [self._finder.place(name) if self._finder else None for name in names]
         for name, place in zip(names, places, strict=True):
@@ -89,17 +89,17 @@ class Gathering:
         return found if len(found) == len(names) else None
 
     def _noted(self, name: str) -> list[str]:
-        """Raises DatasetError where most answers are actions."""
+        """Raises DatasetError if most answers are actions."""
         notes, count = [], len(self._actions)
         if 2 * count > self._turns:
             raise DatasetError(
                 f"{count:,} of {self._turns:,} answers of {name} are robot actions, the first at {self._actions[0]}: "
-                "these are robot data, which belong into a LeRobot data set (--robot)."
+                "this is robot data; use a LeRobot dataset (--robot)."
             )
         if count:
             notes.append(
-                f"{name}: {count:,} of {self._turns:,} answers are left out, which a policy would read as robot "
-                f"actions, the first at {self._actions[0]}."
+                f"{name}: {count:,} of {self._turns:,} answers are excluded, because a policy would parse "
+                f"them as robot actions, the first at {self._actions[0]}."
             )
         texts = sum(not record.images for record in self._records)
         if texts:
@@ -108,7 +108,7 @@ class Gathering:
 
 
 def image_names(record: Mapping[str, Any]) -> tuple[str, ...]:
-    """What the record calls its images; none where it has none. Raises WrongRecord."""
+    """The image names of a record, if any. Raises WrongRecord."""
     value: Any = next((record[key] for key in IMAGES if record.get(key)), [])
     names = [_image_name(one) for one in (value if isinstance(value, list) else [value])]
     return tuple(names)
@@ -118,5 +118,5 @@ def _image_name(value: Any) -> str:
     if isinstance(value, Mapping):
         value = next((value[key] for key in ("path", "url", "file_name") if value.get(key)), None)
     if not isinstance(value, str) or not value:
-        raise WrongRecord(f"an image must be the name of a file, got {value!r:.100}")
+        raise WrongRecord(f"an image must be a file name, got {value!r:.100}")
     return value

@@ -1,4 +1,4 @@
-"""Sets a part of the web data aside, by image: what a model is tested with, it has never seen."""
+"""Holds out a part of the web data, by image, so that validation images are never trained on."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ SHARE = 0.05
 
 
 def held_out(source: WebSource, share: float = SHARE, seed: int = 0) -> tuple[WebSource, WebSource]:
-    """The rest, to train on, and the part that is held out. Raises DatasetError.
+    """The training part and the held-out part. Raises DatasetError.
 
-    Where several sources are used together, an image of one may be in another: see `held_out_of_all`.
+    With several sources, an image of one may be in another: see `held_out_of_all`.
     """
     ((rest, held),) = held_out_of_all([source], share, seed)
     return rest, held
@@ -23,11 +23,11 @@ def held_out(source: WebSource, share: float = SHARE, seed: int = 0) -> tuple[We
 def held_out_of_all(
     sources: Sequence[WebSource], share: float = SHARE, seed: int = 0
 ) -> list[tuple[WebSource, WebSource]]:
-    """Of each source the rest and the part that is held out, about `share` of the images; no image is on both sides.
+    """The training and held-out part of each source, about `share` of the images; no image is in both.
 
-    Where an image goes depends on its content and the seed alone: not on names, folders, the order, or other images;
-    examples that share an image stay together. A source of few images gives at least one of them, and keeps one.
-    Raises DatasetError for a share that is not between 0 and 1, and for a source whose images are all one.
+    The part of an image depends only on its content and the seed: not on names, folders, order, or other images;
+    examples that share an image stay together. Each part of a small source has at least one image. Raises DatasetError
+    for a share that is not between 0 and 1, and for a source with a single image.
     """
     if not 0 < share < 1:
         raise DatasetError(f"The share of web data that is held out must be more than 0 and less than 1, got {share}.")
@@ -39,8 +39,8 @@ def held_out_of_all(
         there = sorted({groups[min(one)] for one in of_source}, key=lambda group: (drawn[group], group))
         if len(there) < 2:
             raise DatasetError(
-                f"Nothing of {source.name} can be held out: its {len(source):,} examples are about the same image. "
-                "Add others, or hold nothing out: --set validation=0."
+                f"Cannot hold out a part of {source.name}: its {len(source):,} examples are about the same image. "
+                "Add others, or use --set validation=0."
             )
         if held.isdisjoint(there):
             held.add(there[0])
@@ -55,7 +55,7 @@ def _parted(source: WebSource, is_held: Sequence[bool]) -> tuple[WebSource, WebS
 
 
 def _groups(examples: Sequence[frozenset[bytes]]) -> dict[bytes, bytes]:
-    """For each image the smallest of those that it is connected with by examples."""
+    """For each image, the smallest one connected with it by examples."""
     parent: dict[bytes, bytes] = {}
 
     def root(key: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Data sets of Hugging Face's `datasets`: of the Hub, or saved by `save_to_disk`."""
+"""Hugging Face `datasets`: from the Hub, or saved by `save_to_disk`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FIRST = ("train", "training")
 
 
 class HubTable:
-    """An `ImageTable` of one split. Images stay undecoded until they are asked for."""
+    """An `ImageTable` of one split. Images are decoded on demand."""
 
     def __init__(self, name: str, dataset: Any) -> None:
         self.name, self._dataset = name, dataset.with_format("arrow")
@@ -46,7 +46,7 @@ class HubTable:
 
 @contextmanager
 def _reading(name: str) -> Iterator[None]:
-    """Raises DatasetError for whatever that library, or pyarrow, raises for files of others."""
+    """Turns all errors of that library and pyarrow from untrusted files into DatasetError."""
     try:
         yield
     except Exception as error:
@@ -69,7 +69,7 @@ def saved_table(folder: Path, split: str = "") -> HubTable:
 
 
 def hub_table(name: str, split: str = "") -> HubTable:
-    """name: OWNER/NAME, with #CONFIG behind it where the set has several. Nothing of theirs is run.
+    """name: OWNER/NAME, followed by #CONFIG if the dataset has several. No remote code is run.
 
     Raises DatasetError.
     """
@@ -81,20 +81,22 @@ def hub_table(name: str, split: str = "") -> HubTable:
     try:
         found = datasets.load_dataset(place, **settings)
     except Exception as error:  # whatever that library raises for names, networks and files of others
-        raise DatasetError(f"The data set {name} cannot be had from the Hub: {_first_line(error)}") from error
+        raise DatasetError(f"The dataset {name} cannot be downloaded from the Hub: {_first_line(error)}") from error
     return _split(name, found, split)
 
 
 def _split(name: str, found: Any, split: str) -> HubTable:
     if not isinstance(found, Mapping):
         if split:
-            raise DatasetError(f"{name} has no parts, so {split!r} is none of them.")
+            raise DatasetError(f"{name} has no splits, so there is no split {split!r}.")
         return HubTable(name, found)
     there = list(found)
     chosen = split or next((one for one in FIRST if one in there), there[0] if len(there) == 1 else "")
     if chosen not in there:
         parts = ", ".join(f"{name}:{one}" for one in there)
-        raise DatasetError(f"{name} has no part {chosen!r}; there are {parts}." if chosen else f"Name one of {parts}.")
+        raise DatasetError(
+            f"{name} has no split {chosen!r}; available: {parts}." if chosen else f"Choose one of {parts}."
+        )
     return HubTable(f"{name}:{chosen}", found[chosen])
 
 
@@ -102,9 +104,7 @@ def _datasets(what: str) -> Any:
     try:
         return importlib.import_module("datasets")
     except ImportError as error:
-        raise DatasetError(
-            f"{what} is a data set of Hugging Face's `datasets`, which is not here ({error}). Get it: {INSTALL}."
-        ) from error
+        raise DatasetError(f"{what} needs Hugging Face's `datasets` ({error}). Install it: {INSTALL}.") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Opens what a user names as web data, whatever its form."""
+"""Opens web data in any supported format."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+(#[\w.-]+)?")
 USUAL = frozenset(
     {"data", "datasets", "dataset", "images", "runs", "web", "vqa", "test", "tmp", "home", "out", "models"}
 )
-"""Names of directories: a slip in a path does not become a download."""
+"""Names of directories: a typo in a path does not start a download."""
 FORMS = (
-    f"{', '.join(records.ENDINGS)} or {PARQUET}, FILE:IMAGES_FOLDER, a folder of images with words, a folder that "
-    "`save_to_disk` wrote, or OWNER/NAME of a data set on the Hugging Face Hub (hf:NAME for one without an owner)"
+    f"{', '.join(records.ENDINGS)} or {PARQUET}, FILE:IMAGES_FOLDER, a folder of images with text files, a folder that "
+    "`save_to_disk` wrote, or OWNER/NAME of a dataset on the Hugging Face Hub (hf:NAME for one without an owner)"
 )
 
 
 def open_web(text: str, action_sizes: Collection[int] = SIZES) -> WebSource:
-    """What `--web` names, with all files checked and no image decoded.
+    """Open an argument of `--web`; all files are validated, no image is decoded.
 
     text: FILE, FILE:IMAGES_FOLDER, FOLDER, FOLDER:PART, OWNER/NAME, OWNER/NAME#CONFIG:PART or hf:NAME.
-    action_sizes: how many numbers an action of the robot may have; answers that are such actions are left out.
-    Raises DatasetError, with the file and line of what is wrong.
+    action_sizes: possible sizes of a robot action; answers that are such actions are excluded.
+    Raises DatasetError with the file and line of the error.
     """
     if not text.strip():
-        raise DatasetError(f"No web data is named. Expected {FORMS}.")
+        raise DatasetError(f"No web data is given. Expected {FORMS}.")
     if ADDRESS.match(text):
-        raise DatasetError(f"{text} is an address; download it, and name the file or folder.")
+        raise DatasetError(f"{text} is a URL; download it, and give the file or folder.")
     if text.startswith(HUB):
         name, _, part = text.removeprefix(HUB).partition(":")
         return _of_hub(hub_table(name, part), name, action_sizes)
@@ -67,7 +67,7 @@ def _endings() -> tuple[str, ...]:
 
 
 def _parted(text: str) -> tuple[Path, str]:
-    """A path, and what stands behind its last colon, if it is not itself a name with a colon."""
+    """A path and the text after its last colon, unless the whole is an existing name with a colon."""
     head, colon, tail = text.rpartition(":")
     if not colon or not head or os.path.lexists(os.path.expanduser(text)):
         head, tail = text, ""
@@ -77,12 +77,12 @@ def _parted(text: str) -> tuple[Path, str]:
 def _of_file(path: Path, images: str, sizes: Collection[int]) -> WebSource:
     root = Path(os.path.expanduser(images)) if images else path.parent
     if not root.is_dir():
-        raise DatasetError(f"There is no folder {root}, expected the one with the images of {path}: FILE:FOLDER.")
+        raise DatasetError(f"There is no folder {root}, expected FILE:FOLDER with the folder of the images of {path}.")
     finder = ImageFinder(root, path.parent, path.stem)
     if path.suffix.lower() == PARQUET:
         return Gathering(finder, sizes).source(path.stem, table_entries([ParquetImages(path, finder)], finder))
     if path.suffix.lower() not in records.ENDINGS:
-        raise DatasetError(f"{path} is no web data. Expected {FORMS}.")
+        raise DatasetError(f"{path} is not web data. Expected {FORMS}.")
     return Gathering(finder, sizes).source(path.stem, records.entries(path))
 
 
@@ -104,7 +104,7 @@ def _of_folder(folder: Path, part: str, sizes: Collection[int]) -> WebSource:
         )
     if part:
         if not (folder / part).is_dir():
-            raise DatasetError(f"{folder} has no part {part!r}: no folder of this name, no table that begins with it.")
+            raise DatasetError(f"{folder} has no split {part!r}: no folder or table has this name or prefix.")
         return _of_folder(folder / part, "", sizes)
     single = record_file(folder, records.ENDINGS)
     if single is not None:
@@ -114,7 +114,7 @@ def _of_folder(folder: Path, part: str, sizes: Collection[int]) -> WebSource:
 
 
 def _parquet_files(folder: Path, part: str) -> list[Path]:
-    """Those of a part, which begin with its name ("train-00000-of-00002.parquet"); else the training part or all."""
+    """Files of a split, named like "train-00000-of-00002.parquet"; else of the training split or all."""
     found = sorted(path for path in (*folder.glob(f"*{PARQUET}"), *folder.glob(f"data/*{PARQUET}")))
     if part:
         return [path for path in found if path.name.startswith((f"{part}-", f"{part}."))]

@@ -1,4 +1,4 @@
-"""A picture as somebody saved it -> RGB pixels as a person would see them."""
+"""Decodes image files to RGB as displayed."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ WHITE = (255, 255, 255, 255)
 
 
 def decoded(content: Path | bytes, what: str) -> NDArray[np.uint8]:
-    """The first picture of a file, (H, W, 3), turned upright (EXIF), what is transparent on white.
+    """The first image of a file, (H, W, 3), rotated by EXIF, transparency on white.
 
-    what: the picture's name in a message. Raises DatasetError for what is no picture, is cut off, or is too large.
+    what: the image's name in messages. Raises DatasetError if it is not an image, truncated, or too large.
     """
     try:
         with warnings.catch_warnings():
@@ -36,17 +36,17 @@ def decoded(content: Path | bytes, what: str) -> NDArray[np.uint8]:
                 return np.array(_rgb(_upright(image), what), dtype=np.uint8)
     except UnidentifiedImageError as error:
         hint = "" if isinstance(content, bytes) else git_lfs.hint(content)
-        raise DatasetError(f"{what} is no picture that can be read ({', '.join(FORMATS)}).{hint}") from error
+        raise DatasetError(f"{what} is not a readable image ({', '.join(FORMATS)}).{hint}") from error
     except DatasetError:
         raise
     except (OSError, ValueError, TypeError, KeyError, SyntaxError, EOFError, struct.error, MemoryError) as error:
-        raise DatasetError(f"{what} is damaged or cut off: {error or type(error).__name__}.") from error
+        raise DatasetError(f"{what} is damaged or truncated: {error or type(error).__name__}.") from error
     except Image.DecompressionBombError as error:
         raise DatasetError(f"{what} is too large, expected at most {MOST_PIXELS:,} pixels.") from error
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """As the camera was held; a picture whose EXIF block is damaged stays as it is."""
+    """Apply the EXIF orientation; ignored if the EXIF block is damaged."""
     image.load()
     try:
         return ImageOps.exif_transpose(image)
@@ -56,7 +56,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _rgb(image: Image.Image, what: str) -> Image.Image:
     if image.mode == "F":
-        raise DatasetError(f"{what} has floating-point numbers for pixels, whose range nobody knows; save it as 8 bit.")
+        raise DatasetError(f"{what} has floating-point pixels of unknown range; save it with 8 bits.")
     if image.mode == "I" or image.mode.startswith("I;16"):
         grey = np.asarray(image).astype(np.int64)
         if grey.size and (grey.min() < 0 or grey.max() > MOST_SIXTEEN):

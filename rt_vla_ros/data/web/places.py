@@ -1,4 +1,4 @@
-"""Where a set's images are, and that nothing outside of its folder is read."""
+"""Locates the images of a dataset; nothing outside its folder is read."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ SAMPLES, SAMPLE = 16, 1 << 16  # of a large file, for its key: so many parts of 
 
 
 class ImagePlace(Protocol):
-    """Where one image is kept. Two of one place are equal."""
+    """Location of an image. Equal locations compare equal."""
 
     def pixels(self) -> NDArray[np.uint8]:
         """RGB, (H, W, 3). Raises DatasetError."""
         ...
 
     def key(self) -> bytes:
-        """The same for the same content, wherever it lies. Raises DatasetError."""
+        """The same for the same content, regardless of its location. Raises DatasetError."""
         ...
 
 
 @dataclass(frozen=True)
 class FilePlace:
-    """An image in a file of its own."""
+    """An image file."""
 
     path: str
 
@@ -48,7 +48,7 @@ class FilePlace:
         return decoded(Path(self.path), f"The image {self.path}")
 
     def key(self) -> bytes:
-        """Of a large file not all is read: its size, its beginning, its end and parts between."""
+        """Digest; of a large file only the size, start, end and parts in between."""
         try:
             with open(self.path, "rb") as file:
                 size = os.fstat(file.fileno()).st_size
@@ -68,14 +68,14 @@ def content_key(content: bytes) -> bytes:
 
 
 class ImageFinder:
-    """Finds the files that a set's records name.
+    """Finds the files named in a dataset's records.
 
-    root: the folder that they must lie in. Where a name does not begin at the root: names are looked for beside the set
-    (`home`), and in what is beside it, too.
+    root: the folder that must contain them. Names that are not relative to the root are also searched in the dataset's
+    folder (`home`) and its subfolders.
     """
 
     def __init__(self, root: Path, home: Path | None = None, stem: str = "") -> None:
-        """home: the folder of the file that names them; None: the root. stem: of that file's name."""
+        """home: the folder of the record file; None: the root. stem: of that file's name."""
         bases = [root] if home is None else [root, home]
         beside = [os.path.abspath(base / name) for base in bases for name in (*BESIDE, stem)]
         self._bases = [base for base in dict.fromkeys(beside) if os.path.isdir(base)]
@@ -84,16 +84,16 @@ class ImageFinder:
         self._found: dict[str, FilePlace | None] = {}
 
     def place(self, name: str) -> FilePlace | None:
-        """None: there is no such file. Raises WrongRecord for an address, a place outside, and what is no file."""
+        """None: there is no such file. Raises WrongRecord for a URL, a path outside, and anything but a file."""
         if name not in self._found:
             self._found[name] = self._look(name)
         return self._found[name]
 
     def _look(self, name: str) -> FilePlace | None:
         if ADDRESS.match(name):
-            raise WrongRecord(f"the image {name!r:.100} is an address; download it, and name the file")
+            raise WrongRecord(f"the image {name!r:.100} is a URL; download it, and give the file")
         if not name.strip() or "\0" in name or not is_text(name):
-            raise WrongRecord(f"the image has no name that a file can have: {name!r:.100}")
+            raise WrongRecord(f"the image has an invalid file name: {name!r:.100}")
         name, outside = name.removeprefix("file://"), 0
         for base in self._bases:
             path = os.path.normpath(os.path.join(base, name))
@@ -103,13 +103,12 @@ class ImageFinder:
                 return FilePlace(path)
         if outside == len(self._bases):
             raise WrongRecord(
-                f"the image {name!r:.200} lies outside of {self._root}; name the folder that holds all images: "
-                "FILE:FOLDER"
+                f"the image {name!r:.200} is outside {self._root}; give the folder with all images: FILE:FOLDER"
             )
         return None
 
     def _is_file(self, path: str) -> bool:
-        """Links are followed. False: nothing is there."""
+        """Links are resolved. False: it does not exist."""
         try:
             status = os.stat(path)
         except OSError as error:
@@ -124,6 +123,6 @@ class ImageFinder:
 
 
 def joined_names(names: Sequence[str], most: int = 3) -> str:
-    """The first of many."""
+    """The first few names."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

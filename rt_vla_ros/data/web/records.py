@@ -21,7 +21,7 @@ WITHIN = ("data", "annotations", "questions", "samples")  # where the list is in
 
 
 def entries(path: Path) -> Iterator[WebEntry]:
-    """In the order of the file. Raises DatasetError, with the line."""
+    """Records in file order. Raises DatasetError with the line."""
     try:
         if path.suffix.lower() in TABLES:
             yield from _of_table(path, TABLES[path.suffix.lower()])
@@ -40,11 +40,11 @@ def parsed(text: str, where: str) -> Any:
     except RecursionError as error:
         raise DatasetError(f"{where}: lists and objects are nested too deeply.") from error
     except ValueError as error:
-        raise DatasetError(f"{where}: this is not JSON: {error}.") from error
+        raise DatasetError(f"{where}: invalid JSON: {error}.") from error
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether a file is one JSON value; else it has one on each line, whatever its name."""
+    """Whether a file is one JSON value; else it has one per line, regardless of its name."""
     check_file(path, DatasetError, MOST_LINES)
     with path.open("rb") as file:
         first = file.readline(MOST_LINE).lstrip(b"\xef\xbb\xbf").strip()
@@ -65,7 +65,7 @@ def _of_lines(path: Path) -> Iterator[WebEntry]:
             number += 1
             where = f"{path}, line {number}"
             if len(line) > MOST_LINE:
-                raise DatasetError(f"{where}: this line has more than {MOST_LINE:,} bytes, which is the most.")
+                raise DatasetError(f"{where}: this line has more than {MOST_LINE:,} bytes, the limit.")
             text = _text(line, where, path if number == 1 else None)
             if text:
                 yield WebEntry(where, parsed(text, where))
@@ -75,7 +75,7 @@ def _text(line: bytes, where: str, pointer: Path | None) -> str:
     try:
         text = line.decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
-        raise DatasetError(f"{where}: this is no text in UTF-8: {error}.") from error
+        raise DatasetError(f"{where}: not UTF-8 text: {error}.") from error
     if pointer and git_lfs.hint(pointer):
         raise DatasetError(f"{pointer} has no records.{git_lfs.hint(pointer)}")
     return text
@@ -94,7 +94,7 @@ def _of_list(path: Path) -> Iterator[WebEntry]:
 
 
 def _coco(path: Path, data: Mapping[str, Any]) -> list[Any]:
-    """COCO's captions, which name their image by its number; empty for other files. Raises DatasetError."""
+    """COCO captions, which refer to images by id; empty for other files. Raises DatasetError."""
     images, annotations = data.get("images"), data.get("annotations")
     if not isinstance(images, list) or not isinstance(annotations, list):
         return []
@@ -102,7 +102,7 @@ def _coco(path: Path, data: Mapping[str, Any]) -> list[Any]:
         files = {image["id"]: image["file_name"] for image in images}
         return [{**one, "image": files[one["image_id"]]} for one in annotations]
     except (KeyError, TypeError) as error:
-        raise DatasetError(f"{path}: images and annotations do not fit together: {error!r}.") from error
+        raise DatasetError(f"{path}: images and annotations do not match: {error!r}.") from error
 
 
 def _of_table(path: Path, separator: str) -> Iterator[WebEntry]:
@@ -114,10 +114,10 @@ def _of_table(path: Path, separator: str) -> Iterator[WebEntry]:
                 where = f"{path}, line {reader.line_num}"
                 if None in row or None in row.values():
                     raise DatasetError(
-                        f"{where}: this row has not the {len(reader.fieldnames or ())} columns of the head."
+                        f"{where}: this row does not have the {len(reader.fieldnames or ())} columns of the header."
                     )
                 yield WebEntry(where, {key: value for key, value in row.items() if value})
         except csv.Error as error:
-            raise DatasetError(f"{path}, behind line {reader.line_num}: this is no table: {error}.") from error
+            raise DatasetError(f"{path}, after line {reader.line_num}: not a CSV table: {error}.") from error
         except UnicodeDecodeError as error:
-            raise DatasetError(f"{path}, behind line {reader.line_num}: this is no text in UTF-8: {error}.") from error
+            raise DatasetError(f"{path}, after line {reader.line_num}: not UTF-8 text: {error}.") from error

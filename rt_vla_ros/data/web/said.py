@@ -1,4 +1,4 @@
-"""What one record of a web set says about its images, whatever its form: turns with their answers."""
+"""Parses a record of a web dataset in any format into turns with answers."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ FORMS = "question and answer, caption, conversations, messages or texts"
 
 @dataclass(frozen=True)
 class Said:
-    """turns: about the images. accepted: of each turn the answers that count as right, the turn's own first.
+    """turns: about the images. accepted: correct answers of each turn, the training target first.
 
-    images: those that are named within a chat. places: how many images the words leave a place for. is_chat: whether it
-    can do without images.
+    images: those named within a chat. places: number of image placeholders. is_chat: whether images are optional.
     """
 
     turns: tuple[Turn, ...]
@@ -40,7 +39,7 @@ class Said:
 
 
 def what_is_said(record: Mapping[str, Any]) -> Said:
-    """By the first form that the record has: chat, texts, question and answer, caption. Raises WrongRecord."""
+    """By the first format found in the record: chat, texts, question and answer, caption. Raises WrongRecord."""
     messages = _messages(record)
     if messages is not None:
         chat = conversation(messages)
@@ -58,11 +57,11 @@ def what_is_said(record: Mapping[str, Any]) -> Said:
         words = [_words(one, "caption") for one in (captions if isinstance(captions, list) else [captions])]
         return Said(tuple(Turn(CAPTION_REQUEST, one) for one in words), tuple((one,) for one in words))
     keys = ", ".join(map(repr, record)) or "nothing"
-    raise WrongRecord(f"there is nothing to learn: expected {FORMS}; it has {keys:.300}")
+    raise WrongRecord(f"no training target: expected {FORMS}; it has {keys:.300}")
 
 
 def _messages(record: Mapping[str, Any]) -> Sequence[Any] | None:
-    """Of a chat; TRL's prompt and completion are two parts of one."""
+    """Messages of a chat; TRL's prompt and completion are two parts of one."""
     for key in CHATS:
         if record.get(key) is not None:
             if not isinstance(record[key], list) or not record[key]:
@@ -83,12 +82,12 @@ def _joined(parts: Sequence[Said]) -> Said:
 
 
 def _first(record: Mapping[str, Any], keys: Sequence[str]) -> Any:
-    """The first of these that the record has; None: it has none."""
+    """The first of these keys in the record; None: none."""
     return next((record[key] for key in keys if record.get(key) is not None), None)
 
 
 def _answered(record: Mapping[str, Any]) -> Said:
-    """A question with its answer, or two lists of as many of them."""
+    """A question with its answer, or two lists of equal length."""
     question, answer, accepted = (_first(record, keys) for keys in (QUESTIONS, ANSWERS, ACCEPTED))
     if isinstance(question, list):
         answers = answer if isinstance(answer, list) else accepted
@@ -112,10 +111,10 @@ def _answered(record: Mapping[str, Any]) -> Said:
 
 
 def _chosen(text: str, choices: list[str], answer: Any) -> tuple[str, Any]:
-    """A question that names its choices, and the words of the right one, which may be said by number or by letter.
+    """A multiple-choice question and its answer in words, which may be given by number or letter.
 
-    Numbers count from 0. One behind the last choice is the choice itself where there is such a one: of "2", "3" and "4"
-    the answer 4 is "4". A text is a choice where it is one, whatever digits it has.
+    Numbers count from 0. A number past the last choice means the choice with that text: of "2", "3" and "4" the answer
+    4 is "4". A text equal to a choice is that choice, even if it is a number.
     """
     text = f"{text}\nChoices: {'; '.join(choices)}."
     at = answer if isinstance(answer, int) and not isinstance(answer, bool) else None
@@ -129,12 +128,12 @@ def _chosen(text: str, choices: list[str], answer: Any) -> tuple[str, Any]:
         return text, answer
     if not 0 <= at < len(choices):
         counted = "; numbers count from 0" if at == len(choices) and not str(answer).strip("() .").isalpha() else ""
-        raise WrongRecord(f"the answer {answer!r} is none of {len(choices)} choices{counted}")
+        raise WrongRecord(f"the answer {answer!r} is not one of the {len(choices)} choices{counted}")
     return text, choices[at]
 
 
 def _right(answer: Any, accepted: Any) -> tuple[str, ...]:
-    """All answers that count, each once: the one to learn first, which is the most frequent where no single one is."""
+    """All correct answers, unique: the training target first, which is the most frequent if there are several."""
     single, several = (None, answer) if isinstance(answer, list) else (answer, accepted)
     words = [_said_by(one) for one in several] if isinstance(several, list) else []
     if single is None and isinstance(accepted, str):
@@ -148,14 +147,14 @@ def _right(answer: Any, accepted: Any) -> tuple[str, ...]:
 
 
 def _said_by(answer: Any) -> str:
-    """One of several answers, which VQA sets write as {"answer": ..., "answer_confidence": ...}; empty: none."""
+    """One of several answers, in VQA datasets {"answer": ..., "answer_confidence": ...}; empty: none."""
     if isinstance(answer, Mapping):
         answer = answer.get("answer")
     return "" if answer is None or not str(answer).strip() else _words(answer, "answer")
 
 
 def _words(value: Any, kind: str) -> str:
-    """A text, a number or a yes or no, in words. Raises WrongRecord for what is empty or something else."""
+    """A string, number or boolean as text. Raises WrongRecord for empty text and other types."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping) and set(value) & {"raw", kind, "text"}:

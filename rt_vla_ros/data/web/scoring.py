@@ -18,7 +18,7 @@ EDGES = " \t\n.,;:!?\"'`()[]"
 
 
 class ScoredQuestion(NamedTuple):
-    """One that can be scored. example, turn: its numbers in the source. accepted: any of these is right."""
+    """A question that can be scored. example, turn: indices in the source. accepted: the correct answers."""
 
     example: int
     number: int
@@ -27,7 +27,7 @@ class ScoredQuestion(NamedTuple):
 
 
 def plain(answer: str) -> str:
-    """As VQA sets compare answers: small letters, digits for small numbers, no article, no mark at the edges."""
+    """Normalize as in VQA: lower case, digits for small numbers, no articles, no punctuation at the ends."""
     words = [word.strip(EDGES) for word in answer.lower().replace(",", ", ").split()]
     words = [DIGITS.get(word, word) for word in words if word]
     kept = [word for word in words if word not in ARTICLES] or words  # "a" may be the answer
@@ -35,18 +35,18 @@ def plain(answer: str) -> str:
 
 
 def is_right(answer: str, accepted: Iterable[str]) -> bool:
-    """Whether it is one of the accepted ones."""
+    """Whether an answer is one of the accepted ones."""
     return plain(answer) in {plain(one) for one in accepted}
 
 
 def is_short(answer: str) -> bool:
-    """Whether it is a word or a few, which a model can be expected to write exactly so."""
+    """Whether an answer is short enough to expect an exact match."""
     words = plain(answer)
     return 0 < len(words.split()) <= MOST_WORDS and len(words) <= MOST_LETTERS
 
 
 def questions(source: WordSource) -> Iterator[ScoredQuestion]:
-    """All that can be scored: short answers to questions; captions are not. No image is decoded."""
+    """All questions that can be scored: those with short answers; no captions. No image is decoded."""
     for example in range(len(source)):
         for number, (turn, accepted) in enumerate(zip(source.turns(example), source.accepted(example), strict=True)):
             if turn.text != CAPTION_REQUEST and is_short(turn.answer):

@@ -1,4 +1,4 @@
-"""Tables whose images are in the rows: parquet files, and data sets of Hugging Face's `datasets`."""
+"""Tables with images in the rows: Parquet files and Hugging Face `datasets`."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ MOST_BYTES = 1 << 26  # of one row's images
 
 
 class ImageTable(Protocol):
-    """Rows with words, and images that are read one by one. name: for messages."""
+    """Rows with text, and images that are read one by one. name: for messages."""
 
     name: str
 
     def columns(self) -> Mapping[str, Any]:
-        """Their names and what pyarrow calls their types."""
+        """Column names and their pyarrow types."""
         ...
 
     def words(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -38,7 +38,7 @@ class ImageTable(Protocol):
         ...
 
     def counts(self, column: str) -> Iterator[int]:
-        """How many images each row has. Raises DatasetError."""
+        """Number of images in each row. Raises DatasetError."""
         ...
 
     def cell(self, column: str, row: int) -> Any:
@@ -88,7 +88,7 @@ class TablePlace:
 
 
 def table_entries(tables: Sequence[ImageTable], finder: ImageFinder | None) -> Iterator[WebEntry]:
-    """The rows of all tables. finder: of files that are named in a column. Raises DatasetError."""
+    """The rows of all tables. finder: of files named in a column. Raises DatasetError."""
     for table in tables:
         columns = table.columns()
         images = [name for name, kind in columns.items() if holds_images(name, kind)]
@@ -104,7 +104,7 @@ def table_entries(tables: Sequence[ImageTable], finder: ImageFinder | None) -> I
 
 
 def used_columns(images: Sequence[str]) -> list[str]:
-    """Of the columns with images: the first of the usual name and those with numbers, else all of them."""
+    """Image columns: the first with the usual name and its numbered ones, else all."""
     usual = [name for name in IMAGES if name in images][:1]
     return usual + [name for name in images if NUMBERED.fullmatch(name)] if usual else [*images]
 
@@ -124,10 +124,10 @@ def _is_binary(kind: Any) -> bool:
 
 
 class ParquetImages:
-    """A parquet file. A row is found by reading what stands before it in its group of rows, or in a copy on disk."""
+    """A Parquet file. A row is accessed by reading its row group up to it, or from a copy on disk."""
 
     def __init__(self, path: Path, finder: ImageFinder | None = None) -> None:
-        """finder: of images that the file only names."""
+        """finder: of images stored in separate files."""
         self.name, self._path, self._finder = str(path), path, finder
         self._file: Any = None
         self._batch: tuple[str, int, Any] = "", 0, ()
@@ -147,7 +147,7 @@ class ParquetImages:
                 yield from batch.to_pylist()
 
     def counts(self, column: str) -> Iterator[int]:
-        """By the images' paths, so that their bytes are not read."""
+        """Counted from the images' paths, so that their bytes are not read."""
         schema = self._opened().metadata.schema
         leaves = [schema.column(number).path for number in range(len(schema))]
         leaves = [leaf for leaf in leaves if f"{leaf}.".startswith(f"{column}.")]
@@ -165,7 +165,7 @@ class ParquetImages:
         return [self._located(one) for one in value] if isinstance(value, list) else self._located(value)
 
     def _located(self, value: Any) -> Any:
-        """An image that the table only names, as a file."""
+        """An image in a separate file, named in the table."""
         if not isinstance(value, Mapping) or value.get("bytes") or not value.get("path"):
             return value
         try:
@@ -175,7 +175,7 @@ class ParquetImages:
         return {"path": place.path} if place else None
 
     def _read(self, column: str, row: int) -> tuple[int, Any]:
-        """The images of some rows with this one among them, and the number of the first."""
+        """The images of the batch with this row, and the index of its first row."""
         file, first = open_table(self._path), 0  # several threads may read
         if column not in self._copies:
             self._copies[column] = copied_column(file, self._path, column)
@@ -202,7 +202,7 @@ class ParquetImages:
 
 
 def counted(column: Any) -> list[int]:
-    """How many images each row of an array has."""
+    """Number of images in each row of an array."""
     pyarrow = arrow()
     kind = column.type
     if pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind) or pyarrow.types.is_fixed_size_list(kind):

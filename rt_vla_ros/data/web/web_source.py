@@ -1,4 +1,4 @@
-"""Web data as examples: images, and all that is said about them."""
+"""Web data as examples: images with questions and answers."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from rt_vla_ros.data.web.places import ImagePlace, content_key
 
 @dataclass
 class WebRecord:
-    """accepted: of each turn the answers that count as right; its own is the first."""
+    """accepted: correct answers of each turn; the training target is the first."""
 
     images: tuple[ImagePlace, ...]
     turns: list[Turn]
     accepted: list[tuple[str, ...]]
 
     def keys(self) -> frozenset[bytes]:
-        """One for each image, by its content; for text alone one, by its words."""
+        """A digest for each image; for text only, one of the text."""
         if self.images:
             return frozenset(image.key() for image in self.images)
         return frozenset({content_key(repr(self.turns).encode("utf-8", "surrogatepass"))})
 
 
 class WordSource(ExampleSource, Protocol):
-    """Examples whose answers are words, which can be looked at without their images."""
+    """Examples with text answers, whose turns are available without decoding images."""
 
     def turns(self, index: int) -> Sequence[Turn]:
-        """Those of `example(index)`."""
+        """The turns of `example(index)`."""
         ...
 
     def accepted(self, index: int) -> Sequence[tuple[str, ...]]:
-        """For each of them the answers that count as right; the turn's own is the first."""
+        """Correct answers of each turn; the training target is the first."""
         ...
 
     def keys(self, index: int) -> frozenset[bytes]:
-        """What the example's images are: the same for the same content. Raises DatasetError."""
+        """Digests of the example's images, the same for the same content. Raises DatasetError."""
         ...
 
 
 class WebSource:
-    """A `WordSource`. notes: sentences on what was left out and what is special, for the log."""
+    """A `WordSource`. notes: messages about exclusions and special cases, for the log."""
 
     is_robot = False
 
@@ -57,7 +57,7 @@ class WebSource:
         return len(self._records)
 
     def example(self, index: int, rng: np.random.Generator) -> Example:
-        """Decodes the images and does nothing else. Raises DatasetError for one that is damaged."""
+        """Only decode the images. Raises DatasetError for a damaged one."""
         record = self._records[index]
         return Example(tuple(image.pixels() for image in record.images), tuple(record.turns))
 
@@ -71,7 +71,7 @@ class WebSource:
         return self._records[index].keys()
 
     def fingerprint(self) -> str:
-        """Tells these words from others; where images lie, and what they show, does not count."""
+        """Identifies the text; the location and content of images are ignored."""
         digest = hashlib.sha256()
         for record in self._records:
             digest.update(repr((len(record.images), record.turns, record.accepted)).encode("utf-8", "backslashreplace"))

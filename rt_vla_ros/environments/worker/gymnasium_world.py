@@ -1,4 +1,4 @@
-"""Any environment of Gymnasium with a Box of actions and an image, in its own process."""
+"""Any Gymnasium environment with a Box action space and images, in its own process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WORDS = ("is_success", "success")
 
 
 class GymnasiumWorld:
-    """The image is the observation where that is one, an entry of it named like the camera, or else `render()`."""
+    """The image is the observation, its entry with the camera's name, or else `render()`."""
 
     def __init__(self) -> None:
         self._gymnasium = importlib.import_module("gymnasium")
@@ -36,7 +36,7 @@ class GymnasiumWorld:
         }
 
     def on_lay(self, task: str, seed: int) -> dict[str, Any]:
-        """The same start for the same seed."""
+        """Reset to the same start for the same seed."""
         self._seen, info = self._env.reset(seed=seed)
         return {"steps": self._steps, "instruction": str(info.get("instruction", ""))}
 

@@ -1,7 +1,7 @@
-"""The environment's process: requests come on its standard input, answers go to what was its standard output.
+"""The environment's process: requests arrive on stdin, answers go to the original stdout.
 
-It runs in the environment's own Python, without the rest of this package. It ends when its input does, so never later
-than the process that started it. Ctrl-C is meant for that one.
+It runs in the environment's own Python, without the rest of this package. It ends at the end of its input, so at the
+latest with its parent process. Ctrl-C is handled by the parent.
 """
 
 from __future__ import annotations

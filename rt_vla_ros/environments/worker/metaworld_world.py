@@ -1,4 +1,4 @@
-"""Meta-World in its own process: the benchmark's own tasks, starts and success; and its scripted experts."""
+"""Meta-World in its own process: the benchmark's tasks, initial states, success and scripted experts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class MetaWorldWorld:
     def on_lay(self, task: str, seed: int) -> dict[str, Any]:
         """The same start for the same seed."""
         if task not in self._experts:
-            raise ValueError(f"this version has no task {task!r}, only {', '.join(sorted(self._experts))}")
+            raise ValueError(f"this version has no task {task!r}; available: {', '.join(sorted(self._experts))}")
         draw, number = divmod(seed, STARTS)
         if (task, draw) not in self._benchmarks:
             self._benchmarks[task, draw] = self._metaworld.MT1(task, seed=draw)
@@ -60,7 +60,7 @@ class MetaWorldWorld:
         return {"steps": int(self._env.max_path_length), "instruction": ""}
 
     def on_see(self, camera: str) -> tuple[dict[str, Any], bytes]:
-        """The benchmark's camera hangs upside down: turned by 180 degrees."""
+        """The benchmark's camera is mounted upside down: rotate by 180 degrees."""
         return image_answer(np.ascontiguousarray(self._env.render()[::-1, ::-1]))
 
     def on_do(self, action: list[float]) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class MetaWorldWorld:
         return {"success": success, "ended": success or bool(truncated), "tells": True}
 
     def on_expert(self) -> dict[str, Any]:
-        """The package's scripted expert until the episode ends; its actions within the action's range."""
+        """Run the package's scripted expert until the episode ends; actions are clipped to the range."""
         actions: list[list[float]] = []
         done = {"success": False, "ended": False}
         while not done["ended"]:

@@ -1,8 +1,8 @@
-"""What the environment's process and ours say to each other over pipes: a JSON header, then raw bytes.
+"""The protocol between the environment's process and its parent over pipes: a JSON header, then raw bytes.
 
     4 bytes b"RVEN", the length of the header and of the body (uint32 each, little-endian), both.
 
-Each request has one answer: {"ok": true, ...} or {"error": "a sentence"}. Needs the standard library alone.
+Each request has one answer: {"ok": true, ...} or {"error": "a sentence"}. Needs only the standard library.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ def pack(header: dict[str, Any], body: bytes = b"") -> bytes:
 
 
 def receive(read: Callable[[int], bytes]) -> tuple[dict[str, Any], bytes]:
-    """read: gives exactly so many bytes. Raises ValueError for what is no message, and what `read` raises."""
+    """read: returns exactly this many bytes. Raises ValueError for an invalid message, and what `read` raises."""
     magic, header_length, body_length = HEAD.unpack(read(HEAD.size))
     if magic != MAGIC or header_length > LONGEST_HEADER or body_length > LONGEST_BODY:
-        raise ValueError("what came is no message of this protocol")
+        raise ValueError("invalid message: wrong protocol")
     header = json.loads(read(header_length))
     if not isinstance(header, dict):
-        raise ValueError("the header of a message is no object")
+        raise ValueError("invalid message: the header is not an object")
     return header, read(body_length)

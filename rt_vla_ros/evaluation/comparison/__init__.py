@@ -1,1 +1,1 @@
-"""Whether one of two policies succeeds more often, and how sure that is."""
+"""Statistical comparison of the success rates of two policies."""

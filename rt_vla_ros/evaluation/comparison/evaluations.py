@@ -1,4 +1,4 @@
-"""Two evaluations, read and compared run by run."""
+"""Reads two evaluations and compares them run by run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rt_vla_ros.json_file import read_object
 
 RESULT = "evaluation.json"
 CONDITIONS = ("ablation", "decoding", "plan", "through_ros", "min_confidence", "min_legal_probability")
-"""Under which two evaluations may differ in more than their policies."""
+"""Conditions in which two evaluations may differ besides their policies."""
 
 
 @dataclass(frozen=True)
@@ -30,17 +30,17 @@ class Evaluation:
         return str(next(iter(self.runs.values())).get("policy", self.directory.name))
 
     def conditions(self) -> dict[str, object]:
-        """Those of CONDITIONS that are not the usual ones, and versions of a benchmark."""
+        """Non-default CONDITIONS, and versions of a benchmark."""
         first = next(iter(self.runs.values()))
         versions = dict((first.get("environment") or {}).get("versions", {}))
         return {name: first[name] for name in CONDITIONS if first.get(name)} | versions
 
 
 def read_evaluation(directory: Path) -> Evaluation:
-    """directory: of evaluation.json. Raises ComparisonError, a ValueError, with the file and what is wrong."""
+    """directory: of evaluation.json. Raises ComparisonError, a ValueError, with the file and the problem."""
     path = directory / RESULT if directory.is_dir() else directory
     if not path.is_file():
-        raise ComparisonError(f"There is no {path}; give the --out DIR of an evaluation that has ended.")
+        raise ComparisonError(f"There is no {path}; give the --out DIR of a finished evaluation.")
     data = read_object(path, ComparisonError)
     nested = data.get("suites", data.get("delays", [data]))
     results = list(nested.values()) if isinstance(nested, dict) else nested
@@ -49,25 +49,25 @@ def read_evaluation(directory: Path) -> Evaluation:
     for result in results:
         checked_log(path, result)
         if not result["log"] or not isinstance(result.get("suite"), str):
-            raise ComparisonError(f"{path} is not an evaluation: a result has no suite or no episode.")
+            raise ComparisonError(f"{path} is not an evaluation: a result has no suite or no episodes.")
     return Evaluation(path.parent, {run_title(result): result for result in results})
 
 
 def names(first: Evaluation, second: Evaluation) -> tuple[str, str]:
-    """What to call the two: their policies, unless those have the same name."""
+    """Names of the two: their policies, unless those have the same name."""
     return (first.policy, second.policy) if first.policy != second.policy else ("the first", "the second")
 
 
 def compared(first: Evaluation, second: Evaluation) -> dict[str, PairedResult | UnpairedResult]:
-    """By the titles of the runs that both have; of the same seeds where there are such.
+    """Results by title of the common runs; paired if they have common seeds.
 
-    Raises ComparisonError where they have no run in common.
+    Raises ComparisonError if they have no common run.
     """
     common = [title for title in first.runs if title in second.runs]
     if not common:
         raise ComparisonError(
-            f"{first.directory} has {', '.join(first.runs)}, {second.directory} has {', '.join(second.runs)}: there is "
-            "nothing to compare. Evaluate both on the same suites."
+            f"{first.directory} has {', '.join(first.runs)}, {second.directory} has {', '.join(second.runs)}: no "
+            "common run. Evaluate both on the same suites."
         )
     results: dict[str, PairedResult | UnpairedResult] = {}
     for title in common:

@@ -1,4 +1,4 @@
-"""How many episodes it takes to tell two success rates apart on the same seeds."""
+"""Power analysis: the number of episodes needed to distinguish two success rates on the same seeds."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _TAIL = 6.5  # standard deviations, beyond which a binomial count is left out
 
 
 class TooManyEpisodesError(ValueError):
-    """The rates are too close to be told apart by any evaluation that anybody would run."""
+    """The rates are too close to be distinguished with a feasible number of episodes."""
 
 
 def episodes_needed(first: float, second: float, differing: float | None = None) -> int:
-    """Episodes with which McNemar's exact test finds the difference in 8 of 10 evaluations, at the 5% level.
+    """Number of episodes for a power of 80% of McNemar's exact test at the 5% level.
 
     first, second: true success rates, 0 ... 1. differing: share of episodes in which only one of the two succeeds;
-    None: as if successes of one policy said nothing of the other's. Raises ValueError for equal rates and for shares
-    that these rates do not allow, and TooManyEpisodesError.
+    None: independent outcomes. Raises ValueError for equal rates and for shares that are impossible with these rates,
+    and TooManyEpisodesError.
     """
     if not (0 <= first <= 1 and 0 <= second <= 1) or first == second:
         raise ValueError(f"Expected two different success rates from 0 to 1, got {first:g} and {second:g}.")
@@ -32,11 +32,11 @@ def episodes_needed(first: float, second: float, differing: float | None = None)
     if not low - 1e-12 <= differing <= high + 1e-12:
         raise ValueError(
             f"Policies with success rates of {first:g} and {second:g} differ in {low:g} to {high:g} of the episodes, "
-            f"not in {differing:g}."
+            f"not {differing:g}."
         )
     if _approximate(low, differing) > MOST_EPISODES:
         raise TooManyEpisodesError(
-            f"To tell {first:.1%} from {second:.1%} takes more than {MOST_EPISODES:,} episodes of each policy."
+            f"Distinguishing {first:.1%} from {second:.1%} takes more than {MOST_EPISODES:,} episodes of each policy."
         )
     share = min(1.0, (differing + low) / (2 * differing))
     few, enough = 1, 8
@@ -49,13 +49,13 @@ def episodes_needed(first: float, second: float, differing: float | None = None)
 
 
 def _approximate(difference: float, differing: float) -> float:
-    """Episodes by the normal distribution."""
+    """Number of episodes by the normal approximation."""
     spread = 1.96 * math.sqrt(differing) + 0.8416 * math.sqrt(max(0.0, differing - difference**2))
     return (spread / difference) ** 2
 
 
 def mcnemar_power(episodes: int, differing: float, share: float) -> float:
-    """The chance that McNemar's exact test, two-sided, finds a difference at the 5% level.
+    """Power of McNemar's exact test, two-sided, at the 5% level.
 
     differing: share of episodes in which only one policy succeeds. share: of those, in which it is the better one.
     """
@@ -69,7 +69,7 @@ def mcnemar_power(episodes: int, differing: float, share: float) -> float:
 
 
 def _binomial(trials: int, rate: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Counts that are not too unlikely, and the probability of each."""
+    """Counts with non-negligible probability, and their probabilities."""
     if rate in (0.0, 1.0) or trials == 0:
         return np.array([round(trials * rate)]), np.ones(1)
     middle, reach = trials * rate, _TAIL * math.sqrt(trials * rate * (1 - rate)) + 8

@@ -1,8 +1,8 @@
-"""A comparison of two policies that may be looked at after every episode, and ended when it is decided.
+"""Sequential comparison of two policies, which may be checked after every episode and stopped when decided.
 
-Tests for a fixed number of episodes find a difference where there is none far more often than they say when somebody
-looks again and again and stops at the first small p-value. This one does not: a bet is made against the hypothesis
-that the success rates differ by some amount (Waudby-Smith and Ramdas, 2024, "Estimating means of bounded random
+With repeated checks and stopping at the first small p-value, tests for a fixed number of episodes have far more false
+positives than their level. This one does not: it bets against the hypothesis that the success rates differ by some
+amount (Waudby-Smith and Ramdas, 2024, "Estimating means of bounded random
 variables by betting"), and if the hypothesis is true, the chance that the bettor's capital ever reaches 1 / level is at
 most level (Ville's inequality).
 """
@@ -23,10 +23,10 @@ _STEPS = 4_001  # of the differences that an interval is made of
 
 
 def log_capital(first: Any, second: Any, same: Any, differences: Any) -> NDArray[np.float64]:
-    """Logarithm of the capital of who bet against each of these differences of the success rates, from 1.
+    """Logarithm of the capital, starting at 1, of bets against each of these differences of the success rates.
 
     first, second, same: episodes in which only the first, only the second policy succeeded, or both or none.
-    differences: second less first, inside -1 ... 1. All are numbers, or arrays that broadcast against each other.
+    differences: second minus first, inside -1 ... 1. Numbers or broadcastable arrays.
     """
     first, second, same = (np.asarray(count, dtype=np.float64)[..., None] for count in (first, second, same))
     mean = np.asarray(differences, dtype=np.float64)[..., None]
@@ -40,9 +40,9 @@ def log_capital(first: Any, second: Any, same: Any, differences: Any) -> NDArray
 
 @dataclass
 class SequentialTest:
-    """Of one more episode after another, of the same seeds, by the hypothesis that both policies are as good.
+    """Updated with one episode after another, on the same seeds; the null hypothesis is equal success rates.
 
-    Episodes have to come in an order that does not depend on their outcomes.
+    The order of episodes must not depend on their outcomes.
     """
 
     level: float = LEVEL
@@ -52,7 +52,7 @@ class SequentialTest:
     _most: float = field(default=0.0, init=False)  # logarithm of the capital at its highest
 
     def add(self, first: bool, second: bool) -> None:
-        """One episode: whether each policy succeeded."""
+        """Add one episode: whether each policy succeeded."""
         if first == second:
             self.same += 1
             return
@@ -65,7 +65,7 @@ class SequentialTest:
 
     @property
     def p_value(self) -> float:
-        """Holds at any time, whatever the reason to stop."""
+        """Anytime-valid p-value, for any stopping rule."""
         return min(1.0, math.exp(-self._most))
 
     @property
@@ -75,7 +75,7 @@ class SequentialTest:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Differences of the success rates, second less first, that the level does not exclude; at any time."""
+        """Anytime-valid confidence interval of the difference of the success rates, second minus first."""
         grid = np.linspace(-1, 1, _STEPS + 2)
         inside = grid[1:-1]
         kept = np.flatnonzero(log_capital(self.first, self.second, self.same, inside) < -math.log(self.level))

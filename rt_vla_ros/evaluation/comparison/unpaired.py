@@ -1,4 +1,4 @@
-"""Two policies on episodes of different seeds: whether one is better."""
+"""Unpaired comparison of two policies on episodes with different seeds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rt_vla_ros.evaluation.summary import Log, wilson_interval
 
 
 class StatisticsError(ImportError):
-    """SciPy is not installed; the message says how to get it."""
+    """SciPy is not installed; the message says how to install it."""
 
 
 @dataclass(frozen=True)
@@ -22,17 +22,17 @@ class UnpairedResult:
 
     @property
     def successes(self) -> tuple[int, int]:
-        """Of the first and of the second policy."""
+        """Success rates of the first and the second policy."""
         return self.first[0], self.second[0]
 
     @property
     def difference(self) -> float:
-        """Success rate of the second policy less that of the first, -1 ... 1."""
+        """Success rate of the second policy minus that of the first, -1 ... 1."""
         return self.second[0] / self.second[1] - self.first[0] / self.first[1]
 
     @property
     def interval_95(self) -> tuple[float, float]:
-        """Of the difference: Newcombe, 1998, method 10, from the Wilson intervals of the two rates."""
+        """95% interval of the difference: Newcombe, 1998, method 10, from the Wilson intervals of the two rates."""
         rates = [found / of for found, of in (self.first, self.second)]
         (low_1, high_1), (low_2, high_2) = wilson_interval(*self.first), wilson_interval(*self.second)
         low = self.difference - math.hypot(rates[1] - low_2, high_1 - rates[0])
@@ -41,7 +41,7 @@ class UnpairedResult:
 
     @property
     def p_value(self) -> float:
-        """Of Boschloo's exact test, two-sided. Raises StatisticsError without SciPy."""
+        """p-value of Boschloo's exact test, two-sided. Raises StatisticsError without SciPy."""
         try:
             from scipy.stats import boschloo_exact
         except ImportError as error:
@@ -56,8 +56,8 @@ class UnpairedResult:
 
 
 def unpaired_result(first: Log, second: Log) -> UnpairedResult:
-    """logs: as in paired_result. Raises ValueError where one has no episode."""
+    """logs: as in paired_result. Raises ValueError if one has no episodes."""
     ours, theirs = (successes(log) for log in (first, second))
     if not ours or not theirs:
-        raise ValueError("One of the two evaluations has no episode.")
+        raise ValueError("One of the two evaluations has no episodes.")
     return UnpairedResult((sum(ours.values()), len(ours)), (sum(theirs.values()), len(theirs)))

@@ -1,7 +1,7 @@
-"""What may be said of two policies, in sentences; nothing else puts a comparison into words.
+"""All sentences about comparisons of two policies, in one place.
 
-"Succeeds more often" is said only where a test at the 5% level says so, with the level shared among all comparisons
-that are made at once (Holm, 1979). Nothing is said of policies being equal: that no test shows.
+"Succeeds more often" requires significance at the 5% level, corrected for multiple comparisons (Holm, 1979). Policies
+are never called equal: no test shows that.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def rate_sentence(successes: int, episodes: int) -> str:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values of tests that are read together, each as large as it then has to be (Holm, 1979)."""
+    """p-values corrected for multiple comparisons (Holm, 1979)."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     adjusted, highest = [0.0] * len(p_values), 0.0
     for rank, i in enumerate(order):
@@ -34,7 +34,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def difference_sentence(result: PairedResult | UnpairedResult, p_value: float) -> str:
-    """How large the difference is. p_value: of its test, computed once since that can take seconds."""
+    """The size of the difference. p_value: of its test, computed once since that can take seconds."""
     low, high = result.interval_95
     paired = isinstance(result, PairedResult)
     test = "McNemar's exact test" if paired else "Boschloo's exact test, unpaired"
@@ -44,8 +44,17 @@ def difference_sentence(result: PairedResult | UnpairedResult, p_value: float) -
     )
 
 
+def gap_sentence(result: UnpairedResult) -> str:
+    """The generalization gap. result: unseen tasks first, seen ones second."""
+    low, high = result.interval_95
+    return (
+        f"Generalization gap (seen minus unseen): {result.difference:+.1%} (95% interval {low:+.1%} to {high:+.1%}); "
+        f"{result.second[0]} of {result.second[1]} seen and {result.first[0]} of {result.first[1]} unseen succeeded."
+    )
+
+
 def verdict(names: tuple[str, str], result: PairedResult | UnpairedResult, p_value: float) -> str:
-    """Which policy succeeds more often, if the figures say so. p_value: by `holm` where there are several."""
+    """Which policy succeeds more often, if significant. p_value: by `holm` if there are several."""
     if p_value <= LEVEL and result.difference:
         better, worse = names if result.difference < 0 else names[::-1]
         return _sentence(f"{better} succeeds more often than {worse}.")
@@ -53,7 +62,7 @@ def verdict(names: tuple[str, str], result: PairedResult | UnpairedResult, p_val
 
 
 def sequential_sentence(names: tuple[str, str], test: SequentialTest) -> str:
-    """Of a comparison that was looked at after each episode."""
+    """The result of a sequential comparison."""
     low, high = test.interval
     counts = (
         f"After {test.episodes} episodes: only {names[0]} succeeded in {test.first}, only {names[1]} in {test.second} "
@@ -66,7 +75,7 @@ def sequential_sentence(names: tuple[str, str], test: SequentialTest) -> str:
 
 
 def _more(result: PairedResult | UnpairedResult) -> str:
-    """How many episodes would probably show such a difference."""
+    """The number of episodes that would probably show such a difference."""
     if not result.difference:
         return "Their rates are equal here, which does not mean that the policies are."
     if isinstance(result, PairedResult):
@@ -78,11 +87,11 @@ def _more(result: PairedResult | UnpairedResult) -> str:
         needed = f"about {episodes_needed(rates[0], rates[1], differing):,} episodes of the same seeds are needed"
     except TooManyEpisodesError as error:
         return str(error)
-    return f"If the true difference is the one seen, {needed} to show it in 8 of 10 evaluations."
+    return f"If the true difference is the one seen, {needed} to show it with a power of 80%."
 
 
 def _sentence(text: str) -> str:
-    """Begins with a capital where it begins with "the first"; names of policies stay as they are."""
+    """Capitalize "the first" and "the second"; names of policies are unchanged."""
     return f"T{text[1:]}" if text.startswith("the ") else text
 
 

@@ -14,13 +14,15 @@ from rt_vla_ros.policies.checkpoint.files import Tell, say_nothing
 from rt_vla_ros.policies.checkpoint.relatives import check_relative
 
 PAUSE = 2.0
-"""Seconds between two sentences about the same download."""
+"""Interval of progress messages of a download [s]."""
 PATIENCE = 10.0
-"""Seconds that the Hub has to tell what a model's files are."""
+"""Timeout of the Hub's list of a model's files [s]."""
 WEIGHTS = "*.safetensors"
 FILES = ("*.json", "*.txt", "*.model", "*.jinja", "*dataset_stats.pkl", "*config.yaml")
-"""What is downloaded besides: no code, and no weights in formats that can hold code. Of the pickle with VLA-0's
-statistics nothing is run (rt2.vla0.pickled_numbers)."""
+"""Other downloaded files: no code, and no weights in formats that can contain code.
+
+VLA-0's pickled statistics are never executed (rt2.vla0.pickled_numbers).
+"""
 RESULTS = "*_eval_*/*"
 """Thousands of results of an evaluation, beside VLA-0's weights."""
 
@@ -28,7 +30,7 @@ RESULTS = "*_eval_*/*"
 def download(hub_id: str, tell: Tell = say_nothing, *, weights: bool = True) -> Path:
     """The directory of a checkpoint of this name (OWNER/NAME), in the Hub's usual cache on this machine.
 
-    weights: whether they are needed. What is there already is not downloaded again.
+    weights: whether they are needed. Cached files are not downloaded again.
     Raises CheckpointError where that fails.
     """
     tell(f"looking for {hub_id} on the Hugging Face Hub")
@@ -39,7 +41,7 @@ def download(hub_id: str, tell: Tell = say_nothing, *, weights: bool = True) -> 
     except Exception as error:  # the errors of the client's own network library are of no common kind
         raise CheckpointError(
             f"{hub_id!r} cannot be downloaded from the Hugging Face Hub ({constants.ENDPOINT}): {_reason(error)} "
-            "Where there is no Hub, name a directory with the model's files in it; on a machine that has one, "
+            "Without access to the Hub, use a directory with the model's files in it; on a machine that has one, "
             f"`hf download {hub_id} --local-dir DIRECTORY` makes it."
         ) from error
 
@@ -55,9 +57,9 @@ def _check_kind(hub_id: str) -> None:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, GatedRepoError):
-        return "its owner wants terms to be accepted first. Do so on its page, then log in: `hf auth login`."
+        return "its terms must be accepted first. Do so on its page, then log in: `hf auth login`."
     if isinstance(error, RepositoryNotFoundError):
-        return "there is none of this name, or it is private and you are not logged in (`hf auth login`)."
+        return "it does not exist, or it is private and you are not logged in (`hf auth login`)."
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set, and its files are not in the cache of this machine. Unset it to download them."
     words = " ".join((str(error).strip() or type(error).__name__).splitlines()[0].split())[:300]

@@ -1,6 +1,6 @@
-"""Checkpoints that are near those that run here and are something else: told by files, configuration, names of tensors.
+"""Detects checkpoints that resemble supported ones but are different, by files, configuration and tensor names.
 
-A near one would load, or nearly, and then act wrongly. Loads no torch.
+Such a checkpoint might load and then act wrongly. Loads no torch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rt_vla_ros.policies.checkpoint.errors import CheckpointError, some
 from rt_vla_ros.policies.checkpoint.files import LEROBOT_VLA0
 
 OWN_CODE = "Run it with its own code"
-ITSELF = f"{OWN_CODE}, or take a checkpoint of OpenVLA itself."
+ITSELF = f"{OWN_CODE}, or use a checkpoint of OpenVLA itself."
 OFT = f"""an OpenVLA-OFT checkpoint: its actions are several steps at once, from a head of its own or in parallel, not \
 one token after another. {ITSELF}"""
 PRISMATIC = """a checkpoint in the layout of prismatic-vlms, as MiniVLA, CogACT and the training of OpenVLA write it: \
@@ -46,11 +46,11 @@ NEEDLESS = re.compile(r"(^|\.)(inv_freq|position_ids|num_batches_tracked)$")
 
 
 class RelativeError(CheckpointError):
-    """A checkpoint is of a kind that does not run here; the message says what it is and what to do."""
+    """An unsupported kind of checkpoint; the message says what it is and what to do."""
 
 
 def check_relative(where: object, files: Sequence[str], config: Mapping[str, Any], name: str) -> None:
-    """Raises RelativeError for a checkpoint of a kind that does not run here, with what it is and what to do.
+    """Raises RelativeError for an unsupported kind of checkpoint, with what it is and what to do.
 
     where: it is, for the message. files: names of its files. config: its config.json, empty where it has none.
     name: what it is called, by its directory or on the Hub.
@@ -64,14 +64,14 @@ def check_relative(where: object, files: Sequence[str], config: Mapping[str, Any
     kind = str(config.get("model_type", ""))
     for pattern, what in NAMES.items():
         if kind == "openvla" and is_called(pattern, name, config):
-            raise RelativeError(f"{where} is, by its name, {what} If it is not, call it otherwise.")
+            raise RelativeError(f"{where} is, by its name, {what} If it is not, rename it.")
     own = next((own for beginning, own in TYPES.items() if kind.startswith(beginning)), "")
     if not kind and "type" in config and "input_features" in config and config["type"] not in LEROBOT_VLA0:
         own = f"LeRobot policy ({config['type']})"
     elif "noise_scheduler" in config:
         own = "RDT"
     if own:
-        raise RelativeError(f"{where} is a checkpoint of {own}, whose actions are no tokens of text. {OWN_CODE}.")
+        raise RelativeError(f"{where} is a checkpoint of {own}, whose actions are not text tokens. {OWN_CODE}.")
     _check_quantized(where, config)
 
 
@@ -93,8 +93,8 @@ def check_tensor_names(names: Iterable[str]) -> None:
     names = sorted(names)
     kinds = (
         (LORA, "of an adapter that was never merged", "Merge it with peft (merge_and_unload), then save the model"),
-        (BITSANDBYTES, "quantized by bitsandbytes", "Take the model in bfloat16 and say weights:=int8 or int4"),
-        (PACKED, "quantized (GPTQ, AWQ, FP8 or alike)", "Take the model in bfloat16 and say weights:=int8 or int4"),
+        (BITSANDBYTES, "quantized by bitsandbytes", "Use the model in bfloat16 with weights:=int8 or int4"),
+        (PACKED, "quantized (GPTQ, AWQ, FP8 or alike)", "Use the model in bfloat16 with weights:=int8 or int4"),
     )
     for pattern, what, remedy in kinds:
         if found := [name for name in names if pattern.search(name)]:
@@ -102,7 +102,7 @@ def check_tensor_names(names: Iterable[str]) -> None:
 
 
 def check_surplus(names: Iterable[str]) -> None:
-    """Raises CheckpointError for tensors that a model has no place for, but for those that it makes by itself."""
+    """Raises CheckpointError for unknown tensors, except buffers that the model creates itself."""
     surplus = sorted(name for name in names if not NEEDLESS.search(name))
     if surplus:
         raise CheckpointError(
@@ -120,5 +120,5 @@ def _check_quantized(where: object, config: Mapping[str, Any]) -> None:
             )
             raise RelativeError(
                 f"{where} holds weights quantized by {found.get('quant_method') or usual}, which are not read. Take "
-                "the same model in bfloat16 or float32 and say weights:=int8 or int4."
+                "the same model in bfloat16 or float32 with weights:=int8 or int4."
             )

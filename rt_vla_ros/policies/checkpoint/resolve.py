@@ -1,4 +1,4 @@
-"""What a policy's name means: one look at a directory, or at the Hugging Face Hub. Loads no torch."""
+"""Resolves a policy's name: a directory, or a model on the Hugging Face Hub. Loads no torch."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ LOCAL_OWNERS = (
 """Names of directories, which are never taken for an owner on the Hub."""
 FILE_NAME = re.compile(r"\.(safetensors|bin|pth?|ckpt|json|onnx|msgpack|index|gguf|ya?ml|zip|tar|t?gz)$", re.IGNORECASE)
 WEIGHTS = ("auto", "float32", "bfloat16", "int8", "int4")
-"""How a policy's weights can be held; auto: bfloat16 for RT-2 on a GPU, float32 for everything else."""
+"""Weight formats of a policy; auto: bfloat16 for RT-2 on a GPU, float32 for everything else."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What was found for a name.
+    """A resolved checkpoint.
 
     name: for messages and reports. family: "rt1", "rt2", "openvla", "vla0" (as it is published), REMOTE, one of
     EXPORTED, or one of MADE_IN_MEMORY.
@@ -108,12 +108,12 @@ class Checkpoint:
         if self.family == REMOTE:
             raise CheckpointError(f"The policy {self.name!r} is on a server and has no files here.")
         if self.directory is None:
-            raise CheckpointError(f"The policy {self.name!r} is made in memory and has no files.")
+            raise CheckpointError(f"The policy {self.name!r} is created in memory and has no files.")
         return self.directory
 
     @property
     def answers(self) -> bool:
-        """Whether the model answers questions in words: the policy is a policies.policy.AnsweringPolicy.
+        """Whether the policy is a policies.policy.AnsweringPolicy, which answers questions in words.
 
         A server is asked; raises ValueError where that fails.
         """
@@ -145,7 +145,7 @@ class Checkpoint:
         return adapter if here and adapter is not None else self.model_directory
 
     def read_card(self) -> ActionCard:
-        """What its actions mean. Raises ActionCardError and CheckpointError, and ValueError where a server has it."""
+        """The action card. Raises ActionCardError and CheckpointError, and ValueError where a server has it."""
         if self.family == REMOTE:
             return self.welcome().card
         if self.directory is None:
@@ -187,7 +187,7 @@ def resolve(name_or_path: str | Path, tell: Tell = say_nothing, remote: RemoteSe
     key = key if path and not _path(name).is_dir() else ""
     found = replace(_look_at(directory, tell, name if on_hub else _called(directory)), key=key)
     if key and found.family != "openvla":
-        raise CheckpointError(f"{directory} is no OpenVLA checkpoint, so there is no {key!r} to choose.")
+        raise CheckpointError(f"{directory} is not an OpenVLA checkpoint, so there is no {key!r} to choose.")
     if on_hub:
         return replace(found, name=name, reference=name)
     whole = str(directory.resolve())
@@ -206,7 +206,7 @@ def find_checkpoint(name_or_path: str) -> Path | None:
     Raises UnknownPolicyError.
     """
     if not name_or_path.strip():
-        raise UnknownPolicyError(f"No policy was named. {_choices()}")
+        raise UnknownPolicyError(f"No policy given. {_choices()}")
     if name_or_path in MADE_IN_MEMORY:
         return None
     if is_remote(name_or_path):
@@ -221,7 +221,7 @@ def find_checkpoint(name_or_path: str) -> Path | None:
         if name and path.is_dir():
             return path
     if _path(name_or_path).is_file():
-        raise UnknownPolicyError(f"{name_or_path} is a file: give the directory that it lies in.")
+        raise UnknownPolicyError(f"{name_or_path} is a file: give its directory.")
     close = difflib.get_close_matches(name_or_path, policy_names(), n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     fits = HUB_ID.fullmatch(name_or_path.partition("#")[0]) is not None
@@ -233,7 +233,9 @@ def find_checkpoint(name_or_path: str) -> Path | None:
 
 
 def check_name(name_or_path: str) -> None:
-    """Raises UnknownPolicyError for what is no policy here and can be none on the Hugging Face Hub; it is not asked."""
+    """Raises UnknownPolicyError for names that are neither a local policy nor a possible Hub name, without network
+    access.
+    """
     if not is_on_hub(name_or_path):
         find_checkpoint(name_or_path)
 
@@ -252,15 +254,15 @@ def is_on_hub(name_or_path: str) -> bool:
 def hub_name(name_or_path: str) -> str:
     """OWNER/NAME of what may be asked for on the Hugging Face Hub; empty for what looks like a path on this machine.
 
-    That is all but two parts, a first part that is here or is one of LOCAL_OWNERS, and the name of a file: a slip in a
-    path must not become a download. Raises UnknownPolicyError for hf: without OWNER/NAME.
+    That is all but two parts, a first part that is here or is one of LOCAL_OWNERS, and the name of a file: a typo in a
+    path must not start a download. Raises UnknownPolicyError for hf: without OWNER/NAME.
     """
     given = name_or_path.partition("#")[0]
     name = given.removeprefix(HUB_PREFIX)
     fits = HUB_ID.fullmatch(name) is not None
     if name != given:
         if not fits:
-            raise UnknownPolicyError(f"{name_or_path!r} is no name on the Hugging Face Hub, expected hf:OWNER/NAME.")
+            raise UnknownPolicyError(f"{name_or_path!r} is not a name on the Hugging Face Hub, expected hf:OWNER/NAME.")
         return name
     owner = name.partition("/")[0]
     if not fits or owner.lower() in LOCAL_OWNERS or FILE_NAME.search(name):
@@ -269,7 +271,7 @@ def hub_name(name_or_path: str) -> str:
 
 
 def _remote(name: str) -> RemoteAddress:
-    """Raises UnknownPolicyError for what is no address."""
+    """Raises UnknownPolicyError for an invalid address."""
     try:
         return RemoteAddress.parse(name)
     except ValueError as error:
@@ -283,7 +285,7 @@ def _path(name: str) -> Path:
         path.is_dir()  # which says whether the system takes it
     except (OSError, RuntimeError, ValueError) as error:  # too long; ~nobody; a zero byte
         reason = error.strerror if isinstance(error, OSError) else error
-        raise UnknownPolicyError(f"{name[:SHOWN]!r} can be no path ({reason}). {_choices()}") from error
+        raise UnknownPolicyError(f"{name[:SHOWN]!r} is not a valid path ({reason}). {_choices()}") from error
     return path
 
 
@@ -294,13 +296,13 @@ def _called(directory: Path) -> str:
 
 
 def _look_at(directory: Path, tell: Tell, name: str) -> Checkpoint:
-    """What lies in a directory of this name."""
+    """The checkpoint in a directory."""
     adapter = None
     if (directory / ADAPTER_CONFIG).is_file():
         if (directory / CONFIG_FILE).is_file():
             raise CheckpointError(
                 f"{directory} is two things at once, a model ({CONFIG_FILE}) and a LoRA adapter ({ADAPTER_CONFIG}): "
-                "put them into directories of their own and name one."
+                "put them into separate directories and choose one."
             )
         adapter = directory
         directory, base = _base_of(adapter, tell)
@@ -328,7 +330,7 @@ def _look_at(directory: Path, tell: Tell, name: str) -> Checkpoint:
 
 
 def _lacks(directory: Path, files: Sequence[str]) -> str:
-    """What is wrong with a directory that has no config.json."""
+    """The error message for a directory without config.json."""
     if any(file.startswith("adapter_model.") for file in files):
         return f"{directory} is a LoRA adapter that lacks {ADAPTER_CONFIG}: copy it from where the adapter comes from."
     missing = [name for name in (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE) if name not in files]

@@ -1,4 +1,4 @@
-"""A checkpoint's directory is replaced as a whole: who looks at it finds the old one or the new one."""
+"""Replaces a checkpoint's directory atomically: readers find either the old or the new one."""
 
 from __future__ import annotations
 

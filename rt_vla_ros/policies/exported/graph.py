@@ -1,4 +1,4 @@
-"""A graph run by onnxruntime, on the device and with the threads that torch would use."""
+"""Runs a graph with onnxruntime, with the same device and threads as torch."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def providers(device: str) -> list[Provider]:
         kind = "cuda" if CUDA in there else "cpu"
     if kind not in KINDS or (number and (kind == "cpu" or not number.isdecimal())):
         raise ValueError(
-            f"There is no device {device!r} for a policy in ONNX; say auto, cpu, cuda, cuda:N or tensorrt."
+            f"There is no device {device!r} for a policy in ONNX; expected auto, cpu, cuda, cuda:N or tensorrt."
         )
     wanted = KINDS[kind]
     if wanted[0] not in there:
         raise ValueError(
-            f"The device {device!r} is not there: this onnxruntime has {', '.join(there)} and no {wanted[0]}. Install "
-            "onnxruntime-gpu in place of onnxruntime, or NVIDIA's own build on a Jetson, or say cpu or auto."
+            f"The device {device!r} is not available: this onnxruntime has {', '.join(there)} and no {wanted[0]}. "
+            "Install onnxruntime-gpu in place of onnxruntime, or NVIDIA's own build on a Jetson, or use cpu or auto."
         )
     chosen = {} if kind == "cpu" else {"device_id": int(number or 0)}
     return [(name, {} if name == CPU else chosen) for name in wanted if name in there]
@@ -86,7 +86,7 @@ class OnnxGraph:
         asked = self._providers[0][0]
         if self._session.get_providers()[0] != asked:
             raise ValueError(
-                f"onnxruntime has {asked} and cannot use it on this machine: its libraries (CUDA, cuDNN, TensorRT) or "
-                "the GPU are missing. Say cpu, or install what it needs."
+                f"onnxruntime has {asked} but cannot use it on this machine: its libraries (CUDA, cuDNN, TensorRT) or "
+                "the GPU are missing. Use cpu, or install the libraries."
             )
         self._inputs = {one.name for one in self._session.get_inputs()}

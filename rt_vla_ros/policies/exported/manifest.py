@@ -1,4 +1,4 @@
-"""What config.json says of an exported policy: its network, its graphs with their hashes, what it was made of."""
+"""config.json of an exported policy: its network, its graphs with their hashes, and its origin."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Manifest:
         """From config.json of this directory. Raises CheckpointError."""
         path, found = directory / CONFIG_FILE, config.get("exported")
         if not isinstance(found, Mapping):
-            raise CheckpointError(f"{path} lacks what is exported; export the policy again (rt-vla export).")
+            raise CheckpointError(f"{path} is incomplete; export the policy again (rt-vla export).")
         if found.get("format") != FORMAT:
             raise CheckpointError(
                 f"{path} is of the format {found.get('format')!r} of exported policies, expected {FORMAT}: it was "
@@ -65,8 +65,8 @@ class Manifest:
         found = _bytes(directory / CARD_FILE)
         if _sha256(found) != self.card:
             raise CheckpointError(
-                f"{directory / CARD_FILE} is not the card that this policy was exported with: it was changed. Change "
-                "the card of the original checkpoint and export that again, or put back the exported card."
+                f"{directory / CARD_FILE} was changed since the export of this policy. Change "
+                "the card of the original checkpoint and export it again, or restore the exported card."
             )
 
     def graph(self, directory: Path, name: str) -> bytes:
@@ -77,7 +77,7 @@ class Manifest:
         content = _bytes(path)
         if (digest := _sha256(content)) != self.graphs[name]:
             raise CheckpointError(
-                f"{path} is not the file that was exported: its SHA-256 is {digest[:12]}..., {CONFIG_FILE} says "
+                f"{path} was changed since the export: its SHA-256 is {digest[:12]}..., {CONFIG_FILE} says "
                 f"{self.graphs[name][:12]}... Copy the whole directory again, or export the policy again."
             )
         return content

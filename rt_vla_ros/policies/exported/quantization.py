@@ -22,7 +22,7 @@ from rt_vla_ros.policies.exported.to_onnx import ExportError
 from rt_vla_ros.policies.policy import Policy
 
 Watch = Callable[[Policy], object]
-"""Lets a policy act on what it is calibrated with."""
+"""Runs a policy on its calibration data."""
 MOST_IMAGES = 128
 """Of a calibration, spread evenly over those that were seen."""
 
@@ -83,7 +83,7 @@ def quantized(graphs: dict[str, bytes], images: Sequence[Arrays]) -> dict[str, b
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Within, the tool's advice is not printed: its warnings are about preparations that are made here."""
+    """Context that suppresses the tool's warnings, which are about preprocessing that is done here."""
     root = logging.getLogger()
     before = root.level
     root.setLevel(logging.ERROR)

@@ -110,8 +110,8 @@ def open_policy(
     """
     if weights != "auto":
         raise ValueError(
-            f"The weights of {checkpoint.name} were settled when it was exported (rt-vla export --int8, or without); "
-            f"leave weights out, not {weights!r}."
+            f"The weights of {checkpoint.name} were fixed at its export (rt-vla export, with or without --int8); "
+            f"omit weights, given: {weights!r}."
         )
     chosen, directory = providers(device), checkpoint.model_directory
     config, manifest = network_config(checkpoint), Manifest.of(checkpoint.config, directory)

@@ -1,4 +1,4 @@
-"""RT-1 as three graphs: what runs once an instruction, once an image and once a decision, each a module to export.
+"""RT-1 as three graphs, run once per instruction, per image and per decision, each a module to export.
 
 Between them lies what a policy keeps: FiLM's factors of its instruction, and the embedded tokens of its window's steps.
 """
@@ -31,7 +31,7 @@ class InstructionGraph(nn.Module):
 
 
 class FrameGraph(nn.Module):
-    """What is kept of a step: embedded tokens of its images and state."""
+    """The cached part of a step: embedded tokens of its images and state."""
 
     def __init__(self, model: RT1Model) -> None:
         super().__init__()

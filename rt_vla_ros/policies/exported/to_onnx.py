@@ -1,4 +1,4 @@
-"""Modules to ONNX by torch's own exporter."""
+"""Exports modules to ONNX with torch's exporter."""
 
 from __future__ import annotations
 
@@ -82,14 +82,14 @@ def to_onnx(name: str, source: GraphSource, opset: int) -> bytes:
     written = next(one.version for one in model.opset_import if not one.domain)
     if written != opset:
         raise ExportError(
-            f"{name} cannot be written in opset {opset} of ONNX, torch chose {written}; say --opset {written}."
+            f"{name} cannot be written in opset {opset} of ONNX, torch chose {written}; use --opset {written}."
         )
     return bytes(model.SerializeToString())
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Within, torch's exporter reports no progress; what goes wrong is raised."""
+    """Context that silences the progress of torch's exporter; errors are raised."""
     levels = {name: logging.getLogger(name).level for name in LOGGERS}
     for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)

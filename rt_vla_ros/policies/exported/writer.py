@@ -1,4 +1,4 @@
-"""Writes an exported policy: its graphs, checked against torch, its card, and what its language needs."""
+"""Writes an exported policy: its graphs, verified against torch, its card, and its language table."""
 
 from __future__ import annotations
 
@@ -36,26 +36,24 @@ patches of the images that are compared. Sentences have the length 1, as an enco
 
 
 def check_exportable(checkpoint: Checkpoint) -> None:
-    """Raises ExportError, with a sentence, for what is no RT-1 checkpoint on this machine."""
+    """Raises ExportError unless it is an RT-1 checkpoint on this machine."""
     if checkpoint.family == REMOTE:
-        raise ExportError(
-            f"{checkpoint.reference} is decided for by a server, which has the weights: run `rt-vla export` there."
-        )
+        raise ExportError(f"{checkpoint.reference} runs on a server, which has the weights: run `rt-vla export` there.")
     if checkpoint.family in EXPORTED:
-        raise ExportError(f"{checkpoint.name} is exported already; name the checkpoint that it was made of.")
+        raise ExportError(f"{checkpoint.name} is already exported; use the original checkpoint.")
     if checkpoint.family not in RT1_FAMILIES:
         raise ExportError(
-            f"{checkpoint.name} is a vision-language model ({checkpoint.family}); RT-1 policies can be exported. A "
-            "small machine reaches an RT-2 by policy:=remote:HOST (rt-vla serve)."
+            f"{checkpoint.name} is a vision-language model ({checkpoint.family}); only RT-1 policies can be exported. "
+            "A small machine can use an RT-2 with policy:=remote:HOST (rt-vla serve)."
         )
 
 
 def check_place(directory: Path) -> None:
-    """Raises ExportError where something is there already, or nothing can be."""
+    """Raises ExportError if the directory exists or cannot be created."""
     if directory.is_dir() and not any(directory.iterdir()):
         return
     if directory.exists():
-        raise ExportError(f"{directory} exists already and stays as it is; name a new directory, or remove it first.")
+        raise ExportError(f"{directory} already exists; choose a new directory, or remove it first.")
 
 
 def export_rt1(
@@ -67,10 +65,10 @@ def export_rt1(
     watch: Watch | None = None,
     tell: Tell,
 ) -> Manifest:
-    """Writes the directory, whole or not at all. original: hash of the checkpoint's weights, empty for random ones.
+    """Write the directory atomically. original: hash of the checkpoint's weights, empty for random ones.
 
-    watch: lets the policy act on what it is calibrated with, for int8; None: float32.
-    tell: gets a sentence now and then.
+    watch: runs the policy on its calibration data, for int8; None: float32.
+    tell: called with progress messages.
     Raises ExportError, CheckpointError, ActionCardError, OSError; ImportError for what is not installed.
     """
     check_installed()
@@ -166,7 +164,7 @@ def check_same(model: RT1Model, steps: ExportedSteps) -> None:
         difference = float((expected - found).abs().max() / expected.abs().max())
         if not difference <= TOLERANCE:
             raise ExportError(
-                f"onnxruntime does not give torch's numbers (step {number + 1}: {difference:.1%} of the largest logit, "
+                f"onnxruntime's output differs from torch's (step {number + 1}: {difference:.1%} of the largest logit, "
                 f"expected at most {TOLERANCE:.1%}), so nothing was written."
             )
         for one in (plain, steps):

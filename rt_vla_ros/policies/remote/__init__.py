@@ -1,1 +1,1 @@
-"""A policy that another process decides for: the client of `rt-vla serve`, and what both say to each other."""
+"""Remote policies: the client of `rt-vla serve`, and the protocol."""

@@ -1,4 +1,4 @@
-"""What `remote:HOST[:PORT][/NAME]` means. Loads nothing heavy."""
+"""Parses `remote:HOST[:PORT][/NAME]`. Loads nothing heavy."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RemoteAddress:
         found = _ADDRESS.fullmatch(text.removeprefix(PREFIX)) if text.startswith(PREFIX) else None
         port = DEFAULT_PORT if found is None or found["port"] is None else int(found["port"])
         if found is None or not 0 < port <= 65535:
-            raise ValueError(f"{text[:120]!r} is no address of a policy server: {EXPECTED}.")
+            raise ValueError(f"{text[:120]!r} is not an address of a policy server: {EXPECTED}.")
         return cls(found["host"], port, found["name"] or "")
 
     @property

@@ -1,4 +1,4 @@
-"""A robot's connection to its policy server. Several threads may ask at a time; a thread of its own reads."""
+"""A robot's connection to its policy server. Thread-safe; a separate thread reads."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from typing import Any
 try:
     from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 except ImportError as error:
-    raise ImportError(
-        f"A policy that a server decides for needs websockets: pip install 'rt_vla_ros[remote]' ({error})."
-    ) from error
+    raise ImportError(f"A remote policy needs websockets: pip install 'rt_vla_ros[remote]' ({error}).") from error
 from websockets.sync.client import ClientConnection, connect
 
 from rt_vla_ros.os_error import in_words
@@ -33,11 +31,11 @@ LARGEST_ANSWER = 1 << 22  # [bytes]
 
 
 class RemoteRefusedError(PolicyLostError):
-    """The server is there, and will not serve this robot; the message has its reason."""
+    """The server refuses this robot; the message has its reason."""
 
 
 class NoAnswerError(ValueError):
-    """No answer came in time; one that comes later is dropped."""
+    """No answer in time; a late one is dropped."""
 
 
 class RemoteConnection:
@@ -62,7 +60,7 @@ class RemoteConnection:
             self.welcome = Welcome.read(answer.meta)
         except NoAnswerError as error:
             self.close()
-            raise PolicyLostError(f"What listens at {self._place} does not answer as a policy server.") from error
+            raise PolicyLostError(f"What listens at {self._place} does not respond like a policy server.") from error
         except RemoteWireError as error:
             self.close()
             raise RemoteRefusedError(f"The policy server at {self._place} cannot be used: {error}") from error
@@ -132,7 +130,7 @@ class RemoteConnection:
         except (ConnectionClosed, OSError) as error:
             self._lose(self._why(error))
         except RemoteWireError as error:
-            self._lose(f"The policy server at {self._place} cannot be understood: {error}")
+            self._lose(f"The policy server at {self._place} sent an invalid message: {error}")
             _shut(self._socket)
 
     def _why(self, error: Exception) -> str:
@@ -189,20 +187,20 @@ def _refused(address: RemoteAddress, settings: RemoteSettings, status: int) -> s
             "another token than the one in remote_token_file" if settings.token_file else "a token, and has got none"
         )
         cure = "" if settings.token_file else ": give the path of a file with it as remote_token_file"
-        return f"The policy server at {address.place} demands {given}{cure}."
+        return f"The policy server at {address.place} requires {given}{cure}."
     if status == 429:
         return (
-            f"The policy server at {address.place} has got several wrong tokens from this machine's address: it looks "
-            "at none for some seconds."
+            f"The policy server at {address.place} received several wrong tokens from this machine's address and "
+            "blocks it for some seconds."
         )
     if status == 503:
-        return f"The policy server at {address.place} has as many robots as it takes."
-    return f"What listens at {address.place} is no policy server: it answers with the HTTP status {status}."
+        return f"The policy server at {address.place} has reached its maximum number of robots."
+    return f"What listens at {address.place} is not a policy server: it answers with the HTTP status {status}."
 
 
 def _unreachable(address: RemoteAddress, encrypted: bool, error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"No policy server that is trusted answers at {address.place}: {error.verify_message}. See remote_ca."
+        return f"No trusted policy server at {address.place}: {error.verify_message}. See remote_ca."
     if isinstance(error, OSError) and not isinstance(error, TimeoutError):
         reason = error.strerror or str(error)
     else:

@@ -1,4 +1,4 @@
-"""What a robot and its server say first: who they are, which model, and what its actions mean."""
+"""The first messages of a robot and its server: identities, model, and action card."""
 
 from __future__ import annotations
 
@@ -88,12 +88,12 @@ def refuse_other(hello: Hello, policy: str, model: str, card: ActionCard) -> str
         differences = card_differences(dict(hello.card), card.to_dict(), HERE_AND_THERE)
         if differences:
             return (
-                f"The robot was started with another action card than that of {policy!r}, so its actions would mean "
-                f"something else: {'; '.join(differences)}. Start the robot's policy anew if that is meant."
+                f"The robot was started with a different action card than {policy!r}, so its actions would have "
+                f"a different meaning: {'; '.join(differences)}. Restart the robot's policy if this is intended."
             )
     if hello.model and hello.model != model:
         return (
             f"The robot was started with another model than {policy!r} is now ({hello.model[:12]} at the robot, "
-            f"{model[:12]} at the server). Start the robot's policy anew if that is meant."
+            f"{model[:12]} at the server). Restart the robot's policy if this is intended."
         )
     return None

@@ -1,4 +1,4 @@
-"""Images of a policy's cameras as bytes: as they are, or as JPEG. They have the card's size on both sides."""
+"""Serializes camera images, raw or as JPEG, in the card's size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A policy that a server decides for: to everybody here it is one like any other."""
+"""A remote policy with the same interface as a local one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TRIPS = 8  # of which the shortest counts
 
 
 class RemoteLateError(PolicyLateError):
-    """The answer did not come in time, or could not: nothing is done by it. The next one may."""
+    """The answer was late or missing and is not executed. The next one may be in time."""
 
 
 class RemotePolicy:
@@ -96,8 +96,8 @@ class RemotePolicy:
         if self._begun is not connection:
             self._begin(connection)
             raise PolicyLostError(
-                f"The policy server at {self._address.place} is connected again. What the robot did before is "
-                "forgotten; it goes on from the next image."
+                f"The policy server at {self._address.place} is reconnected. The history is lost; "
+                "the robot continues from the next image."
             )
         left = began + self.budget - time.monotonic()
         meta |= {"budget": max(left, 0.0), "trip": min(self._trips, default=0.0)}
@@ -151,7 +151,7 @@ class RemotePolicy:
             return
         silence = self._silence(self._begun)
         if silence > self.budget + SILENCE:
-            self._begun.lose(f"The policy server at {self._address.place} has said nothing for {silence:.1f} s.")
+            self._begun.lose(f"The policy server at {self._address.place} has been silent for {silence:.1f} s.")
         sentence = self._begun.lost
         if sentence is not None:
             self._begun = self._owed = None

@@ -1,4 +1,4 @@
-"""How a robot talks to its policy server."""
+"""Connection options of a robot's policy server."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class RemoteSettings:
         if not (math.isfinite(self.budget) and 0 <= self.budget <= LONGEST_BUDGET):
             raise ValueError(f"remote_budget is {self.budget:g} s, expected 0 to {LONGEST_BUDGET:g} s.")
         if bool(self.certificate) != bool(self.key):
-            raise ValueError("remote_certificate and remote_key belong together: give both, or neither.")
+            raise ValueError("remote_certificate and remote_key must be given together.")
         if self.certificate and not self.ca:
-            raise ValueError("remote_certificate is for TLS: say with remote_ca which server is trusted.")
+            raise ValueError("remote_certificate requires TLS: set remote_ca to the server's CA.")
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> RemoteSettings:

@@ -28,7 +28,7 @@ LARGEST_BODY = 1 << 28  # [bytes]; of the cameras of any action card that is ser
 
 
 class RemoteWireError(ValueError):
-    """The message is none of this protocol, or not of a size that is taken."""
+    """The message is invalid or too large."""
 
 
 class MessageKind(IntEnum):
@@ -77,11 +77,11 @@ def unpack(data: bytes, most_body: int) -> RemoteMessage:
         raise RemoteWireError(f"The message has {len(data)} bytes, expected a header of {HEADER.size}.")
     magic, version, kind, zero, number, meta_length, body_length = HEADER.unpack_from(data)
     if magic != MAGIC or zero:
-        raise RemoteWireError("The message does not begin as those of this protocol do.")
+        raise RemoteWireError("The message does not start with this protocol's header.")
     if version != VERSION:
         raise RemoteWireError(
-            f"The other side speaks version {version} of the protocol, this one version {VERSION}: have both of the "
-            "same version of rt_vla_ros."
+            f"The other side speaks version {version} of the protocol, this one version {VERSION}: install the "
+            "same version of rt_vla_ros on both."
         )
     if meta_length > MOST_META:
         raise RemoteWireError(
@@ -98,7 +98,7 @@ def unpack(data: bytes, most_body: int) -> RemoteMessage:
     try:
         known = MessageKind(kind)
     except ValueError as error:
-        raise RemoteWireError(f"The message is of the unknown kind {kind}.") from error
+        raise RemoteWireError(f"The message has the unknown kind {kind}.") from error
     meta = _object(data[HEADER.size : HEADER.size + meta_length])
     return RemoteMessage(known, number, meta, data[HEADER.size + meta_length :])
 
@@ -109,7 +109,7 @@ def _object(text: bytes) -> Mapping[str, Any]:
     except (ValueError, RecursionError) as error:
         raise RemoteWireError(f"The message's text is no JSON object: {str(error)[:120]}.") from error
     if not isinstance(meta, dict):
-        raise RemoteWireError("The message's text is JSON, but no object.")
+        raise RemoteWireError("The message's text is JSON, but not an object.")
     return meta
 
 

@@ -85,7 +85,7 @@ def open_policy(
     number = RT1_WEIGHTS[weights]
     model, card = read_model(checkpoint)
     if model.config.trunk != FOLDED_TRUNK and number != torch.float32:
-        raise ValueError(f"The weights of {checkpoint.name} are small and held in float32; say weights:=auto.")
+        raise ValueError(f"The weights of {checkpoint.name} are small and always in float32; use weights:=auto.")
     nn.Module.to(model, device)
     encoder = sentence_encoder(checkpoint, model.config, language)
     how: RT1Model | FoldedSteps = model
@@ -198,7 +198,7 @@ def _read_weights(path: Path, model: RT1Model) -> RT1Model:
         with safe_open(path, framework="pt") as file:
             found = {name: file.get_tensor(name) for name in wanted}
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged or no safetensors file: {error}") from error
+        raise CheckpointError(f"{path} is damaged or not a safetensors file: {error}") from error
     for name, tensor in found.items():
         _check_tensor(f"{path}: {name}", tensor, wanted[name])
     # A copy of the file's numbers: it may be replaced while the policy runs.
@@ -215,4 +215,4 @@ def _check_tensor(what: str, found: Tensor, wanted: Tensor) -> None:
         given, *expected = (str(kind).removeprefix("torch.") for kind in (found.dtype, *kinds))
         raise CheckpointError(f"{what} is of the type {given}, expected one of {', '.join(expected)}.")
     if not torch.isfinite(found.to(wanted.dtype)).all():
-        raise CheckpointError(f"{what} holds numbers that are not finite; the file is not to be trusted.")
+        raise CheckpointError(f"{what} contains numbers that are not finite; the file cannot be trusted.")

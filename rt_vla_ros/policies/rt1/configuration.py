@@ -1,4 +1,4 @@
-"""What an RT-1 network is made of (arXiv 2212.06817, sections 5.1 and 5.2), with the paper's names."""
+"""Configuration of an RT-1 network (arXiv 2212.06817, sections 5.1 and 5.2), with the paper's names."""
 
 from __future__ import annotations
 
@@ -187,7 +187,9 @@ class RT1Config(PretrainedConfig):
 
     def _check_ranges(self) -> None:
         if self.horizon > 1 and self.action_embedding == "previous":
-            raise ValueError(f"horizon is {self.horizon}; a network that sees its earlier actions has a horizon of 1")
+            raise ValueError(
+                f"horizon is {self.horizon}; a network with previous actions as input needs a horizon of 1"
+            )
         if self.num_cameras > MOST_CAMERAS:
             raise ValueError(f"num_cameras is {self.num_cameras}, expected 1 to {MOST_CAMERAS}")
         for width in self.resnet_widths:

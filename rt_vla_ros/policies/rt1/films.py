@@ -39,7 +39,7 @@ class Films:
 
     @contextmanager
     def fixed(self, factors: Tensor) -> Iterator[None]:
-        """Within, the layers take these factors; behind it the sentence that they are given."""
+        """Context in which the layers use these factors instead of the sentence."""
         self._hand_out(factors)
         try:
             yield

@@ -187,7 +187,7 @@ def _own_encoder(config: RT1Config, name: str) -> LanguageEncoder:
     if config.language == "hashed_words":
         return HashedWords(config.word_buckets)
     raise ValueError(
-        f"The policy {name!r} takes sentence vectors of {config.language_size} numbers and has no encoder of its "
+        f"The policy {name!r} takes sentence embeddings of {config.language_size} numbers and has no encoder of its "
         "own; give one as RT1Policy(..., encoder=...), or put a table of them beside the weights: "
         "rt-vla embed --encoder USE.onnx --to CHECKPOINT/instructions.safetensors 'pick up the red cube' ..."
     )

@@ -21,7 +21,7 @@ class Network(Protocol):
 
     @property
     def config(self) -> RT1Config:
-        """What it is made of."""
+        """Its configuration."""
 
     @property
     def device(self) -> torch.device:
@@ -75,7 +75,7 @@ class Steps(ABC):
 
     @abstractmethod
     def observed(self, images: Tensor, states: Tensor | None, factors: Tensor) -> Tensor:
-        """What is kept of a step of B robots, (B, num_observation_tokens, C).
+        """Cached tokens of a step of B robots, (B, num_observation_tokens, C).
 
         images: (B, K, H, W, 3). states: (B, S). factors: of each robot's sentence, (B, W).
         """
@@ -84,7 +84,7 @@ class Steps(ABC):
     def newest(self, windows: Tensor, chosen: Tensor | None) -> Tensor:
         """Logits of the newest step, (B, D, V).
 
-        windows: of what is kept, (B, T, num_observation_tokens, C). chosen: the steps' tokens, (B, T, D); None: zeros.
+        windows: of cached tokens, (B, T, num_observation_tokens, C). chosen: the steps' tokens, (B, T, D); None: zeros.
         """
 
     @abstractmethod
@@ -92,7 +92,7 @@ class Steps(ABC):
         """The factors of a sentence of zeros, (1, W)."""
 
     def _empty_step(self) -> Tensor:
-        """What is kept of a step of `history_start` zero_frames: black images, a sentence and a state of zeros."""
+        """Cached tokens of a step of `history_start` zero_frames: black images, zero sentence and state."""
         config, device = self.network.config, self.network.device
         images = torch.zeros(1, config.num_cameras, *config.input_size, 3, dtype=torch.uint8, device=device)
         state = torch.zeros(1, config.state_size, device=device) if config.state_size else None

@@ -1,4 +1,4 @@
-"""How a checkpoint writes actions: rt2_config.json, beside the weights and the action card."""
+"""The action format of a checkpoint: rt2_config.json, beside the weights and the action card."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class RT2ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class RT2Config:
-    """How a vision-language model was taught to write actions.
+    """The format in which a vision-language model was trained to output actions.
 
     vocabulary: "integers" (bin numbers as text, PaLI-X), "overwritten" (256 rarely used tokens, PaLM-E) or "openvla"
     (the last 256 tokens, descending).
@@ -65,7 +65,7 @@ class RT2Config:
     views: what becomes of the cameras' images, see vla0.views; "processor": what preprocessor_config.json says.
     view_crop: share of a side that the centre crop of a view keeps, more than 0, at most 1.
     view_size: side of a view in the model's image [pixels], for "tiled" and "separate".
-    horizon: steps that the model was taught to write at once; 0: as many as the action card says.
+    horizon: number of steps the model was trained to output at once; 0: from the action card.
     """
 
     vocabulary: str
@@ -119,7 +119,7 @@ class RT2Config:
         if self.wording not in WORDINGS:
             raise RT2ConfigError(f"wording is {self.wording!r}, expected one of {', '.join(WORDINGS)}.")
         if (self.system or self.vision_id) and not self.chat:
-            raise RT2ConfigError("system and vision_id are parts of the chat template: say chat: true as well.")
+            raise RT2ConfigError("system and vision_id are parts of the chat template: set chat: true as well.")
         if not (self.state_bins == 0 or 2 <= self.state_bins <= MOST_STATE_BINS):
             raise RT2ConfigError(
                 f"state_bins is {self.state_bins}, expected 2 to {MOST_STATE_BINS}, or 0 for no state."
@@ -189,7 +189,7 @@ def robot_prompt(config: RT2Config, instruction: str, state: str = "") -> Prompt
     """
     words = " ".join(instruction.split())
     if not words:
-        raise ValueError("The instruction is empty; say what the robot shall do.")
+        raise ValueError("The instruction is empty; expected a task for the robot.")
     if config.wording == "verbatim":
         words = instruction
     elif config.wording == "task":
@@ -207,13 +207,13 @@ def question_prompt(config: RT2Config, question: str, before: Sequence[tuple[str
     """
     words = " ".join(question.split())
     if not words:
-        raise ValueError("The question is empty; ask something about the image.")
+        raise ValueError("The question is empty; expected one about the image.")
     earlier = tuple((" ".join(one.split()), " ".join(answer.split())) for one, answer in before)
     return PromptText(config.question.replace("{question}", HOLE), words, before=earlier)
 
 
 def plan_config(config: RT2Config, plan_tokens: int) -> RT2Config:
-    """The configuration for outputs that begin with a plan of so many tokens at most; the same where it has plans."""
+    """The configuration for outputs with a plan of at most this many tokens; unchanged if it already has plans."""
     if config.plan_tokens:
         return config
     return replace(config, prompt=PLAN_PROMPT, plan_tokens=plan_tokens, state_bins=0)

@@ -1,4 +1,4 @@
-"""Which vision-language models can write actions here: told by how they work, and by what is tested."""
+"""Supported vision-language models, detected by their architecture, and the tested families."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ IMAGE_INPUTS = ("pixel", "image", "patches")
 
 
 class ModelFamilyError(CheckpointError):
-    """Models of this kind cannot write actions here."""
+    """This kind of model is not supported."""
 
     def __init__(self, config: PreTrainedConfig, what: str) -> None:
         """what: it does, as the rest of a sentence about the model."""
@@ -66,9 +66,9 @@ def check_family(config: PreTrainedConfig, model_class: type[Any]) -> None:
     if config.is_encoder_decoder:
         what = "is an encoder-decoder"
     elif any(value for name, value in text.items() if "cross" in name):
-        what = "looks at images by cross-attention"
+        what = "uses cross-attention for images"
     elif not model_class.can_generate():
-        what = "writes no text"
+        what = "does not generate text"
     elif needed:
         what = f"asks for {' and '.join(needed)} again with every token"
     elif not any(part in name for name in inputs for part in IMAGE_INPUTS):

@@ -245,7 +245,7 @@ class RT2Policy:
         except torch.cuda.OutOfMemoryError as error:
             raise OutOfMemoryError(
                 f"The prompt does not fit into memory beside the model: {first_line(error)} End what else uses "
-                f"{self.parts.model.device}, or say weights:=int8 or int4."
+                f"{self.parts.model.device}, or use weights:=int8 or int4."
             ) from error
         except Exception as error:  # a processor and a model that do not fit each other raise anything
             if self._prepared or isinstance(error, ProcessorError | ModelFamilyError | InstructionError):

@@ -31,12 +31,12 @@ def rendered(
         whole = processor.render(template, images, chat=False, **options)  # type: ignore[arg-type]
     pieces, holes = whole.split(HOLE), prompt.template.count(HOLE)
     if len(pieces) < 2:
-        raise ProcessorError("The chat template leaves out what the user says; correct it, or say chat: false.")
+        raise ProcessorError("The chat template omits the user message; correct it, or set chat: false.")
     if not earlier:
         return insert_text(processor.tokenizer, pieces, prompt.words, control)
     texts = [text for words, answer in prompt.before for text in (*[words] * holes, answer)] + [prompt.words] * holes
     if len(texts) != len(pieces) - 1:
-        raise ProcessorError("The chat template leaves out a part of a conversation; correct it, or say chat: false.")
+        raise ProcessorError("The chat template omits a part of a conversation; correct it, or set chat: false.")
     return insert_text(processor.tokenizer, pieces, texts, control)
 
 

@@ -1,4 +1,4 @@
-"""What a model is to write behind a prompt, as tokens: an action, a plan with an action, or words."""
+"""Target tokens after a prompt: an action, a plan with an action, or an answer in words."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from rt_vla_ros.policies.rt2.policy import make_grammar
 from rt_vla_ros.training.checks import TrainingError
 
 LONGEST_TRAINED_PLAN = 64
-"""Tokens of a plan in training, where neither the policy's own limit nor that of its base says more."""
+"""Maximum plan length in training [tokens], unless the policy's or the base's limit is larger."""
 
 
 class AnswerWriter:
-    """Answers in exactly the tokens that constrained decoding reads, then the token that ends an answer.
+    """Answers in the tokens of constrained decoding, followed by the end token.
 
-    end: that token. grammar: of actions. longest_plan: longer ones are cut off [tokens].
+    end: the end token. grammar: of actions. longest_plan: longer ones are truncated [tokens].
     """
 
     def __init__(self, parts: RT2Parts, plan_tokens: int = 0) -> None:
-        """plan_tokens: the longest plan; 0: as long as a policy writes on request. Raises VocabularyError."""
+        """plan_tokens: maximum plan length; 0: the policy's limit on request. Raises VocabularyError."""
         on_request = max(parts.config.plan_on_request, LONGEST_TRAINED_PLAN)
         self.longest_plan = parts.config.plan_tokens or plan_tokens or on_request
         self._tokenizer = parts.processor.tokenizer
@@ -41,31 +41,34 @@ class AnswerWriter:
 
     @cached_property
     def plan_grammar(self) -> PlanGrammar:
-        """Raises VocabularyError where plan and action are longer than the model's context."""
+        """Raises VocabularyError if plan and action exceed the model's context."""
         grammar = make_grammar(replace(self._parts, config=plan_config(self._parts.config, self.longest_plan)))
         assert isinstance(grammar, PlanGrammar)
         return grammar
 
     def action(self, bins: Sequence[int]) -> tuple[list[int], list[slice]]:
-        """A chunk, and where its numbers stand. A shorter one is the beginning of a chunk and has no end.
+        """Tokens of a chunk, and the positions of its numbers.
 
-        Raises TrainingError for numbers that are no steps of the action card, or more than a chunk's.
+        A shorter one is the start of a chunk, without end token. Raises TrainingError for numbers that are not whole
+        steps of the action card, or more than a chunk.
         """
         size, counts = self.grammar.size, self.grammar.counts
         if not 0 < len(bins) <= size or len(bins) % len(counts):
-            raise TrainingError(f"An action has {len(bins)} numbers, expected steps of {len(counts)}, {size} at most.")
+            raise TrainingError(
+                f"An action has {len(bins)} numbers, expected a multiple of {len(counts)}, at most {size}."
+            )
         tokens, places = list[int](), list[slice]()
         for place, number in enumerate(bins):
             if not 0 <= number < counts[place % len(counts)]:
                 limit = counts[place % len(counts)] - 1
-                raise TrainingError(f"An action has the bin {number} in place {place}, expected 0 to {limit}.")
+                raise TrainingError(f"An action has the bin {number} at position {place}, expected 0 to {limit}.")
             written = self.grammar.vocabulary.sequences(place)[number]
             places.append(slice(len(tokens), len(tokens) + len(written)))
             tokens += written
         return ([*tokens, self.end] if len(bins) == size else tokens), places
 
     def plan(self, plan: str) -> list[int]:
-        """A plan with what stands between it and the action. Raises TrainingError for one without words."""
+        """A plan with the separator before the action. Raises TrainingError for an empty one."""
         marker = self.plan_grammar.marker
         words = self._words(plan, "The plan", space=True)[: self.longest_plan]
         tokens = [*words, *marker]
@@ -73,26 +76,26 @@ class AnswerWriter:
         for i, token in enumerate(tokens):
             if not isinstance(state, tuple):  # the marker stands in the plan itself
                 raise TrainingError(
-                    f"The plan {plan!r} holds {self._tokenizer.decode(tokens[:i])!r}, which ends a plan."
+                    f"The plan {plan!r} contains {self._tokenizer.decode(tokens[:i])!r}, which ends a plan."
                 )
             state = self.plan_grammar.advance(state, token)
         return tokens
 
     def words(self, answer: str, prompt: str) -> list[int]:
-        """An answer and the end. prompt: the text before it. Raises TrainingError for an answer without words."""
+        """An answer with the end token. prompt: the text before it. Raises TrainingError for an empty answer."""
         return [*self._words(answer, "The answer", space=not prompt[-1:].isspace()), self.end]
 
     def _words(self, text: str, what: str, *, space: bool) -> list[int]:
         words = text.strip()
         if not words:
-            raise TrainingError(f"{what} is empty; give it words or leave the sample out.")
+            raise TrainingError(f"{what} is empty; add text or drop the sample.")
         return words_behind(self._tokenizer, words, space=space, control=self._control)
 
 
 def words_behind(
     tokenizer: PreTrainedTokenizerBase, words: str, *, space: bool, control: Collection[int] = ()
 ) -> list[int]:
-    """Tokens of words from outside as they stand behind a prompt, which ends in a space or a new line or does not."""
+    """Tokens of untrusted text after a prompt, which may end in whitespace."""
     anchor = ANCHOR + (" " if space else "\n")
     before = tokenizer.encode(ANCHOR if space else anchor, add_special_tokens=False)
     whole = insert_text(tokenizer, [anchor, ""], words, control)
@@ -106,8 +109,8 @@ def words_behind(
 
 
 def end_token(parts: RT2Parts) -> int:
-    """Of the tokens that end what this model writes, the one that its chat template puts behind an answer, or the
-    tokenizer's own end. Raises VocabularyError where there is none."""
+    """Of the model's end tokens, the one that its chat template puts after an answer, or the
+    tokenizer's own end. Raises VocabularyError if there is none."""
     tokenizer, ends = parts.processor.tokenizer, stop_tokens(parts.model, parts.processor.tokenizer)
     if parts.config.chat:
         whole = parts.processor.render(HOLE, 0, chat=True, system=parts.config.system, before=1)

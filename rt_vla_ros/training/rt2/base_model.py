@@ -1,4 +1,4 @@
-"""The model that is fine-tuned, from a directory, from the Hub, or a small random one, and what of it is trained."""
+"""The base model of fine-tuning, from a directory, the Hub, or a small random one, and its trained parts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from rt_vla_ros.training.settings import saving
 
 SMALL_FOLDER = "base"
 LANGUAGE = ("language_model", "text_model.", "lm_head")
-"""Parts of the names of a model's weights that read and write words; all others see."""
+"""Name parts of the weights of the language model; all others belong to the vision part."""
 MOST_NAMED = 8
 EXAMPLE = "HuggingFaceTB/SmolVLM2-256M-Video-Instruct"
 SYSTEM_PARTS = ("horizon", "dimensions", "numbers", "largest")
@@ -38,7 +38,7 @@ SYSTEM_PARTS = ("horizon", "dimensions", "numbers", "largest")
 
 @dataclass(frozen=True)
 class BaseModel:
-    """reference: a name that means the same elsewhere on this machine, for an adapter. checkpoint: what was found."""
+    """reference: a name that is valid elsewhere on this machine, for an adapter. checkpoint: the resolved one."""
 
     checkpoint: Checkpoint
     config: RT2Config
@@ -50,12 +50,12 @@ class BaseModel:
         return self.checkpoint.family == "openvla"
 
     def fingerprint(self) -> str:
-        """Tells its files of weights from others by their names and sizes."""
+        """Identifies the weight files by names and sizes."""
         paths = sorted(self.checkpoint.model_directory.glob("*.safetensors"))
         return ", ".join(f"{path.name} {path.stat().st_size}" for path in paths)
 
     def load(self, device: torch.device, number: str, tell: Tell = say_nothing) -> RT2Parts:
-        """With all its weights. number: "float32" or "bfloat16". Raises CheckpointError and others, see load_rt2."""
+        """Load all weights. number: "float32" or "bfloat16". Raises CheckpointError and others, see load_rt2."""
         load = load_openvla if self.is_openvla else load_rt2
         parts = load(self.checkpoint, device=device, weights=number, tell=tell, config=self.config, card=self.card)
         if self.config.vocabulary != "overwritten" or self.config.tokens:
@@ -67,7 +67,7 @@ class BaseModel:
 def find_base(
     name: str, run: Path, data_card: ActionCard, settings: FineTuneSettings, tell: Tell = say_nothing
 ) -> BaseModel:
-    """What a base is, before its weights are read. name: a directory, a name on the Hub, or SMALL.
+    """Resolve a base model without reading its weights. name: a directory, a name on the Hub, or SMALL.
 
     Raises CheckpointError, ActionCardError and RT2ConfigError, all ValueErrors with a sentence.
     """
@@ -90,7 +90,7 @@ def find_base(
 
 
 def _resolved(name: str, tell: Tell) -> Checkpoint:
-    """Raises UnknownPolicyError that says which bases there are, and CheckpointError."""
+    """Raises UnknownPolicyError listing the available bases, and CheckpointError."""
     try:
         return resolve(name, tell)
     except UnknownPolicyError as error:
@@ -107,57 +107,56 @@ def _no_base(name: str) -> str:
     models = f"{folder} holds the models {', '.join(there[:MOST_NAMED])}" if there else f"there is no model in {folder}"
     return (
         f"There is no base model {name!r:.200}.{hint} {models[0].upper()}{models[1:]}; {SMALL!r} is a small random "
-        f"one; of the Hugging Face Hub name OWNER/NAME, such as {EXAMPLE}."
+        f"one; on the Hugging Face Hub use OWNER/NAME, such as {EXAMPLE}."
     )
 
 
 def _checked(found: Checkpoint, name: str, settings: FineTuneSettings) -> Path:
-    """The directory of a model that can be fine-tuned so. Raises CheckpointError."""
+    """The directory of a model that supports this fine-tuning. Raises CheckpointError."""
     if found.directory is None or found.family not in ("rt2", "openvla", "vla0"):
         raise CheckpointError(
-            f"{name!r} is no vision-language model that can be fine-tuned; name a directory or a model on the Hugging "
-            f"Face Hub, or {SMALL!r} for a small random one."
+            f"{name!r} is not a vision-language model that can be fine-tuned; use a directory or a model on the "
+            f"Hugging Face Hub, or {SMALL!r} for a small random one."
         )
     if found.family == "vla0":
         raise CheckpointError(
-            f"{found.directory} is VLA-0 as it is published; convert it first: rt-vla convert vla0 {name} --out DIR."
+            f"{found.directory} is VLA-0 in its published format; convert it first: "
+            f"rt-vla convert vla0 {name} --out DIR."
         )
     if found.adapter is not None:
         raise CheckpointError(
-            f"{found.adapter} is a LoRA adapter, to which no second one is added; name the model it was made from."
+            f"{found.adapter} is a LoRA adapter, which cannot be fine-tuned further; use its base model."
         )
     if found.family == "openvla":
         if settings.method != "lora":
-            raise CheckpointError(
-                "OpenVLA is fine-tuned by LoRA here, its weights stay as they are published: --recipe openvla-lora."
-            )
+            raise CheckpointError("OpenVLA supports only LoRA fine-tuning: use --recipe openvla-lora.")
         if settings.merged:
-            raise CheckpointError("An adapter of OpenVLA stays beside it: leave merged at false.")
+            raise CheckpointError("OpenVLA adapters cannot be merged: leave merged at false.")
     else:
         check_model_type(found, trust_remote_code=False)
     return found.directory
 
 
 def policy_card(data: ActionCard, base: ActionCard | None, horizon: int, name: str = "the base") -> ActionCard:
-    """The card of the policy: the base's where it has one, which must mean what the data's does, else the data's.
+    """The policy's card: the base's if it has one, which must be equivalent to the data's, else the data's.
 
     horizon: of a chunk; 0: the card's. Raises ActionCardError, with all differences.
     """
     card = data
     if base is not None:
-        # A data set has single steps, whatever is predicted at once, and how chunks are used is the policy's own.
+        # A dataset has single steps; horizon and use of chunks are properties of the policy.
         like = replace(data, horizon=base.horizon, execute_steps=base.execute_steps, ensemble=base.ensemble)
         if differences := card_differences(base, like):
             raise ActionCardError(
-                f"The robot data have another action card than {name} ({differences}); its actions would change their "
-                "meaning. Take data of the same card, or a base that has learned no actions."
+                f"The action card of the robot data differs from that of {name} ({differences}); actions would change "
+                "their meaning. Use data with the same card, or a base without actions."
             )
         card = replace(base, name=data.name, notes=data.notes)
     return card.with_horizon(horizon or card.horizon)
 
 
 def _config(found: Checkpoint, card: ActionCard, changes: Mapping[str, Any]) -> RT2Config:
-    """The base's own, or the paper's, with the settings' changes."""
+    """The base's configuration, or the paper's, with changes from the settings."""
     directory = found.model_directory
     if found.family == "openvla":
         config = openvla_config(found)
@@ -173,14 +172,14 @@ def _config(found: Checkpoint, card: ActionCard, changes: Mapping[str, Any]) -> 
 
 
 def _unfilled(config: RT2Config, changes: Mapping[str, Any]) -> RT2Config:
-    """For tokens that are chosen when the tokenizer is there."""
+    """For tokens chosen from the tokenizer."""
     changed = RT2Config.from_dict({**vars(config), **changes, "tokens": [0]})
     object.__setattr__(changed, "tokens", ())
     return changed
 
 
 def filled(system: str, card: ActionCard) -> str:
-    """A system text with the card's numbers in place of {horizon}, {dimensions}, {numbers} and {largest}."""
+    """A system prompt with the card's numbers in place of {horizon}, {dimensions}, {numbers} and {largest}."""
     dimensions = len(card.dimensions)
     values = (card.horizon, dimensions, card.horizon * dimensions, card.bins - 1)
     for name, value in zip(SYSTEM_PARTS, values, strict=True):
@@ -189,20 +188,20 @@ def filled(system: str, card: ActionCard) -> str:
 
 
 def _for_openvla(found: Checkpoint, card: ActionCard, config: RT2Config) -> ActionCard:
-    """OpenVLA writes the gaps between edges, one step at a time. Raises ActionCardError for what it cannot write."""
+    """OpenVLA encodes bins between edges, one step at a time. Raises ActionCardError for an unsupported card."""
     bins, horizon = OpenVLASettings.make(found.config, found.model_directory).bins, config.horizon or 1
     like = replace(card.with_horizon(horizon), bins=bins, quantization="centers")
     return checked_card(like, "The robot data", bins, horizon)
 
 
 def choose_trained(model: PreTrainedModel, settings: FineTuneSettings) -> nn.Module:
-    """The model with what is trained marked; for LoRA with its adapter. Raises TrainingError where that is nothing."""
+    """Mark the trained weights, with LoRA those of the new adapter. Raises TrainingError if there are none."""
     if settings.method == "lora":
         return _with_adapter(model, settings)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(_is_trained(name, settings.freeze))
     if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise TrainingError(f"With freeze {settings.freeze!r} nothing of this model is trained.")
+        raise TrainingError(f"With freeze {settings.freeze!r}, no weights of this model are trained.")
     return model
 
 
@@ -212,7 +211,7 @@ def _is_trained(name: str, freeze: str) -> bool:
 
 
 def lora_targets(model: PreTrainedModel, settings: FineTuneSettings) -> list[str]:
-    """Names of the layers that get an adapter. Raises TrainingError for names that no layer has."""
+    """Names of the layers that get an adapter. Raises TrainingError for unknown names."""
     head = model.get_output_embeddings()
     linear = [
         name
@@ -226,7 +225,7 @@ def lora_targets(model: PreTrainedModel, settings: FineTuneSettings) -> list[str
     if unknown or not wanted:
         there = sorted({name.rsplit(".", 1)[-1] for name in linear if not name.rsplit(".", 1)[-1].isdigit()})
         raise TrainingError(
-            f"lora_targets names {', '.join(unknown) or 'nothing'}; the linear layers here are {', '.join(there)}, or "
+            f"lora_targets names {', '.join(unknown) or 'nothing'}; available linear layers: {', '.join(there)}, or "
             f"{ALL_LINEAR}."
         )
     return [name for name in linear if any(f".{name}".endswith(f".{one}") for one in wanted)]

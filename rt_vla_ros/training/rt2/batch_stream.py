@@ -1,4 +1,4 @@
-"""From draws of a mixture to micro-batches, made ahead in a thread."""
+"""Turns draws of a mixture into micro-batches, prefetched in a thread."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from rt_vla_ros.training.rt2.rows import RowMaker
 from rt_vla_ros.training.rt2.training_row import IGNORED, TrainingRow
 
 ATTEMPTS = 10
-"""So many samples of web data in turn that cannot be learned end a run."""
+"""Number of consecutive unusable samples of web data that ends a run."""
 
 
 class Drawn(Protocol):
-    """source: its number. index: of the example in it. seed: for what is drawn anew each time."""
+    """source: its index. index: of the example in it. seed: for random augmentation."""
 
     @property
     def source(self) -> int: ...
@@ -34,24 +34,24 @@ class Drawn(Protocol):
 
 
 class Draws(Protocol):
-    """Which examples make a step's batch, whenever it is asked: data.mixture.Mixture."""
+    """Random access to the examples of a step's batch: data.mixture.Mixture."""
 
     @property
     def names(self) -> Sequence[str]:
-        """Of the sources, each once."""
+        """Names of the sources, unique."""
         ...
 
     @property
     def shares(self) -> Mapping[str, float]:
-        """Of all samples, by these names."""
+        """Shares of all samples, by name."""
         ...
 
     def draw(self, step: int, batch_size: int) -> Sequence[Drawn]:
-        """Those of this process."""
+        """The draws of this process."""
         ...
 
     def counts(self, step: int, batch_size: int) -> Sequence[int]:
-        """How many samples of each source all processes have drawn before a step."""
+        """Number of samples of each source drawn by all processes before a step."""
         ...
 
 
@@ -59,10 +59,10 @@ Collate = Callable[[Sequence[TrainingRow]], TrainingBatch]
 
 
 class BatchStream:
-    """Implements StepSource. Of a step's rows those of like length go through the model together.
+    """Implements StepSource. Rows of similar length are grouped into micro-batches.
 
-    The loss is a mean over the whole step, so that it does not depend on which rows are together.
-    left_out: why samples of web data could not be learned, in this start of the run.
+    The loss is a mean over the whole step, so it does not depend on the grouping.
+    left_out: reasons of skipped samples of web data, since this start of the run.
     """
 
     def __init__(
@@ -78,12 +78,13 @@ class BatchStream:
         workers: int = 1,
         with_images: bool = False,
     ) -> None:
-        """batch_size, micro_batch_size: of this process. workers: threads that make batches ahead.
+        """batch_size, micro_batch_size: of this process. workers: prefetching threads.
 
-        with_images: each micro-batch shows an image, if only in a row from which nothing is learned: processes that
-        share a model's weights must all use all of it.
+        with_images: each micro-batch has an image, if needed in a row without targets: processes with sharded weights
+        must all use the whole model.
 
-        Raises TrainingError where they do not divide."""
+        Raises TrainingError if the sizes do not divide.
+        """
         if batch_size % micro_batch_size:
             raise TrainingError(
                 f"A batch of {batch_size} samples cannot be divided into micro-batches of {micro_batch_size}."
@@ -96,7 +97,7 @@ class BatchStream:
         self.left_out: list[str] = []
 
     def batches(self, first_step: int) -> Iterator[Sequence[TrainingBatch]]:
-        """See StepSource. Raises TrainingError for a sample that cannot be learned, DatasetError for damaged data."""
+        """See StepSource. Raises TrainingError for an unusable sample, DatasetError for damaged data."""
         return prefetch(self._calls(first_step), self._workers)
 
     def _calls(self, first_step: int) -> Iterator[Callable[[], list[TrainingBatch]]]:
@@ -120,14 +121,14 @@ class BatchStream:
             number = next(i for i, source in enumerate(self._sources) if source.is_robot)
             rng = np.random.default_rng(0)
             example = self._sources[number].example(0, rng)
-            row = self._rows.row(example, example.turns[0], rng, "an image from which nothing is learned")
+            row = self._rows.row(example, example.turns[0], rng, "an image without targets")
             self._filler = replace(row, labels=torch.full_like(row.labels, IGNORED))
         return [*part, self._filler]
 
     def row(self, drawn: Drawn) -> TrainingRow:
-        """One turn of an example; of several, one is drawn. In place of web data that cannot be learned comes other.
+        """One turn of an example, drawn at random. Unusable web samples are replaced.
 
-        Raises TrainingError and DatasetError for robot data that cannot be learned, or where there is nothing else.
+        Raises TrainingError and DatasetError for unusable robot data, or if replacements run out.
         """
         source, index = self._sources[drawn.source], drawn.index
         for attempt in range(ATTEMPTS):
@@ -143,7 +144,7 @@ class BatchStream:
 
 
 def drawn_row(rows: RowMaker, source: ExampleSource, index: int, rng: np.random.Generator) -> TrainingRow:
-    """One turn of an example; of several, one is drawn. Raises TrainingError and DatasetError."""
+    """One turn of an example, drawn at random. Raises TrainingError and DatasetError."""
     example = source.example(index, rng)
     turn = example.turns[int(rng.integers(len(example.turns)))] if len(example.turns) > 1 else example.turns[0]
     return rows.row(example, turn, rng, f"{source.name}, sample {index}")

@@ -22,8 +22,8 @@ tags: [robotics, rt-2, vision-language-action]{front}
 
 # {name}
 
-An RT-2: a vision-language model ({trained:,} of {parameters:,} weights trained, {method}) that writes actions as tokens
-of text and still answers questions. It sees {cameras} and the instruction. It was fine-tuned from `{base}`, whose
+An RT-2: a vision-language model ({trained:,} of {parameters:,} weights trained, {method}) that outputs actions as text
+tokens and still answers questions. Its inputs are {cameras} and the instruction. It was fine-tuned from `{base}`, whose
 licence applies.
 
 ## Results
@@ -56,7 +56,7 @@ DATA_TEXT = """\
 {rows}
 
 Robot data: {episodes} training episodes, {held_out} held out. A sample is a frame: the images of {cameras}, the
-instruction, and the {horizon} action{plural} from there on; none after the end of an episode. {plans}
+instruction, and the {horizon} action{plural} from that step on; none after the end of an episode. {plans}
 
 ## Use of the card's ranges by the recorded actions
 
@@ -79,7 +79,7 @@ def model_card_text(
     device: str,
     plans_on_request: bool,
 ) -> str:
-    """Markdown with the front matter that the Hugging Face Hub reads. rows: of the run log."""
+    """Markdown with front matter for the Hugging Face Hub. rows: of the run log."""
     last = rows[-1]
     kinds = {
         "training": "in training",
@@ -95,7 +95,7 @@ def model_card_text(
         parameters=parameters,
         method=f"LoRA of rank {settings.lora_rank}" if settings.method == "lora" else "fine-tuned",
         cameras=", ".join(f"`{camera.name}` ({camera.width}x{camera.height})" for camera in card.cameras),
-        measured=f"Step {last['step']:,}: cross-entropy of a token {', '.join(losses)}.",
+        measured=f"Step {last['step']:,}: cross-entropy per token {', '.join(losses)}.",
         plans=", and with `--plan` to plan first" if plans_on_request else "",
         forgetting=forgetting_table(rows),
         data=f"From {', '.join(f'`{source.name}`' for source in data.sources)} (DATA_CARD.md).",
@@ -109,7 +109,7 @@ def model_card_text(
 
 
 def forgetting_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Before, during (at most ten rows) and after."""
+    """VQA accuracy before, during (at most ten rows) and after training."""
     asked = [row for row in rows if "vqa_free" in row]
     if not asked:
         return "Not measured: no held-out questions (`--web`, with short answers)."
@@ -117,7 +117,7 @@ def forgetting_table(rows: Sequence[Mapping[str, Any]]) -> str:
     shown = [row for i, row in enumerate(asked) if i % every == 0 or i == len(asked) - 1]
     lines = [
         f"Accuracy on {shown[-1]['vqa_questions']} held-out questions with short answers: free generation, and "
-        "restricted to the set's answers.",
+        "restricted to the answers in the dataset.",
         "",
         "| step | free | restricted |",
         "|---|---|---|",
@@ -128,13 +128,13 @@ def forgetting_table(rows: Sequence[Mapping[str, Any]]) -> str:
 def data_card_text(
     name: str, card: ActionCard, settings: FineTuneSettings, data: FineTuneData, drawn: Mapping[str, int]
 ) -> str:
-    """drawn: samples of each set that were learned from, in the order of the sets."""
+    """drawn: number of training samples of each dataset, in their order."""
     total = max(1, sum(drawn.values()))
     rows = [
         f"| {name} | {'robot' if source.is_robot else 'web'} | {len(source):,} | {count:,} ({count / total:.1%}) |"
         for source, (name, count) in zip(data.sources, drawn.items(), strict=True)
     ]
-    plans = f"A plan in words stands before {settings.plan_share:.0%} of the actions." if settings.plan_share else ""
+    plans = f"{settings.plan_share:.0%} of the actions are preceded by a plan in words." if settings.plan_share else ""
     return DATA_TEXT.format(
         name=name,
         rows="\n".join(rows),

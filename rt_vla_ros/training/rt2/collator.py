@@ -1,4 +1,4 @@
-"""Rows of different lengths in one batch, padded behind their ends."""
+"""Collates rows of different lengths into a batch, padded on the right."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from torch.nn import functional
 from rt_vla_ros.training.rt2.training_row import IGNORED, TrainingRow
 
 ALWAYS_OF_TOKENS = ("input_ids", "token_type_ids", "mm_token_type_ids")
-"""Inputs that have an entry for each token."""
+"""Inputs with an entry per token."""
 
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """inputs: for the model's forward, int64 (B, N) what has an entry for each token.
+    """inputs: for the model's forward; int64 (B, N) those with an entry per token.
 
-    labels: int64 (B, N). weights: float32 (B, N), of each label in the loss, 0 where none is learned. origins: of rows.
-    samples, actions: how many rows, and how many of them are actions.
+    labels: int64 (B, N). weights: float32 (B, N), of each label in the loss, 0 for no target. origins: of rows.
+    samples, actions: number of rows, and of those with actions.
     """
 
     inputs: dict[str, Tensor]
@@ -32,11 +32,11 @@ class TrainingBatch:
 
     @property
     def weight(self) -> Tensor:
-        """Of all tokens that are learned; each is predicted from what stands before it."""
+        """Labels and weights of all target tokens, each predicted from the preceding ones."""
         return self.weights[:, 1:].sum()
 
     def to(self, device: torch.device, number: torch.dtype | None = None) -> TrainingBatch:
-        """On a device. number: what images become; None: they stay float32, as mixed precision wants it."""
+        """Move to a device. number: dtype of images; None: float32, for mixed precision."""
         inputs = {
             key: value.to(device, number if value.is_floating_point() else None, non_blocking=True)
             for key, value in self.inputs.items()
@@ -45,16 +45,16 @@ class TrainingBatch:
 
     @property
     def padding(self) -> float:
-        """Share of the tokens that only fill up rows."""
+        """Share of padding tokens."""
         mask = self.inputs.get("attention_mask")
         return 0.0 if mask is None or mask.dim() != 2 else 1.0 - float(mask.float().mean())
 
 
 class PaddedCollator:
-    """See the module's docstring. What is behind a row's end is masked."""
+    """See the module's docstring. Padding is masked."""
 
     def __init__(self, filler: int) -> None:
-        """filler: token that stands behind a row's end; it must be none that stands for an image."""
+        """filler: padding token; must not be an image token."""
         self._filler = filler
 
     def __call__(self, rows: Sequence[TrainingRow]) -> TrainingBatch:
@@ -85,7 +85,7 @@ def _filled(row: Tensor, length: int, filler: int) -> Tensor:
 
 
 def _side_by_side(parts: Sequence[Tensor]) -> Tensor:
-    """Along the first dimension, others filled with zeros: models leave out images that are zero, or know the sizes."""
+    """Concatenate along the first dimension; the others are zero-padded: models skip zero images or know the sizes."""
     sizes = [max(part.shape[i] for part in parts) for i in range(1, parts[0].dim())]
     filled = []
     for part in parts:

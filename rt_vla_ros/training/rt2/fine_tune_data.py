@@ -1,4 +1,4 @@
-"""The data of a run: what is learned from and what is held out."""
+"""The data of a run: training and held-out parts."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from rt_vla_ros.training.rt2.robot_source import Augmentation, RobotExamples
 
 @dataclass(frozen=True)
 class FineTuneData:
-    """robot, web: to learn from. held_out_robot, held_out_web: to look at. episodes: for training and held out.
+    """robot, web: training data. held_out_robot, held_out_web: for validation.
 
-    identity: tells these data from others. effect: sentences on which robot frames are learned and how often.
-    splits: the episodes of each robot set.
+    episodes: numbers for training and held out. identity: identifies the data. effect: sentences on the selection and
+    weights of robot frames. splits: the episodes of each robot dataset.
     """
 
     robot: tuple[RobotExamples, ...]
@@ -39,23 +39,23 @@ class FineTuneData:
 
     @property
     def sources(self) -> tuple[ExampleSource, ...]:
-        """All that is learned from, robots before the web."""
+        """All training sources, robot data before web data."""
         return (*self.robot, *self.web)
 
 
 def load_robot_sets(directories: Sequence[Path]) -> list[LeRobotDataset]:
-    """Sets of one action card. Raises DatasetError, and ActionCardError that names all differences."""
+    """Datasets with the same action card. Raises DatasetError, and ActionCardError with all differences."""
     if not directories:
-        raise DatasetError("There is no robot data: name at least one set, --robot DIR.")
+        raise DatasetError("There is no robot data: give at least one dataset, --robot DIR.")
     places = [directory.resolve() for directory in directories]
     again = [str(one) for one, place in zip(directories, places, strict=True) if places.count(place) > 1]
     if again:
-        raise DatasetError(f"--robot names the same set more than once ({', '.join(again)}); name each once.")
+        raise DatasetError(f"--robot lists the same dataset more than once ({', '.join(again)}); give each once.")
     sets = [LeRobotDataset(directory) for directory in directories]
     for other in sets[1:]:
         if differences := card_differences(sets[0].card, other.card):
             raise ActionCardError(
-                f"{other.directory} has another action card than {sets[0].directory} ({differences}); a policy has "
+                f"{other.directory} has a different action card than {sets[0].directory} ({differences}); a policy has "
                 "one, so train on sets with the same."
             )
     return sets

@@ -1,4 +1,4 @@
-"""A run from a base model and data to a policy in DIR/checkpoint, which resumes however it ended."""
+"""A fine-tuning run from a base model and data to a policy in DIR/checkpoint; resumable after any interruption."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from rt_vla_ros.training.settings import saving
 
 CHECKPOINT = "checkpoint"
 REMEMBERED = 512 << 20
-"""Bytes of images in the model's form that are kept, of web data alone: others are changed at random."""
+"""Size of the cache of preprocessed images of web data; robot images are augmented and not cached."""
 PROBED = 8
-"""Samples of each set whose lengths are looked at before the run."""
+"""Number of samples per dataset whose lengths are measured before the run."""
 
 
 @dataclass
 class Progressed:
-    """What a run's state keeps besides the model. best: smallest held-out loss. worse: evaluations since then."""
+    """State of a run besides the model. best: smallest held-out loss. worse: evaluations since then."""
 
     seconds: float = 0.0
     best: float = math.inf
@@ -50,9 +50,9 @@ class Progressed:
 
 
 class FineTuneRun:
-    """Implements TrainingHooks. The main process of several writes; all of them measure.
+    """Implements TrainingHooks. The main process writes; all processes evaluate.
 
-    DIR/checkpoint: the policy. DIR/losses.jsonl, DIR/losses.svg: how it went. DIR/state, DIR/settings.json: to resume.
+    DIR/checkpoint: the policy. DIR/losses.jsonl, DIR/losses.svg: loss curves. DIR/state, DIR/settings.json: to resume.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class FineTuneRun:
     ) -> None:
         """draws: of this process' samples, from `data.sources`. arguments: see training_arguments.
 
-        say: is given lines that stay; update: lines that the next one replaces.
+        say: prints permanent lines; update: lines that are overwritten by the next one.
         Raises TrainingError for a directory with a run of other settings, and OutOfMemoryError.
         """
         self.directory, self.base, self.data, self.settings = directory, base, data, settings
@@ -120,19 +120,19 @@ class FineTuneRun:
         )
 
     def _take_up(self) -> None:
-        """What there is of an earlier start, before anybody writes."""
+        """Read what an earlier start left, before anything is written."""
         if self._main:
             tidy_folder(self.directory / CHECKPOINT)
         state = load_state(self.directory)
         self.done, kept = (0, {}) if state is None else (state.step, state.rest["run"])
         self._progress, self.log = Progressed(**kept), RunLog(self.directory, self.done)
-        # The disk was full after the last step's state, or somebody has deleted something since.
+        # The disk was full after the last step's state, or files were deleted since.
         rows, ended = self.log.rows, self.done == self.settings.steps
         self._unmeasured = ended and not (rows and rows[-1]["step"] == self.done)
         self._unfinished = ended and (self._unmeasured or not (self.directory / CHECKPOINT).is_dir())
 
     def train(self) -> None:
-        """To the last step. Raises TrainingError where it cannot go on; what was saved stands."""
+        """Run to the last step. Raises TrainingError if it cannot continue; saved state is kept."""
         if self.done:
             self._say(f"Resuming after step {self.done:,}.")
         if self.should_stop():
@@ -144,7 +144,7 @@ class FineTuneRun:
             self._publish(self.trainer)
 
     def begin(self, trainer: VLMTrainer) -> None:
-        """See TrainingHooks: what the base can do before it learns."""
+        """See TrainingHooks: evaluate the base before training."""
         self._begun = time.monotonic()
         if not self.log.rows:
             self._measure(trainer, None)
@@ -154,11 +154,11 @@ class FineTuneRun:
         self._update(trainer.progress)
 
     def save(self, trainer: VLMTrainer) -> Mapping[str, Any]:
-        """See TrainingHooks: measures, writes rows, plot and, where it is the best so far, the policy."""
+        """See TrainingHooks: evaluate, write rows, plot and, if it is the best so far, the policy."""
         row: dict[str, Any] = {**trainer.take_figures(), "drawn": self.stream.drawn(trainer.steps)}
         if left_out := self.stream.left_out:
             row["left_out"] = len(left_out)
-            self._say(f"{len(left_out):,} samples of web data were left out so far; the last: {left_out[-1]}")
+            self._say(f"{len(left_out):,} samples of web data were skipped so far; the last: {left_out[-1]}")
         loss = self._measure(trainer, row).get("validation", math.nan)
         better = not loss >= self._progress.best
         self._progress.worse = 0 if better else self._progress.worse + 1
@@ -171,7 +171,7 @@ class FineTuneRun:
         """See TrainingHooks."""
         stop = 0 < self.settings.patience <= self._progress.worse
         if stop:
-            self._say(f"Stopped early: the held-out loss has not fallen for {self._progress.worse} evaluations.")
+            self._say(f"Stopped early: the held-out loss has not improved for {self._progress.worse} evaluations.")
         return stop
 
     def _measure(self, trainer: VLMTrainer, figures: Mapping[str, Any] | None) -> dict[str, Any]:

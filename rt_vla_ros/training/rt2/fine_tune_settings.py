@@ -1,4 +1,4 @@
-"""What a run that fine-tunes a vision-language model depends on, each default in one place, and named recipes."""
+"""The settings of fine-tuning a vision-language model, each default in one place, and named recipes."""
 
 from __future__ import annotations
 
@@ -18,37 +18,32 @@ FROZEN = ("", "vision", "language")
 SCHEDULES = ("cosine", "constant")
 ALL_LINEAR = "all-linear"
 SMALL = "small"
-"""A base, tiny and random, and the recipe for it."""
+"""A tiny random base, and the recipe for it."""
 
 
 @dataclass(frozen=True)
 class FineTuneSettings:
     """method: "full" (all weights but those of `freeze`) or "lora" (a low-rank adapter beside each linear layer).
 
-    lora_rank, lora_alpha, lora_dropout: of the adapter. lora_targets: names of the layers that get one, with commas
-    between, or "all-linear". merged: whether the policy is a whole model with the adapter added to it.
-    freeze: "vision" (with what projects its features), "language", or nothing.
-    steps: of the optimizer. batch_size: samples in each, of all processes together. micro_batch_size: so many of them
-    go through the model together in a process; 0: all of the process. learning_rate: its peak. warmup: steps until
-    then, at most a tenth of all. schedule: "cosine" (to 0) or "constant". weight_decay (of matrices), beta1, beta2,
-    epsilon: of AdamW. max_grad_norm: longer gradients are clipped to it; 0: none is.
-    precision: "bfloat16" (mixed: what is trained is held in float32), "float32", or "auto": bfloat16 where
-    the device has instructions for it.
-    gradient_checkpointing: activations are computed again on the way back, which saves memory.
-    horizon: steps of a chunk; 0: the base's, where that has a card, else the data's.
-    robot_share: of all samples, where there is web data too; None: half. temperature: of shares among robot sets and
-    among web sets, p ~ size^(1/T). shares: of all samples, of some sets by their names; see data.shares.
-    web_weight: of an answer's tokens in the loss; those of an action have 1.
-    label_mask: of an action's numbers in the input at most this share is hidden and not learned, so that the model
-    looks at the image instead of the number before.
-    plan_share: of the robot samples have a plan before the action. plan_tokens: longest plan that the trained policy
-    writes before it acts; 0: it acts at once, and with a plan_share above 0 plans on request.
-    shift_rows, shift_columns: how far robot images are shifted at most, as shares of their sides. jitter: of their
-    brightness, contrast and colour.
-    validation: share of the robot episodes and of the web examples that is held out, at most `held_out` samples of each
-    kind are looked at. patience: evaluations without a smaller loss on them after which the run stops; 0: it never
-    does. vqa_questions: of the web examples held out with short answers, how many are asked.
-    rt2: keys of rt2_config.json that are other than the base's. seed: of order, augmentation and adapter.
+    lora_rank, lora_alpha, lora_dropout: of the adapter. lora_targets: comma-separated names of adapted layers, or
+    "all-linear". merged: whether the adapter is merged into the model of the policy. freeze: "vision" (with the
+    projector), "language", or empty. steps: optimizer steps. batch_size: global batch size. micro_batch_size: samples
+    per forward pass and process, for gradient accumulation; 0: no accumulation. learning_rate: peak. warmup: steps, at
+    most a tenth of all. schedule: "cosine" (to 0) or "constant". weight_decay (of matrices), beta1, beta2, epsilon: of
+    AdamW. max_grad_norm: gradient clipping; 0: off. precision: "bfloat16" (mixed: trained weights are float32),
+    "float32", or "auto": bfloat16 if the device supports it. gradient_checkpointing: recompute activations in the
+    backward pass to save memory. horizon: steps of a chunk; 0: the base's, if it has a card, else the data's.
+    robot_share: of all samples, if there is web data too; None: half. temperature: of the shares within robot and
+    within web datasets, p ~ size^(1/T). shares: fixed shares of all samples by dataset; see data.shares. web_weight:
+    loss weight of answer tokens; action tokens have 1. label_mask: up to this share of an action's numbers is masked in
+    the input and not a target, so that the model attends to the image instead of the previous numbers. plan_share:
+    share of robot samples with a plan before the action. plan_tokens: maximum plan length that the trained policy
+    writes before each action; 0: no plan, except on request if plan_share is above 0. shift_rows, shift_columns:
+    maximum random shift of robot images, as fractions of height and width. jitter: of their brightness, contrast and
+    colour. validation: share of the robot episodes and web examples held out; at most `held_out` samples of each kind
+    are evaluated. patience: early stopping after this many evaluations without improvement; 0: off. vqa_questions:
+    number of held-out web questions with short answers to ask. rt2: overrides of keys of the base's rt2_config.json.
+    seed: of order, augmentation and adapter.
     """
 
     method: str = "full"
@@ -90,7 +85,7 @@ class FineTuneSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Raises ValueError for what no run can be made of."""
+        """Raises ValueError for invalid settings."""
         choices = {"method": METHODS, "freeze": FROZEN, "schedule": SCHEDULES, "precision": PRECISIONS}
         for name, expected in choices.items():
             if getattr(self, name) not in expected:
@@ -118,12 +113,14 @@ class FineTuneSettings:
         if self.plan_tokens and not self.plan_share:
             raise ValueError(
                 f"plan_tokens is {self.plan_tokens}, but plan_share is 0: the policy would write a plan before each "
-                "action and has learned none. Set plan_share too, such as --plan-share 0.5."
+                "action without having been trained to. Set plan_share, too, such as --plan-share 0.5."
             )
         if self.method == "lora" and self.freeze == "language":
-            raise ValueError("freeze is 'language' and method 'lora'; name the layers in lora_targets instead.")
+            raise ValueError(
+                "freeze 'language' cannot be combined with method 'lora'; select layers with lora_targets instead."
+            )
         if self.patience and not self.validation:
-            raise ValueError("patience needs samples that are held out: set validation above 0.")
+            raise ValueError("patience needs held-out samples: set validation above 0.")
 
     @property
     def warmup_steps(self) -> int:
@@ -135,10 +132,10 @@ VLA0_SYSTEM = (
     "dimensions. Output a single sequence of {numbers} integers (0-{largest} each), representing the {horizon} "
     "timesteps sequentially. Provide only space separated numbers. Nothing else."
 )
-"""What is in braces is put in for the action card."""
+"""Placeholders in braces are filled from the action card."""
 RECIPES: Mapping[str, FineTuneSettings] = MappingProxyType(
     {
-        # Of the small random model: a minute on a CPU, to see it work.
+        # For the small random model: a minute on a CPU, for a quick test.
         SMALL: FineTuneSettings(steps=300, batch_size=16, learning_rate=3e-3, warmup=30),
         # RT-2 (arXiv:2307.15818, appendix E) has the batches and steps 2048 / 80,000 (PaLI-X 55B) and 128 / 300,000
         # (PaLI 3B, which these are), and half of the samples from robots. Its rates, 1e-3, are of another optimizer;
@@ -188,4 +185,4 @@ RECIPES: Mapping[str, FineTuneSettings] = MappingProxyType(
         ),
     }
 )
-"""Public settings for large models, and one to try it."""
+"""Published settings for large models, and one for a quick test."""

@@ -1,4 +1,4 @@
-"""From the words of a command to a run that has ended: data, base, model, in each of several processes."""
+"""Executes a fine-tuning command: data, base, model and run, in each process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = ["CHECKPOINT", "FineTuned", "FineTuning", "fine_tune", "quietly"]
 class FineTuning:
     """base: see base_model.find_base. robot: directories. web: as in open_web, or sources. device: see find_device.
 
-    weighting: of the robot frames; the shares of the sets are in the settings.
+    weighting: of the robot frames; the shares of the datasets are in the settings.
     """
 
     base: str
@@ -47,14 +47,14 @@ class FineTuning:
 
 @dataclass(frozen=True)
 class FineTuned:
-    """rows: of the run log. is_main: whether this is the process that writes and prints."""
+    """rows: of the run log. is_main: whether this is the main process, which writes and prints."""
 
     rows: Sequence[Mapping[str, Any]]
     is_main: bool
 
 
 def fine_tune(what: FineTuning, told: Callable[[bool], Progress]) -> FineTuned:
-    """Runs it to its end. told: gets whether this is the main process, gives what is told of its progress.
+    """Run to the end. told: called with whether this is the main process, returns the progress display.
 
     Raises ValueErrors with a sentence (TrainingError, DatasetError, ActionCardError, CheckpointError, VocabularyError,
     ProcessorError, OutOfMemoryError ...) and OSError.
@@ -65,7 +65,7 @@ def fine_tune(what: FineTuning, told: Callable[[bool], Progress]) -> FineTuned:
     device = find_device(what.device)
     if device.index is not None:
         raise TrainingError(
-            f"--device {what.device} cannot be chosen here; say CUDA_VISIBLE_DEVICES={device.index} before the command."
+            f"--device {what.device} is not supported here; set CUDA_VISIBLE_DEVICES={device.index} instead."
         )
     settings, probe = what.settings, training_arguments(what.settings, what.out, device=device, accumulation=1)
     accumulation = accumulation_steps(settings, probe.world_size)
@@ -107,7 +107,7 @@ def fine_tune(what: FineTuning, told: Callable[[bool], Progress]) -> FineTuned:
 
 
 def _opened(web: Sequence[str | ExampleSource], card: ActionCard, progress: Progress) -> list[ExampleSource]:
-    """The sources that are named, and what there is to say about them. Raises DatasetError."""
+    """The given sources, and messages about them. Raises DatasetError."""
     dimensions = len(card.dimensions)
     sizes = {dimensions, dimensions * card.horizon}
     found = [open_web(one, sizes) if isinstance(one, str) else one for one in web]
@@ -118,7 +118,7 @@ def _opened(web: Sequence[str | ExampleSource], card: ActionCard, progress: Prog
 
 
 def accumulation_steps(settings: FineTuneSettings, processes: int) -> int:
-    """Micro-batches of a step. Raises TrainingError where processes and micro-batches do not divide the batch."""
+    """Micro-batches of a step. Raises TrainingError if processes and micro-batches do not divide the batch."""
     if settings.batch_size % processes:
         raise TrainingError(
             f"{settings.batch_size} samples cannot be divided equally among {processes} processes; choose another "
@@ -129,13 +129,13 @@ def accumulation_steps(settings: FineTuneSettings, processes: int) -> int:
     if own % micro:
         fitting = next(size for size in range(micro, 0, -1) if own % size == 0)
         raise TrainingError(
-            f"{own} samples of a process cannot be divided into micro-batches of {micro}; --micro-batch-size {fitting} "
-            "would do."
+            f"{own} samples per process cannot be divided into micro-batches of {micro}; use "
+            f"--micro-batch-size {fitting}."
         )
     return own // micro
 
 
 def quietly() -> None:
-    """What transformers says of its own is not for people who train."""
+    """Silence transformers' own messages."""
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()

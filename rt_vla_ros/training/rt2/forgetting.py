@@ -1,4 +1,4 @@
-"""Whether a model still answers questions as it learns actions: accuracy on a held-out set, free and restricted."""
+"""Measures forgetting: accuracy on held-out questions during training, free and restricted."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from rt_vla_ros.training.rt2.rows import RowMaker
 
 MOST_CHOICES = 64
 SPARE = 4
-"""Tokens that an answer in the model's own words may be longer than the longest accepted one."""
+"""Extra tokens allowed for a generated answer beyond the longest accepted one."""
 
 
 @dataclass(frozen=True)
 class HeldOutQuestion:
-    """example: its images. turn: the question. accepted: answers any of which is right."""
+    """example: its images. turn: the question. accepted: the correct answers."""
 
     example: Example
     turn: Turn
@@ -39,9 +39,9 @@ class HeldOutQuestion:
 
 @dataclass(frozen=True)
 class Forgetting:
-    """free: share of the questions that the model's own greedy words answer.
+    """free: accuracy of greedy generation.
 
-    restricted: share for which the most likely of the set's answers is right. questions: how many.
+    restricted: accuracy of the most likely one of the dataset's answers. questions: their number.
     """
 
     free: float
@@ -52,13 +52,13 @@ class Forgetting:
         return {"vqa_free": self.free, "vqa_restricted": self.restricted}
 
     def __str__(self) -> str:
-        return f"VQA {self.free:.1%} free, {self.restricted:.1%} of the set's answers"
+        return f"VQA {self.free:.1%} free, {self.restricted:.1%} restricted to the dataset's answers"
 
 
 def questions_of(sources: Sequence[ExampleSource], rows: RowMaker, most: int, seed: int) -> list[HeldOutQuestion]:
-    """Those with short answers, at most so many in all, spread over the sources.
+    """Questions with short answers, at most this many in total, spread over the sources.
 
-    What cannot be learned (a damaged image, words that are control tokens) is not asked either.
+    Unusable ones (a damaged image, control tokens in the text) are skipped.
     """
     found: list[HeldOutQuestion] = []
     for number, source in enumerate(sources):
@@ -85,14 +85,14 @@ def _of_other(source: ExampleSource, rng: np.random.Generator) -> Iterator[HeldO
 
 def _can_be_asked(question: HeldOutQuestion, rows: RowMaker) -> bool:
     try:
-        rows.row(question.example, question.turn, np.random.default_rng(0), "a question held out")
+        rows.row(question.example, question.turn, np.random.default_rng(0), "a held-out question")
     except TrainingError:
         return False
     return True
 
 
 def short_answers(sources: Sequence[ExampleSource]) -> list[str]:
-    """All that web sets have, each once, the most frequent first."""
+    """All answers in web datasets, unique, most frequent first."""
     return _by_frequency(
         question.turn.answer for source in sources if isinstance(source, WebSource) for question in questions(source)
     )
@@ -104,13 +104,13 @@ def _by_frequency(answers: Iterable[str]) -> list[str]:
 
 
 class ForgettingTest:
-    """Asks the same questions again and again. Leaves the model in the mode that it was in.
+    """Evaluates the same questions repeatedly. Restores the model's training mode.
 
-    choices: what a restricted answer may be: answers of the questions, and while there are few of these, others.
+    choices: possible restricted answers: those of the questions, and others if these are few.
     """
 
     def __init__(self, questions: Sequence[HeldOutQuestion], rows: RowMaker, others: Sequence[str] = ()) -> None:
-        """others: answers that the set has beside those of the questions."""
+        """others: further answers in the dataset."""
         self.questions, self._rows = questions, rows
         self._tokenizer = rows.parts.processor.tokenizer
         own = _by_frequency(question.turn.answer for question in questions)
@@ -118,7 +118,7 @@ class ForgettingTest:
         self.choices = list(islice(there, MOST_CHOICES))
 
     def __call__(self, model: Any) -> Forgetting:
-        """model: the one that is trained, as it is called in training; all processes must call it."""
+        """model: the trained one, as called in training; all processes must call it."""
         if not self.questions:
             return Forgetting(float("nan"), float("nan"), 0)
         training = model.training
@@ -176,7 +176,7 @@ class ForgettingTest:
         first: Tensor,
         choices: dict[str, list[int]],
     ) -> str:
-        """The answer, with its end, that has the largest probability. One whose first token is less likely is out."""
+        """The answer, with end token, of the highest probability. Answers with a less likely first token are pruned."""
         begins = first.float().log_softmax(-1)
         found, largest = "", -np.inf
         for choice in sorted(choices, key=lambda choice: -float(begins[choices[choice][0]])):
@@ -193,7 +193,7 @@ class ForgettingTest:
     def _rest(
         self, model: Any, inputs: dict[str, Tensor], session: DecodingSession | None, tokens: Sequence[int]
     ) -> float:
-        """Logarithm of the probability of all tokens but the first behind the prompt."""
+        """Log-probability of all tokens but the first after the prompt."""
         if session is None:
             rows = DecodingSession(model, inputs).prompt(tokens[:-1], logits=True)[1:]
         else:
@@ -204,7 +204,7 @@ class ForgettingTest:
 
 
 def model_place(model: PreTrainedModel | torch.nn.Module) -> tuple[torch.device, torch.dtype]:
-    """Device and number type of a model's inputs."""
+    """Device and dtype of a model's inputs."""
     own: Any = model
     parameter = next(iter(own.parameters()))
     return parameter.device, parameter.dtype

@@ -1,4 +1,4 @@
-"""What a run does not learn from: episodes, and examples of web sets."""
+"""Held-out data: episodes, and examples of web datasets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rt_vla_ros.data.web.web_source import WebSource
 
 
 class PartOfSource:
-    """Implements ExampleSource: some examples of another one."""
+    """Implements ExampleSource: a subset of another one."""
 
     def __init__(self, source: ExampleSource, indices: Sequence[int]) -> None:
         self._source, self._indices = source, indices
@@ -28,7 +28,7 @@ class PartOfSource:
 
 
 def part_source(source: ExampleSource, share: float, seed: int) -> tuple[ExampleSource, ExampleSource | None]:
-    """What is left for training, and what is held out; None where there is nothing to spare."""
+    """The training part and the held-out part; None if there are too few examples."""
     count = len(source)
     held = min(max(1, round(share * count)), count - 1) if share else 0
     if held < 1:
@@ -40,9 +40,9 @@ def part_source(source: ExampleSource, share: float, seed: int) -> tuple[Example
 def web_parts(
     sources: Sequence[ExampleSource], share: float, seed: int
 ) -> list[tuple[ExampleSource, ExampleSource | None]]:
-    """Of each source what is left for training and what is held out: of web sets by image, of others by example.
+    """The training and held-out part of each source: of web datasets by image, of others by example.
 
-    Raises DatasetError for a web set of one image.
+    Raises DatasetError for a web dataset of one image.
     """
     by_image = [source for source in sources if isinstance(source, WebSource)] if share else []
     parted = iter(held_out_of_all(by_image, share, seed) if by_image else [])
@@ -53,7 +53,7 @@ def web_parts(
 
 
 def part_episodes(dataset: LeRobotDataset, share: float, seed: int) -> tuple[list[int], list[int]]:
-    """Numbers of a set's episodes for training and held out; recorded ones stay whole."""
+    """Indices of a dataset's training and held-out episodes; recorded ones are not split."""
     recorded = sorted({part.recorded for part in dataset.parts})
     held = min(max(1, round(share * len(recorded))), len(recorded) - 1) if share else 0
     order = np.random.default_rng([seed, 3]).permutation(len(recorded))

@@ -1,4 +1,4 @@
-"""What a run measures at every saving: the loss on what is held out, and whether the model still answers questions."""
+"""Evaluation at every save: the validation loss, and accuracy on held-out questions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rt_vla_ros.training.rt2.validation import HeldOutLoss, held_out_batches
 
 
 class Measurements:
-    """Of one model again and again, on the same samples and questions."""
+    """Repeated evaluation of a model on the same samples and questions."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class Measurements:
         *,
         size: int,
     ) -> None:
-        """draws: whose shares the held-out mixture has. size: samples that go through the model together."""
+        """draws: defines the shares of the held-out mixture. size: batch size."""
         rows, seed = RowMaker(parts, plan_tokens=settings.plan_tokens), settings.seed
         robot, web = (
             held_out_batches(sources, rows, collate, most=settings.held_out, size=size, seed=seed)
@@ -42,7 +42,7 @@ class Measurements:
         self._forgetting = ForgettingTest(asked, rows, others)
 
     def __call__(self, model: Any, step: int, say: Tell) -> dict[str, Any]:
-        """For a row of the run log. model: without what wraps it; all processes must call it."""
+        """Values for a row of the run log. model: unwrapped; all processes must call it."""
         measured: dict[str, Any] = self._loss(model)
         if self._forgetting.questions:
             found = self._forgetting(model)

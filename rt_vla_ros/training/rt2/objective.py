@@ -1,4 +1,4 @@
-"""The one loss: cross-entropy of the next token, over answers only."""
+"""The loss: cross-entropy of the next token, over answers only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rt_vla_ros.training.rt2.training_row import IGNORED
 class BatchLoss:
     """total: sum over the batch of weights times losses, to be divided by the weights of the whole step, a scalar.
 
-    rows: of each row, (B,), detached, by which a bad one is found. parts: what else is reported, sums too.
+    rows: of each row, (B,), detached, to find bad ones. parts: further values to report, also sums.
     """
 
     total: Tensor
@@ -27,13 +27,13 @@ class BatchLoss:
 
 
 class Objective(Protocol):
-    """What is minimised. Another one may have targets and losses of its own."""
+    """The training objective. Others may have their own targets and losses."""
 
     def __call__(self, model: nn.Module, batch: TrainingBatch) -> BatchLoss: ...
 
 
 class AnswerLoss:
-    """See the module's docstring. Logits are made where something is learned alone, as far as the model can do that."""
+    """See the module's docstring. Logits are computed only at target positions, if the model supports that."""
 
     def __call__(self, model: nn.Module, batch: TrainingBatch) -> BatchLoss:
         labels = batch.labels[:, 1:]
@@ -54,7 +54,7 @@ def weighted_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> tuple[Tens
 
 
 def takes_positions(model: nn.Module) -> bool:
-    """Whether a model makes logits at given positions alone."""
+    """Whether a model can compute logits at given positions only."""
     inner: Any = model
     while hasattr(inner, "module"):  # what wraps a model for several processes
         inner = inner.module

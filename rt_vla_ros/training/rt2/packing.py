@@ -1,4 +1,4 @@
-"""Several questions about one image in one row: each sees the image and itself, as if it were asked alone."""
+"""Packs several questions about one image into a row: each attends to the image and itself, as if asked alone."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 HIDDEN = -1e4
-"""What attention adds where nothing is to be seen: finite, so that a row of padding has no NaN."""
+"""Attention bias of masked positions: finite, so that padding rows have no NaN."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A prompt behind the image, and the tokens to be written behind it. seen: what the model reads of the answer, one
-    token for each; None: the answer itself."""
+    """A prompt after the image, and its target tokens. seen: the answer as input to the model, token by token;
+    None: the answer itself."""
 
     prompt: Sequence[int]
     answer: Sequence[int]
@@ -25,12 +25,11 @@ class Segment:
 
 @dataclass(frozen=True)
 class PackedRows:
-    """B rows of L tokens, A answer tokens in all of them.
+    """B rows of L tokens with A answer tokens in total.
 
-    input_ids, position_ids: (B, L). mask: added to the attention's scores, (B, 1, L, L). at: of each answer token,
-    where its logits are in (B * L), (A,). labels: the answer tokens (A,). asked: where the last token of each prompt is
-    in (B * L), of all segments in turn. segments: number of each answer token's segment (A,). padding: share of the
-    tokens that only fill up rows.
+    input_ids, position_ids: (B, L). mask: added to the attention's scores, (B, 1, L, L). at: index of each
+    answer token's logits in (B * L), (A,). labels: the answer tokens (A,). asked: index of each prompt's last token in
+    (B * L), over all segments. segments: segment of each answer token (A,). padding: share of padding tokens.
     """
 
     input_ids: Tensor
@@ -44,7 +43,7 @@ class PackedRows:
 
     @property
     def places(self) -> tuple[Tensor, Tensor]:
-        """Row and place in it of each prompt's last token, (P,) each."""
+        """Row and position of each prompt's last token, (P,) each."""
         return self.asked // self.input_ids.shape[1], self.asked % self.input_ids.shape[1]
 
     @property
@@ -56,7 +55,7 @@ class PackedRows:
 def pack(
     rows: Sequence[Sequence[Segment]], image: Sequence[int], padding: int, dtype: torch.dtype = torch.float32
 ) -> PackedRows:
-    """Each row's segments behind the tokens of one image, which all rows begin with.
+    """Pack each row's segments after the image tokens that all rows start with.
 
     dtype: of the mask.
     """
@@ -93,7 +92,7 @@ def pack(
 
 
 def _mask(owner: np.ndarray, dtype: torch.dtype) -> Tensor:
-    """owner: 0 for the image, 1 and up for the segments, -1 for padding, (B, L)."""
+    """owner: 0 for the image, from 1 for the segments, -1 for padding, (B, L)."""
     of = torch.from_numpy(owner)
     visible = (of[:, :, None] == of[:, None]) | (of[:, None] == 0)
     visible &= torch.ones(of.shape[1], of.shape[1], dtype=torch.bool).tril()

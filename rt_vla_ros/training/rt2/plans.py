@@ -1,4 +1,4 @@
-"""An instruction in few words, as a plan names what is to be done ("pick red cube"; RT-2, section 4.4)."""
+"""Shortens an instruction to a plan ("pick red cube"; RT-2, section 4.4)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ LEFT_OUT = frozenset(
 
 
 def plan_of(instruction: str) -> str:
-    """Without words that name neither what is done nor with what; the instruction itself where none would be left."""
+    """Drop words that name neither the action nor its object; the instruction itself if none would be left."""
     kept = [word for word in words(instruction) if word not in LEFT_OUT]
     return " ".join(kept) or " ".join(instruction.split())

@@ -1,4 +1,4 @@
-"""Writes what was trained as a policy: a directory that load_policy takes."""
+"""Writes a trained model as a policy: a directory for load_policy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MODEL_CARD, DATA_CARD = "README.md", "DATA_CARD.md"
 
 
 def whole_weights(model: nn.Module) -> dict[str, Tensor]:
-    """Of a model on any devices, on the CPU; all processes must call it. Empty in every process but the main one."""
+    """All weights of a model on the CPU, also if sharded; all processes must call it. Empty but in the main process."""
     found: dict[str, Any] = get_model_state_dict(
         model, options=StateDictOptions(full_state_dict=True, cpu_offload=True)
     )
@@ -45,10 +45,10 @@ def publish(
     half: bool = False,
     merged: bool = False,
 ) -> None:
-    """Whole or not at all. model: without what wraps it for several processes. weights: of `whole_weights`.
+    """Write atomically. model: unwrapped. weights: of `whole_weights`.
 
-    config: of the policy. texts: model card and data card. half: whether a whole model is written in bfloat16.
-    merged: whether an adapter is added to its model. Raises OSError and SafetensorError.
+    config: of the policy. texts: model card and data card. half: whether a full model is written in bfloat16.
+    merged: whether an adapter is merged into its model. Raises OSError and SafetensorError.
     """
     whole: Any = model
     adapter = hasattr(model, "peft_config") and not merged
@@ -61,7 +61,7 @@ def publish(
         if adapter:
             for one in whole.peft_config.values():
                 one.base_model_name_or_path, one.inference_mode = base.reference, True
-        # The embeddings are the base's; peft would look for it on the Hub to know.
+        # The embeddings are the base's; peft would query the Hub to find out.
         alone = {"save_embedding_layers": False} if adapter else {}
         whole.save_pretrained(new, state_dict=weights, **alone)
         if not adapter:
@@ -77,7 +77,7 @@ def publish(
 
 
 def with_adapter(weights: Mapping[str, Tensor], adapter: Any) -> dict[str, Tensor]:
-    """Of a model with a plain LoRA adapter, whose names are peft's: those of the model alone, the adapter added."""
+    """Merge a plain LoRA adapter: peft's weight names become the model's own, with the adapter added."""
     found: dict[str, Tensor] = {}
     for name, weight in weights.items():
         if LORA not in name:
@@ -93,7 +93,7 @@ def with_adapter(weights: Mapping[str, Tensor], adapter: Any) -> dict[str, Tenso
 
 
 def policy_config(config: RT2Config, settings: FineTuneSettings, longest_plan: int) -> RT2Config:
-    """Of the trained policy: it plans in any case, or on request where plans of at most so many tokens were learned."""
+    """Configuration of the trained policy: plans always, or on request if it was trained on plans up to this length."""
     if settings.plan_tokens:
         return plan_config(config, settings.plan_tokens)
     learned = settings.plan_share > 0 and not config.plan_tokens
@@ -101,7 +101,7 @@ def policy_config(config: RT2Config, settings: FineTuneSettings, longest_plan: i
 
 
 def _copy_settings(source: Path, target: Path) -> None:
-    """Tokenizer, processor, chat template and ends as the base has them, unchanged."""
+    """Copy tokenizer, processor, chat template and end tokens of the base unchanged."""
     for path in (path for pattern in SETTINGS for path in source.glob(pattern)):
         shutil.copyfile(path, target / path.name)
 

@@ -1,4 +1,4 @@
-"""Frames of a robot data set as examples: images, instruction, and the chunk of actions from there on."""
+"""Frames of a robot dataset as examples: images, instruction, and the chunk of actions from that step on."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Augmentation:
     jitter: float = 0.0
 
     def __call__(self, image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-        """An image (H, W, 3) as another camera in almost the same place might have seen it."""
+        """Augment an image (H, W, 3) as if from a slightly different camera."""
         window = image[None, None, None].copy()  # (1, 1, 1, H, W, 3)
         if self.shift_rows or self.shift_columns:
             shifts = draw_shifts(rng, (1, 1), (self.shift_rows, self.shift_columns), image.shape[:2])
@@ -45,12 +45,11 @@ class Augmentation:
 
 
 class RobotExamples:
-    """Implements ExampleSource: number n is a frame of some episodes of a data set.
+    """Implements ExampleSource: example n is a frame of some episodes of a dataset.
 
-    A frame that is drawn more often has several numbers, one that is not learned has none. Behind an episode's end, and
-    where somebody else commands, nothing is learned, as in RT-1: the last chunks before that are shorter. A plan is
-    what the set's column "plan" says at that time, else the instruction in few words.
-    use: what the recorded actions use of the card's ranges.
+    A frame with a larger weight has several indices, an excluded one none. Chunks end at the episode's end and where
+    the commander changes, as in RT-1, so the last chunks before are shorter. A plan is the value of the dataset's
+    column "plan" at that time, else a shortened instruction. use: of the card's ranges by the recorded actions.
     """
 
     is_robot = True
@@ -67,10 +66,11 @@ class RobotExamples:
         least: float | None = None,
         name: str = "",
     ) -> None:
-        """card: of the policy, whose horizon the chunks have. episodes: None: all of them. learned: of every episode of
-        the set, see FrameWeighting; None: every frame is learned. least: see `repetitions`.
+        """card: of the policy, with the horizon of the chunks. episodes: None: all of them.
 
-        Raises DatasetError for damaged data and for a set without a frame, and ImplausibleActionsError.
+        learned: of every episode of the dataset, see FrameWeighting; None: all frames equally. least: see
+        `repetitions`. Raises DatasetError for damaged data and for a dataset without frames, and
+        ImplausibleActionsError.
         """
         self.name, self.episodes = name or dataset.directory.name, episodes
         self._dataset, self._augmentation, self._plan_share = dataset, augmentation, plan_share
@@ -94,7 +94,7 @@ class RobotExamples:
         self._episode_of = np.repeat(np.array(chosen, np.int64), lengths)
         self._step_of = np.concatenate([np.arange(length) for length in lengths]) if lengths else self._until
         if not len(self):
-            raise DatasetError(f"The robot data {dataset.directory} have no episode to learn from.")
+            raise DatasetError(f"The robot data {dataset.directory} has no episodes for training.")
         self.use: Sequence[DimensionUse] = check_recorded(card, np.concatenate(values))
         check_recorded_state(card, np.concatenate(states))
         self._horizon, self._cameras = card.horizon, [camera.name for camera in card.cameras]
@@ -121,10 +121,10 @@ class RobotExamples:
 
 
 def repetitions(weights: Sequence[NDArray[np.float64]], least: float | None = None) -> list[NDArray[np.int64]]:
-    """How often each frame of some episodes stands in a list in which one of the weight `least` stands once.
+    """Number of repetitions of each frame in a list in which a frame of weight `least` occurs once.
 
-    Fractions are carried over to the next frames. weights: 0: never. least: not more than any weight above 0; None: the
-    least of these, which makes lists of several sets incomparable.
+    Fractions are carried over to the next frames. weights: 0: never. least: at most the smallest positive weight; None:
+    that one, which makes lists of several datasets incomparable.
     """
     every = np.concatenate(weights) if weights else np.zeros(0)
     if not every.any():

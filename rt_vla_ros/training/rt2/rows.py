@@ -1,4 +1,4 @@
-"""Makes rows of examples, with the prompts that the policy feeds its model, token by token."""
+"""Turns examples into training rows, with the same prompt tokens as the policy's."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from rt_vla_ros.training.rt2.answers import AnswerWriter
 from rt_vla_ros.training.rt2.training_row import IGNORED, TrainingRow
 
 ONE_AT_A_TIME = threading.RLock()
-"""Tokenizers are not made for two threads: one that makes batches, and one that asks questions meanwhile."""
+"""Tokenizers are not thread-safe: one for batches, and one for questions asked meanwhile."""
 UNTOUCHED = 0.1
-"""Share of the actions of which no number is hidden (VLA-0's own, as its re-implementation has it)."""
+"""Share of actions without masked numbers (VLA-0's, from its re-implementation)."""
 
 
 class RowMaker:
-    """What the model reads and learns for each turn of an example."""
+    """Inputs and targets for each turn of an example."""
 
     def __init__(
         self, parts: RT2Parts, *, plan_tokens: int = 0, label_mask: float = 0.0, web_weight: float = 1.0
@@ -44,7 +44,7 @@ class RowMaker:
         self._longest = context_length(parts.model.config)
 
     def row(self, example: Example, turn: Turn, rng: np.random.Generator, origin: str) -> TrainingRow:
-        """origin: for messages. Raises TrainingError, with it, for what cannot be learned."""
+        """origin: for messages. Raises TrainingError, with origin, for an unusable sample."""
         make = self._action if turn.is_action else self._words
         try:
             with ONE_AT_A_TIME:
@@ -53,14 +53,14 @@ class RowMaker:
             raise TrainingError(f"{origin}: {error}") from error
 
     def prompt(self, example: Example, turn: Turn) -> tuple[str, Inputs]:
-        """The text before an answer, and all that the model takes with it."""
+        """The text before an answer, and the model's other inputs."""
         with ONE_AT_A_TIME:
             text = self._text(example, turn)
             images = example.images if turn.is_action else [self._fitting(image) for image in example.images]
             return text, self.parts.processor.inputs(images, text)
 
     def _fitting(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A picture (H, W, 3) of any size: views are made of images that are as large as the camera's at most."""
+        """Downscale an image (H, W, 3) of any size to at most the camera's, from which views are made."""
         camera = self.parts.card.cameras[0]
         scale = min(camera.height / image.shape[0], camera.width / image.shape[1])
         if self.parts.config.views == "processor" or scale >= 1:
@@ -97,7 +97,7 @@ class RowMaker:
         return self._whole(inputs, self.answers.words(turn.answer, text), self._web_weight, False, origin)
 
     def _draw_hidden(self, rng: np.random.Generator, places: Sequence[slice]) -> list[slice]:
-        """Whole numbers of which the input does not tell."""
+        """Mask numbers in the input."""
         if not self._label_mask or rng.random() < UNTOUCHED:
             return []
         count = int(len(places) * rng.uniform(0, self._label_mask))
@@ -123,15 +123,15 @@ class RowMaker:
         if self._longest is not None and labels.shape[1] > self._longest:
             raise TrainingError(
                 f"prompt, images and answer take {labels.shape[1]} tokens, the model's context has {self._longest}; "
-                "leave the sample out, or let preprocessor_config.json make images smaller."
+                "drop the sample, or let preprocessor_config.json make images smaller."
             )
         return TrainingRow(inputs, labels, weight, is_action, length, origin)
 
 
 def hiding_token(parts: RT2Parts) -> int:
-    """What stands in an input for a number that is hidden, and behind a row: a token that says nothing.
+    """The token for masked numbers and padding.
 
-    It is none that stands for an image, and one that the model has.
+    Not an image token, and in the model's vocabulary.
     """
     names = ("mask_token_id", "pad_token_id", "unk_token_id", "eos_token_id")
     named = [getattr(parts.processor.tokenizer, name, None) for name in names]

@@ -1,7 +1,7 @@
-"""All that a run needs to go on, on disk: a state counts only when it is whole, and of the last ones some are kept.
+"""The state of a run on disk for resuming: written atomically; the last ones are kept.
 
-DIR/state/00000120/: what is trained in model.safetensors, the optimizer's state in optimizer.safetensors, and
-state.json. No pickles. Of a model on several devices the main process writes the whole.
+DIR/state/00000120/: trained weights in model.safetensors, the optimizer's state in optimizer.safetensors, and
+state.json. No pickle. The main process writes the full state of a sharded model.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ KEPT = 2
 
 @dataclass(frozen=True)
 class RunState:
-    """model: the weights that are trained, and buffers. optimizer: "NAME|exp_avg" ... rest: as JSON has it."""
+    """model: trained weights and buffers. optimizer: "NAME|exp_avg" ... rest: as JSON."""
 
     step: int
     model: dict[str, Tensor]
@@ -47,9 +47,9 @@ class RunState:
 def collected(
     model: nn.Module, optimizer: torch.optim.Optimizer | None
 ) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Any]]:
-    """Weights that are trained, the tensors and the numbers of an optimizer, on the CPU; all processes must call it.
+    """Trained weights, tensors and numbers of an optimizer, on the CPU; all processes must call it.
 
-    Empty in every process but the main one, where there are several.
+    Empty except in the main process.
     """
     options = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
     weights: dict[str, Any] = get_model_state_dict(model, options=options)
@@ -63,7 +63,7 @@ def collected(
 
 
 def restore(model: nn.Module, optimizer: torch.optim.Optimizer, state: RunState) -> None:
-    """Into the same model and optimizer. Raises TrainingError for a state of another model."""
+    """Load into the same model and optimizer. Raises TrainingError for a state of another model."""
     restore_weights(model, state)
     moments: dict[str, dict[str, Tensor]] = {}
     for name, value in state.optimizer.items():
@@ -72,12 +72,13 @@ def restore(model: nn.Module, optimizer: torch.optim.Optimizer, state: RunState)
     parameters = dict(model.named_parameters(remove_duplicate=False))
     if not moments.keys() <= parameters.keys() or (state.step and not moments):
         strange = min(moments.keys() - parameters.keys(), default="nothing")
-        raise TrainingError(f"The state has averages of {strange}: it is of another model or optimizer.")
+        raise TrainingError(f"The state has averages of {strange}: it belongs to another model or optimizer.")
     groups = [
         {key: _as_written(value) for key, value in one.items()} for one in state.rest["optimizer"]["param_groups"]
     ]
     whole: dict[str, Any] = {"state": moments, "param_groups": groups}
-    # Not strict: a weight that had no gradient yet has no state. Loading invents one, of a step that was not made.
+    # Not strict: a weight without gradients so far has no state. Loading would create one of a step that never
+    # happened.
     options = StateDictOptions(full_state_dict=True, ignore_frozen_params=True, strict=False)
     try:
         set_optimizer_state_dict(model, optimizer, whole, options=options)
@@ -88,11 +89,11 @@ def restore(model: nn.Module, optimizer: torch.optim.Optimizer, state: RunState)
 
 
 def restore_weights(model: nn.Module, state: RunState) -> None:
-    """Into the same model. Raises TrainingError for a state of another one."""
+    """Load into the same model. Raises TrainingError for a state of another one."""
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     missing = sorted(trained - state.model.keys())
     if missing:
-        raise TrainingError(f"The state lacks {missing[0]} and {len(missing) - 1} more: it is of another model.")
+        raise TrainingError(f"The state lacks {missing[0]} and {len(missing) - 1} more: it belongs to another model.")
     try:
         weights: dict[str, Any] = dict(state.model)
         set_model_state_dict(model, weights, options=StateDictOptions(full_state_dict=True, strict=False))
@@ -101,7 +102,7 @@ def restore_weights(model: nn.Module, state: RunState) -> None:
 
 
 def save_state(run: Path, state: RunState) -> Path:
-    """Whole or not at all; older ones go when it is there. Raises OSError and SafetensorError."""
+    """Write atomically, then delete older ones. Raises OSError and SafetensorError."""
     folder = run / FOLDER
     final = folder / f"{state.step:08d}"
     unfinished = final.with_name(final.name + UNFINISHED)
@@ -125,12 +126,12 @@ def save_state(run: Path, state: RunState) -> Path:
 
 
 def states(run: Path) -> list[Path]:
-    """Those that are whole, in the order of their steps."""
+    """The complete states, in the order of their steps."""
     return sorted(path for path in (run / FOLDER).glob("[0-9]*") if path.name.isdigit() and (path / REST).is_file())
 
 
 def load_state(run: Path) -> RunState | None:
-    """The newest one; None where there is none. Raises TrainingError for a damaged one."""
+    """The newest state; None if there is none. Raises TrainingError for a damaged one."""
     found = states(run)
     if not found:
         return None
@@ -139,12 +140,12 @@ def load_state(run: Path) -> RunState | None:
         rest = read_object(place / REST, TrainingError)
         return RunState(int(rest["step"]), load_file(place / MODEL), load_file(place / OPTIMIZER), rest)
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        older = f"Delete it to go on from {found[-2].name}" if len(found) > 1 else "Name another --out to start over"
-        raise TrainingError(f"{place} is damaged, so that the run cannot be resumed ({error}). {older}.") from error
+        older = f"Delete it to resume from {found[-2].name}" if len(found) > 1 else "Choose another --out to start over"
+        raise TrainingError(f"{place} is damaged, so the run cannot be resumed ({error}). {older}.") from error
 
 
 def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same, each with a memory of its own: a file holds no tensor by two names."""
+    """Copies without shared memory: safetensors does not allow aliased tensors."""
     seen, found = set[int](), dict[str, Tensor]()
     for name, tensor in tensors.items():
         kept = tensor.detach().contiguous()
@@ -155,7 +156,7 @@ def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _as_written(value: Any) -> Any:
-    """JSON has no tuples; the optimizer's betas are one. The names of the weights are a list."""
+    """JSON has no tuples: restore the optimizer's betas; the names of the weights are a list."""
     return tuple(value) if isinstance(value, list) and all(isinstance(one, float) for one in value) else value
 
 

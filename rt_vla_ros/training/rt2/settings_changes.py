@@ -1,4 +1,4 @@
-"""Settings of a fine-tuning changed by KEY=VALUE, and on disk."""
+"""Changes of fine-tuning settings by KEY=VALUE, and their file."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ ROBOT_SHARE = "robot_share"  # null: half, or what the shares of sets leave
 
 
 def with_changes(settings: FineTuneSettings, changes: Iterable[str]) -> FineTuneSettings:
-    """The settings with changes KEY=VALUE: a field, rt2.KEY for one of RT2Config, or share.NAME for a set's share.
+    """The settings with changes KEY=VALUE: a field, rt2.KEY for one of RT2Config, or share.NAME for a dataset's share.
 
-    A VALUE is JSON or else text. Raises ValueError, with a sentence, for an unknown KEY, a VALUE of another kind, and
-    settings that do not go together.
+    A VALUE is JSON or else text. Raises ValueError for an unknown KEY, a VALUE of another type, and
+    contradictory settings.
     """
     there = {key: value for key, value in asdict(settings).items() if key not in ("rt2", "shares")}
     there |= {RT2 + one.name: getattr(RT2Config("integers"), one.name) for one in fields(RT2Config)}
@@ -62,7 +62,7 @@ def flat_settings(settings: FineTuneSettings) -> dict[str, Any]:
 
 
 def check_run(run: Path, settings: FineTuneSettings, identity: Mapping[str, Any]) -> None:
-    """identity: of base and data. Raises TrainingError where the directory holds a run of others."""
+    """identity: of base and data. Raises TrainingError if the directory contains a run with others."""
     if not (run / FILE).is_file():
         return
     check_same(run, read_object(run / FILE, TrainingError), _written(settings, identity))

@@ -1,4 +1,4 @@
-"""What a run will need of a device's memory, told before it starts."""
+"""Estimates the device memory of a run before it starts."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from rt_vla_ros.training.rt2.fine_tune_settings import FineTuneSettings
 
 GIGABYTE = 1e9
 LAYER_VALUES, LAYER_HALF_VALUES = 17, 2.5
-"""Numbers that a layer keeps for the way back: so many times its width for each token, and so many for each pair of
-tokens and head where the attention's weights are kept (Korthikanti et al. 2022, arXiv:2205.05198, section 4.1: bytes
+"""Numbers that a layer stores for the backward pass: multiples of its width per token, and per pair of tokens and head
+if attention weights are stored (Korthikanti et al. 2022, arXiv:2205.05198, section 4.1: bytes
 34 s b h and 5 a s^2 b of half precision)."""
 SPARE = 1.1
-"""A tenth more, for what the allocator holds."""
+"""Margin of 10% for the allocator."""
 
 
 @dataclass(frozen=True)
 class MemoryNeed:
-    """Of one process [bytes]."""
+    """Memory of one process [bytes]."""
 
     weights: int
     gradients: int
@@ -57,10 +57,10 @@ def memory_need(
     processes: int = 1,
     half: bool = False,
 ) -> MemoryNeed:
-    """Of a model whose trained weights are marked.
+    """Estimate for a model with marked trained weights.
 
-    rows: in a micro-batch. tokens: of the longest row. answer: of them, those with logits. processes: that share
-    weights and their states (FSDP). half: whether it computes in bfloat16.
+    rows: in a micro-batch. tokens: of the longest row. answer: those with logits. processes: number of FSDP
+    shards. half: bfloat16 computation.
     """
     weights = gradients = optimizer = 0
     for parameter in model.parameters():
@@ -78,7 +78,7 @@ def memory_need(
 
 
 def _values(model: nn.Module, tokens: int, checkpointing: bool) -> float:
-    """Numbers that are kept of a row for the way back, by the language model and by the vision tower."""
+    """Numbers stored per row for the backward pass, by the language model and the vision tower."""
     config = _config(model)
     found = 0.0
     for part, length in ((config.get_text_config(), tokens), (getattr(config, "vision_config", None), tokens)):
@@ -92,7 +92,7 @@ def _values(model: nn.Module, tokens: int, checkpointing: bool) -> float:
 
 
 def _config(model: Any) -> Any:
-    """Of the model itself, whatever wraps it."""
+    """The unwrapped model's value."""
     return model.get_base_model().config if hasattr(model, "get_base_model") else model.config
 
 
@@ -102,7 +102,7 @@ def _number(config: Any, *names: str) -> int:
 
 
 def check_need(need: MemoryNeed, device: torch.device) -> str:
-    """A sentence about the need. Raises OutOfMemoryError where it is more than there is."""
+    """A message about the required memory. Raises OutOfMemoryError if it exceeds the available."""
     free = available_bytes(device)
     if free is None:
         return f"Training {need}."

@@ -1,4 +1,4 @@
-"""A turn as a model reads it: prompt, images and answer in one row of tokens."""
+"""A turn as model input: prompt, images and answer in one row of tokens."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from torch import Tensor
 
 IGNORED = -100
-"""The label of a token that is not learned."""
+"""The label of a token that is not a target."""
 
 
 @dataclass(frozen=True)
 class TrainingRow:
-    """inputs: all that the model takes, int64 (1, N) what has an entry for each token, else of the images.
+    """inputs: all model inputs; int64 (1, N) those with an entry per token, else of the images.
 
-    labels: int64 (1, N), IGNORED for the prompt. weight: of its tokens in the loss. is_action: or words.
+    labels: int64 (1, N), IGNORED for the prompt. weight: of its tokens in the loss. is_action: an action, not words.
     prompt: tokens before the answer. origin: where it comes from, for messages.
     """
 
@@ -27,12 +27,12 @@ class TrainingRow:
 
     @property
     def shows_image(self) -> bool:
-        """Whether the model sees something."""
+        """Whether it has images."""
         return any(value.is_floating_point() for value in self.inputs.values())
 
     @property
     def teaches(self) -> bool:
-        """Whether anything is learned from it."""
+        """Whether it has targets."""
         return bool((self.labels != IGNORED).any())
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""The loss on what is held out, of actions and of answers in words."""
+"""The validation loss of actions and of answers in words."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rt_vla_ros.training.rt2.rows import RowMaker
 def held_out_batches(
     sources: Sequence[ExampleSource], rows: RowMaker, collate: Collate, *, most: int, size: int, seed: int
 ) -> list[TrainingBatch]:
-    """At most so many samples, the same for a seed, in batches of `size`."""
+    """Batches of `size` with at most this many samples, determined by the seed."""
     found = []
     places = [(number, index) for number, source in enumerate(sources) for index in range(len(source))]
     order = np.random.default_rng([seed, 10]).permutation(len(places))[:most]
@@ -38,7 +38,7 @@ def held_out_batches(
 
 
 class HeldOutLoss:
-    """Mean cross-entropy of the answers' tokens. Leaves the model in the mode that it was in."""
+    """Mean cross-entropy of the answers' tokens. Restores the model's training mode."""
 
     def __init__(
         self, robot: Sequence[TrainingBatch], web: Sequence[TrainingBatch], objective: Objective, robot_share: float
@@ -47,7 +47,7 @@ class HeldOutLoss:
         self._robot, self._web, self._objective, self._share = robot, web, objective, robot_share
 
     def __call__(self, model: Any) -> dict[str, float]:
-        """For a row of the run log: "validation" of the mixture, and of both kinds; empty where nothing is held out."""
+        """Values for a row of the run log: "validation" of the mixture, and of both kinds; empty without any."""
         training = model.training
         model.eval()
         robot, web = self._mean(model, self._robot), self._mean(model, self._web)

@@ -1,4 +1,4 @@
-"""transformers' Trainer with batches, loss and states of our own; devices, processes and precision are its own."""
+"""transformers' Trainer with custom batches, loss and state; devices, processes and precision are its own."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from rt_vla_ros.training.settings import saving
 class LearnedBatch(Protocol):
     """A micro-batch, such as collator.TrainingBatch; an objective knows what is in it.
 
-    weight: of all tokens that are learned, a scalar. samples, actions: how many, and how many of them are actions.
-    padding: share of the tokens that only fill up rows. origins: of rows, for messages.
+    weight: of all target tokens, a scalar. samples, actions: number of samples, and of those with actions.
+    padding: share of padding tokens. origins: of rows, for messages.
     """
 
     @property
@@ -47,31 +47,31 @@ class LearnedBatch(Protocol):
 
 
 class StepSource(Protocol):
-    """Where batches come from. Another one may grow while the model learns.
+    """The source of batches. It may grow during training.
 
-    micro_batches: of a process in each step of the optimizer.
+    micro_batches: per process and optimizer step.
     """
 
     micro_batches: int
 
     def batches(self, first_step: int) -> Iterator[Sequence[LearnedBatch]]:
-        """For every step from this one on, this process' micro-batches: the same whenever the run is resumed."""
+        """This process's micro-batches of every step from this one on: the same after resuming."""
 
 
 class TrainingHooks(Protocol):
-    """What happens while a run goes on; in all processes."""
+    """Callbacks of a run, in all processes."""
 
     def begin(self, trainer: VLMTrainer) -> None:
-        """Before the first step of a start of the run, when a state is taken up."""
+        """Before the first step, also after resuming."""
 
     def after_step(self, trainer: VLMTrainer) -> None:
-        """After every step of the optimizer."""
+        """After every optimizer step."""
 
     def save(self, trainer: VLMTrainer) -> Mapping[str, Any]:
-        """Before a state is saved: measure, publish. Returns what else belongs into it, as JSON has it."""
+        """Before a state is saved: evaluate, publish. Returns further JSON values to save."""
 
     def should_stop(self) -> bool:
-        """Whether the run ends before its last step; asked after `save`."""
+        """Whether to stop early; called after `save`."""
 
 
 @dataclass
@@ -88,7 +88,7 @@ class StepFigures:
     seconds: float = 0.0
 
     def row(self) -> dict[str, float]:
-        """What the run log keeps: shares of the time, of the samples and of the tokens."""
+        """Values for the run log: shares of time, samples and tokens."""
         seconds = max(self.seconds, 1e-9)
         return {
             "training": self.loss / max(self.steps, 1),
@@ -100,7 +100,7 @@ class StepFigures:
 
 
 class VLMTrainer(Trainer):
-    """figures: since they were last taken. saved: the last step of which there is a state, 0: none."""
+    """figures: since they were last read. saved: the step of the last saved state, 0: none."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ class VLMTrainer(Trainer):
         self._save_interval, self.figures = save_interval, StepFigures()
         self._resumed: RunState | None = None
         self._micro, self.saved = 0, 0
-        # With a loss function of its own the Trainer leaves the loss as it is: compute_loss divides it.
+        # With a custom loss function, the Trainer does not rescale the loss: compute_loss divides it.
         super().__init__(model=model, args=arguments, compute_loss_func=lambda *_: None)
         for callback in (PrinterCallback, ProgressCallback):
             self.remove_callback(callback)
@@ -125,12 +125,12 @@ class VLMTrainer(Trainer):
 
     @property
     def steps(self) -> int:
-        """Steps of the optimizer that are done."""
+        """Completed optimizer steps."""
         return int(self.state.global_step)
 
     @property
     def progress(self) -> str:
-        """A line for people: how far it is, mean loss, speed and minutes left since figures were last taken."""
+        """Progress line: steps, mean loss, speed and minutes left since figures were last read."""
         figures, row, steps = self.figures, self.figures.row(), self.args.max_steps
         full, left = round(20 * self.steps / steps), steps - self.steps
         minutes = left * figures.seconds / max(figures.steps, 1) / 60
@@ -141,11 +141,11 @@ class VLMTrainer(Trainer):
 
     @property
     def inner_model(self) -> Any:
-        """The model, without what wraps it for several processes; of a sharded one its shards."""
+        """The unwrapped model; shards if it is sharded."""
         return self.accelerator.unwrap_model(self.model_wrapped)
 
     def take_figures(self) -> dict[str, float]:
-        """Those since the last time, of all processes' samples."""
+        """The figures since the last call, over all processes."""
         row, self.figures = self.figures.row(), StepFigures()
         if self.args.world_size > 1:
             mean = self.accelerator.reduce(torch.tensor(list(row.values()), device=self.args.device), "mean")
@@ -154,9 +154,9 @@ class VLMTrainer(Trainer):
         return row
 
     def resume_and_train(self) -> None:
-        """To the last step, from the newest state where there is one.
+        """Run to the last step, from the newest state if there is one.
 
-        Raises TrainingError where the loss is not finite or a state is damaged.
+        Raises TrainingError if the loss is not finite or a state is damaged.
         """
         self._resumed = load_state(self._run)
         if self._resumed is not None and self._resumed.step >= self.args.max_steps:
@@ -166,7 +166,7 @@ class VLMTrainer(Trainer):
             self.train()
 
     def create_accelerator_and_postprocess(self) -> None:
-        """accelerate leaves FSDP out on the CPU, where gloo does it as well."""
+        """accelerate skips FSDP on the CPU, where gloo supports it."""
         super().create_accelerator_and_postprocess()
         state = self.accelerator.state
         if is_sharded() and state.distributed_type == DistributedType.MULTI_CPU:
@@ -174,11 +174,11 @@ class VLMTrainer(Trainer):
             self.is_fsdp_enabled = True
 
     def get_train_dataloader(self) -> Any:
-        """Not a DataLoader: batches are made for the step at which the run is."""
+        """Not a DataLoader: batches depend on the current step."""
         return _StepLoader(self)
 
     def get_batch_samples(self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device) -> Any:
-        """The micro-batches of a step, and the weight of what they teach, in all processes."""
+        """The micro-batches of a step, and their total weight over all processes."""
         begun = time.perf_counter()
         batches, weight = super().get_batch_samples(epoch_iterator, num_batches, device)
         self._micro = 0
@@ -198,11 +198,11 @@ class VLMTrainer(Trainer):
         return inputs.to(self.args.device)
 
     def floating_point_ops(self, inputs: Any) -> int:
-        """Nobody asks."""
+        """Not used."""
         return 0
 
     def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
-        """What is random in the model is the same after a restart as without one."""
+        """Make the model's randomness (dropout) independent of restarts."""
         words = [self.args.seed, self.steps, self._micro, self.args.process_index]
         torch.manual_seed(int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0]))
         self._micro += 1
@@ -211,14 +211,14 @@ class VLMTrainer(Trainer):
     def compute_loss(
         self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """This micro-batch's part of the step's mean. Raises TrainingError where it is not finite."""
+        """This micro-batch's part of the step's mean. Raises TrainingError if it is not finite."""
         found = self._objective(model, inputs)
         if not bool(torch.isfinite(found.total)):
             raise TrainingError(self._not_finite(found, inputs))
         figures = self.figures
         figures.samples, figures.actions = figures.samples + inputs.samples, figures.actions + inputs.actions
         figures.padding, figures.batches = figures.padding + inputs.padding, figures.batches + 1
-        # Processes' gradients are averaged, and every process' part belongs to the sum.
+        # Gradients are averaged over processes, but every process's part belongs to the sum.
         loss = found.total * self.args.world_size / torch.clamp(num_items_in_batch, min=1e-8)
         figures.loss += float(loss.detach())
         return loss
@@ -238,18 +238,18 @@ class VLMTrainer(Trainer):
         ]
         where = f" on {', '.join(bad[:3])}" if bad else ""
         return (
-            f"The loss is {float(found.total.detach())} at step {self.steps + 1}{where}; {self._stands()} Look at the "
+            f"The loss is {float(found.total.detach())} at step {self.steps + 1}{where}; {self._stands()} Check the "
             "sample, or try a smaller --learning-rate."
         )
 
     def _stands(self) -> str:
         saved = self.saved
-        return f"what was saved after step {saved:,} stands." if saved else "nothing was saved yet."
+        return f"the state of step {saved:,} is kept." if saved else "nothing was saved yet."
 
     def save_now(self) -> None:
         """A state; all processes must call it.
 
-        Raises TrainingError where the weights are no numbers any more, and where it cannot be written.
+        Raises TrainingError if the weights are not finite, or writing fails.
         """
         self._check_weights()
         more = self._hooks.save(self)
@@ -271,7 +271,7 @@ class VLMTrainer(Trainer):
                 )
 
     def take_up(self) -> None:
-        """What was saved, once model, optimizer and schedule are on their devices. Raises TrainingError."""
+        """Restore the saved state, once model, optimizer and schedule are on their devices. Raises TrainingError."""
         if self._resumed is not None:
             restore(self.inner_model, _own(self.optimizer), self._resumed)
             functions = {"lr_lambdas": [None] * len(_own(self.optimizer).param_groups)}  # they have no state
@@ -280,12 +280,12 @@ class VLMTrainer(Trainer):
 
 
 def is_sharded() -> bool:
-    """Whether a launcher has said that processes share a model's weights (FSDP)."""
+    """Whether a launcher has enabled FSDP."""
     return os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
 
 
 class _StepLoader:
-    """What the Trainer's loop iterates over: micro-batches, step by step."""
+    """The iterable of the Trainer's loop: micro-batches, step by step."""
 
     def __init__(self, trainer: VLMTrainer) -> None:
         self._trainer = trainer
@@ -296,7 +296,7 @@ class _StepLoader:
 
 
 class _Steps(TrainerCallback):
-    """Calls the hooks, and says when to save."""
+    """Calls the hooks and decides when to save."""
 
     def __init__(self, trainer: VLMTrainer) -> None:
         self._trainer, self._last = trainer, time.perf_counter()
@@ -320,7 +320,7 @@ class _Steps(TrainerCallback):
 
 
 def training_arguments(settings: FineTuneSettings, run: Path, *, device: torch.device, accumulation: int) -> Any:
-    """The Trainer's, for a device; processes and sharding are those that a launcher's environment names."""
+    """The Trainer's arguments for a device; processes and sharding come from the launcher's environment."""
     bfloat16 = in_bfloat16(settings.precision, device)
     names = {one.name for one in fields(TrainingArguments)}
     checkpointing = "activation_checkpointing" if "activation_checkpointing" in names else "gradient_checkpointing"
@@ -358,13 +358,13 @@ def training_arguments(settings: FineTuneSettings, run: Path, *, device: torch.d
 
 
 def _own(optimizer: Any) -> torch.optim.Optimizer:
-    """Without what accelerate wraps it in."""
+    """Unwrap from accelerate."""
     found: torch.optim.Optimizer = getattr(optimizer, "optimizer", optimizer)
     return found
 
 
 def _plain(state: Mapping[str, Any]) -> dict[str, Any]:
-    """What JSON can hold of a scheduler's state."""
+    """The JSON-compatible part of a scheduler's state."""
     return {
         key: value
         for key, value in state.items()

@@ -48,7 +48,7 @@ def test_idle_ends_are_told_and_cut(tmp_path: Path, capsys: pytest.CaptureFixtur
     out = capsys.readouterr().out
     for line in (
         "Episode 0: 2 of 12 frames, 0 at the start and 2 at the end.",
-        "Episode 1: dropped, nothing is commanded in its 12 frames.",
+        "Episode 1: dropped, no motion is commanded in its 12 frames.",
         f"{data}: 14 of 24 frames would be cut. Nothing was written.",
         f"{new}: 1 episodes, 10 frames.",
     ):
@@ -66,7 +66,7 @@ def test_idle_ends_are_told_and_cut(tmp_path: Path, capsys: pytest.CaptureFixtur
         ("drop DATA --out x", "no episodes to drop given: use --episodes 3,7-9, --failed, or both"),
         ("split DATA --by share --out x", "--share and --by share must be used together"),
         ("split DATA --by success --episodes 1 --out x", "--episodes and --by episodes must be used together"),
-        ("drop DATA --episodes 1 --out x", "DATA is no dataset in the LeRobot format"),
+        ("drop DATA --episodes 1 --out x", "DATA is not a dataset in LeRobot format"),
     ],
 )
 def test_what_makes_no_sense_is_refused(line: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,5 +97,5 @@ def test_no_dataset_is_made_in_what_it_is_made_of(
     Path("TOPICS").write_text("/recorder_node:\n  ros__parameters:\n    cameras: ['front=/image']\n")
     before = sorted(tmp_path.rglob("*"))
     assert main(["data", *command.split(), "--out", "DATA/new"]) == 2
-    assert "DATA/new lies in DATA, which stays as it is" in capsys.readouterr().err
+    assert "DATA/new is inside the source DATA" in capsys.readouterr().err
     assert sorted(tmp_path.rglob("*")) == before

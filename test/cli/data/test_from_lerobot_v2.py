@@ -22,5 +22,5 @@ def test_from_the_hub_to_a_dataset_in_two_steps(tmp_path: Path, capsys: pytest.C
     assert main([*convert, "--card", str(card)]) == 0
     assert capsys.readouterr().out.endswith(f"{new}: 3 episodes, 21 frames.\n")
     assert main([*convert, "--card", str(card)]) == 2
-    assert f"{new} is there already; name a new directory" in capsys.readouterr().err
+    assert f"{new} already exists; choose a new directory" in capsys.readouterr().err
     assert main(["data", "from-lerobot-v2", str(old), "--card", str(new), "--out", str(tmp_path / "again")]) == 0

@@ -16,7 +16,7 @@ def test_rt1s_own_data_is_known_by_its_name(tmp_path: Path, capsys: pytest.Captu
     assert main(["data", "from-rlds", str(directory), "--out", str(new)]) == 0
     assert capsys.readouterr().out.endswith(f"{new}: 6 episodes, 39 frames.\n")
     assert main(["data", "from-rlds", str(directory), "--out", str(new)]) == 2
-    assert "is there already; name a new directory" in capsys.readouterr().err
+    assert "already exists; choose a new directory" in capsys.readouterr().err
 
 
 def test_some_files_and_episodes_without_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -28,9 +28,11 @@ def test_some_files_and_episodes_without_words(tmp_path: Path, capsys: pytest.Ca
     assert main(convert) == 2
     assert "1 of 2 record files found, fractal20220817_data-train" in capsys.readouterr().err
     assert main([*convert, "--partial"]) == 2
-    assert "record 1: step 0 has no instruction. --skip-unlabelled leaves such out." in capsys.readouterr().err
+    assert (
+        "record 1: step 0 has no instruction. Use --skip-unlabelled to skip such episodes." in capsys.readouterr().err
+    )
     assert main([*convert, "--partial", "--skip-unlabelled"]) == 2
-    assert "new.part was begun with" in capsys.readouterr().err
+    assert "new.part was started with" in capsys.readouterr().err
     new = tmp_path / "other"
     assert main([*convert[:-1], str(new), "--partial", "--skip-unlabelled"]) == 0
     out = capsys.readouterr().out

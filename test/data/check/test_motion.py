@@ -41,7 +41,7 @@ def test_right_actions_are_left_alone_in_each_frame_and_rate(frame: str, rate: f
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (reordered([0, 1, 2], (1, 1, -1)), ["motion-sign The measured translation along z goes against"]),
+        (reordered([0, 1, 2], (1, 1, -1)), ["motion-sign The measured translation along z is opposite to"]),
         (
             reordered([1, 0, 2], (1, 1, 1)),
             ["along x follows the actions along y", "along y follows the actions along x"],
@@ -50,7 +50,7 @@ def test_right_actions_are_left_alone_in_each_frame_and_rate(frame: str, rate: f
         (scaled([0, 1, 2], 1000.0), ["motion-scale", "look like millimetres"]),
         (scaled([3, 4, 5], 180 / np.pi), ["motion-scale", "look like degrees"]),
         (scaled([0, 1, 2], 10.0), ["motion-scale", "look like speeds per second"]),
-        (scaled([4], -1.0), ["motion-sign The measured rotation along y goes against"]),
+        (scaled([4], -1.0), ["motion-sign The measured rotation along y is opposite to"]),
     ],
 )
 def test_wrong_actions_are_named(damage: Damage, said: list[str], noise: float) -> None:
@@ -78,7 +78,7 @@ def test_actions_that_come_after_the_motion(steps: int) -> None:
 
 def test_an_arm_that_follows_a_little_later_is_no_finding() -> None:
     assert found(with_values(lambda values: later(values, -1))) == []
-    assert any("after them" in one for one in found(with_values(lambda values: later(values, -4))))
+    assert any("after the actions" in one for one in found(with_values(lambda values: later(values, -4))))
 
 
 def test_single_episodes_that_differ_from_the_rest() -> None:

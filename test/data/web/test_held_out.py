@@ -111,5 +111,5 @@ def test_shares_that_are_none(folder: Path, share: float) -> None:
 
 
 def test_one_image_cannot_be_on_both_sides(folder: Path) -> None:
-    with pytest.raises(DatasetError, match="Nothing of x can be held out: its 1 examples are about the same image"):
+    with pytest.raises(DatasetError, match="Cannot hold out a part of x: its 1 examples are about the same image"):
         held_out(captioned(folder, range(1)), 0.5)

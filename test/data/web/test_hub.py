@@ -104,18 +104,20 @@ def test_no_code_of_theirs_is_run(datasets: Any) -> None:
 
 
 def test_parts_that_are_none(datasets: Any) -> None:
-    with pytest.raises(DatasetError, match=r"owner/a has no part 'val'; there are owner/a:train, owner/a:test\."):
+    with pytest.raises(DatasetError, match=r"owner/a has no split 'val'; available: owner/a:train, owner/a:test\."):
         open_web("owner/a:val")
     datasets.found = {"a": None, "b": None}
-    with pytest.raises(DatasetError, match=r"Name one of owner/a:a, owner/a:b\."):
+    with pytest.raises(DatasetError, match=r"Choose one of owner/a:a, owner/a:b\."):
         open_web("owner/a")
     datasets.found = ArrowRows(arrow().table(ROWS))
-    with pytest.raises(DatasetError, match="owner/a has no parts, so 'train' is none of them"):
+    with pytest.raises(DatasetError, match="owner/a has no splits, so there is no split 'train'"):
         open_web("owner/a:train")
 
 
 def test_what_the_library_raises_is_a_sentence(datasets: Any) -> None:
-    with pytest.raises(DatasetError, match=r"nobody/nothing cannot be had from the Hub: Couldn't find any data file$"):
+    with pytest.raises(
+        DatasetError, match=r"nobody/nothing cannot be downloaded from the Hub: Couldn't find any data file$"
+    ):
         open_web("nobody/nothing")
 
 
@@ -136,7 +138,9 @@ def test_without_the_library_the_sentence_says_what_to_install(monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "datasets", None)
     (tmp_path / "dataset_dict.json").write_text("{}")
     for text in ("owner/some-vqa", str(tmp_path)):
-        with pytest.raises(DatasetError, match=rf"{text} is a data set of .*Get it: pip install 'datasets>=3'\."):
+        with pytest.raises(
+            DatasetError, match=rf"{text} needs Hugging Face's `datasets` .*Install it: pip install 'datasets>=3'\."
+        ):
             open_web(text)
 
 

@@ -105,7 +105,9 @@ def test_llavas_list_with_its_images_elsewhere(tmp_path: Path, monkeypatch: pyte
     assert colours(open_web(f"x.json:{tmp_path}")) == [RED]
     (tmp_path / "x.json").write_text(json.dumps([llava(str(tmp_path / "elsewhere" / "a.png"))]))
     assert colours(open_web(f"x.json:{tmp_path / 'elsewhere'}")) == [RED]
-    with pytest.raises(DatasetError, match=r"There is no folder nowhere, expected the one with the images of x.json"):
+    with pytest.raises(
+        DatasetError, match=r"There is no folder nowhere, expected FILE:FOLDER with the folder of the images of x.json"
+    ):
         open_web("x.json:nowhere")
 
 
@@ -128,7 +130,7 @@ def test_cocos_captions(tmp_path: Path) -> None:
     assert [turn.answer for turn in open_web(str(tmp_path / "captions.json")).turns(0)] == ["a", "b"]
     data["annotations"][0]["image_id"] = 6
     (tmp_path / "captions.json").write_text(json.dumps(data))
-    with pytest.raises(DatasetError, match=r"captions.json: images and annotations do not fit together: KeyError\(6\)"):
+    with pytest.raises(DatasetError, match=r"captions.json: images and annotations do not match: KeyError\(6\)"):
         open_web(str(tmp_path / "captions.json"))
 
 
@@ -161,7 +163,7 @@ def test_a_folder_with_words_beside_its_images(tmp_path: Path) -> None:
         [Turn("What colour?", "green"), Turn(CAPTION_REQUEST, "g")],
         [Turn("hm?", "oh")],
     ]
-    assert source.notes == (f"{tmp_path / 'set'}: 1 images have no words beside them: d.png.",)
+    assert source.notes == (f"{tmp_path / 'set'}: 1 images have no text file: d.png.",)
 
 
 @pytest.mark.parametrize("part", ["", "train"])
@@ -183,9 +185,9 @@ def test_the_parts_of_an_imagefolder(tmp_path: Path) -> None:
         write_image(tmp_path / part / "a.png")
         write_lines(tmp_path / part / "metadata.jsonl", [{"file_name": "a.png", "text": part}])
     assert open_web(f"{tmp_path}:test").turns(0)[0].answer == "test"
-    with pytest.raises(DatasetError, match=r"has several parts; name one: .*:test, .*:validation"):
+    with pytest.raises(DatasetError, match=r"has several splits; choose one: .*:test, .*:validation"):
         open_web(str(tmp_path))
-    with pytest.raises(DatasetError, match="has no part 'train'"):
+    with pytest.raises(DatasetError, match="has no split 'train'"):
         open_web(f"{tmp_path}:train")
 
 
@@ -207,10 +209,10 @@ def test_ten_thousand_lines_take_less_than_a_second(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("", r"There is nothing in x: no record with a question or a caption"),
-        ("\n\n", r"There is nothing in x"),
-        ('{"image": "a.png", "caption": "c"}\n{"image": \n', r"x.jsonl, line 2: this is not JSON: Expecting value"),
-        ("{}\n", r"x.jsonl, line 1: there is nothing to learn: .* it has nothing"),
+        ("", r"x is empty: no record has a question or a caption"),
+        ("\n\n", r"x is empty"),
+        ('{"image": "a.png", "caption": "c"}\n{"image": \n', r"x.jsonl, line 2: invalid JSON: Expecting value"),
+        ("{}\n", r"x.jsonl, line 1: no training target: .* it has nothing"),
         ("5\n", r"x.jsonl, line 1: expected an object, got 5"),
         ('["a"]\n', r"x.jsonl, line 1: expected an object, got \['a'\]"),
         ("[" * 100_000 + "\n", r"x.jsonl, line 1: lists and objects are nested too deeply"),
@@ -218,26 +220,26 @@ def test_ten_thousand_lines_take_less_than_a_second(tmp_path: Path) -> None:
         ('{"question": "q", "answer": "a"}', r"line 1: there is no image, .* named by image, images, image_path"),
         ('{"image": "", "caption": "c"}', r"line 1: there is no image"),
         ('{"image": null, "caption": "c"}', r"line 1: there is no image"),
-        ('{"image": 5, "caption": "c"}', r"line 1: an image must be the name of a file, got 5"),
-        ('{"image": [["a.png"]], "caption": "c"}', r"an image must be the name of a file, got \['a.png'\]"),
-        ('{"image": "https://x.org/a.png", "caption": "c"}', r"'https://x.org/a.png' is an address; download it"),
-        ('{"image": "s3://bucket/a.png", "caption": "c"}', r"is an address; download it, and name the file"),
-        ('{"image": "data:image/png;base64,AAAA", "caption": "c"}', r"is an address"),
-        ('{"image": "../a.png", "caption": "c"}', r"'../a.png' lies outside of .*name the folder .*FILE:FOLDER"),
-        ('{"image": "in/../../a.png", "caption": "c"}', r"lies outside of"),
-        ('{"image": "/etc/passwd", "caption": "c"}', r"'/etc/passwd' lies outside of"),
-        ('{"image": "file:///etc/passwd", "caption": "c"}', r"lies outside of"),
-        ('{"image": "/dev/zero", "caption": "c"}', r"lies outside of"),
+        ('{"image": 5, "caption": "c"}', r"line 1: an image must be a file name, got 5"),
+        ('{"image": [["a.png"]], "caption": "c"}', r"an image must be a file name, got \['a.png'\]"),
+        ('{"image": "https://x.org/a.png", "caption": "c"}', r"'https://x.org/a.png' is a URL; download it"),
+        ('{"image": "s3://bucket/a.png", "caption": "c"}', r"is a URL; download it, and give the file"),
+        ('{"image": "data:image/png;base64,AAAA", "caption": "c"}', r"is a URL"),
+        ('{"image": "../a.png", "caption": "c"}', r"'../a.png' is outside .*give the folder .*FILE:FOLDER"),
+        ('{"image": "in/../../a.png", "caption": "c"}', r"is outside"),
+        ('{"image": "/etc/passwd", "caption": "c"}', r"'/etc/passwd' is outside"),
+        ('{"image": "file:///etc/passwd", "caption": "c"}', r"is outside"),
+        ('{"image": "/dev/zero", "caption": "c"}', r"is outside"),
         ('{"image": "device", "caption": "c"}', r"device is a directory, pipe or device, expected a regular file"),
         ('{"image": "in", "caption": "c"}', r"is a directory, pipe or device"),
         ('{"image": "empty.png", "caption": "c"}', r"empty.png is empty, 0 bytes"),
         ('{"image": "loop", "caption": "c"}', r"line 1: the image cannot be read: .*this link leads to itself"),
         (f'{{"image": "{"a" * 5000}", "caption": "c"}}', r"line 1: the image cannot be read"),
-        ('{"image": "a\\u0000b", "caption": "c"}', r"has no name that a file can have"),
-        ('{"image": "a\\ud800b", "caption": "c"}', r"has no name that a file can have"),
+        ('{"image": "a\\u0000b", "caption": "c"}', r"has an invalid file name"),
+        ('{"image": "a\\ud800b", "caption": "c"}', r"has an invalid file name"),
         (
             '{"image": "a.png", "caption": "half \\ud800 a letter"}',
-            r"line 1: the words have half a letter: .*surrogates",
+            r"line 1: the text has a lone surrogate: .*surrogates",
         ),
         ('{"image": "a.png", "question": "q", "answer": NaN}', r"line 1: the answer must be a finite number, got nan"),
         (
@@ -249,7 +251,7 @@ def test_ten_thousand_lines_take_less_than_a_second(tmp_path: Path) -> None:
             '"content": "a"}]}',
             r"place for 2 images \(<image>\), and there are 1",
         ),
-        ('{"image": "a.png", "caption": "\xff"}'.encode("latin-1"), r"x.jsonl, line 1: this is no text in UTF-8"),
+        ('{"image": "a.png", "caption": "\xff"}'.encode("latin-1"), r"x.jsonl, line 1: not UTF-8 text"),
     ],
 )
 def test_lines_that_are_wrong(tmp_path: Path, lines: str | bytes, message: str) -> None:
@@ -295,7 +297,8 @@ def test_answers_that_are_robot_actions_are_left_out_and_told(tmp_path: Path) ->
     source = open_web(str(path))
     assert [turn.answer for turn in source.turns(0)] == ["red", "blue", "42"]
     assert source.notes == (
-        f"x: 1 of 4 answers are left out, which a policy would read as robot actions, the first at {path}, line 2.",
+        "x: 1 of 4 answers are excluded, because a policy would parse them as robot actions, "
+        f"the first at {path}, line 2.",
     )
     assert len(open_web(str(path), action_sizes=[5]).turns(0)) == 4
 
@@ -304,21 +307,21 @@ def test_robot_data_are_no_web_data(tmp_path: Path) -> None:
     write_image(tmp_path / "a.png")
     record = {"image": "a.png", "question": "what action?", "answer": "1 128 91 241 5 101 127 0"}
     path = write_lines(tmp_path / "x.jsonl", [record] * 3)
-    with pytest.raises(DatasetError, match=r"3 of 3 answers of x are robot actions, the first at .*line 1: these are"):
+    with pytest.raises(DatasetError, match=r"3 of 3 answers of x are robot actions, the first at .*line 1: this is"):
         open_web(str(path))
 
 
 def test_a_damaged_picture_is_told_when_it_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no picture")
     source = open_web(str(write_lines(tmp_path / "x.jsonl", [{"image": "a.png", "caption": "c"}])))
-    with pytest.raises(DatasetError, match=r"The image .*a.png is no picture that can be read"):
+    with pytest.raises(DatasetError, match=r"The image .*a.png is not a readable image"):
         source.example(0, RNG)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "No web data is named"),
+        ("", "No web data is given"),
         ("a" * 5000, "a{5000}"),
         ("a\0b", "There is no file or folder a"),
         ("~nobody-of-this-name/x", "There is no file or folder ~nobody-of-this-name/x"),
@@ -327,18 +330,18 @@ def test_a_damaged_picture_is_told_when_it_is_read(tmp_path: Path) -> None:
         ("data/missing", "There is no file or folder data/missing"),
         ("here/missing", "There is no file or folder here/missing"),
         ("missing/set.json:images", "There is no file or folder missing/set.json"),
-        ("https://x.org/a.jsonl", "https://x.org/a.jsonl is an address; download it"),
-        ("here/notes.md", r"here/notes.md is no web data. Expected .jsonl, "),
+        ("https://x.org/a.jsonl", "https://x.org/a.jsonl is a URL; download it"),
+        ("here/notes.md", r"here/notes.md is not web data. Expected .jsonl, "),
         (
             "here",
-            r"here is no web data: there is no image with a .txt or .json of its name beside it, no metadata.jsonl",
+            r"here is not web data: no image has a .txt or .json file of the same name, and there is no metadata.jsonl",
         ),
         ("pipe", "pipe is a pipe or device"),
         ("text.json", "text.json holds a str, expected a list of objects"),
-        ("wrong.json", "wrong.json: this is not JSON: Expecting"),
-        ("entry.json", r"entry.json, entry 2 \('b'\): there is nothing to learn"),
-        ("wrong.csv", r"wrong.csv, line 3: this row has not the 2 columns of the head"),
-        ("quote.csv", r"quote.csv, behind line 1: this is no table: "),
+        ("wrong.json", "wrong.json: invalid JSON: Expecting"),
+        ("entry.json", r"entry.json, entry 2 \('b'\): no training target"),
+        ("wrong.csv", r"wrong.csv, line 3: this row does not have the 2 columns of the head"),
+        ("quote.csv", r"quote.csv, after line 1: not a CSV table: "),
         ("pointer.jsonl", "pointer.jsonl has no records. It is a pointer of Git LFS"),
     ],
 )

@@ -72,7 +72,7 @@ def test_choices_that_are_digits(answer: object, right: str) -> None:
 
 def test_numbers_of_choices_count_from_0() -> None:
     for answer in (2, "2"):
-        with pytest.raises(WrongRecord, match="is none of 2 choices; numbers count from 0"):
+        with pytest.raises(WrongRecord, match="is not one of the 2 choices; numbers count from 0"):
             turns({"question": "What?", "choices": ["cat", "dog"], "answer": answer})
 
 
@@ -86,7 +86,7 @@ def test_the_right_choice_beside_answers_of_people() -> None:
 
 @pytest.mark.parametrize("answer", [2, -1, "C"])
 def test_a_choice_that_is_none(answer: object) -> None:
-    with pytest.raises(WrongRecord, match="is none of 2 choices"):
+    with pytest.raises(WrongRecord, match="is not one of the 2 choices"):
         turns({"question": "What?", "choices": ["cat", "dog"], "answer": answer})
 
 
@@ -173,7 +173,7 @@ def test_a_place_for_an_image_in_the_midst_of_words() -> None:
 @pytest.mark.parametrize(
     ("record", "message"),
     [
-        ({}, "nothing to learn: .* it has nothing"),
+        ({}, "no training target: .* it has nothing"),
         ({"image": "a.png", "vqa": 1}, "expected question and answer, caption, .*; it has 'image', 'vqa'"),
         ({"question": "q"}, "there is no answer"),
         ({"question": "q", "answer": None}, "there is no answer"),
@@ -193,11 +193,11 @@ def test_a_place_for_an_image_in_the_midst_of_words() -> None:
         ({"messages": ["hello"]}, "a message must be an object"),
         ({"messages": [{"role": "user", "content": "q"}]}, "no question with an answer"),
         ({"messages": [{"role": "assistant", "content": "a"}]}, "no question with an answer"),
-        ({"messages": [{"role": "tool", "content": "a"}]}, "the role 'tool' is none of user"),
-        ({"messages": [{"content": "a"}]}, "the role None is none of user"),
+        ({"messages": [{"role": "tool", "content": "a"}]}, "the role 'tool' is invalid"),
+        ({"messages": [{"content": "a"}]}, "the role None is invalid"),
         ({"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": ""}]}, "an answer is empty"),
-        ({"messages": [{"role": "user", "content": [{"type": "video", "video": "a"}]}]}, "the kind 'video'"),
-        ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "called text and has none"),
+        ({"messages": [{"role": "user", "content": [{"type": "video", "video": "a"}]}]}, "the type 'video'"),
+        ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "of type text has no text"),
         ({"messages": [{"role": "user", "content": [{"type": "image", "image": 5}]}]}, "an image without a name"),
         ({"messages": [{"role": "user", "content": [5]}]}, "must be a text or an object, got 5"),
     ],

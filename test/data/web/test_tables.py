@@ -104,7 +104,7 @@ def test_bytes_alone_and_names_of_files(tmp_path: Path) -> None:
     path = written(
         tmp_path / "set.parquet", image=[{"bytes": None, "path": "/etc/passwd"}, cell(RED)], caption=["c"] * 2
     )
-    with pytest.raises(DatasetError, match=r"'/etc/passwd' lies outside of"):
+    with pytest.raises(DatasetError, match=r"'/etc/passwd' is outside"):
         open_web(str(path)).example(0, RNG)
 
 
@@ -116,7 +116,7 @@ def test_a_folder_of_tables_and_its_training_part(tmp_path: Path, part: str) -> 
     source = open_web(str(tmp_path))
     assert [colours(source, index) for index in range(len(source))] == [[RED], [GREEN]]
     assert list(open_web(f"{tmp_path}:test").turns(0)) == [Turn(CAPTION_REQUEST, "t")]
-    with pytest.raises(DatasetError, match="has no part 'validation'"):
+    with pytest.raises(DatasetError, match="has no split 'validation'"):
         open_web(f"{tmp_path}:validation")
 
 
@@ -132,8 +132,8 @@ def test_an_imagefolder_with_a_table(tmp_path: Path) -> None:
     ("columns", "message"),
     [
         ({"image": [cell(RED), None], "caption": ["c", "d"]}, r"set.parquet, row 1: there is no image"),
-        ({"image": [cell(RED)], "caption": [None]}, r"row 0: there is nothing to learn: .* it has nothing"),
-        ({"image": [cell(RED)], "label": [3]}, r"row 0: there is nothing to learn: .* it has 'label'"),
+        ({"image": [cell(RED)], "caption": [None]}, r"row 0: no training target: .* it has nothing"),
+        ({"image": [cell(RED)], "label": [3]}, r"row 0: no training target: .* it has 'label'"),
         ({"image": [cell(RED)], "question": ["q"], "answer": [""]}, r"row 0: the answer is empty"),
         ({"image": ["missing.png"], "caption": ["c"]}, r"1 images of set are missing: missing.png \(.*, row 0\)"),
     ],
@@ -145,15 +145,15 @@ def test_rows_that_are_wrong(tmp_path: Path, columns: dict[str, Any], message: s
 
 def test_damaged_tables_and_images(tmp_path: Path) -> None:
     path = written(tmp_path / "set.parquet", image=[{"bytes": b"x", "path": None}], caption=["c"])
-    with pytest.raises(DatasetError, match=r"The image in row 0 of .*set.parquet \('image'\) is no picture"):
+    with pytest.raises(DatasetError, match=r"The image in row 0 of .*set.parquet \('image'\) is not a readable image"):
         open_web(str(path)).example(0, RNG)
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(DatasetError, match=r"The table .*set\.parquet is damaged or cut off"):
+    with pytest.raises(DatasetError, match=r"The table .*set\.parquet is damaged or truncated"):
         open_web(str(path))
     latin = arrow().StringArray.from_buffers(1, *arrow().array([b"\xff"]).buffers()[1:])
-    with pytest.raises(DatasetError, match=r"The table .*set\.parquet is damaged or cut off: 'utf-8' codec"):
+    with pytest.raises(DatasetError, match=r"The table .*set\.parquet is damaged or truncated: 'utf-8' codec"):
         open_web(str(written(path, image=[cell(RED)], caption=latin)))
-    with pytest.raises(DatasetError, match="There is nothing in set"):
+    with pytest.raises(DatasetError, match="set is empty"):
         open_web(str(written(path, image=arrow().array([], arrow().binary()), caption=arrow().array([], "string"))))
 
 

@@ -17,7 +17,7 @@ def log(*outcomes: int) -> list[dict[str, object]]:
 def test_the_pairs_are_counted_by_their_seeds() -> None:
     first, second = log(1, 1, 0, 0, 1), list(reversed(log(1, 0, 1, 0)))
     assert paired_result(first, second) == PairedResult(1, 1, 1, 1)
-    with pytest.raises(ValueError, match="no episode of the same seed"):
+    with pytest.raises(ValueError, match="no seeds in common"):
         paired_result(log(1), [])
 
 

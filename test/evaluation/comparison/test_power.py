@@ -33,8 +33,8 @@ def test_as_many_as_needed_and_no_more() -> None:
         ((0.5, 0.5, None), "two different success rates"),
         ((-0.1, 0.5, None), "from 0 to 1"),
         ((0.5, float("nan"), None), "from 0 to 1"),
-        ((0.5, 0.7, 0.1), "differ in 0.2 to 0.8 of the episodes, not in 0.1"),
-        ((0.5, 0.7, 0.9), "not in 0.9"),
+        ((0.5, 0.7, 0.1), "differ in 0.2 to 0.8 of the episodes, not 0.1"),
+        ((0.5, 0.7, 0.9), "not 0.9"),
     ],
 )
 def test_rates_that_make_no_sense(rates: tuple[float, float, float | None], sentence: str) -> None:

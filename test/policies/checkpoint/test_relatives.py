@@ -33,7 +33,7 @@ REFUSED: list[tuple[str, list[str], dict[str, Any], str]] = [
     ),
     ("m", ["noisy_action_projector--1_checkpoint.pt"], OPENVLA, "an OpenVLA-OFT"),
     ("m", ["vision_backbone--latest_checkpoint.pt"], OPENVLA, "an OpenVLA-OFT"),
-    ("openvla-7b-oft-libero", [], OPENVLA, "by its name, an OpenVLA-OFT .*If it is not, call it otherwise"),
+    ("openvla-7b-oft-libero", [], OPENVLA, "by its name, an OpenVLA-OFT .*If it is not, rename it"),
     ("m", [], {**OPENVLA, "_name_or_path": "furonghuang-lab/tracevla_7b"}, "by its name, a TraceVLA checkpoint"),
     ("tracevla_7b", [], OPENVLA, "a TraceVLA checkpoint: it takes a second image"),
     (
@@ -43,9 +43,9 @@ REFUSED: list[tuple[str, list[str], dict[str, Any], str]] = [
         "layout of prismatic-vlms, as MiniVLA, CogACT",
     ),
     ("m", ["example_batch.msgpack"], {"model": {}}, "an Octo checkpoint, whose actions come from a diffusion head"),
-    ("m", [], LEROBOT, r"a checkpoint of LeRobot policy \(smolvla\), whose actions are no tokens of text"),
+    ("m", [], LEROBOT, r"a checkpoint of LeRobot policy \(smolvla\), whose actions are not text tokens"),
     ("m", [], {**LEROBOT, "type": "pi0"}, r"LeRobot policy \(pi0\)"),
-    ("m", [], RDT, "a checkpoint of RDT, whose actions are no tokens of text. Run it with its own code"),
+    ("m", [], RDT, "a checkpoint of RDT, whose actions are not text tokens. Run it with its own code"),
     ("m", [], {"model_type": "spatialvla", "auto_map": {"AutoModel": "a.B"}}, "a checkpoint of SpatialVLA"),
     ("m", [], {"model_type": "molmoact"}, "a checkpoint of MolmoAct"),
     ("m", [], {"model_type": "gr00t_n1_5"}, "a checkpoint of GR00T"),
@@ -54,7 +54,7 @@ REFUSED: list[tuple[str, list[str], dict[str, Any], str]] = [
         "m",
         [],
         quantized("bitsandbytes"),
-        "weights quantized by bitsandbytes, .*in bfloat16 or float32 and say weights:=int8",
+        "weights quantized by bitsandbytes, .*in bfloat16 or float32 with weights:=int8",
     ),
     ("m", [], {**OPENVLA, "quantization_config": {"load_in_4bit": True}}, "weights quantized by bitsandbytes"),
     ("m", [], quantized("gptq"), "weights quantized by gptq"),
@@ -143,7 +143,7 @@ LAYER = "model.layers.0.self_attn.q_proj"
         (("weight", "lora_embedding_A"), "hold tensors of an adapter"),
         (
             ("weight", "SCB", "weight_format"),
-            r"hold tensors quantized by bitsandbytes .*bfloat16 and say weights:=int8",
+            r"hold tensors quantized by bitsandbytes .*bfloat16 with weights:=int8",
         ),
         (
             ("weight.absmax", "weight.quant_map", "weight.quant_state.bitsandbytes__nf4"),

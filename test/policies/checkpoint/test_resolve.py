@@ -120,7 +120,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="holds a list, expected a JSON object"):
         resolve(tmp_path)
     write(tmp_path, config={"model_type": "rt1"})
-    with pytest.raises(CheckpointError, match="is no OpenVLA checkpoint, so there is no 'bridge' to choose"):
+    with pytest.raises(CheckpointError, match="is not an OpenVLA checkpoint, so there is no 'bridge' to choose"):
         resolve(f"{tmp_path}#bridge")
 
 
@@ -135,7 +135,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 )
 def test_names_that_can_be_no_path(name: str, reason: str) -> None:
     for ask in (check_name, resolve, find_checkpoint):
-        with pytest.raises(UnknownPolicyError, match=f"can be no path .*{reason}") as told:
+        with pytest.raises(UnknownPolicyError, match=f"is not a valid path .*{reason}") as told:
             ask(name)
         assert len(str(told.value)) < 400
     assert not is_on_hub(name)
@@ -194,7 +194,7 @@ def test_the_base_of_an_adapter_is_no_slip_in_a_path_either(here: Path) -> None:
 def test_a_file_is_no_name_on_the_hub(here: Path) -> None:
     (here / "mine" / "model.safetensors").touch()
     for ask in (check_name, resolve):
-        with pytest.raises(UnknownPolicyError, match="is a file: give the directory that it lies in"):
+        with pytest.raises(UnknownPolicyError, match="is a file: give its directory"):
             ask("mine/model.safetensors")
 
 

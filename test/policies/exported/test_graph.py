@@ -23,9 +23,9 @@ def test_auto_takes_a_gpu_only_where_this_onnxruntime_has_one(monkeypatch: pytes
 @pytest.mark.parametrize(
     ("device", "sentence"),
     [
-        ("cuda", "The device 'cuda' is not there: this onnxruntime has CPUExecutionProvider and no CUDAExecution"),
+        ("cuda", "The device 'cuda' is not available: this onnxruntime has CPUExecutionProvider and no CUDAExecution"),
         ("tensorrt", "no TensorrtExecutionProvider. Install onnxruntime-gpu"),
-        ("mps", "There is no device 'mps' for a policy in ONNX; say auto, cpu, cuda, cuda:N or tensorrt."),
+        ("mps", "There is no device 'mps' for a policy in ONNX; expected auto, cpu, cuda, cuda:N or tensorrt."),
         ("cpu:1", "There is no device 'cpu:1'"),
         ("cuda:x", "There is no device 'cuda:x'"),
     ],

@@ -131,7 +131,7 @@ def test_refuses_images_that_the_card_does_not_allow(images: dict, sentence: str
 
 def test_a_network_of_sentence_vectors_needs_an_encoder() -> None:
     model = tiny_model(language="embedding")
-    with pytest.raises(ValueError, match="takes sentence vectors of 8 numbers and has no encoder"):
+    with pytest.raises(ValueError, match="takes sentence embeddings of 8 numbers and has no encoder"):
         RT1Policy(model, tiny_card())
 
     class Vectors:

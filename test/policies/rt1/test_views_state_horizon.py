@@ -160,7 +160,10 @@ def test_the_public_networks_have_none_of_it() -> None:
         ({"state_size": -1}, "state_size is -1, expected at least 0"),
         ({"state_size": True}, "state_size is True, expected a whole number"),
         ({"horizon": 0}, "horizon is 0, expected at least 1"),
-        ({"horizon": 2, "action_embedding": "previous"}, "a network that sees its earlier actions has a horizon of 1"),
+        (
+            {"horizon": 2, "action_embedding": "previous"},
+            "a network with previous actions as input needs a horizon of 1",
+        ),
     ],
 )
 def test_refuses_numbers_that_no_network_has(changes: dict[str, Any], sentence: str) -> None:

@@ -22,7 +22,7 @@ def test_directories_of_vision_language_models_are_rt2(tmp_path: Path) -> None:
     assert policy.name == "mine"
     with pytest.raises(ValueError, match="RT-2 policies have no decoding 'expected_value'"):
         load_policy(str(tmp_path / "mine"), device="cpu", decoding="expected_value")
-    with pytest.raises(ValueError, match="is no OpenVLA checkpoint, so there is no 'bridge' to choose"):
+    with pytest.raises(ValueError, match="is not an OpenVLA checkpoint, so there is no 'bridge' to choose"):
         load_policy(f"{tmp_path / 'mine'}#bridge", device="cpu")
 
 

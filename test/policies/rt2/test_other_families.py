@@ -62,7 +62,7 @@ def test_a_recurrent_state_is_not_taken_back(tmp_path: Path, caplog: pytest.LogC
     policy = write_as_generate_does(save_other(tmp_path, "qwen3_5"), "go")
     images = {"front": random_image(0)}
     assert policy.decode(Observation(images, 0.0)).passes == len(policy.decode(Observation(images, 0.0)).tokens)
-    assert "goes on without guesses and fixed shapes: this model cannot take back what it has read" in caplog.text
+    assert "continues without speculation and fixed shapes: this model cannot roll back its cache" in caplog.text
 
 
 def test_a_llava_that_does_not_say_its_patch_size(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from rt_vla_ros.policies.rt2.decoding.action_vocabulary import VocabularyError
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 
 INSTRUCTION = "pick up the red cube"
-SAID = "was not taught to write a plan before it acts; plan:=true is for RT-2 policies that were"
+SAID = "was not trained to write a plan before it acts; plan:=true is for RT-2 policies that were"
 
 
 def opened(place: Path, *, plan: bool) -> RT2Policy:

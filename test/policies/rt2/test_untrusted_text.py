@@ -107,14 +107,14 @@ def test_a_chat_template_without_the_users_words_is_refused(tmp_path: Path) -> N
     policy = opened(tmp_path, "qwen2_vl")
     policy.parts.processor.tokenizer.chat_template = "<|im_start|>user"
     policy.parts = dataclasses.replace(policy.parts, config=dataclasses.replace(policy.parts.config, chat=True))
-    with pytest.raises(ProcessorError, match="The chat template leaves out what the user says"):
+    with pytest.raises(ProcessorError, match="The chat template omits the user message"):
         policy.reset("pick it up")
 
 
 def test_what_cannot_be_text_is_refused_before_anything_moves(tmp_path: Path) -> None:
     policy = opened(tmp_path, "qwen2_vl")
     policy.parts.processor.tokenizer.add_tokens(["☃"])
-    with pytest.raises(ValueError, match="contains '☃', which this model's tokenizer reads as a control token"):
+    with pytest.raises(ValueError, match="contains '☃', which this model's tokenizer parses as a control token"):
         policy.reset("pick the ☃ up")
     with pytest.raises(RuntimeError, match="has no instruction yet"):
         policy.act(Observation({"front": random_image(0)}, 0.0))

@@ -124,7 +124,7 @@ def test_an_adapter_goes_to_the_layers_that_are_named(robot: Path, tmp_path: Pat
     assert config["r"] == 4
     policy = load_policy(str(out / "checkpoint"), device="cpu")
     policy.reset("go")
-    with pytest.raises(TrainingError, match=r"names nowhere; the linear layers here are .*q_proj.*all-linear"):
+    with pytest.raises(TrainingError, match=r"names nowhere; available linear layers: .*q_proj.*all-linear"):
         run_small(tmp_path / "other", robot, replace(settings, lora_targets="q_proj,nowhere"), base=str(base))
 
 
@@ -190,7 +190,7 @@ def test_openvla_is_fine_tuned_by_an_adapter(openvla_set: Path, tmp_path: Path) 
     one, other = (parts_of(place).model.get_parameter(name) for place in (base, out / "checkpoint"))
     assert not torch.equal(one, other)
     assert len(tuned.tokens) == 7
-    with pytest.raises(CheckpointError, match=r"OpenVLA is fine-tuned by LoRA here, .*--recipe openvla-lora"):
+    with pytest.raises(CheckpointError, match=r"OpenVLA supports only LoRA fine-tuning .*--recipe openvla-lora"):
         run_small(tmp_path / "full", openvla_set, SHORT, base=str(base))
 
 
@@ -220,9 +220,9 @@ def test_sets_of_different_cards_are_refused_with_all_differences(robot: Path, t
     write_dataset(tmp_path / "other", [make_episode(0, card=other)], other)
     with pytest.raises(ActionCardError, match=r"frame .*gripper_closed .*cameras\[0\]\.name"):
         load_robot_sets([robot, tmp_path / "other"])
-    with pytest.raises(DatasetError, match="names the same set more than once"):
+    with pytest.raises(DatasetError, match="lists the same dataset more than once"):
         load_robot_sets([robot, robot])
-    with pytest.raises(DatasetError, match="There is no robot data: name at least one set, --robot DIR"):
+    with pytest.raises(DatasetError, match="There is no robot data: give at least one dataset, --robot DIR"):
         load_robot_sets([])
 
 
@@ -328,8 +328,8 @@ def test_a_model_that_works_otherwise_is_refused(kind: str, robot: Path, tmp_pat
     ("base", "said"),
     [
         ("nowhere/at/all", "There is no base model 'nowhere/at/all'"),
-        ("rt1-mini", "'rt1-mini' is no vision-language model that can be fine-tuned"),
-        ("rt2-untrained", "'rt2-untrained' is no vision-language model"),
+        ("rt1-mini", "'rt1-mini' is not a vision-language model that can be fine-tuned"),
+        ("rt2-untrained", "'rt2-untrained' is not a vision-language model"),
     ],
 )
 def test_what_is_no_base(base: str, said: str, robot: Path, tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_states_are_whole_or_not_there(robot: Path, tmp_path: Path) -> None:
     assert same(weights(out), before)
     newest = states(out)[-1] / "optimizer.safetensors"
     newest.write_bytes(newest.read_bytes()[:-100])
-    with pytest.raises(TrainingError, match=r"00000004 is damaged.*Delete it to go on from 00000002\."):
+    with pytest.raises(TrainingError, match=r"00000004 is damaged.*Delete it to resume from 00000002\."):
         run_small(out, robot)
 
 
@@ -203,7 +203,9 @@ def test_a_full_disk_is_told_with_what_stands(robot: Path, tmp_path: Path, monke
 
 def test_another_run_in_the_same_place_is_refused(robot: Path, tmp_path: Path) -> None:
     run_small(tmp_path / "run", robot)
-    with pytest.raises(TrainingError, match=r"holds a run with other settings \(steps 4, not 6\)\. Name another --out"):
+    with pytest.raises(
+        TrainingError, match=r"contains a run with different settings \(steps 4, not 6\)\. Choose another --out"
+    ):
         run_small(tmp_path / "run", robot, replace(SETTINGS, steps=6))
 
 
@@ -225,7 +227,7 @@ def test_a_loss_that_is_no_number_ends_the_run(robot: Path, tmp_path: Path, monk
 
     monkeypatch.setattr(fine_tune_run.FineTuneRun, "after_step", spoil)
     with pytest.raises(
-        TrainingError, match=r"The loss is nan at step 4 on robot, sample \d+, .*what was saved after step 2 stands"
+        TrainingError, match=r"The loss is nan at step 4 on robot, sample \d+, .*the state of step 2 stands"
     ):
         run_small(tmp_path / "late", robot, replace(SETTINGS, steps=6))
     assert [path.name for path in states(tmp_path / "late")] == ["00000002"]
@@ -244,7 +246,7 @@ def test_a_run_stops_where_the_held_out_loss_does_not_fall(
     monkeypatch.setattr(HeldOutLoss, "__call__", lambda *_: {"validation": next(losses)})
     out, settings = tmp_path / "run", replace(SETTINGS, steps=40, patience=2)
     run_small(out, robot, settings)
-    assert "Stopped early: the held-out loss has not fallen for 2 evaluations." in capsys.readouterr().out
+    assert "Stopped early: the held-out loss has not improved for 2 evaluations." in capsys.readouterr().out
     assert [row["step"] for row in rows_of(out)] == [0, 2, 4, 6, 8]
     assert "Step 4: " in (out / "checkpoint/README.md").read_text()  # the best one
     run_small(out, robot, settings)

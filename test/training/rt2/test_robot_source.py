@@ -102,5 +102,5 @@ def test_episodes_are_held_out_whole_and_always_the_same(robot: Path) -> None:
 
 
 def test_a_set_without_episodes_is_refused(robot: Path) -> None:
-    with pytest.raises(DatasetError, match="have no episode to learn from"):
+    with pytest.raises(DatasetError, match="has no episodes for training"):
         RobotExamples(LeRobotDataset(robot), CARD, episodes=[])

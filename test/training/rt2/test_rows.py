@@ -215,11 +215,11 @@ def test_whole_numbers_are_hidden_and_not_learned(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("turn", "said"),
     [
-        (Turn("Is it red?", "  "), "it: The answer is empty; give it words or leave the sample out."),
+        (Turn("Is it red?", "  "), "it: The answer is empty; add text or drop the sample."),
         (Turn("  ", "yes"), "it: The question is empty; ask something about the image."),
-        (Turn("", bins=(0,) * 8), "it: The instruction is empty; say what the robot shall do."),
-        (Turn("go", bins=(0,) * 7), r"it: An action has 7 numbers, expected steps of 8, 8 at most\."),
-        (Turn("go", bins=(0,) * 16), r"it: An action has 16 numbers, expected steps of 8, 8 at most\."),
+        (Turn("", bins=(0,) * 8), "it: The instruction is empty; expected a task for the robot."),
+        (Turn("go", bins=(0,) * 7), r"it: An action has 7 numbers, expected a multiple of 8, 8 at most\."),
+        (Turn("go", bins=(0,) * 16), r"it: An action has 16 numbers, expected a multiple of 8, 8 at most\."),
         (Turn("go", bins=(2, *(0,) * 7)), r"it: An action has the bin 2 in place 0, expected 0 to 1\."),
         (Turn("go", bins=(0, 256, *(0,) * 6)), r"it: An action has the bin 256 in place 1, expected 0 to 255\."),
         (Turn("go", bins=(0, -1, *(0,) * 6)), r"it: An action has the bin -1 in place 1, expected 0 to 255\."),
@@ -227,7 +227,7 @@ def test_whole_numbers_are_hidden_and_not_learned(tmp_path: Path) -> None:
         (Turn("go", bins=(0,) * 8, plan="pick Action: cube"), r"it: The plan 'pick Action: cube' holds .*ends a plan"),
         (
             Turn("why " * 3000, "yes"),
-            r"it: prompt, images and answer take \d+ tokens, the model's context has 2048; leave",
+            r"it: prompt, images and answer take \d+ tokens, the model's context has 2048; drop",
         ),
     ],
 )

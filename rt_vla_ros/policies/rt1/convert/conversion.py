@@ -43,7 +43,7 @@ LISTED = 12
 README = """# {}, converted
 
 RT-1 weights ({}) from a {}, converted with `rt-vla convert rt1`. Actions: {}. The network takes 512-d Universal \
-Sentence Encoder vectors; give a table of them (`rt-vla embed`).
+Sentence Encoder embeddings; provide a table of them (`rt-vla embed`).
 """
 
 
@@ -90,7 +90,7 @@ def convert_checkpoint(
     Raises CheckpointError and ActionCardError. Nothing is written then.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise CheckpointError(f"{directory} exists already; give a new or an empty directory.")
+        raise CheckpointError(f"{directory} already exists; choose a new or empty directory.")
     config = RT1Config.preset(preset, **(overrides or {}))
     network = network_arrays(source, config)
     check_arrays(network, config, source.flavour)
@@ -128,7 +128,7 @@ def find_preset(source: Source, overrides: Mapping[str, Any] | None = None) -> s
             reasons.append(f"as {preset}: {error}")
         else:
             return preset
-    raise CheckpointError(f"{source.path} is none of the public networks. " + "\n".join(reasons))
+    raise CheckpointError(f"{source.path} is not one of the public networks. " + "\n".join(reasons))
 
 
 def network_arrays(source: Source, config: RT1Config) -> dict[str, NDArray[Any]]:
@@ -165,7 +165,7 @@ def check_arrays(network: Flat, config: RT1Config, flavour: str) -> None:
     )
     with np.errstate(over="ignore"):
         broken = [name for name, array in network.items() if not np.isfinite(array.astype(np.float32)).all()]
-    _refuse(broken, "hold numbers that are not finite as float32, the checkpoint is not to be trusted")
+    _refuse(broken, "hold numbers that are not finite as float32, the checkpoint cannot be trusted")
     lowest = {name: np.float32(a.min()) for name, a in network.items() if targets[name].endswith(VARIANCES)}
     _refuse(
         [
@@ -173,7 +173,7 @@ def check_arrays(network: Flat, config: RT1Config, flavour: str) -> None:
             for name, low in lowest.items()
             if low < 0 or (low == 0 and targets[name] == IMAGE_VARIANCE)
         ],
-        "are variances that cannot be, the checkpoint is not to be trusted",
+        "are negative variances, the checkpoint cannot be trusted",
     )
 
 

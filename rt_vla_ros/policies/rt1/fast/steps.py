@@ -72,12 +72,12 @@ class FoldedSteps(PlainSteps):
         return last_logits(self.model.transformer, windows, embedded)
 
     def embedded(self, images: Tensor, state: Tensor | None = None) -> Tensor:
-        """What is kept of a step, (1, num_observation_tokens, d_model); arguments as in `step`."""
+        """Cached tokens of a step, (1, num_observation_tokens, d_model); arguments as in `step`."""
         assert self._factors is not None, "begin comes first"
         return self.observed(images[None], state, self._factors)
 
     def window_logits(self) -> Tensor:
-        """Logits of the newest step from what is kept, (D, V)."""
+        """Logits of the newest step from the cached tokens, (D, V)."""
         return self._window(torch.stack(self._tokens.items, dim=1))[0]
 
     def _embedded_images(self, images: Tensor) -> Tensor:

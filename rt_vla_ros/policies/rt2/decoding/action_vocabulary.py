@@ -1,4 +1,4 @@
-"""Which tokens stand for which bin: integers as text, overwritten tokens, or the last tokens of the vocabulary."""
+"""Maps bins to tokens: integers as text, overwritten tokens, or the last tokens of the vocabulary."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rt_vla_ros.language.plain_text import special_tokens
 from rt_vla_ros.policies.rt2.configuration import RT2Config
 
 ANCHOR = "A:"
-"""Text before an action, so that a number is tokenized as it is behind a prompt."""
+"""Text before an action, so that numbers are tokenized as after a prompt."""
 OPENVLA_TAIL = 64
 """What OpenVLA usually pads its embedding table to a multiple of; the actions end that many rows before its end."""
 

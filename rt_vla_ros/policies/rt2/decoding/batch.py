@@ -30,7 +30,7 @@ class BatchError(RuntimeError):
 
 
 class BatchSession:
-    """The prompts of several robots, and what is written behind each. Lists are in the order of the rows left."""
+    """The prompts of several robots, and their outputs. Lists are in the order of the remaining rows."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         """Raises BatchError."""
@@ -102,7 +102,7 @@ class BatchSession:
 
     @contextmanager
     def _instead(self, given: dict[str, Any]) -> Iterator[None]:
-        """Within, the language model only notes what it is given."""
+        """Context in which the language model only records its inputs."""
 
         def note(**arguments: Any) -> BaseModelOutputWithPast:
             given.update(arguments)

@@ -1,4 +1,4 @@
-"""What a model may write next: on a robot prompt, only what is the beginning of a legal action (RT-2, section 3.2)."""
+"""Constrained decoding: on a robot prompt, only prefixes of legal actions can be generated (RT-2, section 3.2)."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ class ActionGrammar:
         return tuple(self.vocabulary.encode((*kept, *kept[-dimensions:] * self.horizon)[: self.size]))
 
     def guess(self, state: Hashable, previous: Sequence[int]) -> Iterator[int]:
-        """What will probably follow, all of it legal: what must follow, and what an earlier output suggests.
+        """A legal draft of the next tokens: forced tokens, and those from an earlier output.
 
         previous: tokens of an earlier whole output of this grammar; may be empty.
         """

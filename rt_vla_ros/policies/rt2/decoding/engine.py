@@ -1,4 +1,4 @@
-"""Writes an action in as few passes through the model as can be, without changing a token.
+"""Decodes an action in as few forward passes as possible, without changing a token.
 
 Speculative decoding (Leviathan et al. 2023, arXiv:2211.17192) with a draft that costs nothing: the previous action's
 tokens, and those that must follow, are verified in the pass that reads the prompt; where one is rejected, the next pass
@@ -142,10 +142,12 @@ class DecodingEngine:
         if again is None or not _alike(again, stepwise[1:], tolerance):
             self._takes_back = self._fixed = False
             logger.warning(
-                "Decoding goes on without guesses and fixed shapes: this model cannot take back what it has read"
+                "Decoding continues without speculation and fixed shapes: this model cannot roll back its cache"
             )
         if others is not None and torch.equal(self._one_by_one(others, grammar, token), stepwise):
-            logger.warning("This model writes the same whatever the image shows: is it whole, and is it this one?")
+            logger.warning(
+                "This model's output does not depend on the image: is the checkpoint complete and the right one?"
+            )
 
     def _one_by_one(self, inputs: Mapping[str, Tensor], grammar: Grammar, token: int) -> Tensor:
         """Logits (2, C) behind the prompt, and behind a token that is read after it."""
@@ -177,7 +179,9 @@ class DecodingEngine:
                 self._compare(inputs, grammar, shapes)
             except (RuntimeError, TypeError, KeyError, ValueError) as error:
                 self._fixed = False
-                logger.warning("Decoding goes on without fixed shapes: %s", (str(error) or repr(error)).splitlines()[0])
+                logger.warning(
+                    "Decoding continues without fixed shapes: %s", (str(error) or repr(error)).splitlines()[0]
+                )
                 return
             self._shapes[rows] = shapes
 

@@ -66,7 +66,7 @@ class FixedShapes:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Within, the model's own code calls this instead of its language model."""
+        """Context in which the model's own code calls this instead of its language model."""
         self._text.forward = self._forward
         try:
             yield

@@ -16,9 +16,9 @@ from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
 
 
 class PlanGrammar:
-    """Free text of at most `limit` tokens up to a marker such as "Action:", then an action.
+    """Free text of at most `limit` tokens up to a marker such as "Action:", followed by an action.
 
-    A plan that does not come to the marker by itself is cut off there, and the marker is put behind it. States: a tuple
+    A longer plan is truncated there, and the marker is appended. States: a tuple
     of the plan's tokens so far; ("marker", i): what is left of the marker and the lead; or a state of the action's
     grammar.
     """

@@ -1,4 +1,4 @@
-"""A lock for one model with two users: control comes first, questions wait between any two passes."""
+"""A lock with priority: control first, questions between any two passes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class PriorityLock:
-    """A lock of two priorities: who waits for `high` waits for at most one holder of `low`."""
+    """A lock with two priorities: a waiter for `high` waits for at most one holder of `low`."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()

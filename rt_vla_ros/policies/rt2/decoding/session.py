@@ -1,4 +1,4 @@
-"""One prompt and what is written behind it: passes through a model whose cache grows."""
+"""A decoding session: one prompt and its output, with a growing cache."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class DecodingSession:
 
 
 def extended(model: PreTrainedModel, inputs: Mapping[str, Tensor], tokens: Sequence[int]) -> dict[str, Any]:
-    """The inputs of a prompt with what is written behind it: ids, and the types of tokens that the model gives them."""
+    """The inputs of a prompt with its output: ids, and token types as the model assigns them."""
     if not tokens:
         return dict(inputs)
     extend: Any = model._update_model_kwargs_for_generation

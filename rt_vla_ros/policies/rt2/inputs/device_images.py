@@ -1,4 +1,4 @@
-"""A processor's work on images, done on the model's device, with the very same result.
+"""Image preprocessing on the model's device, bit-identical to the processor's.
 
 A processor resizes an image, maps each 8-bit value by a table (scale and normalise) and lays the results out (patches,
 several towers). Layout and tables are found by giving the processor images of the final size, whatever the family; then
@@ -23,7 +23,7 @@ SEED = 0
 
 
 class DeviceImages:
-    """Images of fixed sizes -> what the processor would make of them, on a device.
+    """Images of fixed sizes -> the processor's output, computed on a device.
 
     name: of the one input of the model that depends on the pixels.
     """

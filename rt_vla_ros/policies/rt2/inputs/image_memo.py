@@ -1,4 +1,4 @@
-"""What an image processor made of images that come again, kept in memory."""
+"""A cache of an image processor's results for repeated images."""
 
 from __future__ import annotations
 

@@ -36,15 +36,15 @@ VISION_START = "<|vision_start|>"
 
 
 class ProcessorError(ValueError):
-    """The processor is missing or of no use; the message says what is needed."""
+    """The processor is missing or unusable; the message says what is needed."""
 
 
 class UnknownProcessorError(ProcessorError):
-    """How an image processor counts image tokens is not known here."""
+    """The number of image tokens of this image processor is unknown."""
 
 
 class Processor(Protocol):
-    """What a policy needs of a processor."""
+    """The interface of a processor as used by a policy."""
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -262,7 +262,7 @@ def _chat(owner: Any, prompt: str, images: int, system: str, vision_id: bool, be
     if not owner.chat_template:
         raise ProcessorError(
             "rt2_config.json asks for the chat template, the tokenizer has none. "
-            "Add chat_template.jinja, or say chat: false."
+            "Add chat_template.jinja, or set chat: false."
         )
     turns = [{"role": "system", "content": [{"type": "text", "text": system}]}] if system else []
     for number in range(before + 1):
@@ -279,7 +279,7 @@ def _chat(owner: Any, prompt: str, images: int, system: str, vision_id: bool, be
     except Exception as error:  # a template is a program
         raise ProcessorError(
             f"The checkpoint's chat template cannot be used: {first_line(error).rstrip('.')}. Copy the template of the "
-            "model that yours was made from, or say chat: false in rt2_config.json."
+            "model that yours was made from, or set chat: false in rt2_config.json."
         ) from error
 
 

@@ -10,7 +10,7 @@ from rt_vla_ros.policies.rt2.vla0.statistics import SMALLEST_SPAN
 
 
 def state_text(values: ArrayLike, low: ArrayLike, high: ArrayLike, bins: int) -> str:
-    """Bin numbers with a space between two.
+    """Space-separated bin numbers.
 
     values: the state, shape (S,), finite. low, high: its range in the training data, (S,), which is scaled to -1 ... 1.
     bins: equal gaps over that range; a value on an edge is of the gap below it. As in the published code, what is below

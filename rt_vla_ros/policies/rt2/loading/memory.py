@@ -34,9 +34,9 @@ def out_of_memory(files: WeightFiles, device: torch.device, weights: str, needed
     """The error for a model that does not fit."""
     available = available_bytes(device)
     there = "less" if available is None else f"{available:,} bytes"
-    smaller = {"int4": "", "int8": ", or say weights:=int4"}.get(weights, ", or say weights:=int8 or int4")
+    smaller = {"int4": "", "int8": ", or use weights:=int4"}.get(weights, ", or use weights:=int8 or int4")
     if device.type == "cpu":  # where they come together before they are quantized
-        smaller = "" if weights == "bfloat16" else ", or say weights:=bfloat16"
+        smaller = "" if weights == "bfloat16" else ", or use weights:=bfloat16"
     return OutOfMemoryError(
         f"{files.directory} needs about {needed:,} bytes of memory on {device}, there are {there} free. "
         f"End what else uses it, take a smaller model{smaller}."

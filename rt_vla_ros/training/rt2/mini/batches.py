@@ -31,13 +31,13 @@ NUMBER_WEIGHT, MOTION_WEIGHT = 0.5, 0.6  # of a number's loss; a word's is 1
 NUMBER_SIGMA, MOTION_SIGMA = 2.0, 3.0  # [bins]
 MOVES = [role.startswith("translation") for role in ORDER]
 SHAKEN, HIDDEN, MOVED, MOST_MOVED = 0.5, 0.25, 0.35, 8
-"""In SHAKEN of the instructions, each number that the model reads of its own action is hidden or moved by up to so many
-bins, with these probabilities: it looks at the image again rather than at the number before."""
+"""In SHAKEN of the instructions, each input number of the model's own action is masked or moved by up to this many
+bins, with these probabilities, so that the model attends to the image rather than to the previous number."""
 BLURRED, REPLACED, MOST_INSERTED = 0.3, 0.3, 3
-"""In BLURRED of the instructions, words that name no object are replaced by an unknown one with this probability, and
-so many unknown words are put between them at most: a user says more than the vocabulary has."""
+"""In BLURRED of the instructions, words that name no object are replaced by unknown ones with this probability, and up
+to this many unknown words are inserted: users use words outside the vocabulary."""
 UNTOLD = 0.5
-"""Share of the plans with the action alone to be learned, and no name in the instruction: it follows the plan."""
+"""Share of the plans with only the action as target, and no name in the instruction: it follows the plan."""
 BEFORE_WORDS = 2  # tokens of a prompt before the instruction, at most
 PLAN_TOKENS = 6  # "pick red cube at 120 88"; what stands between plan and action does not count
 CENTRE, REACH = (0.5, 0.0, 0.05), 6.0  # of the table [m], and 1 / m of what readouts are taught
@@ -48,9 +48,9 @@ JITTER, CHANNEL_SHARE = 0.12, 0.4
 class MiniBatch:
     """B frames: web first, then robot. pixels: (B, 3, H, W). rows: of the segments. origins: of the frames.
 
-    sigma, weights: of each answer token (A,). named, tool: image token that each prompt speaks of and that the tool is
-    in, -1 for none (P,). acts: whether each prompt is an instruction (P,). knows: whether a state is taught at its
-    end, which is so where an instruction names something (P,). state: of those, (P', STATE).
+    sigma, weights: of each answer token (A,). named, tool: image token of the object named in each prompt and of the
+    tool, -1 for none (P,). acts: whether each prompt is an instruction (P,). knows: whether its end has a state target,
+    true if an instruction names something (P,). state: of those, (P', STATE).
     """
 
     pixels: Tensor
@@ -66,17 +66,17 @@ class MiniBatch:
     origins: tuple[str, ...]
 
     def to(self, device: torch.device) -> MiniBatch:
-        """On a device."""
+        """Move to a device."""
         return moved(self, device)
 
     @property
     def weight(self) -> Tensor:
-        """Of all tokens that are learned."""
+        """Total weight of all target tokens."""
         return self.weights.sum()
 
     @property
     def samples(self) -> int:
-        """Questions and instructions."""
+        """Number of questions and instructions."""
         return len(self.rows.asked)
 
     @property
@@ -86,13 +86,13 @@ class MiniBatch:
 
     @property
     def padding(self) -> float:
-        """Share of the tokens that only fill up rows."""
+        """Share of padding tokens."""
         return self.rows.padding
 
 
 @dataclass
 class _Rows:
-    """A batch in the making."""
+    """A batch under construction."""
 
     rows: list[list[Segment]] = field(default_factory=list)
     sigma: list[float] = field(default_factory=list)
@@ -108,19 +108,19 @@ class _Rows:
 
 
 def mini_config(*, plans: bool = True) -> RT2Config:
-    """How rt2-mini writes actions and answers. plans: whether it learns to plan."""
+    """Output format of rt2-mini's actions and answers. plans: whether it is trained to plan."""
     return RT2Config("integers", plan_on_request=PLAN_TOKENS if plans else 0)
 
 
 class BatchMaker:
-    """Draws batches from frames; the words of a robot frame are those that robot data may have."""
+    """Draws batches from frames; robot frames use only the vocabulary of robot data."""
 
     def __init__(
         self, tokenizer: PreTrainedTokenizerFast, config: RT2Config, *, robot_questions: bool = True, plans: float = 0.0
     ) -> None:
-        """robot_questions: whether there are questions about robot frames too, in the words of robot data.
+        """robot_questions: also ask questions about robot frames, in the vocabulary of robot data.
 
-        plans: share of the instructions that are answered by a plan and an action.
+        plans: share of the instructions answered by a plan and an action.
         """
         self._tokenizer, self._config, self._plans = tokenizer, config, plans
         self._planning = plan_config(config, PLAN_TOKENS)
@@ -134,7 +134,7 @@ class BatchMaker:
     def draw(
         self, web: Frames | None, robot: Frames | None, counts: tuple[int, int], rng: np.random.Generator
     ) -> MiniBatch:
-        """counts: frames of web and robot data, drawn with replacement; each is the same whatever the other."""
+        """counts: frames of web and robot data, drawn with replacement, independently of each other."""
         made, (of_web, of_robot) = _Rows(), rng.spawn(2)
         if web is not None:
             for index in of_web.integers(len(web["count"]), size=counts[0]):
@@ -166,7 +166,7 @@ class BatchMaker:
         return made.rows[0][0]
 
     def instruction(self, frames: Frames, index: int, rng: np.random.Generator) -> Segment:
-        """That of a robot frame's own target, as the policy is told it, with the expert's action."""
+        """The policy's instruction for a robot frame's own target, with the expert's action."""
         made = _Rows(rows=[[]])
         words = FastRandom(rng, plain=True)
         self._instruct(made, frames, index, table_in(frames, index), int(frames["target"][index]), words, rng)
@@ -237,9 +237,9 @@ class BatchMaker:
             made.state.append(state_of(frames, index, which))
 
     def _blurred(self, prompt: Sequence[int], rng: np.random.Generator, untold: bool) -> list[int]:
-        """A robot prompt, at times with unknown words in place of some of its own, or between them.
+        """A robot prompt, sometimes with words replaced by unknown ones, or unknown ones inserted.
 
-        untold: names are unknown words too.
+        untold: names are replaced, too.
         """
         if rng.random() >= BLURRED and not untold:
             return list(prompt)
@@ -259,7 +259,7 @@ class BatchMaker:
         made.weights.extend(weight * (NUMBER_WEIGHT if number else 1.0) for number in numbers)
 
     def _seen(self, answer: Sequence[int], rng: np.random.Generator) -> list[int]:
-        """What the model reads of its own action."""
+        """The model's own action as input."""
         seen = list(answer)
         if rng.random() < SHAKEN:
             for i in range(len(seen)):
@@ -279,7 +279,7 @@ Moved = TypeVar("Moved")
 
 
 def moved(of: Moved, device: torch.device) -> Moved:
-    """A dataclass with its tensors, and those of the dataclasses in it, on a device."""
+    """Move a dataclass's tensors, including nested dataclasses, to a device."""
     there = {one.name: getattr(of, one.name) for one in fields(of)}  # type: ignore[arg-type]
     tensors = {name: value.to(device) for name, value in there.items() if isinstance(value, Tensor)}
     inner = {name: moved(value, device) for name, value in there.items() if is_dataclass(value)}
@@ -287,14 +287,14 @@ def moved(of: Moved, device: torch.device) -> Moved:
 
 
 def cell_number(place: NDArray[np.floating] | tuple[float, float] | None, side: int = SIDE) -> int:
-    """Which of side x side cells an image position (u, v) is in, -1 for none and outside."""
+    """Index among side x side cells of an image position (u, v), -1 for none and outside."""
     if place is None or not (0 <= place[0] < 1 and 0 <= place[1] < 1):
         return -1
     return int(place[1] * side) * side + int(place[0] * side)
 
 
 def cells_of(frames: Frames, index: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """What is in each cell of a frame, and where in it; see losses.Cells."""
+    """Content of each cell of a frame and its offset; see losses.Cells."""
     kinds, offset = np.full((FINE * FINE, 3), UNKNOWN), np.zeros((FINE * FINE, 2), np.float32)
     for i in range(int(frames["count"][index])):
         place, symbol = frames["places"][index][i], int(frames["symbols"][index][i])
@@ -305,7 +305,7 @@ def cells_of(frames: Frames, index: int) -> tuple[NDArray[np.int64], NDArray[np.
 
 
 def state_of(frames: Frames, index: int, which: int) -> NDArray[np.float32]:
-    """What a robot prompt's end is taught to know; see losses.STATE."""
+    """The state target at a robot prompt's end; see losses.STATE."""
     target, tool = frames["positions"][index][which], frames["tool"][index]
     parts = (target - CENTRE, tool - CENTRE, target - tool)
     gripper = 2 * frames["closed"][index] - 0.6, 1.5 if frames["held"][index] == which else -0.5
@@ -313,12 +313,12 @@ def state_of(frames: Frames, index: int, which: int) -> NDArray[np.float32]:
 
 
 def pixels(images: NDArray[np.uint8]) -> Tensor:
-    """uint8 (B, H, W, 3) -> what the processor gives the model, (B, 3, H, W)."""
+    """uint8 (B, H, W, 3) -> the model's input as from its processor, (B, 3, H, W)."""
     return torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(255).sub_(0.5).div_(0.25)
 
 
 def jittered(images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Brightness and contrast of each image changed at random."""
+    """Random brightness and contrast of each image."""
     count = len(images)
     gain = 1 + rng.uniform(-JITTER, JITTER, (count, 1, 1, 1))
     gain = gain + CHANNEL_SHARE * rng.uniform(-JITTER, JITTER, (count, 1, 1, 3))

@@ -27,8 +27,8 @@ tags: [robotics, rt-2, vision-language-action]
 # rt2-mini
 
 An RT-2 of {parameters:.2f} M parameters: a vision-language model (transformers' FastVLM: a ResNet and an OPT) that
-writes actions as text, five times a second, and answers questions about the table. It sees the camera `front` (96x96
-pixels) and a sentence, and nothing else. It was {start} and {learned}.{plans}
+outputs actions as text at 5 Hz and answers questions about the table. Its inputs are the camera `front` (96x96 pixels)
+and an instruction. It was {start} and {learned}.{plans}
 
 ## Results
 
@@ -48,7 +48,7 @@ Step {row[step]:,}: loss {row[training]:.3f}.
   {minutes:.1f} minutes of wall time on {machine}, {frames}.
 - One loss, the cross-entropy of answers; for numbers, neighbouring values count as well. Auxiliary losses in training
   only, because the scene is known: one attention head is supervised with the position of the named object, another with
-  that of the tool, and linear readouts with what is at each position of the image and where target and tool are
+  that of the tool, and linear readouts with the content of each image position and the positions of target and tool
   (training/rt2/mini/losses.py). RT-2 has none of these.
 - Settings: {settings}.
 
@@ -75,22 +75,22 @@ from those of evaluations.{other}
 | web: images of tables with questions | {web:,} |
 | robot: images and frames of episodes, labelled by a scripted expert for every object on the table | {robot:,} |
 
-- Web images have all {kinds} kinds of objects, cards with symbols ({symbols}), and questions that also use other
-  names of shapes, names of things ({things}), categories and likenesses.
+- Web images have all {kinds} kinds of objects, cards with symbols ({symbols}), and questions that also use synonyms of
+  shapes, generic names ({things}), categories and comparisons.
 - Three of ten tables have other colours, lighting and camera poses, as in the training suites.
-- Robot frames have {robot_kinds} kinds of objects only: never {web_only}; no cards, and sentences
-  with the objects' own colours and shapes, with as much of them as tells an object apart ("lift the ball"), or with its
-  place in the image ("get the object at 120 88") (training/rt2/mini/instructions.py).{questions}
-- Episodes are the expert's, and from step {learner_after:,} on the policy's as well, every state of which the expert
-  labels (DAgger). The first {shard} web images are held out.
+- Robot frames have {robot_kinds} kinds of objects only: never {web_only}; no cards, and instructions
+  with the objects' colours and shapes, with the part of these that is unique ("lift the ball"), or with the position
+  in the image ("get the object at 120 88") (training/rt2/mini/instructions.py).{questions}
+- In episodes the expert acts, and from step {learner_after:,} on also the policy, with every state labelled by the
+  expert (DAgger). The first {shard} web images are held out.
 """
 
 
 OTHER_RUN = """
 
-They were rendered for that run, whose policy acted in the episodes, and not for this one: `{command}`."""
+They were rendered for a different run, whose policy acted in the episodes: `{command}`."""
 QUESTIONS = """
-- Robot frames have questions with answers too, in words of robot data and of questions alone ("where is", "thing")."""
+- Robot frames also have questions with answers, in the words of robot data and of questions ("where is", "thing")."""
 
 
 def model_card_text(
@@ -101,16 +101,16 @@ def model_card_text(
     collectors: int = 1,
     measured: str = NOT_MEASURED,
 ) -> str:
-    """Markdown with the front matter that the Hugging Face Hub reads.
+    """Markdown with front matter for the Hugging Face Hub.
 
-    rows: of the run log. model: on the device that it learned on. collectors: processes that rendered beside it.
+    rows: of the run log. model: on its training device. collectors: number of rendering processes.
     """
     beside = "a rendering process" if collectors == 1 else f"{collectors} rendering processes"
     return MODEL_TEXT.format(
         parameters=sum(parameter.numel() for parameter in model.parameters()) / 1e6,
-        start=f"initialised from the weights of `{settings.init_from}`"
+        start=f"initialized from the weights of `{settings.init_from}`"
         if settings.init_from
-        else "initialised at random",
+        else "initialized randomly",
         learned=_learned(settings),
         plans=PLANS if settings.acts and settings.plan_share else "",
         measured=measured,

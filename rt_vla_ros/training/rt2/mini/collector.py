@@ -45,7 +45,7 @@ WEB, ROBOT, EPISODES = "web", "robot", "episodes"
 EPISODE_STEPS = 40
 LEARNER_SHARE, MIXED_SHARE = 0.4, 0.35  # of the episodes; the rest by the expert
 WEB_AGAIN = 10
-"""Once what was asked for is there, one shard in so many is of web pictures, the others of episodes."""
+"""Once the requested numbers are rendered, one shard in this many has web images, the others episodes."""
 
 
 class _Player(DaggerPolicy):
@@ -61,7 +61,7 @@ class _Player(DaggerPolicy):
 
 
 class FrameCollector:
-    """Renders one shard of frames after the other; everything random comes from its seed and the weights it finds."""
+    """Renders shards of frames; all randomness comes from its seed and the weights it finds."""
 
     def __init__(self, run: Path, settings: MiniSettings) -> None:
         """run: directory of the training run."""
@@ -91,22 +91,22 @@ class FrameCollector:
         return path
 
     def _kind(self, number: int) -> str:
-        """Of a shard: web pictures, robot pictures, or frames of episodes."""
+        """Frames of a shard: web images, robot images, or frames of episodes."""
         if number < len(self._first):
             return self._first[number]
         return WEB if number % WEB_AGAIN == 0 else EPISODES
 
     def whose(self, number: int) -> str:
-        """WEB, or the name of the robot that a shard is of."""
+        """WEB, or the name of a shard's robot."""
         return WEB if self._kind(number) == WEB else self._embodiments[self._turn(number)].name
 
     def _turn(self, number: int) -> int:
-        """Which robot's a shard is, unless it is of web pictures: each in turn."""
+        """The robot of a shard, unless it has web images: round robin."""
         before = sum(self._kind(earlier) != WEB for earlier in range(number))
         return before % len(self._embodiments)
 
     def _pictures(self, embodiment: Embodiment | None, rng: np.random.Generator) -> Frames:
-        """Of web data without an embodiment."""
+        """Frames of web data, without an embodiment."""
         made = list[Frames]()
         while len(made) < self._shard:
             layout = random_table_layout(rng, web=embodiment is None)
@@ -115,7 +115,7 @@ class FrameCollector:
         return joined(made)
 
     def _episodes(self, which: int, rng: np.random.Generator) -> Frames:
-        """Of the embodiment of this number."""
+        """Frames of the embodiment with this index."""
         made = list[Frames]()
         while len(made) < self._shard:
             layout = random_table_layout(rng, web=False)
@@ -145,12 +145,12 @@ class FrameCollector:
 
 
 def file_name(whose: str, number: int) -> str:
-    """Of a shard. whose: WEB, or the name of a robot."""
+    """Path of a shard. whose: WEB, or the name of a robot."""
     return f"{whose}_{number:06d}{SUFFIX}"
 
 
 def shards(run: Path) -> dict[int, Path]:
-    """Those that a run has, by their numbers; other files are none."""
+    """The shards of a run by number; other files are ignored."""
     found = dict[int, Path]()
     for path in (run / FRAMES).glob(f"*_*{SUFFIX}"):
         whose, _, number = path.stem.partition("_")
@@ -160,15 +160,15 @@ def shards(run: Path) -> dict[int, Path]:
 
 
 def whose(path: Path) -> str:
-    """WEB, or the name of the robot that a shard is of."""
+    """WEB, or the name of a shard's robot."""
     return path.stem.partition("_")[0]
 
 
 def first_missing(run: Path, turn: int = 0, of: int = 1) -> int:
-    """Number of the first shard that is not there, of those of collector `turn` of so many.
+    """Number of the first missing shard of collector `turn`.
 
-    Of every `of` shards each collector has one, dealt at random: in turn, one of ten would render web pictures alone,
-    which are there sooner than episodes, and the run would learn from more of them.
+    Every `of` shards are assigned randomly, one per collector: in a fixed order, one of ten would render only web
+    images, which are faster to render than episodes, and there would be too many of them.
     """
     there = shards(run)
     dealt = (block * of + int(np.random.default_rng([of, block]).permutation(of)[turn]) for block in count())
@@ -176,7 +176,7 @@ def first_missing(run: Path, turn: int = 0, of: int = 1) -> int:
 
 
 def first_shards(settings: MiniSettings) -> list[str]:
-    """What the first shards hold: all kinds side by side, web pictures first."""
+    """Contents of the first shards: all kinds interleaved, web images first."""
     counts = {WEB: settings.web_frames, ROBOT: settings.robot_frames, EPISODES: settings.expert_frames}
     places = []
     for kind, frames in counts.items():
@@ -186,19 +186,19 @@ def first_shards(settings: MiniSettings) -> list[str]:
 
 
 def main() -> int:
-    """Render until the process that started this one is gone; 1, after a sentence, where that cannot be done."""
+    """Render until the parent process ends; prints a message and returns 1 on failure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True, help="directory of the training run")
-    parser.add_argument("--parent", type=int, required=True, help="ID of the process that this one ends with")
-    parser.add_argument("--number", type=int, default=0, help="of this collector, 0 and up")
-    parser.add_argument("--of", type=int, default=1, help="so many collectors, each with shards of its own")
+    parser.add_argument("--parent", type=int, required=True, help="ID of the parent process")
+    parser.add_argument("--number", type=int, default=0, help="index of this collector, from 0")
+    parser.add_argument("--of", type=int, default=1, help="number of collectors")
     args = parser.parse_args()
     torch.set_num_threads(1)
     try:
         _collect(args)
     except (OSError, SafetensorError, ValueError) as error:
         reason = in_words(error) if isinstance(error, OSError) else error
-        print(f"Frames can no longer be rendered: {reason}", file=sys.stderr)
+        print(f"Cannot continue to render frames: {reason}", file=sys.stderr)
         return 1
     return 0
 

@@ -1,4 +1,4 @@
-"""The robots that a training of `rt2-mini` can have data of: each with a view and an action card of its own."""
+"""The robots of `rt2-mini`'s training data, each with its own camera view and action card."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ LEFT_STEP = 0.06  # [m] per action and axis
 
 @dataclass(frozen=True)
 class Embodiment:
-    """name: in settings. card: what its tokens mean. looks: what its camera sees; None: as the layout says."""
+    """name: in settings. card: of its actions. looks: its camera's appearance; None: from the layout."""
 
     name: str
     card: ActionCard
     looks: AppearanceJitter | None = None
 
     def before(self, layout: SceneLayout, rng: np.random.Generator) -> SceneLayout:
-        """The same table before this robot's camera."""
+        """The same table from this robot's camera."""
         return layout if self.looks is None else replace(layout, appearance=self.looks.draw(rng))
 
     def expert(self, scene: Scene) -> FramedExpert:
-        """That of the simulator, in the axes of the card."""
+        """The simulator's tool pose, in the axes of the card."""
         return FramedExpert(scene, in_tool_axes=self.card.frame == "end_effector")
 
 
@@ -53,14 +53,14 @@ class FramedExpert(ScriptedExpert):
         return replace(step, translation=axes @ step.translation, rotation=axes @ step.rotation)
 
     def plan(self, sim: TabletopSim, steps: int) -> list[EndEffectorStep]:
-        """See ScriptedExpert; one step is all that it plans. Raises ValueError for more."""
+        """See ScriptedExpert; only a horizon of one step. Raises ValueError otherwise."""
         if steps != 1:
             raise ValueError(f"expected a horizon of 1 step, got {steps}")
         return [self.step(sim)]
 
 
 def _left_card() -> ActionCard:
-    """Longer steps, in the axes of the tool, and a gripper dimension that says how far it is open."""
+    """Longer steps, in the tool's axes, and a gripper dimension for the opening."""
     card = mini_card("rt2-mini-left")
     dimensions = tuple(
         replace(one, name="gripper_openness")

@@ -1,4 +1,4 @@
-"""Rendered frames of the simulated table with all that is known about them, in arrays."""
+"""Rendered frames of the simulated table with ground truth, in arrays."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ Frames = dict[str, NDArray[Any]]
 """N frames. images: uint8 (N, H, W, 3). count: objects (N,). kinds: colour and shape, indices (N, MOST, 2). symbols: of
 cards under objects, indices, -1 for none (N, MOST). places: of the objects in the image, u and v, NaN where hidden,
 (N, MOST, 2). positions: of the objects [m], (N, MOST, 3). tool_place (N, 2), tool (N, 3) [m]. closed: gripper, 0 ... 1,
-(N,). held: index of the object between the fingers, -1 for none (N,). target: index of the object that an episode is
-about (N,). bins: of the expert's action for each object (N, MOST, D), -1 where nobody asked for one."""
+(N,). held: index of the grasped object, -1 for none (N,). target: index of an episode's target object
+(N,). bins: of the expert's action for each object (N, MOST, D), -1 if not requested."""
 
 
 def observe(sim: TabletopSim, embodiment: Embodiment | None, target: int) -> Frames:
-    """One frame, N = 1. embodiment: whose expert acts towards each of the objects; None: nobody does."""
+    """One frame, N = 1. embodiment: its expert labels each of the objects; None: no labels."""
     layout, count, table = sim.layout, len(sim.layout.objects), table_of(sim)
     kinds, places = np.full((MOST, 2), -1, np.int8), np.full((MOST, 2), np.nan, np.float32)
     positions, symbols = np.zeros((MOST, 3), np.float32), np.full(MOST, -1, np.int8)
@@ -64,13 +64,13 @@ def observe(sim: TabletopSim, embodiment: Embodiment | None, target: int) -> Fra
 
 
 def joined(parts: Iterable[Frames]) -> Frames:
-    """The frames of all parts in turn."""
+    """Concatenate the frames of all parts."""
     every = list(parts)
     return {name: np.concatenate([part[name] for part in every]) for name in every[0]}
 
 
 def save_frames(path: Path, frames: Frames) -> None:
-    """Write them, whole or not at all. Raises OSError."""
+    """Write them atomically. Raises OSError."""
     unfinished = path.with_suffix(".part")
     with unfinished.open("wb") as file:
         np.savez(file, allow_pickle=False, **frames)
@@ -84,18 +84,18 @@ def load_frames(path: Path) -> Frames:
             return {name: data[name] for name in data.files}
     except (BadZipFile, EOFError, ValueError) as error:
         raise TrainingError(
-            f"{path} is damaged ({error}). Delete it; the command that rendered it renders it again."
+            f"{path} is damaged ({error}). Delete it and run the command again to render it."
         ) from error
 
 
 def kinds_of(frames: Frames, index: int) -> tuple[ObjectKind, ...]:
-    """Of the objects on a frame."""
+    """Kinds of the objects in a frame."""
     pairs = frames["kinds"][index][: int(frames["count"][index])].tolist()
     return tuple(KINDS[colour][shape] for colour, shape in pairs)
 
 
 def table_in(frames: Frames, index: int) -> Table:
-    """What is on a frame."""
+    """The content of a frame."""
     kinds, held = kinds_of(frames, index), int(frames["held"][index])
     symbols = tuple(SYMBOLS[one] if one >= 0 else "" for one in frames["symbols"][index][: len(kinds)].tolist())
     places = frames["places"][index][: len(kinds)]
@@ -103,14 +103,14 @@ def table_in(frames: Frames, index: int) -> Table:
 
 
 class FrameStore:
-    """The newest frames, in a ring: old ones are overwritten."""
+    """A ring buffer of the newest frames: old ones are overwritten."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity, self.seen = capacity, 0
         self._ring: Frames = {}
 
     def add(self, frames: Frames) -> None:
-        """Takes over all of them."""
+        """Add all frames."""
         if not self._ring:
             shapes = {name: ((self.capacity, *one.shape[1:]), one.dtype) for name, one in frames.items()}
             self._ring = {name: np.zeros(*shape) for name, shape in shapes.items()}
@@ -125,5 +125,5 @@ class FrameStore:
 
     @property
     def frames(self) -> Frames:
-        """All that are there, not copied."""
+        """All frames, as a view."""
         return {name: ring[: len(self)] for name, ring in self._ring.items()}

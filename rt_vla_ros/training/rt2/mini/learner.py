@@ -1,4 +1,4 @@
-"""What learns in a training of `rt2-mini`: the model, its training-only readouts, and the average of its weights."""
+"""The trained parts of `rt2-mini`: the model, its training-only readouts, and the average of its weights."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from rt_vla_ros.training.rt2.mini.batches import MiniBatch
 from rt_vla_ros.training.rt2.mini.losses import Readouts
 
 SOON = 20
-"""The average begins as a plain mean over about so many steps."""
+"""The average starts as a plain mean over about this many steps."""
 
 
 class Average(nn.Module):
-    """The exponential average of a model's weights, as buffers: saved with the rest, and not trained."""
+    """The exponential moving average of a model's weights, as buffers: saved, but not trained."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Average(nn.Module):
 
     @torch.no_grad()
     def update(self, model: PreTrainedModel, decay: float) -> None:
-        """One step of it. decay: how much of the average stays, 0 ... 1."""
+        """Update the average. decay: weight of the old average, 0 ... 1."""
         steps: Any = self.steps
         steps += 1
         kept = min(decay, float(steps) / (float(steps) + SOON))
@@ -40,7 +40,7 @@ class Average(nn.Module):
                 mean.copy_(value)
 
     def state_dict_of_model(self) -> dict[str, Tensor]:
-        """The averaged weights by the model's names, not copied."""
+        """The averaged weights by the model's parameter names, not copied."""
         return {name: getattr(self, f"weight{number}") for number, name in enumerate(self._names)}
 
 
@@ -51,11 +51,11 @@ class MiniLearner(nn.Module):
         super().__init__()
         self.model, self.readouts, self.average = model, readouts, Average(model)
         inner: Any = model.model
-        # Eager attention gives its weights to a loss, and is the faster one at this size on a CPU.
+        # Eager attention returns its weights for a loss, and is faster at this size on a CPU.
         inner.language_model.set_attn_implementation("eager")
 
     def forward(self, batch: MiniBatch) -> tuple[Tensor, Any]:
-        """Logits of the answer tokens (A, V), and all that the model found."""
+        """Logits of the answer tokens (A, V), and the model's outputs."""
         inner: Any = self.model
         rows = batch.rows
         found = inner.model(

@@ -1,8 +1,8 @@
-"""What the training of `rt2-mini` adds to cross-entropy. None of it is part of the checkpoint.
+"""Auxiliary losses of `rt2-mini`. They are not part of the checkpoint.
 
-A model of this size that learns from cross-entropy alone does not come to bind a word to a place in the image in the
-time there is. Here the scene is known, so that attention is told where the named object is, and linear readouts what
-is at each place of the image and where target and tool are.
+With cross-entropy alone, a model of this size does not learn to ground words in image positions in the available time.
+As the scene is known, attention is supervised with the position of the named object, and linear readouts with the
+content of each image position and the positions of target and tool.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ ATTENDING_LAYER, NAMED_HEAD, TOOL_HEAD = 1, 0, 1
 CELLS_WEIGHT, NAMED_WEIGHT, TOOL_WEIGHT, STATE_WEIGHT = 0.3, 0.5, 0.25, 1.0
 UNKNOWN = -100
 KINDS = (len(COLOURS), len(SHAPES), len(SYMBOLS))
-"""Numbers of colours, shapes and symbols. Without being told which symbol is where, the model does not come to read
-them: a card is a few pixels of its picture."""
+"""Numbers of colours, shapes and symbols. Without supervision of the symbols' positions, the model does not learn to
+read them: a card is only a few pixels of the image."""
 STATE = 11
-"""Entries of what is read at the end of a robot prompt: target, tool and the way between them, scaled; how far the
-gripper is closed; whether it holds the target."""
+"""Elements of the state readout at the end of a robot prompt: target, tool and their difference, scaled; gripper
+closure; whether it holds the target."""
 
 
 def number_loss(logits: Tensor, labels: Tensor, first: int, sigma: Tensor) -> Tensor:
-    """Cross-entropy of each label, (A,). A number's neighbours are right too, less so the farther they are.
+    """Cross-entropy of each label, (A,). Neighbouring numbers count as well, with a weight that falls with distance.
 
     logits: (A, V). first: token of the number 0. sigma: of the Gaussian around each label [bins], 0: only the label
-    itself is right, (A,).
+    itself, (A,).
     """
     log = logits.float().log_softmax(-1)
     hard = -log.gather(1, labels[:, None])[:, 0]
@@ -46,9 +46,9 @@ def number_loss(logits: Tensor, labels: Tensor, first: int, sigma: Tensor) -> Te
 
 @dataclass(frozen=True)
 class Cells:
-    """What is where on B images, in FINE x FINE cells.
+    """Ground truth of B images, in FINE x FINE cells.
 
-    kinds: number of the colour, the shape and the card's symbol, UNKNOWN where there is none, (B, FINE^2, 3). offset:
+    kinds: number of the colour, the shape and the card's symbol, UNKNOWN if there is none, (B, FINE^2, 3). offset:
     of an object's centre from the cell's, in cells, (B, FINE^2, 2).
     """
 
@@ -57,7 +57,7 @@ class Cells:
 
 
 class Readouts(nn.Module):
-    """Linear readouts of the image's tokens and of the state behind a robot prompt."""
+    """Linear readouts of the image tokens and of the state after a robot prompt."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Readouts(nn.Module):
         self.state = nn.Linear(width, STATE)
 
     def cells_loss(self, features: Tensor, cells: Cells) -> Tensor:
-        """features: of the image's tokens, (B, IMAGE_TOKENS, width)."""
+        """features: of the image tokens, (B, IMAGE_TOKENS, width)."""
         count, ratio = features.shape[0], FINE // SIDE
         read = self.cells(features.float()).view(count, SIDE, SIDE, ratio, ratio, -1)
         read = read.permute(0, 1, 3, 2, 4, 5).reshape(count, FINE * FINE, -1)
@@ -83,16 +83,17 @@ class Readouts(nn.Module):
         return loss
 
     def state_loss(self, hidden: Tensor, state: Tensor) -> Tensor:
-        """hidden: behind robot prompts, (P, width). state: (P, STATE)."""
+        """hidden: after robot prompts, (P, width). state: (P, STATE)."""
         weights = state.new_tensor([1.0] * 9 + [3.0, 3.0])
         loss: Tensor = ((self.state(hidden.float()) - state).abs().mean(0) * weights).mean()
         return loss
 
 
 def attention_loss(weights: Tensor, row: Tensor, at: Tensor, head: int, cell: Tensor) -> Tensor:
-    """How little a head looks at the cells that it should look at.
+    """Attention loss: negative log of a head's attention to its target cells.
 
-    weights: of a layer, (B, heads, L, L). row, at, cell: of P prompts: row of the batch, place in the row, image token.
+    weights: of a layer, (B, heads, L, L). row, at, cell: of P prompts: row in the batch, position in the row, image
+    token.
     """
     looked = weights[row, head, at].float().gather(1, cell[:, None])
     return -(looked + 1e-3).log().mean()

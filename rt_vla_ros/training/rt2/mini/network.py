@@ -29,15 +29,15 @@ SIDE = IMAGE_SIZE // STRIDE
 IMAGE_TOKENS = SIDE * SIDE
 PAD, BOS, EOS, UNKNOWN, IMAGE = "<pad>", "<s>", "</s>", "<unk>", "<image>"
 ASKING = "what action should the robot take to"
-"""The paper's words before an instruction: one token, for they never change."""
+"""The paper's words before an instruction: a single token, as they never change."""
 MARKS = ("q:", "a:", "?", ".", ",", "plan:", "action:", "instruction:")
 LONGEST = 320  # [tokens]
 FREQUENCIES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0)
-"""Of the number tokens' first embeddings, in periods over all bins: neighbouring numbers begin as neighbours."""
+"""Frequencies of the number tokens' initial embeddings, in periods over all bins: neighbouring numbers start close."""
 
 
 def make_tokenizer(words: Sequence[str]) -> PreTrainedTokenizerFast:
-    """Whole words and the numbers 0 ... 255, a token each; capitals are read as small letters."""
+    """Whole words and the numbers 0 ... 255, one token each; case-insensitive."""
     special = [PAD, BOS, EOS, UNKNOWN, IMAGE]
     entries = dict.fromkeys([*special, ASKING, *MARKS, *(word.lower() for word in words), *map(str, range(BINS))])
     tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(entries)}, unk_token=UNKNOWN))
@@ -66,7 +66,7 @@ def make_processor(tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:
 
 
 def make_config(tokenizer: PreTrainedTokenizerFast, *, width: int = 128, layers: int = 4) -> FastVlmConfig:
-    """width: of the language model and of the image's tokens."""
+    """width: of the language model and of the image tokens."""
     ends = {name: getattr(tokenizer, name) for name in ("pad_token_id", "bos_token_id", "eos_token_id")}
     vision = ResNetConfig(
         embedding_size=32, hidden_sizes=[48, 96, 128], depths=[1, 2, 1], layer_type="basic", num_channels=3
@@ -95,7 +95,7 @@ def make_config(tokenizer: PreTrainedTokenizerFast, *, width: int = 128, layers:
 
 
 def make_model(tokenizer: PreTrainedTokenizerFast, seed: int, *, width: int = 128, layers: int = 4) -> PreTrainedModel:
-    """With random weights: of unit gain, where transformers' own 0.02 is far too small for layers this narrow."""
+    """With random weights of unit gain: transformers' default of 0.02 is far too small for such narrow layers."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         config = make_config(tokenizer, width=width, layers=layers)

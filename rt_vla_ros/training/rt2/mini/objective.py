@@ -1,4 +1,4 @@
-"""The loss of `rt2-mini`: cross-entropy of answers, and what helps it in training."""
+"""The loss of `rt2-mini`: cross-entropy of answers, and auxiliary losses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rt_vla_ros.training.rt2.objective import BatchLoss
 
 
 class MiniObjective:
-    """Implements Objective; keeps sums of its parts, each over the batches that have it, until `take` is called."""
+    """Implements Objective; accumulates its parts, each over the batches that have it, until `take` is called."""
 
     def __init__(self, first_number: int) -> None:
         """first_number: token of the number 0."""
@@ -64,7 +64,7 @@ class MiniObjective:
         return losses
 
     def take(self) -> dict[str, float]:
-        """Means of all parts since the last time."""
+        """Means of all parts since the last call."""
         means = {name: round(value / self._counts[name], 4) for name, value in self._sums.items()}
         self._sums.clear()
         self._counts.clear()

@@ -1,7 +1,7 @@
 """Questions about a table with their answers in words: the web data of rt2-mini.
 
-Answers call every object by its colour and shape ("red cube"); questions also use what robot data never has: other
-names of shapes, names of things, categories, likenesses and symbols on cards (sim/word_suites.py).
+Answers call every object by its colour and shape ("red cube"); questions also use what robot data never has:
+synonyms of shapes, generic names, categories, comparisons and symbols on cards (sim/word_suites.py).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ Place = tuple[float, float]
 
 @dataclass(frozen=True)
 class Table:
-    """What is on a picture.
+    """The content of an image.
 
     kinds: of the N objects. places: their image positions, u and v in 0 ... 1 from the top left, shape (N, 2); may lie
     outside; NaN: hidden. symbols: of the card under each object; "" none. tool: image position of the tool, shape (2,).
@@ -66,7 +66,7 @@ class Table:
 
     @cached_property
     def points(self) -> list[Place]:
-        """The objects' places as numbers."""
+        """The objects' positions as numbers."""
         return [(float(u), float(v)) for u, v in self.places]
 
     @cached_property
@@ -80,7 +80,7 @@ class Table:
         return sorted(range(len(self.kinds)), key=lambda index: self.points[index][0])
 
     def symbol(self, index: int) -> str:
-        """Of the card that the object is on, where no other is on such a card; "" else."""
+        """Symbol of the object's card, if unique; else ""."""
         symbol = "" if index == self.held else self.symbols[index]
         return symbol if self.symbols.count(symbol) == 1 else ""
 
@@ -93,7 +93,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Question:
-    """turn: text and answer. kind: one of QUESTION_KINDS. place: where in the image is what it is about, if at one."""
+    """turn: text and answer. kind: one of QUESTION_KINDS. place: image position it refers to, if any."""
 
     turn: Turn
     kind: str
@@ -101,10 +101,10 @@ class Question:
 
 
 class FastRandom:
-    """Random choices, fast: numpy's own cost ten times as much for one number."""
+    """Fast random choices: numpy's are ten times slower for single numbers."""
 
     def __init__(self, rng: np.random.Generator, plain: bool = False) -> None:
-        """plain: whether questions use the words of robot data alone."""
+        """plain: whether questions use only the vocabulary of robot data."""
         self._rng, self._numbers, self.plain = rng, list[float](), plain
         self.kinds = ROBOT_KINDS if plain else ALL_KINDS
         self.colours = ROBOT_COLOURS if plain else tuple(COLOURS)
@@ -125,12 +125,12 @@ def is_visible(point: Sequence[float]) -> bool:
 
 
 def where(point: Sequence[float]) -> str:
-    """An image position in words: u, then v, as whole numbers 0 ... 255, such as "120 88"."""
+    """An image position as text: u, then v, as integers 0 ... 255, such as "120 88"."""
     return " ".join(str(min(max(round(value * (BINS - 1)), 0), BINS - 1)) for value in point)
 
 
 def plan(kind: ObjectKind, place: Sequence[float]) -> str:
-    """What the robot is going to do, in words: "pick red cube at 120 88"."""
+    """The robot's plan as text: "pick red cube at 120 88"."""
     return f"pick {kind.name} at {where(place)}"
 
 
@@ -141,12 +141,12 @@ SHAPES_CALLED: Mapping[str, tuple[str, ...]] = {shape: synonyms(shape) for shape
 
 
 def shape_word(shape: str, draw: FastRandom) -> str:
-    """The name of a shape, or another name."""
+    """The name of a shape, or a synonym."""
     return draw.one(SHAPES_CALLED[shape]) if not draw.plain and draw.share() < SYNONYM_SHARE else shape
 
 
 def speak_of(table: Table, index: int, draw: FastRandom) -> str:
-    """A phrase that is true for this object of the table alone; "" where colour and shape do not tell it apart."""
+    """A phrase that is unique to this object on the table; "" if colour and shape are not."""
     kind = table.kinds[index]
     if (symbol := table.symbol(index)) and draw.share() < SYMBOL_SHARE:
         return f"the {draw.one(THINGS)} on the {symbol}"
@@ -163,7 +163,7 @@ def speak_of(table: Table, index: int, draw: FastRandom) -> str:
 
 
 def _unique_meaning(table: Table, index: int, draw: FastRandom, without: str = "") -> WordMeaning | None:
-    """One that is true for this object of the table alone. without: a group that is left out."""
+    """A description unique to this object on the table. without: a group to exclude."""
     if draw.plain:
         return None
     true_here = [
@@ -176,7 +176,7 @@ def _unique_meaning(table: Table, index: int, draw: FastRandom, without: str = "
 
 THINGS = ("object", "thing")
 Asked = tuple[str, str, "Place | None"]
-"""A question, its answer, the place that it is about."""
+"""A question, its answer, the position it refers to."""
 
 
 def _where(table: Table, draw: FastRandom) -> Asked | None:
@@ -192,7 +192,7 @@ def _what_at(table: Table, draw: FastRandom) -> Asked | None:
 
 
 def _which(table: Table, draw: FastRandom) -> Asked | None:
-    """What it is that is called by something else than its colour and shape."""
+    """Questions that identify an object by something other than colour and shape."""
     index = draw.one(table.visible)
     kind, point = table.kinds[index], table.points[index]
     if (symbol := table.symbol(index)) and draw.share() < SYMBOL_SHARE:
@@ -269,7 +269,7 @@ def _exists(table: Table, draw: FastRandom) -> Asked | None:
 
 
 def _asked_kind(table: Table, draw: FastRandom, wanted: bool) -> ObjectKind:
-    """One that is there, or any; half of these differ from one that is there in the shape alone."""
+    """A kind on the table, or any; half of the latter differ from one on the table only in shape."""
     if not table.kinds:
         return draw.one(draw.kinds)
     there = draw.one(table.kinds)
@@ -326,7 +326,7 @@ def _held(table: Table, draw: FastRandom) -> Asked:
 
 
 def _fact(table: Table, draw: FastRandom) -> Asked | None:
-    """About the words themselves; no picture is needed."""
+    """Questions about the words themselves; no image is needed."""
     if draw.plain:
         return None
     chance = draw.share()
@@ -351,20 +351,20 @@ WEIGHTS: Mapping[str, float] = {
     "where": 45, "what_at": 12, "which": 7, "symbol": 3, "colour": 5, "shape": 5, "count": 4, "exists": 9, "side": 5,
     "caption": 3, "gripper": 3, "held": 2, "fact": 3,
 }  # fmt: skip
-"""How often each kind is drawn; where it cannot be asked, another one is."""
+"""Sampling weight of each kind; an impossible one is replaced."""
 QUESTION_KINDS: tuple[str, ...] = tuple(WEIGHTS)
 _STEPS = tuple(accumulate(WEIGHTS[kind] for kind in QUESTION_KINDS))
 TRIES = 30
 
 
 def draw_question(table: Table, rng: np.random.Generator, kind: str = "", *, plain: bool = False) -> Question:
-    """A question whose answer is unique and within the picture.
+    """A question whose answer is unique and within the image.
 
-    kind: one of QUESTION_KINDS; empty: drawn by WEIGHTS. plain: in the words of robot data alone.
-    Raises ValueError for another kind, and where none of this kind can be asked about the table.
+    kind: one of QUESTION_KINDS; empty: drawn by WEIGHTS. plain: only the vocabulary of robot data.
+    Raises ValueError for an unknown kind, and if no question of this kind is possible.
     """
     if kind and kind not in WEIGHTS:
-        raise ValueError(f"There is no question of kind {kind!r}; there are {', '.join(QUESTION_KINDS)}.")
+        raise ValueError(f"There is no question of kind {kind!r}; available: {', '.join(QUESTION_KINDS)}.")
     draw = FastRandom(rng, plain)
     for _ in range(TRIES):
         name = kind or QUESTION_KINDS[min(bisect(_STEPS, draw.share() * _STEPS[-1]), len(_STEPS) - 1)]
@@ -373,7 +373,9 @@ def draw_question(table: Table, rng: np.random.Generator, kind: str = "", *, pla
             text, answer, place = asked
             return Question(Turn(text, answer), name, place)
     if kind:
-        raise ValueError(f"No question of kind {kind!r} has one answer on this table of {len(table.kinds)} objects.")
+        raise ValueError(
+            f"No question of kind {kind!r} has a unique answer on this table of {len(table.kinds)} objects."
+        )
     text, answer, place = _held(table, draw)
     return Question(Turn(text, answer), "held", place)
 
@@ -392,9 +394,9 @@ PLAN_WORDS = "pick at"
 
 
 def vocabulary() -> list[str]:
-    """Every word of questions, answers, instructions and plans, each once, as it is written.
+    """All unique words of questions, answers, instructions and plans.
 
-    Neither numbers (0 ... 255) nor punctuation are among them, nor words that only the suite `unseen` has.
+    Without numbers (0 ... 255), punctuation, and words that only the suite `unseen` has.
     """
     texts = [
         QUESTION_WORDS,

@@ -1,4 +1,4 @@
-"""Trains `rt2-mini` from nothing, on pictures and episodes that are rendered while it learns."""
+"""Trains `rt2-mini` from scratch, on images and episodes rendered during training."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from rt_vla_ros.training.settings import saving
 
 CHECKPOINT = "checkpoint"
 ASKED = ("which", "colour", "shape", "exists", "count", "symbol", "side")
-"""Kinds of questions with an answer of one or two words, by which forgetting is measured."""
+"""Kinds of questions with an answer of one or two words, used to measure forgetting."""
 QUESTIONS = 210
 CPU = torch.device("cpu")
 
@@ -53,7 +53,7 @@ class MiniRun:
     """Implements TrainingHooks.
 
     DIR/checkpoint: the policy, with the card of the first embodiment; DIR/checkpoint-NAME: of a further one.
-    DIR/losses.jsonl, DIR/losses.svg: how it went. DIR/state, DIR/frames, DIR/settings.json: to resume.
+    DIR/losses.jsonl, DIR/losses.svg: loss curves. DIR/state, DIR/frames, DIR/settings.json: to resume.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class MiniRun:
         collectors: int = 1,
         num_workers: int = 0,
     ) -> None:
-        """say: is given lines that stay; update: lines that the next one replaces. device: where it learns.
+        """say: prints permanent lines; update: lines that are overwritten by the next one. device: for training.
 
-        collectors: processes that render. num_workers: those that make batches, 0: a thread.
+        collectors: rendering processes. num_workers: data loading processes, 0: a thread.
 
         Raises TrainingError for a directory with a run of other settings.
         """
@@ -94,7 +94,7 @@ class MiniRun:
         self._check: Callable[[], None] = lambda: None
 
     def train(self) -> None:
-        """To the last step. Raises TrainingError where it cannot go on; what was saved stands."""
+        """Run to the last step. Raises TrainingError if it cannot continue; saved state is kept."""
         if self.done >= self.settings.steps and self._is_published():
             self._say(f"All {self.done:,} steps are done.")
             return
@@ -131,7 +131,7 @@ class MiniRun:
     def after_step(self, trainer: VLMTrainer) -> None:
         """See TrainingHooks: the average of the weights, and a new version of the policy for episodes.
 
-        Raises ValueError where nothing renders any more: the policy would learn from old frames alone.
+        Raises ValueError if no process renders any more: training would continue on old frames only.
         """
         settings, steps = self.settings, trainer.steps
         if not settings.frames_from:
@@ -143,7 +143,7 @@ class MiniRun:
         self._update(trainer.progress)
 
     def save(self, trainer: VLMTrainer) -> Mapping[str, Any]:
-        """See TrainingHooks: measures, writes rows, plot and policy."""
+        """See TrainingHooks: evaluate, write rows, plot and policy."""
         self._measure(trainer, {**trainer.take_figures(), **self.objective.take()})
         self._publish(trainer)
         return {"seconds": self._seconds()}
@@ -158,7 +158,7 @@ class MiniRun:
         self.log.add(trainer.steps, self._seconds(), **figures, **found.row(), vqa_questions=found.questions)
         if figures:
             with saving("The run log", self.directory, self._stands()):
-                self.log.save("rt2-mini: loss in training, wrong answers on questions held out")
+                self.log.save("rt2-mini: training loss, wrong answers to held-out questions")
 
     def _publish(self, trainer: VLMTrainer) -> None:
         model = self.learner.averaged()
@@ -180,7 +180,7 @@ class MiniRun:
                 replace_folder(folder, partial(write, robot.card))
 
     def _folders(self) -> list[Path]:
-        """Of the policy, one for each robot."""
+        """Checkpoints of the policy, one for each robot."""
         others = [f"{CHECKPOINT}-{robot.name}" for robot in self.settings.robots[1:]]
         return [self.directory / name for name in (CHECKPOINT, *others)]
 
@@ -188,7 +188,7 @@ class MiniRun:
         return all(folder.is_dir() for folder in self._folders())
 
     def _hand_over(self) -> None:
-        """The newest policy, whole, for the process that renders."""
+        """Publish the newest policy for the rendering processes."""
         weights = {name: value.contiguous() for name, value in self.learner.average.state_dict_of_model().items()}
         with saving("The newest policy", self.directory, self._stands()):
             path = self.directory / WEIGHTS
@@ -196,7 +196,7 @@ class MiniRun:
             path.with_suffix(".part").replace(path)
 
     def _make_test(self, source: FrameSource) -> ForgettingTest:
-        """Questions about the web pictures held out."""
+        """Questions about the held-out web images."""
         frames, rng = source.held_out, np.random.default_rng([self.settings.seed, 2])
         questions = list[HeldOutQuestion]()
         for index in range(len(frames["count"])):
@@ -221,9 +221,9 @@ class MiniRun:
 
 
 def turn_in_words(table: Table, rng: np.random.Generator, kind: str) -> Turn | None:
-    """A question of this kind whose answer is in words: a place in numbers is wrong when it is one bin away.
+    """A question of this kind with an answer in words: a numeric position would be wrong if off by one bin.
 
-    None where there is none about this table.
+    None if there is none for this table.
     """
     for _ in range(TRIES):
         try:
@@ -236,7 +236,7 @@ def turn_in_words(table: Table, rng: np.random.Generator, kind: str) -> Turn | N
 
 
 def _as_fine_tuning(settings: MiniSettings) -> FineTuneSettings:
-    """What transformers' Trainer is told."""
+    """Arguments of transformers' Trainer."""
     return FineTuneSettings(
         steps=settings.steps,
         batch_size=settings.batch_size,
@@ -252,16 +252,18 @@ def _as_fine_tuning(settings: MiniSettings) -> FineTuneSettings:
 def _nothing_comes(frames_from: str) -> Callable[[], None]:
     def refuse() -> None:
         where = Path(frames_from) / FRAMES
-        raise TrainingError(f"{where} holds too few frames of a kind, and none are rendered there.")
+        raise TrainingError(f"{where} has too few frames of a kind, and is not rendering any.")
 
     return refuse
 
 
 def _take_weights(model: Any, checkpoint: str) -> None:
-    """Raises ValueErrors with a sentence for a checkpoint that is no rt2-mini of this size."""
+    """Raises ValueErrors with a sentence for a checkpoint that is not an rt2-mini of this size."""
     directory = resolve(checkpoint).model_directory
     weights = load_model(directory, device=torch.device("cpu"), weights="float32").state_dict()
     shapes = {name: value.shape for name, value in model.state_dict().items()}
     if shapes != {name: value.shape for name, value in weights.items()}:
-        raise TrainingError(f"init_from is {checkpoint}, which is no rt2-mini of this width, depth and vocabulary.")
+        raise TrainingError(
+            f"init_from is {checkpoint}, which is not an rt2-mini with this width, depth and vocabulary."
+        )
     model.load_state_dict(weights)

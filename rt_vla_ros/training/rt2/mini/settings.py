@@ -1,4 +1,4 @@
-"""What a training of `rt2-mini` depends on, each default in one place."""
+"""The settings of training `rt2-mini`, each default in one place."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from rt_vla_ros.training.settings_file import FILE, check_same, checked_value, p
 RECIPE = "rt2-mini"
 FIRST_FRAMES = 1_000
 BEHIND = 0.9
-"""Share of the frames wanted at a step with which it is made all the same, once the policy acts itself."""
+"""Share of a step's required frames that suffices once the policy acts."""
 
 
 @dataclass(frozen=True)
 class MiniSettings:
-    """steps: of the optimizer; in the first `web_steps` of them there are web pictures alone. batch_size: frames in
-    each, with several questions or instructions. robot_share: of them from robot data afterwards, 0 ... 1.
-    learning_rate: its peak. warmup: steps until then. weight_decay: of matrices. beta2: of AdamW. ema: decay per step
-    of the exponential average of the weights. width, layers: of the language model. seed: of everything. web_frames,
-    robot_frames, expert_frames: pictures of tables, the same for the expert to label, and frames of its episodes,
-    rendered before the policy acts itself. later_frames_per_image: frames of episodes in which the policy acts and the
-    expert labels (DAgger), for each image that is trained on. shard: frames in a file. web_capacity, robot_capacity:
-    frames that are kept in memory, the newest ones. publish_steps: between two versions of the policy for the process
-    that renders; the first one after `learner_after` steps. robot_questions: whether robot frames have questions too.
-    plan_share: of the instructions have a plan in words before the action. init_from: a checkpoint whose weights are
-    the first ones; empty: random. frames_from: the directory of another run at its end, whose frames, the newest up to
-    the capacities, are there from the first step on; empty: they are rendered while the model learns. embodiments:
-    whose robot data there are, names of mini.embodiments with commas between; of another run's frames, only theirs.
+    """steps: optimizer steps; the first `web_steps` use only web images. batch_size: in frames, each with several
+    questions or instructions. robot_share: share of robot data afterwards, 0 ... 1.
+    learning_rate: peak. warmup: steps. weight_decay: of matrices. beta2: of AdamW. ema: decay per step
+    of the exponential moving average of the weights. width, layers: of the language model. seed: of everything.
+    web_frames, robot_frames, expert_frames: images of tables with questions, images labelled by the expert, and frames
+    of expert episodes, rendered before the policy acts. later_frames_per_image: frames of episodes in which the policy
+    acts and the expert labels (DAgger), per image trained on. shard: frames per file. web_capacity, robot_capacity:
+    newest frames kept in memory. publish_steps: between two versions of the policy for the rendering processes; the
+    first after `learner_after` steps. robot_questions: whether robot frames also have questions.
+    plan_share: share of instructions with a plan in words before the action. init_from: checkpoint to initialize from;
+    empty: random. frames_from: directory of a finished run whose newest frames, up to the capacities, are used from
+    the first step on; empty: frames are rendered during training. embodiments: comma-separated names of
+    mini.embodiments for robot data; also selects the frames of another run.
     """
 
     steps: int = 16_000
@@ -67,7 +67,7 @@ class MiniSettings:
     embodiments: str = "front"
 
     def __post_init__(self) -> None:
-        """Raises ValueError for what no run can be made of."""
+        """Raises ValueError for invalid settings."""
         sizes = ("batch_size", "width", "layers", "shard", "publish_steps", "web_capacity", "robot_capacity")
         for name in ("steps", "learning_rate", *sizes):
             check_number(name, getattr(self, name), 0, open_low=True)
@@ -82,7 +82,7 @@ class MiniSettings:
                 "out."
             )
         if self.robot_share and not self.robot_frames + self.expert_frames:
-            raise ValueError("robot_share is above 0; robot_frames or expert_frames must be so too.")
+            raise ValueError("robot_share is above 0; robot_frames or expert_frames must be, too.")
         if self.robot_share and not round(self.batch_size * self.robot_share):
             raise ValueError(
                 f"robot_share is {self.robot_share:g}, less than half a frame of a batch of {self.batch_size}: make "
@@ -94,19 +94,19 @@ class MiniSettings:
             )
         names = self.embodiments.split(",")
         if unknown := [name for name in names if name not in EMBODIMENTS]:
-            raise ValueError(f"There is no embodiment {unknown[0]!r}; there are {', '.join(EMBODIMENTS)}.")
+            raise ValueError(f"There is no embodiment {unknown[0]!r}; available: {', '.join(EMBODIMENTS)}.")
         if len(set(names)) < len(names):
             raise ValueError(f"embodiments is {self.embodiments!r}, expected each name once.")
         check_range("The seed", self.seed, (1 << 31) - 1)
 
     @property
     def robots(self) -> list[Embodiment]:
-        """Whose robot data there are."""
+        """The embodiments of the robot data."""
         return [EMBODIMENTS[name] for name in self.embodiments.split(",")]
 
     @property
     def acts(self) -> bool:
-        """Whether it learns from robot data at all."""
+        """Whether robot data is used."""
         return self.robot_share > 0 and self.web_steps < self.steps
 
     def rendered_in(self, run: Path) -> Path:
@@ -114,18 +114,18 @@ class MiniSettings:
         return Path(self.frames_from) if self.frames_from else run
 
     def of_frames(self, run: Path) -> MiniSettings:
-        """By which the frames of a run with these settings were rendered.
+        """The settings by which this run's frames were rendered.
 
-        Raises TrainingError where they are another run's that does not say what they are of, or has none of a robot:
-        their actions would be read by a card that they are not of.
+        Raises TrainingError if they are of a run without settings, or lack a robot: their actions would be interpreted
+        with the wrong card.
         """
         there = self.rendered_in(run)
         if not self.frames_from:
             return self
         if not (there / FILE).is_file():
             raise TrainingError(
-                f"frames_from is {there}, which has no {FILE}: nobody knows by which settings its frames were "
-                f"rendered. Name the directory of a run of rt-vla train rt2 --recipe {RECIPE}."
+                f"frames_from is {there}, which has no {FILE}: the settings of its frames are unknown. "
+                f"Use the directory of a run of rt-vla train rt2 --recipe {RECIPE}."
             )
         found = self.load(there)
         if not {*found.embodiments.split(",")} >= {*self.embodiments.split(",")}:
@@ -136,31 +136,31 @@ class MiniSettings:
         return found
 
     def robot_frames_at(self, step: int) -> int:
-        """Of a step's batch."""
+        """Numbers of frames of a step's batch."""
         return 0 if step < self.web_steps else round(self.batch_size * self.robot_share)
 
     def frames_needed(self, step: int) -> tuple[int, int]:
-        """Without how many web and robot frames there is no batch of this step."""
+        """Numbers of web and robot frames required for this step."""
         robot = self.robot_frames_at(step)
         web_frames = min(FIRST_FRAMES, self.web_frames - self.shard, self.web_capacity)
         robot_frames = min(FIRST_FRAMES, self.robot_frames + self.expert_frames, self.robot_capacity)
         return web_frames if robot < self.batch_size else 0, robot_frames if robot else 0
 
     def frames_at_least(self, step: int) -> float:
-        """Without how many frames there is no batch of this step: a model that learns fast waits for its episodes.
+        """Number of frames required for this step: fast training waits for episodes.
 
-        Web pictures alone need none.
+        None for web images only.
         """
         acts = step >= max(self.learner_after, 1) and self.robot_frames_at(step) > 0
         return BEHIND * self.frames_wanted(step) if acts else 0.0
 
     def frames_wanted(self, step: int) -> float:
-        """How many frames there are to be by then."""
+        """Target number of frames at this step."""
         first = self.web_frames + self.robot_frames + self.expert_frames
         return first + step * self.batch_size * self.later_frames_per_image
 
     def changed(self, changes: Iterable[str]) -> MiniSettings:
-        """With changes KEY=VALUE. Raises ValueError for an unknown KEY, and a VALUE of another kind."""
+        """Apply changes KEY=VALUE. Raises ValueError for an unknown KEY or a VALUE of another type."""
         there, own = asdict(self), dict[str, Any]()
         for change in changes:
             key, text = split_change(change, "robot_share=0.5")
@@ -170,24 +170,24 @@ class MiniSettings:
 
     @property
     def command(self) -> str:
-        """That trains so."""
+        """The command for these settings."""
         usual = asdict(MiniSettings())
         changed = [f"{key}={value}" for key, value in asdict(self).items() if value != usual[key]]
         settings = [f"--set {shlex.quote(one)}" for one in changed]
         return " ".join([f"rt-vla train rt2 --recipe {RECIPE} --out DIR", *settings])
 
     def check_run(self, directory: Path) -> None:
-        """Raises TrainingError where the directory holds a run of other settings."""
+        """Raises TrainingError if the directory contains a run with other settings."""
         if (directory / FILE).is_file():
             check_same(directory, asdict(self.load(directory)), asdict(self))
 
     def save(self, directory: Path) -> None:
-        """Writes DIRECTORY/settings.json, whole or not at all. Raises OSError."""
+        """Write DIRECTORY/settings.json atomically. Raises OSError."""
         write_json(directory / FILE, asdict(self))
 
     @classmethod
     def load(cls, directory: Path) -> MiniSettings:
-        """Settings that the file has not, for they came later, have their defaults. Raises TrainingError."""
+        """Settings missing in the file, which were added later, get their defaults. Raises TrainingError."""
         data = read_object(directory / FILE, TrainingError)
         known = tuple(one.name for one in fields(cls))
         values = checked_keys(cls, data, str(directory / FILE), TrainingError, optional=known)

@@ -1,4 +1,4 @@
-"""Batches from the frames that a process renders while the model learns."""
+"""Batches from frames rendered by other processes during training."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from rt_vla_ros.training.rt2.mini.settings import MiniSettings
 READ_INTERVAL = 50  # steps between two looks for new frames
 AHEAD = 4  # batches that a process makes ahead
 Wait = Callable[[str], None]
-"""Called while there are too few frames, with a sentence; raises where none will come."""
+"""Called with a message while there are too few frames; raises if none will come."""
 
 
 class FrameSource:
-    """Implements StepSource. held_out: the first web pictures, which are never trained on, (N,)."""
+    """Implements StepSource. held_out: the first web images, never trained on, (N,)."""
 
     micro_batches = 1
 
     def __init__(
         self, run: Path, settings: MiniSettings, maker: BatchMaker, wait: Wait, *, num_workers: int = 0
     ) -> None:
-        """num_workers: processes that make batches, each with the frames in its memory; 0: a thread of this one."""
+        """num_workers: data loading processes, each with its own copy of the frames; 0: a thread of this process."""
         self._run, self._settings, self._maker, self._wait = run, settings, maker, wait
         self._num_workers = num_workers
         self._rendered_in, self._robots = settings.rendered_in(run), {robot.name for robot in settings.robots}
@@ -48,7 +48,7 @@ class FrameSource:
 
     @property
     def held_out(self) -> Frames:
-        """Waits for them."""
+        """Wait for the held-out frames."""
         self.read()
         while not self._held_out:
             self._rest("rendering the first frames")
@@ -66,7 +66,7 @@ class FrameSource:
         return map(_without_error, made)
 
     def _paced(self, first_step: int) -> Iterator[tuple[int, int]]:
-        """Steps, each once there are frames for it, and at which step was the last look for new ones."""
+        """Steps, each once its frames are available, and the step of the last check for new ones."""
         looked = first_step
         for step in range(first_step, self._settings.steps):
             if (step - first_step) % READ_INTERVAL == 0 or step == self._settings.web_steps:
@@ -75,7 +75,7 @@ class FrameSource:
             yield step, looked
 
     def drawn_elsewhere(self, step: int, looked: int) -> list[MiniBatch]:
-        """The batch of a step, in another process, which reads new frames by itself. looked: see `_paced`."""
+        """The batch of a step, in a worker process, which reads new frames itself. looked: see `_paced`."""
         if looked != self._looked:
             self._looked = looked
             self.read()
@@ -90,7 +90,7 @@ class FrameSource:
             return [self._maker.draw(*drawn, (web, robot), rng)]
 
     def _keep_pace(self, step: int) -> None:
-        """Reads what is there; waits where there is too little, and lets the renderers wait where there is enough."""
+        """Read new frames; wait if there are too few, and pause the renderers if there are enough."""
         web, robot = self._settings.frames_needed(step)
         least = 0.0 if self._settings.frames_from else self._settings.frames_at_least(step)
         enough = self._run / ENOUGH
@@ -110,7 +110,7 @@ class FrameSource:
         return self.web.seen + self.robot.seen
 
     def read(self) -> None:
-        """Takes over all new frames."""
+        """Add all new frames."""
         with self._lock:
             self._read_files()
 
@@ -133,7 +133,7 @@ class FrameSource:
 
 
 def batch_maker(tokenizer: object, settings: MiniSettings) -> BatchMaker:
-    """As the settings say."""
+    """A batch maker with these settings."""
     return BatchMaker(
         tokenizer,  # type: ignore[arg-type]
         mini_config(),
@@ -156,7 +156,7 @@ def _without_error(drawn: Drawn) -> list[MiniBatch]:
 
 
 class _Drawn(Dataset[Drawn]):
-    """The batches of a source by what `_paced` says, or why there is none: torch would put a traceback behind it."""
+    """The batches of a source by `_paced`, or the error as a value, since torch would add a traceback to it."""
 
     def __init__(self, source: FrameSource) -> None:
         self._source = source
@@ -170,21 +170,21 @@ class _Drawn(Dataset[Drawn]):
 
 @contextmanager
 def lost_workers_in_words(run: Path) -> Iterator[None]:
-    """Within, the end of a process that makes batches, which torch tells at any time, is a TrainingError."""
+    """Context that turns the death of a data loading process, which torch reports at any time, into a TrainingError."""
     try:
         yield
     except RuntimeError as error:
         if not str(error).startswith("DataLoader worker"):
             raise
         raise TrainingError(
-            f"A process that makes batches has ended ({str(error).partition('. ')[0].rstrip('. ')}). The system ends "
-            "processes so when memory, or in a container the shared memory (docker run --shm-size), runs out; "
-            f"--num-workers 0 needs none. The same command resumes from what is in {run}."
+            f"A data loading process has ended ({str(error).partition('. ')[0].rstrip('. ')}). The system "
+            "does this when memory, or in a container the shared memory (docker run --shm-size), runs out; "
+            f"--num-workers 0 needs none. Run the same command again to resume from {run}."
         ) from error
 
 
 def renderers(run: Path, count: int) -> AbstractContextManager[Callable[[], None]]:
-    """Runs so many processes that render. What it gives raises ValueError where one has ended."""
+    """Context with running rendering processes. The returned function raises ValueError if one has ended."""
     (run / ENOUGH).unlink(missing_ok=True)
     command = [sys.executable, "-m", "rt_vla_ros.training.rt2.mini.collector", "--run", str(run)]
     command += ["--parent", str(os.getpid()), "--of", str(count)]

@@ -1,4 +1,4 @@
-"""Random static tables: pictures with questions (web data), and frames for the expert to label (robot data)."""
+"""Random static tables: images with questions (web data), and frames labelled by the expert (robot data)."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ MAX_YAW = 0.8  # [rad]
 
 
 def random_table_layout(rng: np.random.Generator, web: bool) -> SceneLayout:
-    """A table as it is in a moment: the tool is in the approach of a suite, anywhere, or in the funnel above an object.
+    """A snapshot of a table: the tool is in a suite's approach, anywhere, or in the funnel above an object.
 
-    web: with all kinds and cards; else with robot data's kinds, without cards.
+    web: with all kinds and cards; else with the kinds of robot data, without cards.
     """
     cards = web and rng.random() < CARD_TABLES
     kinds = _web_kinds(rng, cards) if web else _robot_kinds(rng)
@@ -49,7 +49,7 @@ def _web_kinds(rng: np.random.Generator, cards: bool) -> list[ObjectKind]:
 
 
 def _robot_kinds(rng: np.random.Generator) -> list[ObjectKind]:
-    """Three of any kinds, three of different colours, or more."""
+    """Three of any kind, three of different colours, or more."""
     kinds, chance = [ROBOT_KINDS[index] for index in rng.permutation(len(ROBOT_KINDS))], rng.random()
     if chance < 0.45:
         return kinds[:USUAL]
@@ -59,7 +59,7 @@ def _robot_kinds(rng: np.random.Generator) -> list[ObjectKind]:
 
 
 def _cards_under(objects: Sequence[PlacedObject], rng: np.random.Generator) -> tuple[Card, ...]:
-    """Under most objects, under one at least."""
+    """Cards under most objects, at least under one."""
     on_card = rng.random(len(objects)) < ON_CARD
     on_card[int(rng.integers(len(objects)))] = True
     turns = rng.uniform(-MAX_CARD_TURN, MAX_CARD_TURN, len(objects))

@@ -1,4 +1,4 @@
-"""What is on the simulator's picture now, as far as the camera sees it."""
+"""The visible content of the simulator's current image."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ ON_TABLE = 0.01  # clearance of an object that still stands on its card [m]
 
 
 def table_of(sim: TabletopSim) -> Table:
-    """What is on the front camera's picture; the places of hidden objects are NaN, hidden cards are left out.
+    """The content of the front camera's image; positions of hidden objects are NaN, hidden cards are left out.
 
-    An object that has been moved away from its card is on none.
+    An object moved away from its card has none.
     """
     objects, clearances = sim.object_positions, sim.clearances
     places = np.array([image_position(sim, CAMERA, at) for at in objects]).reshape(-1, 2)
@@ -50,7 +50,7 @@ def seen_objects(sim: TabletopSim) -> NDArray[np.bool_]:
 
 
 def seen_cards(sim: TabletopSim) -> NDArray[np.bool_]:
-    """Whether most of what is printed on a card is seen by the front camera, shape (cards,)."""
+    """Whether most of a card's print is visible to the front camera, shape (cards,)."""
     aside = ASIDE_ON_CARD * np.array([(0, 0, 0), (1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0)])
     counts = []
     for index, card in enumerate(sim.layout.cards):
@@ -60,7 +60,7 @@ def seen_cards(sim: TabletopSim) -> NDArray[np.bool_]:
 
 
 def _first_geoms(sim: TabletopSim, points: NDArray[np.float64]) -> list[int]:
-    """What the front camera sees in the direction of each point, shape (n, 3): MuJoCo's number of a geom, -1 none."""
+    """MuJoCo geom id seen by the front camera in the direction of each point, shape (n, 3); -1: none."""
     eye, hit, geoms = np.array(sim.data.cam_xpos[sim.camera_id(CAMERA)]), np.zeros(1, np.int32), list[int]()
     groups = np.zeros(mujoco.mjNGROUP, np.uint8)
     groups[[DRAWN, ARM]] = 1

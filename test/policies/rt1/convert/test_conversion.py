@@ -94,11 +94,11 @@ RENAMED = {HEAD: None, HEAD + "_2": np.zeros(16, np.float32)}
         (changed("flax", **{HEAD: np.zeros(16, np.complex64)}), f"no floating-point numbers:\n  {HEAD} is complex64"),
         (
             changed("flax", **{HEAD: np.full(16, 1e300)}),
-            f"not finite as float32, the checkpoint is not to be trusted:\n  {HEAD}",
+            f"not finite as float32, the checkpoint cannot be trusted:\n  {HEAD}",
         ),
         (
             changed("flax", **{VARIANCE: np.full(8, -0.5, np.float32)}),
-            f"variances that cannot be, the checkpoint is not to be trusted:\n  {VARIANCE} goes down to -0.5",
+            f"negative variances, the checkpoint cannot be trusted:\n  {VARIANCE} goes down to -0.5",
         ),
         (
             changed("tensorflow/ckpt-1", **{TF_VARIANCE: np.zeros(3, np.float32)}),

@@ -61,7 +61,7 @@ def test_it_says_which_instructions_it_knows(converted: Path) -> None:
 
 
 def test_refuses_instructions_beyond_its_table(converted: Path) -> None:
-    with pytest.raises(InstructionError, match="the nearest of its 1 instructions are: open the drawer"):
+    with pytest.raises(InstructionError, match="the most similar of its 1 instructions are: open the drawer"):
         load_policy(str(converted), device="cpu").reset("open the door")
 
 

@@ -236,7 +236,7 @@ def test_what_differs_from_the_model_is_not_used(
     policy = RT2Policy(parts, fixed_shapes=True)
     with caplog.at_level(logging.WARNING):
         policy.reset("pick up the red cube")
-    assert "goes on without fixed shapes: they differ from the model's own by" in caplog.text
+    assert "continues without fixed shapes: they differ from the model's own by" in caplog.text
     assert policy.recorded_prompt_lengths == 0
     assert policy.decode(seen(parts, 0)).tokens == expected.decode(seen(parts, 0)).tokens
 
@@ -245,7 +245,7 @@ DECLINED = {
     "gemma3": "looks back a limited way only",
     "idefics2": "looks back a limited way only",
     "qwen3_vl": "takes more than is known here: visual_pos_masks",
-    "qwen3_5": "without guesses and fixed shapes: this model cannot take back what it has read",
+    "qwen3_5": "without speculation and fixed shapes: this model cannot roll back its cache",
 }
 
 

@@ -322,8 +322,8 @@ def test_a_system_text_for_another_card(tmp_path: Path) -> None:
     ("settings", "sentence"),
     [
         ({"wording": "loud"}, "wording is 'loud', expected one of bare, verbatim, task"),
-        ({"system": "Be brief."}, "say chat: true as well"),
-        ({"vision_id": True}, "say chat: true as well"),
+        ({"system": "Be brief."}, "set chat: true as well"),
+        ({"vision_id": True}, "set chat: true as well"),
         ({"state_bins": 512}, "bins are given where {state} is in the prompt"),
         ({"prompt": "{instruction} {state}"}, "bins are given where {state} is in the prompt"),
         ({"prompt": "{instruction} {state}", "state_bins": 1}, "state_bins is 1, expected 2 to 65536"),

@@ -132,8 +132,8 @@ def test_the_card_of_a_policy_says_what_it_began_with_and_learned_from(tiny_sett
     def text(**changes: object) -> str:
         return " ".join(model_card_text(replace(tiny_settings, **changes), rows, learner.model).split())
 
-    assert "initialised at random and co-fine-tuned on rendered images" in text()
-    assert "initialised from the weights of `runs/web/checkpoint`" in text(init_from="runs/web/checkpoint")
+    assert "initialized randomly and co-fine-tuned on rendered images" in text()
+    assert "initialized from the weights of `runs/web/checkpoint`" in text(init_from="runs/web/checkpoint")
     robot_only = text(robot_share=1.0, web_steps=0)
     assert "trained on robot data only" in robot_only
     assert "have web data alone" not in robot_only
@@ -164,7 +164,7 @@ def test_it_starts_from_the_weights_of_a_checkpoint_of_its_size(tmp_path: Path, 
     for ours, theirs in zip(run.learner.model.parameters(), model.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs)
     settings = replace(tiny_settings, init_from=str(tmp_path / "other"))
-    with pytest.raises(TrainingError, match="no rt2-mini of this width"):
+    with pytest.raises(TrainingError, match="not an rt2-mini with this width"):
         MiniRun(tmp_path / "run", settings, save_interval=2, say=nothing, update=nothing)
 
 
@@ -192,7 +192,7 @@ def test_too_few_frames_of_another_run_are_refused(tmp_path: Path, tiny_settings
     with pytest.raises(TrainingError, match=r"frames_from is .*there, which has no settings\.json: nobody knows"):
         MiniRun(tmp_path / "a", settings, save_interval=2, say=nothing, update=nothing)
     tiny_settings.save(frames.parent)
-    with pytest.raises(TrainingError, match="holds too few frames of a kind"):
+    with pytest.raises(TrainingError, match="has too few frames of a kind"):
         MiniRun(tmp_path / "a", settings, save_interval=2, say=nothing, update=nothing).train()
 
 
@@ -213,7 +213,7 @@ def test_a_run_for_which_nothing_is_rendered_any_more_ends_with_a_sentence(
             yield check
 
     monkeypatch.setattr("rt_vla_ros.training.rt2.mini.run.renderers", ended)
-    with pytest.raises(ValueError, match=rf"has ended {how}.* resumes from what is in"):
+    with pytest.raises(ValueError, match=rf"has ended {how}.* to resume from"):
         MiniRun(other_run, settings_of_three_shards, save_interval=2, say=nothing, update=nothing).train()
 
 
@@ -234,7 +234,7 @@ def test_a_full_disk_is_told_with_what_stands(
 
 def test_other_settings_in_the_same_directory_are_refused(tmp_path: Path, tiny_settings) -> None:
     tiny_settings.save(tmp_path)
-    with pytest.raises(TrainingError, match=r"batch_size 3, not 4.*Name another --out"):
+    with pytest.raises(TrainingError, match=r"batch_size 3, not 4.*Choose another --out"):
         MiniRun(tmp_path, replace(tiny_settings, batch_size=4), save_interval=3, say=nothing, update=nothing)
 
 

@@ -38,7 +38,7 @@ def test_a_shard_that_is_cut_short_is_told_in_a_sentence(tmp_path: Path, web_fra
     path = tmp_path / file_name(WEB, 0)
     save_frames(path, web_frames)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(TrainingError, match=r"web_000000.npz is damaged .*Delete it; the command .* renders it again"):
+    with pytest.raises(TrainingError, match=r"web_000000.npz is damaged .*Delete it and run the command again"):
         load_frames(path)
 
 
@@ -96,7 +96,7 @@ def test_a_process_that_is_killed_is_told_in_a_sentence(
     monkeypatch.setattr(source, "_num_workers", 1)
     monkeypatch.setattr(source, "_keep_pace", lambda step: None)
     monkeypatch.setattr(source, "_batch", lambda step: os.kill(os.getpid(), signal.SIGKILL))
-    said = r"batches has ended \(DataLoader worker .*--num-workers 0 .* resumes from"
+    said = r"data loading process has ended \(DataLoader worker .*--num-workers 0 .* resume from"
     with pytest.raises(TrainingError, match=said), lost_workers_in_words(tmp_path):
         next(iter(source.batches(0)))
     with pytest.raises(RuntimeError, match="other"), lost_workers_in_words(tmp_path):
