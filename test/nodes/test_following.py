@@ -67,7 +67,7 @@ def test_an_arm_that_does_not_follow_ends_the_request_and_the_next_time_it_is_la
     arm = Arm(rig, share=0.0)
     arm.act_until(lambda: rig.statuses[-1].state == State.FAULT)
     reason = rig.statuses[-1].reason
-    assert reason.startswith("The arm does not follow: told ")
+    assert reason.startswith("The arm does not follow: commanded ")
     assert "went 0 mm" in reason
     assert reason.endswith("The request is over: give another instruction, or call the policy's ~/restart.")
     rig.until_still()

@@ -151,7 +151,8 @@ def test_after_the_clock_went_back_frames_from_before_do_not_count() -> None:
 )
 def test_an_age_that_is_refused_names_camera_and_age(age: float, words: str | None) -> None:
     said = refuse_age("wrist", round(age * 1000) * MS, 0.5)
-    assert said is None if words is None else f"The newest image {words} The policy waits for a recent one." in str(said)
+    expected = f"The newest image {words} The policy waits for a recent one."
+    assert said is None if words is None else expected in str(said)
 
 
 def test_stamps_of_another_clock_are_told_as_such() -> None:
