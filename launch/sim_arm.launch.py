@@ -47,7 +47,7 @@ def sim_arm(context: LaunchContext) -> list[Node]:
     given |= {name: value(name) == "true" for name in ("publish_clock", "lock_step", "wrist_image")}
     if value("seed"):
         if not value("seed").isdecimal():
-            raise RuntimeError(f"seed:={value('seed')} is not valid, expected a whole number, 0 or more")
+            raise RuntimeError(f"seed:={value('seed')} is not valid, expected an integer, 0 or more")
         given["seed"] = int(value("seed"))
     return [
         Node(

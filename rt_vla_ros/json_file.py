@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 def check_file(path: Path, failure: type[Exception], most: int | None = None) -> int:
     """The size of a file [bytes]; links are followed. most: bytes that it may have at most.
 
-    Raises `failure`, with a sentence, for one that is missing, too large or no regular file: a pipe or a device may
+    Raises `failure`, with a message, for one that is missing, too large or no regular file: a pipe or a device may
     have no end.
     """
     try:
@@ -49,7 +49,7 @@ def read_text(path: Path, failure: type[Exception], most: int = MOST) -> str:
 def read_object(path: Path, failure: type[Exception], most: int = MOST) -> dict[str, Any]:
     """The object in a file of at most `most` bytes.
 
-    Raises `failure`, with a sentence, for one that is unreadable or holds something else.
+    Raises `failure`, with a message, for one that is unreadable or holds something else.
     """
     try:
         data = json.loads(read_text(path, failure, most))

@@ -62,10 +62,10 @@ def inside(folder: Path, name: object, failure: type[Exception]) -> Path:
 
 
 def check_folder(folder: Path, failure: type[Exception], *, may_be_quantized: bool = False) -> dict[str, Any]:
-    """What config.json holds, nothing where there is none.
+    """What config.json holds, nothing if there is none.
 
     may_be_quantized: the caller looks at quantization_config by itself.
-    Raises `failure`, with a sentence, for a folder with files or settings that are not to be read.
+    Raises `failure`, with a message, for a folder with files or settings that are not to be read.
     """
     if (folder / ".metadata").exists():
         raise failure(f"{folder} is a checkpoint of torch.distributed, which may hold code. Convert it to safetensors.")
@@ -84,7 +84,7 @@ def check_folder(folder: Path, failure: type[Exception], *, may_be_quantized: bo
 def stored_shapes(path: Path, failure: type[Exception]) -> dict[str, tuple[int, ...]]:
     """The shapes of a safetensors file's tensors by their names; its header alone is read.
 
-    Raises `failure`, with a sentence, for a file whose header is not one of weights.
+    Raises `failure`, with a message, for a file whose header is not one of weights.
     """
     size = check_file(path, failure)
     with path.open("rb") as file:
@@ -133,7 +133,7 @@ def _check_settings(path: Path, settings: Mapping[str, Any], failure: type[Excep
 
 
 def _refusal(key: str, value: Any) -> str:
-    """Why a value is not taken; empty where it is."""
+    """Why a value is not taken; empty if it is."""
     choices = _choices(key)
     if key == "quantization_config" and value:
         return "quantized weights are not loaded: take the model as it was before, and say weights:=int8 or int4."
@@ -150,7 +150,7 @@ def _refusal(key: str, value: Any) -> str:
 
 
 def _too_large(key: str, value: Any) -> str:
-    """Why a preprocessor's size is not taken; empty where it is."""
+    """Why a preprocessor's size is not taken; empty if it is."""
     most = LONGEST_SIDE if SIDES.match(key) else MOST_PIXELS
     return f"expected at most {most:,}." if _is_number(value) and value > most else ""
 

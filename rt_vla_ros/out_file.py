@@ -9,7 +9,7 @@ from typing import Any
 
 
 def check_out(path: Path | None) -> None:
-    """Raises OSError, with a sentence, where no file can be written at `path`; None, for no file, is fine."""
+    """Raises OSError, with a message, if no file can be written at `path`; None, for no file, is fine."""
     if path is None:
         return
     folder = path.absolute().parent

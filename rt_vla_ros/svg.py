@@ -44,5 +44,5 @@ def curve(points: Sequence[tuple[float, float, float, float]], colour: str) -> l
 
 
 def _kind(colour: str) -> str:
-    """The class that has this colour in a page; empty where none has."""
+    """The class that has this colour in a page; empty if none has."""
     return f"c{COLOURS.index(colour)}" if colour in COLOURS else ""

@@ -13,7 +13,7 @@ LONGEST_TOKEN = 256  # [characters]
 
 
 def refuse_shared(path: str | Path) -> str | None:
-    """Why a file with a secret is not used, in a sentence; None where it may be.
+    """Why a file with a secret is not used, as a sentence; None if it may be.
 
     The rule is that of ssh for its keys: what this user owns, nobody else may read. A file of somebody else is theirs
     to look after. Raises OSError.
@@ -35,7 +35,7 @@ def header_token(path: str) -> str:
 
 
 def token_of(path: str) -> str:
-    """Raises ValueError, with a sentence, for a file that cannot be read, that others may read, or without a token."""
+    """Raises ValueError, with a message, for a file that cannot be read, that others may read, or without a token."""
     try:
         refusal = refuse_shared(Path(path).expanduser())
         with Path(path).expanduser().open(encoding="utf-8") as file:

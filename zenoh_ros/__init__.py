@@ -1,11 +1,11 @@
-"""ROS 2 over Zenoh without ROS 2: `import rclpy` works after two lines, and speaks with every rmw_zenoh node.
+"""ROS 2 over Zenoh without ROS 2: `import rclpy` works after two lines and talks to every rmw_zenoh node.
 
     import zenoh_ros
     zenoh_ros.install()
     import rclpy
 
-README.md beside this file says which part of rclpy, launch, launch_ros, tf2_ros, cv_bridge and ament_index_python is
-there. Of a real ROS 2 nothing is replaced: call `install` only where `import rclpy` finds nothing.
+See README.md next to this file for the supported part of rclpy, launch, launch_ros, tf2_ros, cv_bridge and
+ament_index_python. A real ROS 2 is never replaced: call `install` only if `import rclpy` finds nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ STAND_INS = Path(__file__).resolve().parent / "stand_ins"
 def install() -> None:
     """Makes rclpy, launch and the message packages importable, behind everything that is on `sys.path`.
 
-    Packages with messages or programs of their own are told with `zenoh_ros.packages.register`. May be called again.
+    Packages with their own messages or programs are registered with `zenoh_ros.packages.register`. May be called again.
     """
     if str(STAND_INS) not in sys.path:
         sys.path.append(str(STAND_INS))

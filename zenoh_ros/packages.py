@@ -1,6 +1,6 @@
-"""Packages outside every ament index: their messages, launch files and programs are told by `register`.
+"""Packages outside every ament index: `register` announces their messages, launch files and programs.
 
-A checkout and an installed wheel are no ament prefix, so nobody could find what is in them by the package's name.
+A checkout and an installed wheel are not ament prefixes, so their content could not be found by the package's name.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class RegisteredPackage:
-    """A package that was told.
+    """A registered package.
 
     Attributes:
-        name: of the ROS package, and of its Python package where it has one.
+        name: of the ROS package, and of its Python package if it has one.
         root: the folder from which Python imports it.
-        prefix: what `ros2 pkg prefix` would say.
+        prefix: what `ros2 pkg prefix` would print.
         share: the directory of msg/, srv/, launch/ and config/.
         programs: pairs (executable, Python module that runs it).
     """
@@ -42,7 +42,7 @@ class RegisteredPackage:
         return sorted(name for name, _ in self.programs)
 
     def command(self, executable: str) -> list[str]:
-        """What starts a program, on this Python; KeyError if there is none of the name."""
+        """The command that starts a program with this Python; KeyError if there is none of this name."""
         return [sys.executable, "-m", dict(self.programs)[executable]]
 
     def python_path(self, inherited: str) -> str:
@@ -54,7 +54,8 @@ _registered: dict[str, RegisteredPackage] = {}
 
 
 def register(name: str, root: Path, programs: Mapping[str, str] | None = None) -> RegisteredPackage:
-    """Tells of a package; the same name again replaces it. Before `zenoh_ros.install`, which reads the messages.
+    """Registers a package; the same name again replaces it. Call it before `zenoh_ros.install`, which reads the
+    messages.
 
     Args:
         root: the folder from which Python imports it. Holding package.xml it is a checkout: its own prefix and share
@@ -71,7 +72,7 @@ def register(name: str, root: Path, programs: Mapping[str, str] | None = None) -
 
 
 def registered() -> tuple[RegisteredPackage, ...]:
-    """All of them, in the order in which they were told."""
+    """All registered packages, in the order of registration."""
     return tuple(_registered.values())
 
 
@@ -90,5 +91,5 @@ def _prefix_and_share(name: str, root: Path) -> tuple[Path, Path]:
             return prefix, share
     raise FileNotFoundError(
         f"the files of the package {name!r} are missing: no package.xml in {root} and none in a share/{name} above it "
-        f"or in {sys.prefix}; the installation is incomplete, install it again"
+        f"or in {sys.prefix}; the installation is incomplete, reinstall it"
     )

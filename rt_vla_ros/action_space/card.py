@@ -117,7 +117,7 @@ class ActionCard:
     action_space.postprocessing; empty for nothing.
     horizon: steps of one period that a policy predicts at once, 1 to 1000; its tokens are those of the first step, then
     those of the second ...
-    execute_steps: of them, how many are done before the policy decides anew, 1 ... horizon.
+    execute_steps: of them, how many are done before the policy decides again, 1 ... horizon.
     ensemble: how chunks that overlap are combined; it needs a horizon of more than one step.
     state: what the policy sees of the robot besides images, in its order; empty for nothing.
     notes: where the facts on this card are from, and which of them nobody could verify.
@@ -153,7 +153,7 @@ class ActionCard:
 
     @property
     def period(self) -> float:
-        """Time between two actions [s], a whole number of nanoseconds as in messages."""
+        """Time between two actions [s], an integer of nanoseconds as in messages."""
         return round(1.0 / self.control_rate, 9)
 
     def with_horizon(self, horizon: int) -> ActionCard:
@@ -170,7 +170,7 @@ class ActionCard:
 
     @property
     def base_mode(self) -> int | None:
-        """Number of the mode in which the base moves and the arm stands still, None where there is none.
+        """Number of the mode in which the base moves and the arm stands still, None if there is none.
 
         In it nothing moves where the base's dimensions are unused.
         """
@@ -179,7 +179,7 @@ class ActionCard:
         return modes.index(BASE_MODE) if BASE_MODE in modes else None
 
     def index(self, role: str) -> int | None:
-        """Position of the dimension with this role, None where the policy has none."""
+        """Position of the dimension with this role, None if the policy has none."""
         return next((i for i, d in enumerate(self.dimensions) if d.role == role), None)
 
     @property
@@ -384,7 +384,7 @@ def _check_speed(card: ActionCard) -> None:
 
 
 def roles_index(card: ActionCard, role: str) -> int:
-    """Position of the dimension with this role. Raises ActionCardError where there is none."""
+    """Position of the dimension with this role. Raises ActionCardError if there is none."""
     index = card.index(role)
     if index is None:
         raise ActionCardError(f"no dimension has the role {role!r}.")

@@ -10,7 +10,7 @@ MOST = 8  # that are told
 
 
 def card_differences(ours: Any, theirs: Any, names: tuple[str, str]) -> list[str]:
-    """One sentence part a difference, such as `control_rate: 3.0 here, 10.0 there`; empty where there is none.
+    """One sentence part a difference, such as `control_rate: 3.0 here, 10.0 there`; empty if there is none.
 
     ours, theirs: as `ActionCard.to_dict` gives them, or whatever was sent as such. names: what the two are called.
     """

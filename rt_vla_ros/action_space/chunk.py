@@ -51,7 +51,7 @@ class ActionChunk:
     period: of each step [s].
     confidence: probability that the policy gives to what it chose, 0 ... 1, over all steps.
     tokens: the action tokens, those of the first step in the order of the card's dimensions, then those of the next;
-    empty where the policy has none.
+    empty if the policy has none.
     plan: what the policy said it would do, in words; may be empty.
     frame_id: name of a frame in the TF tree of the arm, for all steps.
     legal_probability: probability that the policy's model, left free, goes on writing an action, 0 ... 1; near 1 where
@@ -70,7 +70,7 @@ class ActionChunk:
 
     @property
     def terminates_at(self) -> int | None:
-        """Number of the first step that terminates, 0: at once; None where none does."""
+        """Number of the first step that terminates, 0: at once; None if none does."""
         return next((i for i, step in enumerate(self.steps) if step.terminate), None)
 
     @property

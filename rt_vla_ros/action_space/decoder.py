@@ -93,7 +93,7 @@ class ActionDecoder:
     def from_probabilities(self, probabilities: NDArray[np.float64]) -> ActionChunk:
         """Probabilities (horizon * D, bins), zero for illegal tokens -> the chunk.
 
-        Raises DecodingError where they are not finite.
+        Raises DecodingError if they are not finite.
         """
         size = len(self.card.dimensions)
         del self._states[1:]

@@ -12,7 +12,7 @@ LONGEST_NAME = 255
 
 
 def refuse_frame(frame_id: str, known: Collection[str]) -> str | None:
-    """Why actions in the frame `frame_id` cannot be carried out, in a sentence; None where TF knows the frame.
+    """Why actions in the frame `frame_id` cannot be carried out, as a sentence; None if TF knows the frame.
 
     known: all frames of the arm's TF tree.
     """

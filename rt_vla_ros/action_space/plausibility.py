@@ -53,7 +53,7 @@ def measure_use(card: ActionCard, values: NDArray[np.float64]) -> tuple[Dimensio
 
 
 def check_recorded(card: ActionCard, values: NDArray[np.float64]) -> tuple[DimensionUse, ...]:
-    """See measure_use. Raises ImplausibleActionsError where the values cannot be what the card says."""
+    """See measure_use. Raises ImplausibleActionsError if the values cannot be what the card says."""
     uses = measure_use(card, values)
     clipped = [use for use in uses if use.clipped > MAX_CLIPPED and use.dimension.role != "unused"]
     if clipped:
@@ -74,7 +74,7 @@ def check_recorded(card: ActionCard, values: NDArray[np.float64]) -> tuple[Dimen
 def check_recorded_state(card: ActionCard, states: NDArray[np.float64]) -> None:
     """states: (N, S) in the card's order and units, finite, N >= 1.
 
-    Raises ImplausibleActionsError where more of a number than MAX_CLIPPED lies outside the card's range.
+    Raises ImplausibleActionsError if more of a number than MAX_CLIPPED lies outside the card's range.
     """
     clipped = []
     for one, column in zip(card.state, states.T, strict=True):
@@ -148,7 +148,7 @@ def _span(dimension: ActionDimension | StateDimension) -> str:
 
 
 def _looks_like(kind: str | None, largest: float, use: DimensionUse | None = None) -> str:
-    """A guess in words, for people; empty where there is none."""
+    """A guess in words, for people; empty if there is none."""
     guess = other_unit(kind, largest)
     if not guess and kind is not None:
         if use is not None and min(abs(use.low), abs(use.high)) > use.high - use.low:
@@ -159,7 +159,7 @@ def _looks_like(kind: str | None, largest: float, use: DimensionUse | None = Non
 
 
 def other_unit(kind: str | None, largest: float) -> str:
-    """What numbers are probably in that go up to `largest`; empty where they may be [m] or [rad]."""
+    """What numbers are probably in that go up to `largest`; empty if they may be [m] or [rad]."""
     if kind in ("rotation", "base_rotation") and largest > 2 * math.pi:
         return "degrees"
     if largest <= 2:
@@ -203,7 +203,7 @@ def check_gripper(card: ActionCard, values: NDArray[np.float64]) -> None:
 
 
 def check_terminate(card: ActionCard, values: NDArray[np.float64]) -> None:
-    """Raises ImplausibleActionsError where nearly all values, as `check_recorded` takes them, say 'terminate'."""
+    """Raises ImplausibleActionsError if nearly all values, as `check_recorded` takes them, say 'terminate'."""
     index = card.index("terminate")
     if index is None:
         return

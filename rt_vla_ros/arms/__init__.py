@@ -1,1 +1,1 @@
-"""Arms by their URDF: from a velocity of the tip to motions of the joints, grippers, simulators; no ROS, no torch."""
+"""Arms by their URDF: from tip velocities to joint motions, grippers, simulators; no ROS, no torch."""

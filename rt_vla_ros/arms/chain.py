@@ -23,7 +23,7 @@ class ChainJoint:
     """A joint that moves: positions in [rad], or [m] where it slides, and their time derivatives.
 
     kind: one of MOVES. lower, upper: infinite for a continuous joint. velocity: the most it may have.
-    acceleration: the most it may have; None where the URDF says nothing, as most do.
+    acceleration: the most it may have; None if the URDF gives none, as usual.
     """
 
     name: str
@@ -52,15 +52,15 @@ class Chain:
         return tuple(joint.name for joint in self.joints)
 
     def with_accelerations(self, default: float) -> Chain:
-        """The same; a joint of which the URDF gives no greatest acceleration has the default [rad/s^2 or m/s^2]."""
+        """The same chain; a joint without an acceleration limit in the URDF gets the default [rad/s^2 or m/s^2]."""
         joints = (one if one.acceleration else replace(one, acceleration=default) for one in self.joints)
         return replace(self, joints=tuple(joints))
 
 
 def read_chain(urdf: str, tip: str = "", base: str = "") -> Chain:
-    """Reads it. tip: may be empty where the robot has one end only. base: empty for the robot's root.
+    """Reads it. tip: may be empty if the robot has one end only. base: empty for the robot's root.
 
-    Raises ChainError for what is no URDF, for links that are not there, and for joints without limits.
+    Raises ChainError for an invalid URDF, unknown links, and joints without limits.
     """
     robot = parse_robot(urdf)
     above = joints_above(robot)
@@ -68,7 +68,9 @@ def read_chain(urdf: str, tip: str = "", base: str = "") -> Chain:
     check_links(above, links)
     roots = [link for link in links if link not in above]
     if len(roots) != 1:
-        raise ChainError(f"The URDF is no tree: {_listed(roots) or 'none'} of its links has no joint above it.")
+        raise ChainError(
+            f"The URDF is not a tree, expected one link without a parent joint, got {_listed(roots) or 'none'}."
+        )
     tip = tip or _only_end(above, links)
     base = base or roots[0]
     for what, link in (("tip_frame", tip), ("base_frame", base)):
@@ -80,8 +82,8 @@ def read_chain(urdf: str, tip: str = "", base: str = "") -> Chain:
         raise ChainError(f"No joint moves between {base!r} and {tip!r}: set base_frame and tip_frame.")
     if len(joints) < FEWEST_JOINTS:
         raise ChainError(
-            f"Only {len(joints)} joints move between {base!r} and {tip!r} ({_listed(one.name for one in joints)}): a "
-            f"tip that goes and turns in every direction needs {FEWEST_JOINTS}. Set base_frame and tip_frame."
+            f"Only {len(joints)} joints move between {base!r} and {tip!r} ({_listed(one.name for one in joints)}): "
+            f"motion in all directions needs {FEWEST_JOINTS}. Set base_frame and tip_frame."
         )
     return Chain(base, tip, joints, _only(path, base, joints))
 
@@ -99,28 +101,28 @@ def check_joints(chain: Chain, given: Sequence[str]) -> tuple[str, ...]:
         wrong = [f"it lacks {_listed(missing)}"] * bool(missing) + [f"{_listed(other)} is not among them"] * bool(other)
         raise ChainError(
             f"The parameter 'joints' must name the {len(chain.names)} joints from {chain.base!r} to {chain.tip!r}, "
-            f"which are {_listed(chain.names)}: {' and '.join(wrong)}. One bridge drives one chain."
+            f"which are {_listed(chain.names)}: {' and '.join(wrong)}. A bridge drives a single chain."
         )
     return tuple(given)
 
 
 def parse_robot(urdf: str) -> ET.Element:
-    """The element <robot>. Raises ChainError for what is no URDF, too long, or declares a type with its entities."""
+    """The element <robot>. Raises ChainError for an invalid URDF, one that is too long, or one with a document type."""
     if len(urdf) > LONGEST_URDF:
         raise ChainError(f"The robot description has {len(urdf)} characters, more than {LONGEST_URDF}.")
     if "<!DOCTYPE" in urdf:
-        raise ChainError("The robot description declares a document type, which no URDF needs: it is not read.")
+        raise ChainError("The robot description declares a document type, which a URDF must not have: it is not read.")
     try:
         robot = ET.fromstring(urdf)
     except (ET.ParseError, ValueError) as error:
-        raise ChainError(f"The robot description is no XML: {error}.") from error
+        raise ChainError(f"The robot description is not valid XML: {error}.") from error
     if robot.tag != "robot":
-        raise ChainError(f"The robot description is no URDF: it begins with <{robot.tag}>, expected <robot>.")
+        raise ChainError(f"The robot description is not a URDF: its root element is <{robot.tag}>, expected <robot>.")
     return robot
 
 
 def joints_above(robot: ET.Element) -> dict[str, ET.Element]:
-    """The joint above each link. Raises ChainError where there are two, or a joint has no ends."""
+    """The joint above each link. Raises ChainError if there are two, or a joint has no ends."""
     above: dict[str, ET.Element] = {}
     for joint in robot.findall("joint"):
         ends = [
@@ -145,7 +147,7 @@ def check_links(above: Mapping[str, ET.Element], links: Sequence[str]) -> None:
     for joint in above.values():
         unknown = [link for link in (end_of(joint, "parent"), end_of(joint, "child")) if link not in links]
         if unknown:
-            raise ChainError(f"The joint {joint.get('name')!r} has the link {unknown[0]!r}, which the URDF lacks.")
+            raise ChainError(f"The joint {joint.get('name')!r} has the link {unknown[0]!r}, which is not in the URDF.")
 
 
 def _only_end(above: Mapping[str, ET.Element], links: Sequence[str]) -> str:
@@ -162,7 +164,7 @@ def _path(above: Mapping[str, ET.Element], base: str, tip: str) -> list[ET.Eleme
     link = tip
     while link != base:
         if link not in above or len(path) > len(above):
-            raise ChainError(f"The link {tip!r} (tip_frame) does not hang on {base!r} (base_frame).")
+            raise ChainError(f"The link {tip!r} (tip_frame) is not a descendant of {base!r} (base_frame).")
         path.insert(0, above[link])
         link = end_of(above[link], "parent")
     return path
@@ -173,16 +175,16 @@ def _read_joint(joint: ET.Element) -> ChainJoint:
     if kind not in MOVES:
         raise ChainError(f"The joint {name!r} is of the type {kind!r}, expected one of {', '.join(MOVES)} or fixed.")
     if joint.find("mimic") is not None:
-        raise ChainError(f"The joint {name!r} mimics another one: an arm's joint must be its own.")
+        raise ChainError(f"The joint {name!r} mimics another one: an arm's joint must be independent.")
     limit = joint.find("limit")
     if limit is None:
-        raise ChainError(f"The joint {name!r} has no <limit>: its greatest velocity must be known to move it safely.")
+        raise ChainError(f"The joint {name!r} has no <limit>: its maximum velocity must be known to move it safely.")
     velocity = _number(name, limit, "velocity")
     if velocity is None or velocity <= 0:
-        raise ChainError(f"The joint {name!r} has the greatest velocity {velocity}, expected a number above 0.")
+        raise ChainError(f"The joint {name!r} has the maximum velocity {velocity}, expected a number above 0.")
     acceleration = _number(name, limit, "acceleration")
     if acceleration is not None and acceleration <= 0:
-        raise ChainError(f"The joint {name!r} has the greatest acceleration {acceleration}, expected one above 0.")
+        raise ChainError(f"The joint {name!r} has the maximum acceleration {acceleration}, expected a number above 0.")
     return ChainJoint(name, kind, *joint_range(joint, limit, name, kind), velocity, acceleration)
 
 
@@ -192,14 +194,16 @@ def joint_range(joint: ET.Element, limit: ET.Element, name: str, kind: str) -> t
         return -math.inf, math.inf
     lower, upper = _number(name, limit, "lower"), _number(name, limit, "upper")
     if lower is None or upper is None or not lower < upper:
-        raise ChainError(f"The joint {name!r} may go from {lower} to {upper}, expected two numbers in this order.")
+        raise ChainError(
+            f"The joint {name!r} has the range {lower} to {upper}, expected two numbers in increasing order."
+        )
     soft = joint.find("safety_controller")
     if soft is not None:
         soft_lower, soft_upper = (_number(name, soft, f"soft_{which}_limit") for which in ("lower", "upper"))
         if soft_lower is not None and soft_upper is not None and soft_lower < soft_upper:
             lower, upper = max(lower, soft_lower), min(upper, soft_upper)
     if not lower < upper:
-        raise ChainError(f"The joint {name!r} has soft limits that lie outside its limits.")
+        raise ChainError(f"The joint {name!r} has soft limits outside its limits.")
     return lower, upper
 
 
@@ -217,7 +221,7 @@ def _number(name: str, element: ET.Element, attribute: str) -> float | None:
 
 
 def _only(path: Sequence[ET.Element], base: str, joints: Sequence[ChainJoint]) -> str:
-    """A URDF of this chain alone; joints are limited by who solves it, so that a continuous one is as any other."""
+    """A URDF of this chain alone; the solver applies the limits, so continuous joints need no special case."""
     moving = {joint.name: joint for joint in joints}
     robot = ET.Element("robot", name="chain")
     for link in (base, *(end_of(joint, "child") for joint in path)):

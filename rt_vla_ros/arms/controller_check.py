@@ -1,4 +1,4 @@
-"""Whether a controller of ros2_control takes our commands: its state, its type, and its joints in their order."""
+"""Whether a ros2_control controller accepts our commands: its state, its type, and its joints in order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ACTIVE, INACTIVE, UNCONFIGURED = "active", "inactive", "unconfigured"
 
 @dataclass(frozen=True)
 class ListedController:
-    """What the controller manager says of one. claimed: such as joint1/velocity, in the order of the commands."""
+    """A controller by the controller manager. claimed: such as joint1/velocity, in the order of the commands."""
 
     name: str
     state: str
@@ -26,10 +26,10 @@ class ListedController:
 
 @dataclass(frozen=True)
 class ControllerVerdict:
-    """problem: why commands would not be carried out, in a sentence with what to do; None where they would.
+    """problem: why commands would not be executed, as a sentence with what to do; None if they would.
 
-    activate, deactivate: what a switch would have to name; empty where no switch helps. warning: what is dangerous
-    though commands are carried out, in a sentence.
+    activate, deactivate: controllers to switch; empty if a switch does not help. warning: a danger although commands
+    are executed, as a sentence.
     """
 
     problem: str | None
@@ -47,7 +47,7 @@ def judge(
     if found is None:
         there = ", ".join(f"{one.name} ({one.state})" for one in listed[:20]) or "none"
         return ControllerVerdict(
-            f"The controller manager has no controller {name!r}; it has {there}. Load it with its parameters: "
+            f"The controller manager has no controller {name!r}; loaded are {there}. Load it with its parameters: "
             f"ros2 run controller_manager spawner {name}{option} --param-file FILE"
         )
     if found.type not in TYPES[interface]:
@@ -79,8 +79,8 @@ def _goes_on(controller: ListedController) -> str | None:
     if controller.type != FORWARD:
         return None
     return (
-        f"The controller {controller.name!r} is a {FORWARD}: where it is deactivated while the arm moves, the hardware "
-        f"keeps the last velocities. Take {TYPES['velocity'][0]}, which sets them to zero."
+        f"The controller {controller.name!r} is a {FORWARD}: if it is deactivated while the arm moves, the hardware "
+        f"keeps the last velocities. Use {TYPES['velocity'][0]}, which sets them to zero."
     )
 
 
@@ -89,7 +89,7 @@ def _other_joints(name: str, has: tuple[str, ...], expected: tuple[str, ...]) ->
     if sorted(has) == sorted(expected):
         order = ", ".join(one.rpartition("/")[0] for one in has)
         return f"{sentence} Set the parameter joints to its order: [{order}]"
-    return f"{sentence} Give it these joints in this order, in its parameter joints."
+    return f"{sentence} Set its parameter joints to these joints in this order."
 
 
 def _shares_a_joint(controller: ListedController, joints: Sequence[str]) -> bool:

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from rt_vla_ros.arms.chain import MOVES, TURNS, ChainError, check_links, end_of, joint_range, joints_above, parse_robot
 
 FINGERS = re.compile(r"finger|gripper|knuckle|jaw", re.IGNORECASE)
-"""What names of a gripper's joints and links have in them."""
+"""Typical parts of names of a gripper's joints and links."""
 TIPS = ("tcp", "tool0", "tool_center", "ee_link", "link_ee", "end_effector", "hand", "flange")
-"""What names of tips have in them, the likeliest first."""
+"""Typical parts of tip names, most likely first."""
 MOST_LINKS = 2000
 BASES = re.compile(r"(base_link|link_?0)$")
 
 
 @dataclass(frozen=True)
 class DescribedJoint:
-    """unit: "rad" or "m". lower, upper: its range; None where the description gives none, or it turns without end."""
+    """unit: "rad" or "m". lower, upper: its range; None if the description gives none, or it is continuous."""
 
     name: str
     unit: str
@@ -30,8 +30,8 @@ class DescribedJoint:
 
 @dataclass(frozen=True)
 class DescribedArm:
-    """base, tip: links. joints: that move between them, in the order of the chain. mount: the link that bears the
-    fingers; empty where there are none. reach: how far the tip can be from the base at most [m].
+    """base, tip: links. joints: that move between them, in the order of the chain. mount: the link that carries the
+    fingers; empty if there are none. reach: maximum distance of the tip from the base [m].
     """
 
     base: str
@@ -42,7 +42,7 @@ class DescribedArm:
 
 
 def describe_arm(urdf: str) -> DescribedArm:
-    """The chain that ends at the gripper, else the one with the most joints. Raises ChainError where there is none."""
+    """The chain that ends at the gripper, or else the one with the most joints. Raises ChainError if there is none."""
     robot = parse_robot(urdf)
     above = joints_above(robot)
     links = [str(link.get("name")) for link in robot.findall("link")]
@@ -54,7 +54,7 @@ def describe_arm(urdf: str) -> DescribedArm:
     last = max(ends, key=lambda link: (len(_moving(above, link)), -len(_up(above, link)), link))
     arm = _moving(above, last)
     if not arm:
-        raise ChainError("The robot description has no joint that moves but a gripper's.")
+        raise ChainError("The robot description has no movable joint except a gripper's.")
     tip = _tip(above, links, last)
     first = end_of(arm[0], "parent")
     bases = [first, *(end_of(joint, "parent") for joint in reversed(_up(above, first)) if joint.get("type") == "fixed")]
@@ -65,11 +65,11 @@ def describe_arm(urdf: str) -> DescribedArm:
 
 
 def _up(above: Mapping[str, ET.Element], link: str) -> list[ET.Element]:
-    """The joints from the root to a link. Raises ChainError where they go round."""
+    """The joints from the root to a link. Raises ChainError for a cycle."""
     path: list[ET.Element] = []
     while link in above:
         if len(path) > len(above):
-            raise ChainError(f"The joints above the link {link!r} go round in a circle.")
+            raise ChainError(f"The joints above the link {link!r} form a cycle.")
         path.insert(0, above[link])
         link = end_of(above[link], "parent")
     return path
@@ -126,12 +126,12 @@ def _described(joint: ET.Element) -> DescribedJoint:
 
 
 def _length(joint: ET.Element) -> float:
-    """How far a joint may carry its link from the one above [m]. Raises ChainError."""
+    """Maximum distance of a joint's link from its parent link [m]. Raises ChainError."""
     origin = joint.find("origin")
     try:
         shift = [float(text) for text in (origin.get("xyz") or "").split()] if origin is not None else []
     except ValueError as error:
-        raise ChainError(f"The joint {joint.get('name')!r} has an origin that is no three numbers.") from error
+        raise ChainError(f"The joint {joint.get('name')!r} has an origin that is not three numbers.") from error
     limit, slides = joint.find("limit"), 0.0
     if joint.get("type") == "prismatic" and limit is not None:
         slides = max(map(abs, joint_range(joint, limit, str(joint.get("name")), "prismatic")))

@@ -1,9 +1,8 @@
 """Differential inverse kinematics by Pink on Pinocchio: joint velocities that move the tip as asked, within limits.
 
-The direction of the tip's motion is kept: where the joints cannot give the whole velocity, the whole of it, translation
-and rotation alike, is scaled down until they can, and to zero where they cannot at all. So Pink's problem gets one
-unknown more, the share of the velocity that is given. An arm with more joints than it needs first goes round its
-limits. Only the solver's process imports this module.
+The direction of the tip's motion is kept: if the joints cannot reach the velocity, translation and rotation are scaled
+down together until they can, to zero if necessary. So Pink's problem gets one more unknown, the scale of the velocity.
+A redundant arm first avoids its limits. Only the solver's process imports this module.
 """
 
 from __future__ import annotations
@@ -22,30 +21,30 @@ from pink.tasks import DampingTask, Task
 from rt_vla_ros.arms.ik_protocol import IkRequest, IkSetup, IkSolution, LimitedBy
 
 QP_SOLVER = "daqp"
-# Of motions that move the tip alike, the slowest is taken; this is too little to be seen at the tip.
+# Among motions with the same tip velocity the slowest is chosen; too small to affect the tip.
 DAMPING_COST = 1e-3
 # Radians and metres are compared at this distance from the tip's origin [m].
 LEVER = 0.25
 WEIGHTS = np.array([1.0, 1.0, 1.0, LEVER, LEVER, LEVER])
 ONE_SECOND = 1.0
-# What a share that is missing costs, against DAMPING_COST.
+# Cost of a missing fraction, relative to DAMPING_COST.
 SHARE_COST = 1.0
-# How much of a joint's acceleration is used to brake before its end, so that the others, which brake with it, have it.
+# Fraction of a joint's acceleration used to brake before its limit, to leave room for the joints that brake with it.
 BRAKING_SHARE = 0.5
-# How far ahead it is looked whether a motion leads towards a singularity [rad or m], of the joint that moves most.
+# Lookahead for motion towards a singularity [rad or m], of the joint that moves most.
 LOOK_AHEAD = 0.01
 SLOWEST = 1e-9
-# A greater share is the whole, numerically.
+# A larger fraction counts as 1.
 WHOLE = 0.995
 
 
 class JointBox(Limit):  # type: ignore[misc]
     """Bounds of each joint's velocity in this period, from its limits of position, velocity and acceleration.
 
-    A joint can always brake before its end, from the velocities that are allowed; where it is faster than it should
-    be, braking is all that is allowed. So there always is a solution.
+    A joint can always brake before its limit from the allowed velocities; if it is too fast, only braking is allowed.
+    So there always is a solution.
 
-    velocity: the most that each may have. low, high: of the last `set`, shape (n,).
+    velocity: maximum of each. low, high: of the last `set`, shape (n,).
     """
 
     def __init__(self, setup: IkSetup) -> None:
@@ -64,13 +63,13 @@ class JointBox(Limit):  # type: ignore[misc]
         self.high, self.low = np.clip(up, last - most, last + most), np.clip(-down, last - most, last + most)
 
     def at_end(self, request: IkRequest, velocities: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which joints are bounded by an end of theirs in the direction of these velocities, shape (n,)."""
+        """Which joints are bounded by a position limit in the direction of these velocities, shape (n,)."""
         dt = request.period
         way = np.where(velocities > 0, self._upper - request.positions, request.positions - self._lower)
         return np.asarray(self._before_end(way, dt) < np.minimum(self.velocity, np.abs(velocities) + SLOWEST))
 
     def _before_end(self, way: NDArray[np.float64], dt: float) -> NDArray[np.float64]:
-        """The velocity that can be braked to zero within this way, one period of it included."""
+        """The velocity that can be braked to zero within this distance, including one period."""
         most = BRAKING_SHARE * self._acceleration
         return np.asarray(most * (np.sqrt(dt * dt + 2 * np.maximum(way, 0) / most) - dt))
 
@@ -82,9 +81,8 @@ class JointBox(Limit):  # type: ignore[misc]
 
 
 class TwistTask(Task):  # type: ignore[misc]
-    """A velocity of the tip as one of pink's tasks: what it calls displacements are those of one second.
-
-    Pink's own FrameTask moves a frame by the way of one period, which a QP solver's tolerances do not see.
+    """A velocity of the tip as a Pink task: its displacements are those of one second. Pink's own FrameTask moves a
+    frame by the displacement of one period, which is below a QP solver's tolerances.
 
     twist: linear [m/s] and angular [rad/s], in the axes of the base, shape (6,).
     """
@@ -108,7 +106,7 @@ class TwistTask(Task):  # type: ignore[misc]
 
 
 class DifferentialIk:
-    """Solves for one chain. Raises ValueError, with a sentence, for a setup that makes no sense."""
+    """Solves for one chain. Raises ValueError, with a message, for an invalid setup."""
 
     def __init__(self, setup: IkSetup) -> None:
         """See IkSetup."""
@@ -173,13 +171,13 @@ class DifferentialIk:
         return np.asarray(pin.getFrameJacobian(self._model, data, self._tip, pin.LOCAL_WORLD_ALIGNED))
 
     def _solve(self, request: IkRequest, jacobian: NDArray[np.float64], allowed: float) -> NDArray[np.float64]:
-        """Velocities with as great a share of the twist as the bounds allow, at most `allowed`."""
+        """Velocities with the largest fraction of the twist that the bounds allow, at most `allowed`."""
         self._task.twist = request.twist
         if request.twist.any() and allowed > 0:
             velocities = self._along(allowed)
             if velocities is not None:
                 return velocities
-        # The joints cannot take the direction at once: as near as possible to the share that the tip has of it now.
+        # The joints cannot take the direction at once: as near as possible to its current fraction at the tip.
         share = float(np.clip(_share(jacobian @ request.last_velocities, request.twist), 0.0, allowed))
         self._task.twist = share * request.twist
         tasks, limits = [self._task, self._damping], [self._box]
@@ -188,7 +186,7 @@ class DifferentialIk:
         )
 
     def _along(self, allowed: float) -> NDArray[np.float64] | None:
-        """The same where the direction can be kept exactly; None where it cannot."""
+        """The same where the direction can be kept exactly; None if it cannot."""
         count = self._model.nv
         problem = pink.build_ik(
             self._configuration, [self._damping], ONE_SECOND, limits=[self._box], constraints=[self._task]
@@ -207,7 +205,7 @@ class DifferentialIk:
         return None if result is None else np.asarray(result[:count])
 
     def _singularity_scale(self, request: IkRequest, condition: float, velocities: NDArray[np.float64]) -> float:
-        """1 on the way out of a singularity; less the nearer it is, and 0 where a motion would lead into it."""
+        """1 on the way out of a singularity; decreases near it, and 0 for motion into it."""
         fastest = float(np.abs(velocities).max())
         if fastest > SLOWEST:
             ahead = request.positions + velocities * (LOOK_AHEAD / fastest)
@@ -246,6 +244,6 @@ def _condition(jacobian: NDArray[np.float64]) -> float:
 
 
 def _share(achieved: NDArray[np.float64], asked: NDArray[np.float64]) -> float:
-    """How much of a twist another one has in it; 0 for a twist of zero."""
+    """The fraction of a twist contained in another one; 0 for a zero twist."""
     length = float(np.sum((WEIGHTS * asked) ** 2))
     return float(np.sum(WEIGHTS**2 * achieved * asked)) / length if length > 0 else 0.0

@@ -18,14 +18,14 @@ IN_PACKAGE = re.compile(r"^(?:(?:file://)?\$\(find ([\w-]+)\)|package://([\w-]+)
 
 @dataclass(frozen=True)
 class GazeboArm:
-    """What Gazebo is told of an arm beyond its URDF; by default of moveit_resources' Panda.
+    """Gazebo settings of an arm beyond its URDF; defaults for moveit_resources' Panda.
 
     base: link that stands at the world's origin. hand: link that carries the tool frame and the wrist camera.
     tool_frame, tool: the link between the fingertips, which is added, and its place in `hand` [m].
     wrist_camera: pose in `hand`, x y z [m] and roll pitch yaw [rad]; a camera looks along its x axis.
-    home: joints that are driven with a velocity, and where they begin [rad].
-    finger: joint that is driven with a position, and where it begins [m]. fingers: links that grip.
-    inertia: of links whose URDF says none; Gazebo leaves out what has no mass, and what hangs on it.
+    home: velocity-driven joints and their initial positions [rad].
+    finger: position-driven joint and its initial position [m]. fingers: links that grip.
+    inertia: of links without inertia in the URDF; Gazebo ignores links without mass and their descendants.
     """
 
     base: str = "panda_link0"
@@ -43,14 +43,14 @@ def urdf_for_gazebo(urdf: str, controllers: str, share: Callable[[str], str], ar
     """The arm's URDF with what Gazebo and gz_ros2_control need.
 
     controllers: path of the controller manager's parameter file. share: the share directory of a package, for meshes;
-    whatever it raises for one that is not installed goes through.
-    Raises ValueError where the text is no URDF or lacks a link or joint that `arm` names.
+    its exceptions for a missing package are passed on.
+    Raises ValueError if the text is not a URDF or lacks a link or joint named in `arm`.
     """
     arm = arm or GazeboArm()
     try:
         robot = ET.fromstring(urdf)
     except ET.ParseError as error:
-        raise ValueError(f"the robot's description is no XML: {error}") from error
+        raise ValueError(f"the robot's description is not valid XML: {error}") from error
     _check_names(robot, arm)
     for name, inertia in arm.inertia.items():
         _give_mass(robot, name, inertia)
@@ -98,7 +98,7 @@ def _give_mass(robot: ET.Element, name: str, inertia: Inertia) -> None:
 
 
 def _in_share(uri: str, share: Callable[[str], str]) -> str:
-    """Gazebo knows nothing of packages: a mesh is named by its path."""
+    """Gazebo does not know packages: meshes are given by their path."""
     found = IN_PACKAGE.match(uri)
     return uri if found is None else f"file://{share(found[1] or found[2])}/{uri[found.end() :]}"
 

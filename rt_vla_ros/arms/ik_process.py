@@ -1,6 +1,5 @@
-"""The solver's process: requests come on its standard input, answers go to what was its standard output.
-
-It ends when its input does, so never later than the process that started it. Ctrl-C is meant for that one.
+"""The solver's process: requests come on its standard input, answers go to its original standard output. It ends with
+its input, so never later than its parent process, which handles Ctrl-C.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ def main() -> None:
     """Answers until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     out = os.dup(1)
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # output of libraries must not mix with answers
     buffer = bytearray()
     solver = None
     while (message := _receive(buffer)) is not None:
@@ -28,12 +27,12 @@ def main() -> None:
 
                 setup = IkSetup.from_bytes(message.payload)
                 solver = DifferentialIk(setup)
-            except Exception as error:  # whatever the libraries raise, the user reads it
+            except Exception as error:  # the user gets every exception of the libraries
                 answer = IkMessage(Kind.REFUSED, message.number, _sentence(error).encode())
             else:
                 answer = IkMessage(Kind.READY, message.number, _versions().encode())
         elif solver is None:
-            raise SystemExit("a request came before the setup")
+            raise SystemExit("a request was received before the setup")
         else:
             try:
                 solution = solver.solve(IkRequest.from_bytes(message.payload, len(setup.joints)))

@@ -1,11 +1,11 @@
-"""What the node's process and the solver's say to each other over a pipe: small binary messages.
+"""The protocol between the node's process and the solver's over a pipe: small binary messages.
 
     header   4 bytes b"RVIK", the kind (uint32), the number of the request (uint64), the length of what follows (uint32)
     SETUP    JSON: see IkSetup; answered by READY or by REFUSED with a sentence (UTF-8)
     SOLVE    float64: positions (n), last velocities (n), twist (6), period; answered by SOLVED
     SOLVED   float64: velocities (n), the scale, the condition number, what limits it, which joint, the tip's pose (7)
 
-All numbers are little-endian. A message that is none ends the conversation.
+All numbers are little-endian. An invalid message ends the connection.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Kind(IntEnum):
 
 
 class LimitedBy(IntEnum):
-    """Why the tip does not move as fast as was asked."""
+    """Why the tip does not move as fast as requested."""
 
     NOTHING = 0
     JOINT_POSITION = 1
@@ -55,12 +55,12 @@ class IkMessage(NamedTuple):
 
 @dataclass(frozen=True)
 class IkSetup:
-    """What a solver is made for.
+    """The setup of a solver.
 
     urdf: of the chain alone, see Chain. tip: its last link. joints: in the order of all numbers.
-    lower, upper: where each may be, already without the margin; None where it may turn for ever.
-    velocity, acceleration: the most of each. slow_condition, stop_condition: condition numbers of the Jacobian, from
-    which on motion towards a singularity is slowed down, and from which on there is none.
+    lower, upper: range of each, reduced by the margin; None if continuous.
+    velocity, acceleration: maximum of each. slow_condition, stop_condition: condition numbers of the Jacobian, above
+    which motion towards a singularity is slowed down, and above which it stops.
     """
 
     urdf: str
@@ -107,10 +107,10 @@ class IkRequest(NamedTuple):
 
 
 class IkSolution(NamedTuple):
-    """velocities: of the joints, shape (n,). scale: the share of the twist that they give, 0 to 1.
+    """velocities: of the joints, shape (n,). scale: the fraction of the twist that they achieve, 0 to 1.
 
-    condition: of the Jacobian at these positions; infinite at a singularity. limited_by, joint: what makes the scale
-    less than one; the joint's number, -1 for none. pose: of the tip at these positions in the base: x y z [m] and the
+    condition: of the Jacobian at these positions; infinite at a singularity. limited_by, joint: the reason for a scale
+    below one; the joint's number, -1 for none. pose: of the tip at these positions in the base: x y z [m] and the
     quaternion x y z w.
     """
 
@@ -128,7 +128,7 @@ class IkSolution(NamedTuple):
 
     @classmethod
     def from_bytes(cls, payload: bytes, joints: int) -> IkSolution:
-        """The reverse. Raises ValueError for another length, and for what limits nothing that there is."""
+        """The reverse. Raises ValueError for another length or an invalid limit."""
         numbers = _numbers(payload, joints + 11)
         scale, condition, limited_by, joint = map(float, numbers[joints : joints + 4])
         if not -1 <= joint < joints:
@@ -148,12 +148,12 @@ def frame(message: IkMessage) -> bytes:
 
 
 def take(buffer: bytearray) -> IkMessage | None:
-    """Takes the first message out of what has come; None while it is not whole. Raises ValueError."""
+    """Takes the first message out of the received bytes; None while it is incomplete. Raises ValueError."""
     if len(buffer) < HEADER.size:
         return None
     magic, kind, number, length = HEADER.unpack_from(buffer)
     if magic != MAGIC or length > LONGEST:
-        raise ValueError("what came is no message of this protocol")
+        raise ValueError("received an invalid message")
     end = HEADER.size + length
     if len(buffer) < end:
         return None

@@ -1,4 +1,4 @@
-"""The solver in a process of its own, as the node's process sees it: started, asked, started again, or given up."""
+"""The node's side of the solver process: starts it, sends requests, restarts it, or gives up."""
 
 from __future__ import annotations
 
@@ -19,24 +19,23 @@ from rt_vla_ros.arms.ik_protocol import IkMessage, IkRequest, IkSetup, IkSolutio
 from rt_vla_ros.parent_process import ends_with_this_process
 
 PACKAGE = Path(__file__).resolve().parents[1]
-# No more of the package's own code is loaded there than this folder's, and nothing of what is installed beside it.
+# It loads only this folder of the package, and nothing installed next to it.
 _BOOT = (
     "import sys, types; own = types.ModuleType('rt_vla_ros'); own.__path__ = [sys.argv[1]]; "
     "sys.modules['rt_vla_ros'] = own; from rt_vla_ros.arms.ik_process import main; main()"
 )
-# Until it has loaded its libraries, on a cold disk too; and without an answer, until it is killed [s].
+# Timeout for loading its libraries, including from a cold disk; and for an answer, until it is killed [s].
 START_TIMEOUT, HANG_TIMEOUT = 30.0, 1.0
 WRITE_TIMEOUT = 0.02
-# Starts within this time [s]: more are too many, and it is given up.
+# Window [s] for counting starts: too many, and it is given up.
 MOST_STARTS, STARTS_WITHIN = 5, 60.0
 ENDED, ENDING = "has ended", 0.05  # [s]
 _SOLVER_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class IkSolver:
-    """Asks for velocities and never waits longer than it is told to.
-
-    `problem` says in a sentence why there is no solver now; None while there is one. pid: of its process; None without.
+    """Requests velocities with a timeout. `problem`: why there is no solver now, as a sentence; None while there is
+    one. pid: of its process; None without.
     about: the libraries' versions. started: how often its process was started.
     """
 
@@ -47,17 +46,17 @@ class IkSolver:
         self._buffer = bytearray()
         self._number = 0
         self._ready = self._given_up = False
-        self._since = 0.0  # when it was started, or when the first request went out that has no answer yet
+        self._since = 0.0  # when it was started, or when the oldest unanswered request was sent
         self._refused: str | None = None
         self._starts: deque[float] = deque(maxlen=MOST_STARTS)
-        self.problem: str | None = "The solver of the inverse kinematics is starting."
+        self.problem: str | None = "The inverse kinematics solver is starting."
         self.about = ""
         self.started = 0
         self._start()
 
     @property
     def is_given_up(self) -> bool:
-        """Whether it is not started again by itself."""
+        """Whether automatic restarts have ended."""
         return self._given_up
 
     @property
@@ -66,7 +65,7 @@ class IkSolver:
         return None if self._process is None else self._process.pid
 
     def poll(self) -> None:
-        """Looks whether it is there, and starts it again where it is not; to be called at each tick. Never waits."""
+        """Checks the process and restarts it if needed; to be called at each tick. Never waits."""
         if self._given_up:
             return
         if self._process is None:
@@ -80,7 +79,7 @@ class IkSolver:
         self._lost(f"has not answered for {waited:.1f} s" if self._ready else f"did not start within {waited:.0f} s")
 
     def solve(self, request: IkRequest, timeout: float) -> IkSolution | None:
-        """The answer; None where there is none within `timeout` [s], and `problem` says why. A late one is dropped."""
+        """The answer; None if there is none within `timeout` [s], and `problem` says why. A late one is dropped."""
         self.poll()
         if self.problem is not None:
             return None
@@ -94,20 +93,20 @@ class IkSolver:
             if answer.number == self._number:
                 return self._solution(answer)
         if self._process is not None:
-            self.problem = f"The solver of the inverse kinematics has not answered within {1000 * timeout:.0f} ms."
+            self.problem = f"The inverse kinematics solver has not answered within {1000 * timeout:.0f} ms."
         return None
 
     def close(self) -> None:
         """Ends its process."""
-        self._given_up, self.problem = True, "The solver of the inverse kinematics was ended."
+        self._given_up, self.problem = True, "The inverse kinematics solver was shut down."
         self._end()
 
     def _start(self) -> None:
         now = self._clock()
         if len(self._starts) == MOST_STARTS and now - self._starts[0] < STARTS_WITHIN:
             self._give_up(
-                f"{self.problem} It was started {MOST_STARTS} times within a minute and is not any more. Has the host "
-                "time for it?"
+                f"{self.problem} It was started {MOST_STARTS} times within a minute, so it is not restarted again. "
+                "Is the host overloaded?"
             )
             return
         self._starts.append(now)
@@ -124,32 +123,32 @@ class IkSolver:
                 preexec_fn=ends_with_this_process(signal.SIGKILL),
             )
         except OSError as error:
-            self._give_up(f"The solver of the inverse kinematics cannot start: {error}.")
+            self._give_up(f"The inverse kinematics solver cannot start: {error}.")
             return
         os.set_blocking(self._process.stdin.fileno(), False)  # type: ignore[union-attr]
         self._send(IkMessage(Kind.SETUP, 0, self._setup.to_bytes()))
 
     def _take(self, answer: IkMessage) -> None:
-        """What comes outside of `solve`: that it is ready or cannot be, or an answer that is late."""
+        """Handles messages outside of `solve`: ready, failed, or a late answer."""
         if answer.kind is Kind.READY:
             self._ready, self.problem = True, None
             self.about = _text(answer)
         elif not self._ready:
-            self._give_up(f"The solver of the inverse kinematics cannot start: {_text(answer)}.")
+            self._give_up(f"The inverse kinematics solver cannot start: {_text(answer)}.")
         elif answer.number == self._number:
             self.problem = None
 
     def _solution(self, answer: IkMessage) -> IkSolution | None:
-        """A refusal, or numbers that are none, are no solution and no reason to start it again."""
+        """A refusal or non-finite values are not a solution, but no reason for a restart."""
         count = len(self._setup.joints)
         try:
             if answer.kind is not Kind.SOLVED:
                 raise ValueError(_text(answer))
             solution = IkSolution.from_bytes(answer.payload, count)
             if not np.isfinite(solution.velocities).all() or not np.isfinite(solution.pose).all():
-                raise ValueError("it has a number that is not finite")
+                raise ValueError("it has a non-finite value")
             if (np.abs(solution.velocities) > 1.001 * np.array(self._setup.velocity) + 1e-6).any():
-                raise ValueError("a joint would be faster than it may")
+                raise ValueError("a joint would exceed its maximum velocity")
         except ValueError as error:
             self._refused = f"The inverse kinematics has no solution here: {error}."
             return None
@@ -158,7 +157,7 @@ class IkSolver:
 
     @property
     def refusal(self) -> str | None:
-        """Why the last request has no solution though the solver answered, in a sentence."""
+        """Why the last request has no solution though the solver answered, as a sentence."""
         return self._refused
 
     def _send(self, message: IkMessage) -> None:
@@ -173,14 +172,14 @@ class IkSolver:
                     data = data[os.write(file, data) :]
                 except BlockingIOError:
                     if self._clock() >= deadline:
-                        self._lost("does not read what it is asked")
+                        self._lost("does not read its requests")
                         return
                     select.select([], [file], [], WRITE_TIMEOUT)
         except OSError:
             self._lost(ENDED)
 
     def _answer(self, timeout: float) -> IkMessage | None:
-        """The next message within this time [s]; None for none. A process that has ended is one that is lost."""
+        """The next message within this time [s]; None if there is none. A process that has ended counts as lost."""
         assert self._process is not None
         assert self._process.stdout is not None
         file = self._process.stdout.fileno()
@@ -189,7 +188,7 @@ class IkSolver:
             try:
                 message = take(self._buffer)
             except ValueError as error:
-                self._lost(f"does not speak as it should ({error})")
+                self._lost(f"sent an invalid message ({error})")
                 return None
             if message is not None:
                 return message
@@ -205,13 +204,13 @@ class IkSolver:
             self._buffer += chunk
 
     def _lost(self, how: str) -> None:
-        """It is started again at the next poll."""
+        """It is restarted at the next poll."""
         code = self._end(kill=how != ENDED)
-        self.problem = f"The process of the inverse kinematics {how}{code}: it is started again."
+        self.problem = f"The inverse kinematics process {how}{code}: restarting it."
 
     def _give_up(self, sentence: str) -> None:
         self._end()
-        once_more = "Once that is put right, disable and enable the bridge (its ~/enable)."
+        once_more = "After fixing this, disable and enable the bridge (its ~/enable)."
         self._given_up, self.problem = True, f"{sentence} {once_more}"
 
     def _end(self, *, kill: bool = True) -> str:

@@ -1,4 +1,4 @@
-"""From velocities of the tip to commands for the joints, period by period; and every reason to send none.
+"""From tip velocities to joint commands, period by period; and every reason to send none.
 
 at once       joint states missing, old or not finite; a solver that ended, is late or finds nothing; a controller
               that does not take commands: velocities of zero, or the last position, and not ready for REST at least
@@ -22,11 +22,11 @@ from rt_vla_ros.arms.ik_solver import IkSolver
 from rt_vla_ros.arms.joint_feedback import JointFeedback
 
 Floats = NDArray[np.float64]
-# How long a reason is told at least, so that it is heard; and how long commands of standing still are sent on [s].
+# How long a reason is reported at least; and how long standstill commands are sent [s].
 REST = HALT = 0.5
-# Slower than this share of what was asked, for this time [s]: the arm is blocked.
+# Below this fraction of the requested velocity for this time [s]: the arm is blocked.
 BLOCKED, BLOCKED_AFTER = 0.05, 0.2
-# A share that is worth a warning.
+# A fraction that causes a warning.
 SLOWED = 0.9
 # After HALT, a commanded position farther from the measured one than this is given up for that; so is, at a stop at
 # once, what is beyond this and the way that the joint needs to brake [rad or m].
@@ -37,8 +37,8 @@ ANOTHER_MOVED = 0.01
 class CommanderSettings:
     """interface: position or velocity. period: between two ticks [s]. max_state_age: of joint states [s].
 
-    joint_limit_margin: kept from each joint's end [rad or m]. max_position_lead: of a commanded position before the
-    measured one [rad or m]. slow_condition, stop_condition: see IkSetup. solver_python: see IkSolver.
+    joint_limit_margin: distance kept from each joint limit [rad or m]. max_position_lead: maximum lead of a commanded
+    position over the measured one [rad or m]. slow_condition, stop_condition: see IkSetup. solver_python: see IkSolver.
     patience: how many periods an answer may take.
     """
 
@@ -54,14 +54,14 @@ class CommanderSettings:
 
 
 class Told(NamedTuple):
-    """A reason with the time until which it counts."""
+    """A reason with its expiry time."""
 
     reason: str
     until: float
 
 
 class Obstacle(NamedTuple):
-    """What is in the way: the share of the motion that is left, and a sentence."""
+    """A limitation: the remaining fraction of the motion, and a sentence."""
 
     share: float
     sentence: str
@@ -70,7 +70,7 @@ class Obstacle(NamedTuple):
 class JointCommander:
     """Drives one chain. All times are of one clock [s]; numbers of joints are in the order of `joints`.
 
-    base: the link whose axes velocities are in. reason: why the arm is not ready, in a sentence; None where it is.
+    base: the link in whose axes velocities are given. reason: why the arm is not ready, as a sentence; None if it is.
     warning: what slows it down now, if anything. velocities: as they were commanded last. position: as it was commanded
     last, or None. tip: its last pose, see IkSolution.
     """
@@ -114,8 +114,8 @@ class JointCommander:
         self._blocked_since: float | None = None
         self._obstacles: list[Obstacle] = []
         self._last: float | None = None  # tick
-        self._moved = -math.inf  # when something other than standing still was commanded last
-        self._settled = True  # whether what was commanded last was given up for where the arm then was
+        self._moved = -math.inf  # when motion was commanded last
+        self._settled = True  # whether the last command was replaced by the measured position
         self._now = 0.0
 
     @property
@@ -127,10 +127,10 @@ class JointCommander:
         return self.solver.problem
 
     def tick(self, now: float, twist: Floats | None, problem: str | None = None) -> Floats | None:
-        """The command of this period, shape (n,): velocities, or positions; None where there is nothing to say.
+        """The command of this period, shape (n,): velocities or positions; None if nothing is sent.
 
-        twist: of the tip in the axes of the chain's base, linear [m/s] and angular [rad/s], shape (6,); None where none
-        counts. problem: why nothing may move, in a sentence.
+        twist: of the tip in the axes of the chain's base, linear [m/s] and angular [rad/s], shape (6,); None if none
+        counts. problem: why nothing may move, as a sentence.
         """
         period = self._period(now)
         if now < self._now:  # the clock jumped back
@@ -140,7 +140,7 @@ class JointCommander:
         measured = self.feedback.read(now)
         problem = problem or (measured if isinstance(measured, str) else None) or self.solver.problem
         if problem is None and twist is not None and not np.isfinite(twist).all():
-            problem = "A velocity with a number that is not finite came."
+            problem = "Received a velocity with a non-finite value."
         if problem is not None or isinstance(measured, str):
             return self._at_once(str(problem), measured)
         if now < self._hard.until:
@@ -151,7 +151,7 @@ class JointCommander:
         return self._follow(twist, measured, period)
 
     def stand_still(self) -> Floats | None:
-        """What a last command says."""
+        """The final command."""
         self._give_up_lead(self.feedback.read(self._now))
         self.velocities = np.zeros(len(self.joints))
         return self._command()
@@ -171,7 +171,7 @@ class JointCommander:
         return self._still(measured)
 
     def _give_up_lead(self, measured: Floats | str) -> None:
-        """A joint goes no farther after a stop than it needs to brake, be it never so far behind its command."""
+        """After a stop a joint moves no further than its braking distance, however far it lags behind its command."""
         if self.velocities.any() and self.position is not None and not isinstance(measured, str):
             most = ANOTHER_MOVED + self.velocities**2 / (2 * self._acceleration)
             self.position = np.clip(self.position, measured - most, measured + most)
@@ -187,14 +187,14 @@ class JointCommander:
             return None
         if np.abs(self.position - measured).max() <= ANOTHER_MOVED:
             return None
-        self.position = measured.copy()  # else a joint that was blocked would jump there once it is free
+        self.position = measured.copy()  # otherwise a blocked joint would jump there once it is free
         return self._command() if self._settings.interface == "position" else None
 
     def _command(self) -> Floats | None:
         return self.velocities.copy() if self._settings.interface == "velocity" else self.position
 
     def _braked(self, measured: Floats, period: float) -> Floats:
-        """All joints come to rest together, and none goes beyond its end."""
+        """All joints come to rest together, and none exceeds its limits."""
         most = self._acceleration
         time = float(np.max(np.abs(self.velocities) / most))
         slower = self.velocities * max(0.0, 1 - period / time) if time > 0 else self.velocities
@@ -212,7 +212,7 @@ class JointCommander:
         request = IkRequest(self._at(measured), self.velocities, twist, period)
         solution = self.solver.solve(request, self._settings.patience * self._settings.period)
         if solution is None:
-            reason = self.solver.problem or self.solver.refusal or "The solver gave no answer."
+            reason = self.solver.problem or self.solver.refusal or "The solver returned no answer."
             return self._at_once(reason, measured)
         self.tip = solution.pose
         self._obstacles = []
@@ -223,7 +223,7 @@ class JointCommander:
         return command
 
     def _start_position(self, measured: Floats) -> None:
-        """Integration goes on from the commanded position, unless the arm was moved since."""
+        """Integration continues from the commanded position, unless the arm was moved since."""
         rested = self._now - self._moved >= HALT
         if self.position is None or (rested and np.abs(self.position - measured).max() > ANOTHER_MOVED):
             self.position = measured.copy()
@@ -238,7 +238,7 @@ class JointCommander:
         return self._command()
 
     def _integrate(self, measured: Floats, period: float) -> None:
-        """The commanded position goes on, but never far from the measured one."""
+        """Advances the commanded position, but never far from the measured one."""
         at = self._at(measured)
         step = self.velocities * period
         lead = self._settings.max_position_lead
@@ -251,7 +251,7 @@ class JointCommander:
             self._obstacles.append(
                 Obstacle(
                     share,
-                    f"The joint {self.joints[joint]!r} does not follow: it is told {at[joint]:.3f} and is at "
+                    f"The joint {self.joints[joint]!r} does not follow: commanded {at[joint]:.3f}, measured "
                     f"{measured[joint]:.3f}.",
                 )
             )
@@ -259,10 +259,10 @@ class JointCommander:
         self.position = at + share * step
 
     def _look_at(self, solution: IkSolution, measured: Floats) -> None:
-        """What slows the tip down, if it is worth a word."""
-        share = f"the tip goes at {solution.scale:.0%} of what is asked"
+        """What slows the tip down, if significant."""
+        share = f"the tip moves at {solution.scale:.0%} of the requested velocity"
         if solution.limited_by is LimitedBy.JOINT_SPEED:
-            self.warning = f"The joint {self.joints[solution.joint]!r} can go no faster: {share}."
+            self.warning = f"The joint {self.joints[solution.joint]!r} is at its maximum velocity: {share}."
         elif solution.limited_by is LimitedBy.JOINT_POSITION:
             joint = self._joints[solution.joint]
             at = f"{self._at(measured)[solution.joint]:.3f}, of {joint.lower:.3f} to {joint.upper:.3f}"
@@ -274,13 +274,15 @@ class JointCommander:
             self._obstacles.append(Obstacle(solution.scale, f"{near}: {share}."))
 
     def _judge_obstacles(self) -> None:
-        """The worst is a warning, and a reason once it has kept the arm still."""
+        """The worst one is a warning, and a fault once it has kept the arm still."""
         worst = min(self._obstacles, default=None)
         if worst is None or worst.share >= BLOCKED:
             self._blocked_since = None
         elif self._blocked_since is None:
             self._blocked_since = self._now
         elif self._now - self._blocked_since >= BLOCKED_AFTER:
-            self._soft = Told(f"{worst.sentence} It does not go on this way; others are free.", self._now + REST)
+            self._soft = Told(
+                f"{worst.sentence} The arm cannot move further in this direction; others are free.", self._now + REST
+            )
         if worst is not None and worst.share < SLOWED:
             self.warning = worst.sentence

@@ -1,8 +1,9 @@
-"""Masses of the Panda's links, for simulators: its usual URDF says none."""
+"""Masses of the Panda's links, for simulators: its usual URDF has none."""
 
 from __future__ import annotations
 
-# Mass [kg], centre of mass [m], and the inertia about it, xx xy xz yy yz zz [kg m^2], of links whose URDF says none: C.
+# Mass [kg], centre of mass [m], and the inertia about it, xx xy xz yy yz zz [kg m^2], of links without inertia in the
+# URDF: C.
 # Gaz et al., "Dynamic Identification of the Franka Emika Panda Robot With Retrieval of Feasible Parameters" (2019).
 Inertia = tuple[float, tuple[float, float, float], tuple[float, float, float, float, float, float]]
 PANDA_INERTIA: dict[str, Inertia] = {

@@ -1,1 +1,1 @@
-"""The page on which an arm is seen, told, stopped and taken over: its web server and its rules. No ROS."""
+"""The browser page to watch, instruct, stop and take over an arm: its web server and its rules. No ROS."""

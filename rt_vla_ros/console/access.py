@@ -1,4 +1,4 @@
-"""Who may open the page: which names it answers to, which pages may talk to it, and the token. No web framework."""
+"""Access control of the page: allowed host names, origins, and the token. No web framework."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ COOKIE = "rt_vla_console"
 
 
 def own_names() -> set[str]:
-    """The names under which other machines know this one."""
+    """The host names of this machine for other machines."""
     name = socket.gethostname().lower()
     return {name, f"{name}.local"} if name else set()
 
 
 @dataclass
 class PageAccess:
-    """Whom the server answers. Times are of a steady clock [s].
+    """Decides which requests are answered. Times are of a steady clock [s].
 
-    names: of this machine, besides localhost and addresses. token: None where none is demanded; empty where one is that
+    names: of this machine, besides localhost and addresses. token: None if none is demanded; empty if one is that
     nobody has. encrypted: HTTPS.
     """
 
@@ -38,12 +38,11 @@ class PageAccess:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def refuse_host(self, host: str | None) -> str | None:
-        """Why a request with this Host header is not answered, in a sentence; None where it is.
-
-        A page elsewhere can have its own name lead to this machine, but no address: those are answered.
+        """Why a request with this Host header is refused, as a sentence; None if it is not. A foreign page can make
+        its own name resolve to this machine, but not an address, so addresses are allowed.
         """
         if not host:
-            return "The request names no host."
+            return "The request has no Host header."
         try:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
@@ -51,21 +50,20 @@ class PageAccess:
         if is_loopback(name) or is_address(name) or name in {one.lower() for one in self.names}:
             return None
         return (
-            "The page does not answer to this name. Open it by an address or by localhost, or add the name to the "
+            "This host name is not allowed. Open the page by an IP address or localhost, or add the name to the "
             "console node's parameter 'host_names'."
         )
 
     def refuse_origin(self, origin: str | None, host: str | None) -> str | None:
-        """Why a page of this origin may not talk to the server, in a sentence; None where it is the server's own."""
+        """Why a page of this origin may not connect, as a sentence; None if it is the server's own."""
         expected = f"{'https' if self.encrypted else 'http'}://{host}".lower()
         if origin is not None and host and origin.lower() == expected:
             return None
-        return "Only the page of this server may talk to it."
+        return "Only the page of this server may connect to it."
 
     def log_in(self, given: str, address: str, at: float) -> str | None:
-        """The secret of a new login; None where the token is wrong, or too many were.
-
-        address: from which it comes; wrong ones from others do not count.
+        """The secret of a new login; None if the token is wrong, or after too many wrong ones. address: of the client;
+        attempts are counted per address.
         """
         with self._lock:
             if not self.token or self._attempts.must_wait(address, at):
@@ -76,12 +74,12 @@ class PageAccess:
             return self._logins.begin(at)
 
     def change_token(self, token: str) -> None:
-        """From any thread. All logins end."""
+        """Ends all logins. Thread-safe."""
         with self._lock:
             self.token = token
             self._logins.end_all()
 
     def is_known(self, cookies: Mapping[str, str], at: float) -> bool:
-        """Whether a request comes from who has logged in, or nobody needs to. A login that is used goes on."""
+        """Whether a request is logged in, or no login is required. Extends the login."""
         with self._lock:
             return self.token is None or self._logins.use(cookies.get(COOKIE, ""), at)

@@ -1,4 +1,4 @@
-"""The files of the page, its own and the stylesheet of all pages: read once, known by name, nothing else is served."""
+"""The files of the page and the shared stylesheet: read once; nothing else is served."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "Cache-Control": "no-store",
 }
-# What is needed to log in is no secret.
+# The login page needs no login.
 PUBLIC = ("login.html", "login.js", "base.css", "console.css", "icon.svg")
 
 

@@ -1,4 +1,4 @@
-"""Who tried with a wrong token, at the page and at a policy server."""
+"""Rate limit of wrong tokens, for the page and a policy server."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from rt_vla_ros.console.loopback import subscriber
 
-# Of wrong tokens from one address: so many at once, and one more for each PAUSE [s].
+# Wrong tokens allowed from one address: this many at once, and one more for each PAUSE [s].
 MOST_ATTEMPTS, PAUSE = 5, 2.0
-MOST_ADDRESSES = 1024  # that are remembered; then the one whose last attempt is the oldest is forgotten
+MOST_ADDRESSES = 1024  # limit of remembered addresses; then the least recent one is forgotten
 
 
 @dataclass
@@ -22,22 +22,20 @@ class _Made:
 
 
 class Attempts:
-    """Wrong tokens by the address that they came from: who guesses makes nobody else wait.
-
-    The same wrong token again is no new guess: a robot with an old one, which tries again and again, keeps nobody out
-    who has the same address.
+    """Wrong tokens by address: guessing does not delay other addresses. A repeated wrong token is not counted again: a
+    robot that retries an old one does not lock out others with the same address.
     """
 
     def __init__(self) -> None:
         self._made: dict[str, _Made] = {}
 
     def must_wait(self, address: str, at: float) -> bool:
-        """Whether no token of this address is looked at now. at: of a steady clock [s]."""
+        """Whether tokens of this address are refused now. at: of a steady clock [s]."""
         made = self._made.get(subscriber(address))
         return made is not None and _left(made, at) > MOST_ATTEMPTS - 1
 
     def failed(self, address: str, token: str, at: float) -> None:
-        """A wrong token came."""
+        """Counts a wrong token."""
         whose, digest = subscriber(address), hashlib.sha256(token.encode(errors="replace")).digest()
         made = self._made.pop(whose, _Made())
         if digest not in made.known:

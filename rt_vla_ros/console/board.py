@@ -1,4 +1,4 @@
-"""What the page shows, as it was heard last; filled by the node, read by the server, in threads of their own."""
+"""The latest data for the page; written by the node and read by the server, in separate threads."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from rt_vla_ros.control.status import State
 
 HISTORY = 12  # answers that are shown
 MOST_SUGGESTIONS = 64
-LONGEST = 1000  # of any text that others wrote [characters]
-FORGET = 5.0  # a node whose diagnostics have not come for so long has gone [s]
+LONGEST = 1000  # of any received text [characters]
+FORGET = 5.0  # a node without diagnostics for this long is gone [s]
 MOST_NODES = 64  # of which diagnostics are shown
 RELEASE_FIRST = "The arm is stopped: press Release first."
 RATE_SPAN = 3.0  # over which rates are measured [s]
@@ -36,10 +36,9 @@ class SmootherHeard:
 
 @dataclass(frozen=True)
 class ActionHeard:
-    """Of an ActionChunk. latency: from image to action [s]; 0: no image was looked at. terminates: a step does.
-
-    grips: what each step tells the gripper, 0 open ... 1 closed, -1: nothing. way: where the chunk leads from where
-    the tool is, in the axes of `frame` [m], shape (steps + 1, 3).
+    """Of an ActionChunk. latency: from image to action [s]; 0: no image. terminates: whether a step does. grips:
+    gripper command of each step, 0 open ... 1 closed, -1: none. way: path of the chunk relative to the tool, in the
+    axes of `frame` [m], shape (steps + 1, 3).
     """
 
     confidence: float
@@ -54,7 +53,7 @@ class ActionHeard:
 
 
 class Exchange(NamedTuple):
-    """A question and its answer, or why there is none; both are empty while it is waited for. took: [s]."""
+    """A question and its answer, or why there is none; both are empty while pending. took: [s]."""
 
     question: str
     answer: str = ""
@@ -71,7 +70,7 @@ class NodeHeard(NamedTuple):
 
 
 class RecorderHeard(NamedTuple):
-    """Whether an episode is being recorded, its frames so far, and what the recorder says."""
+    """Whether an episode is being recorded, its frames so far, and the recorder's message."""
 
     recording: bool
     frames: int
@@ -79,17 +78,17 @@ class RecorderHeard(NamedTuple):
 
 
 class Rate:
-    """How often something comes [Hz]."""
+    """Rate of events [Hz]."""
 
     def __init__(self) -> None:
         self._times: deque[float] = deque(maxlen=512)
 
     def tick(self, at: float) -> None:
-        """It came. at: of a steady clock [s]."""
+        """Counts an event. at: of a steady clock [s]."""
         self._times.append(at)
 
     def value(self, at: float) -> float:
-        """Over the last RATE_SPAN; 0 where nothing came."""
+        """Over the last RATE_SPAN; 0 without events."""
         while self._times and at - self._times[0] > RATE_SPAN:
             self._times.popleft()
         span = self._times[-1] - self._times[0] if len(self._times) > 1 else 0.0
@@ -97,17 +96,17 @@ class Rate:
 
 
 class Board:
-    """Times are of one steady clock [s]; texts are cut, and nothing in them is trusted: the page shows them as text.
+    """Times are of one steady clock [s]; texts are truncated and untrusted: the page shows them as plain text.
 
     runs: the last requests.
     """
 
     def __init__(self, suggestions: Sequence[str] = (), runs: Runs | None = None) -> None:
-        """suggestions: instructions that are offered, before those that nodes know. runs: None: new ones."""
+        """suggestions: offered instructions, before those known by nodes. runs: None: new ones."""
         self.runs = runs or Runs()
         self._lock = threading.RLock()
         self._suggestions = [_cut(text) for text in suggestions]
-        self._known: dict[str, list[str]] = {}  # by the nodes that say so
+        self._known: dict[str, list[str]] = {}  # by the nodes that report them
         self._smoother: tuple[SmootherHeard, float] | None = None
         self._policy: tuple[PolicyHeard, dict[str, str], float] | None = None
         self._action: tuple[ActionHeard, float] | None = None
@@ -120,12 +119,12 @@ class Board:
         self._offers: dict[str, bool] = {}
 
     def smoother(self, heard: SmootherHeard, at: float) -> None:
-        """A status came."""
+        """Updates the smoother's status."""
         with self._lock:
             self._smoother = (replace(heard, reason=_cut(heard.reason), commander=_cut(heard.commander)), at)
 
     def action(self, heard: ActionHeard, at: float) -> None:
-        """A chunk came."""
+        """Adds a chunk."""
         heard = replace(heard, plan=_cut(heard.plan), frame=_cut(heard.frame))
         with self._lock:
             self._ended = heard.plan if heard.terminate and heard.latency == 0 else ""
@@ -133,11 +132,11 @@ class Board:
                 self._actions.tick(at)
                 self._action = (heard, at)
         by_policy = heard.latency > 0
-        ended = "" if by_policy or not heard.terminate else heard.plan or "It was ended."
+        ended = "" if by_policy or not heard.terminate else heard.plan or "It was aborted."
         self.runs.acted(terminates=by_policy and heard.terminates, ended=ended)
 
     def policy(self, heard: PolicyHeard, values: dict[str, str], at: float) -> None:
-        """The policy node's diagnostics came."""
+        """Updates the policy node's diagnostics."""
         with self._lock:
             self._policy = (heard._replace(message=_cut(heard.message), name=_cut(heard.name)), values, at)
         text = _cut(values.get("instruction", ""))
@@ -145,54 +144,54 @@ class Board:
 
     @property
     def why_refused(self) -> str:
-        """Why the policy node takes no instruction, as far as it was heard, in a sentence."""
+        """Why the policy node rejects instructions, as far as known, as a sentence."""
         with self._lock:
             if self._smoother is not None and self._smoother[0].state == State.STOPPED:
                 return RELEASE_FIRST
             return "See its log." if self._policy is None else self._policy[0].message
 
     def node(self, name: str, heard: NodeHeard) -> None:
-        """A node's diagnostics came."""
+        """Updates a node's diagnostics."""
         name = _cut(name)
         with self._lock:
             if name in self._nodes or len(self._nodes) < MOST_NODES:
                 self._nodes[name] = heard._replace(message=_cut(heard.message))
 
     def known(self, name: str, instructions: Sequence[str]) -> None:
-        """A node knows these instructions, while its diagnostics come."""
+        """Instructions known by a node, valid while it sends diagnostics."""
         with self._lock:
             if name in self._nodes:
                 self._known[name] = [_cut(text) for text in instructions[:MOST_SUGGESTIONS]]
 
     def recorder(self, heard: RecorderHeard, at: float) -> None:
-        """The recorder's diagnostics came."""
+        """Updates the recorder's diagnostics."""
         with self._lock:
             self._recorder = (heard._replace(message=_cut(heard.message)), at)
 
     def camera(self, name: str, **figures: Any) -> None:
-        """What is known of a camera's images, and why they cannot be shown."""
+        """Updates a camera's state, and why its images cannot be shown."""
         with self._lock:
             shown = {key: _cut(one) if isinstance(one, str) else one for key, one in figures.items()}
             self._cameras.setdefault(name, {}).update(shown)
 
     def offers(self, offers: dict[str, bool]) -> None:
-        """Which requests somebody carries out."""
+        """Which requests are available."""
         with self._lock:
             self._offers = offers
 
     def instructed(self, text: str, *, here: bool = True) -> None:
-        """An instruction was given. here: by a page, whose request the policy node has taken; else by the topic."""
+        """An instruction was given. here: by a page, accepted by the policy node; otherwise by the topic."""
         if here:
             self.runs.begin(_cut(text), PAGE)
         else:
             self.runs.repeated(_cut(text))
 
     def refused(self, text: str, why: str) -> None:
-        """What a page asked for is not carried out."""
+        """A page's request was rejected."""
         self.runs.refused(_cut(text), _cut(why))
 
     def concluded(self, text: str, outcome: str, *, good: bool) -> None:
-        """What a page asked for has ended."""
+        """A page's request has ended."""
         self.runs.over(_cut(text), _cut(outcome), good=good)
 
     def asked(self, question: str) -> None:
@@ -201,7 +200,7 @@ class Board:
             self._answers.append(Exchange(_cut(question)))
 
     def answered(self, exchange: Exchange) -> None:
-        """The oldest question of this text that waits is answered, or will not be."""
+        """The oldest pending question with this text is answered, or will not be."""
         question, answer, problem, took = exchange
         with self._lock:
             for index, one in enumerate(self._answers):
@@ -210,7 +209,7 @@ class Board:
                     return
 
     def snapshot(self, at: float) -> dict[str, Any]:
-        """All of it, as JSON takes it."""
+        """The whole board, as JSON-compatible data."""
         with self._lock:
             self._nodes = {name: one for name, one in self._nodes.items() if at - one.at <= FORGET}
             self._known = {name: known for name, known in self._known.items() if name in self._nodes}
@@ -251,12 +250,12 @@ def _fresh(heard: tuple[Any, float] | None, at: float, longest: float) -> Any:
 
 
 def _cut(text: str) -> str:
-    """Also without halves of characters, which JSON carries and no text may have."""
+    """Truncated, and without lone surrogates."""
     return text[:LONGEST].encode(errors="replace").decode()
 
 
 def _finite(value: Any) -> Any:
-    """Numbers that are not finite, which JSON does not know, are None."""
+    """Replaces non-finite numbers, which JSON does not support, by None."""
     if isinstance(value, dict):
         return {name: _finite(one) for name, one in value.items()}
     if isinstance(value, list | tuple):

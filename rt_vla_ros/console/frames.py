@@ -1,4 +1,4 @@
-"""The newest picture of each camera, encoded once for all who watch; who is slow gets fewer, and no older ones."""
+"""The newest picture of each camera, encoded once for all viewers; slow viewers skip pictures."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Encoded(NamedTuple):
 class FrameHub:
     """Pictures come from the node's thread; everything else is in the server's event loop.
 
-    encode: a picture as JPEG, called in threads of its own. Raises ValueError, with a sentence, where that fails.
-    watched: called with whether anybody watches, from the loop. failed: called with a camera and why.
+    encode: a picture as JPEG, called in threads of its own. Raises ValueError, with a message, if that fails.
+    watched: called with whether there are viewers, from the loop. failed: called with a camera and why.
     rate: pictures per second of each camera, at most [Hz]. keep: called with each picture, from the loop.
     """
 
@@ -59,7 +59,7 @@ class FrameHub:
             await asyncio.sleep(max(0.0, begun + self._period - self._loop.time()))
 
     def offer(self, camera: str, picture: Any) -> None:
-        """A picture came; one that still waits is forgotten. From any thread."""
+        """Adds a picture, replacing a pending one. Thread-safe."""
         with self._lock:
             self._waiting[camera] = picture
         if self._loop is not None:
@@ -68,7 +68,7 @@ class FrameHub:
 
     @contextlib.contextmanager
     def viewer(self) -> Any:
-        """Somebody watches."""
+        """Registers a viewer."""
         self._viewers += 1
         if self._viewers == 1:
             self._watched(True)
@@ -81,7 +81,7 @@ class FrameHub:
                 self._watched(False)
 
     async def next(self, seen: Mapping[str, int]) -> Encoded:
-        """A picture that is newer than the camera's that was seen, of the camera that was seen longest ago."""
+        """A new picture of the camera that was shown longest ago."""
         while True:
             ready = self._ready
             newer = [one for one in self._newest.values() if one.number > seen.get(one.camera, 0)]
@@ -92,7 +92,7 @@ class FrameHub:
     async def _make(self, camera: str, picture: Any) -> None:
         try:
             jpeg = await asyncio.to_thread(self._encode, camera, picture)
-        except Exception as error:  # whatever a picture makes of a decoder: the next one may be better
+        except Exception as error:  # any error of the decoder: the next picture may be valid
             self._failed(camera, str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")
             return
         self.encoded += 1

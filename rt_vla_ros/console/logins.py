@@ -1,19 +1,19 @@
-"""Who has logged in."""
+"""The logins of the page."""
 
 from __future__ import annotations
 
 import hmac
 import secrets
 
-MOST_LOGINS = 32  # kept at a time; the one that was not used for the longest time is forgotten
-IDLE = 12 * 3600.0  # a login that is not used for so long has ended [s]
+MOST_LOGINS = 32  # limit of logins; the least recently used one is dropped
+IDLE = 12 * 3600.0  # an unused login expires after this time [s]
 
 
 class Logins:
-    """Secrets that were given to browsers. Times are of a steady clock [s]."""
+    """Session secrets of browsers. Times are of a steady clock [s]."""
 
     def __init__(self) -> None:
-        self._used: dict[str, float] = {}  # when; the one that was used last is the last
+        self._used: dict[str, float] = {}  # last use; the most recent is the last
 
     def begin(self, at: float) -> str:
         """The secret of a new login."""
@@ -24,7 +24,7 @@ class Logins:
         return secret
 
     def use(self, given: str, at: float) -> bool:
-        """Whether it is the secret of a login that has not ended, which goes on then."""
+        """Whether it is the secret of a valid login, which is extended."""
         for secret, used in list(self._used.items()):
             if at - used > IDLE:
                 del self._used[secret]
@@ -35,5 +35,5 @@ class Logins:
         return False
 
     def end_all(self) -> None:
-        """Everybody has to log in anew."""
+        """Everybody has to log in again."""
         self._used.clear()

@@ -1,4 +1,4 @@
-"""Which addresses are this machine's alone, and which belong together."""
+"""Loopback addresses, and addresses of the same subscriber."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address, or the name localhost, is that of this machine alone."""
+    """Whether it is a loopback address or the name localhost."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -14,7 +14,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_address(name: str) -> bool:
-    """Whether it is an address, and no name."""
+    """Whether it is an IP address, not a name."""
     try:
         ipaddress.ip_address(name)
     except ValueError:
@@ -23,7 +23,7 @@ def is_address(name: str) -> bool:
 
 
 def subscriber(address: str) -> str:
-    """What one subscriber of a network has: an IPv4 address, or 64 bits of IPv6, within which it may take any."""
+    """The subscriber of an address: an IPv4 address, or a /64 prefix of IPv6."""
     try:
         read = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -8,17 +8,17 @@ from rt_vla_ros.console.loopback import is_loopback
 from rt_vla_ros.token_file import token_of
 
 HOW_TO_LISTEN = (
-    "Outside localhost the page demands a token. Write one into a file that only you can read, e.g. "
-    "`(umask 077; python3 -c 'import secrets; print(secrets.token_urlsafe(24))' > console_token)`, and give its path "
-    "as the parameter 'token_file'. With 'certificate' and 'key' (PEM files) the page comes over HTTPS: without them "
-    "everybody on the network can read the token."
+    "Outside localhost the page requires a token. Write one to a file that only you can read, e.g. "
+    "`(umask 077; python3 -c 'import secrets; print(secrets.token_urlsafe(24))' > console_token)`, and set the "
+    "parameter 'token_file' to its path. With 'certificate' and 'key' (PEM files) the page uses HTTPS: without them "
+    "anybody on the network can read the token."
 )
 
 
 def read_token(host: str, token_file: str) -> str | None:
-    """The token that is demanded; None where none is. host: the address that the server listens on.
+    """The token that is demanded; None if none is. host: the address that the server listens on.
 
-    Raises ValueError, with a sentence, where one is needed and missing, where others may read it, and where it is too
+    Raises ValueError, with a message, if one is needed and missing, where others may read it, and where it is too
     short or too long.
     """
     if not token_file:
@@ -29,13 +29,13 @@ def read_token(host: str, token_file: str) -> str | None:
 
 
 class FileWatch:
-    """Tells when a file is another one, or was written: by its status, so that looking costs nothing."""
+    """Detects a replaced or rewritten file by its status, which is cheap."""
 
     def __init__(self, path: str) -> None:
         self._path, self._seen = path, _status(path)
 
     def changed(self) -> bool:
-        """Since it was last asked."""
+        """Whether it changed since the last call."""
         before, self._seen = self._seen, _status(self._path)
         return self._seen != before
 

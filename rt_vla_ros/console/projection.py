@@ -1,4 +1,6 @@
-"""Points in space into a camera's picture: the pinhole with the polynomial distortions of sensor_msgs/CameraInfo."""
+"""Projects points in space into a camera's image: the pinhole with the polynomial distortions of
+sensor_msgs/CameraInfo.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-NEAREST = 0.01  # in front of the camera; what is nearer, or behind it, is not in the picture [m]
-SAME_SHAPE = 0.02  # part by which the sides of a picture may differ from those that were calibrated
+NEAREST = 0.01  # minimum distance in front of the camera [m]
+SAME_SHAPE = 0.02  # relative difference allowed between the image size and the calibrated one
 COEFFICIENTS = {"plumb_bob": 5, "rational_polynomial": 8}  # by the distortion models that are projected with
 FISHEYES = ("equidistant", "fisheye")  # which bend rays with all coefficients zero, too
 
@@ -30,10 +32,10 @@ class Pinhole:
     distortion: Array
 
     def project(self, points: Array) -> Array:
-        """Where points are in the picture, shape (n, 2): 0 left and on top, 1 right and at the bottom.
+        """Image coordinates of points, shape (n, 2): 0 left and top, 1 right and bottom.
 
         points: in the optical frame (REP-103: x right, y down, z into the picture) [m], shape (n, 3).
-        NaN for those behind the camera, and for those that its distortion tells nothing about.
+        NaN for those behind the camera, and those outside the valid range of its distortion model.
         """
         ahead = points[:, 2] > NEAREST
         rays = points[:, :2] / np.where(ahead, points[:, 2], np.nan)[:, None]  # (n, 2)
@@ -85,7 +87,7 @@ def calibrated(
     region: tuple[int, int, int, int] = (0, 0, 0, 0),
     rectified: bool = False,
 ) -> Pinhole | str:
-    """The camera of a CameraInfo, or why its pictures cannot be drawn into, in a sentence.
+    """The camera of a CameraInfo, or why nothing can be drawn into its images, as a sentence.
 
     size: width, height [px]. matrix, projection: its k and p, row by row. distortion, model: its d and
     distortion_model. region: x offset, y offset, width, height of the part that is seen; zeros: all of it.
@@ -95,17 +97,17 @@ def calibrated(
     camera = np.array(flat, np.float64).reshape(3, 3)
     bent = np.zeros(8) if rectified else np.array(distortion, np.float64)
     if min(size) <= 0:
-        return f"Its camera_info is of {size[0]} x {size[1]} pixels: its driver does not say how large pictures are."
+        return f"Its camera_info is of {size[0]} x {size[1]} pixels: its driver does not set the image size."
     if not np.isfinite(camera).all() or camera[0, 0] <= 0 or camera[1, 1] <= 0:
         return f"Its camera_info has no calibration ({'p' if rectified else 'k'} is not set): calibrate the camera."
     if not (np.abs(bent) < LARGEST).all():
-        return f"Its camera_info has distortion coefficients that no lens has ({bent[:8]}): calibrate the camera."
+        return f"Its camera_info has implausible distortion coefficients ({bent[:8]}): calibrate the camera."
     other = bent.any() and len(bent) != COEFFICIENTS.get(model)
     if other or (model in FISHEYES and not rectified):
         expected = " or ".join(f"{name} with {count}" for name, count in COEFFICIENTS.items())
         return (
             f"Its camera_info has {len(bent)} coefficients of the distortion model {model[:40]!r}, expected "
-            f"{expected}: show its rectified pictures, the topic image_rect of image_proc."
+            f"{expected}: use its rectified images, the topic image_rect of image_proc."
         )
     x, y, width, height = region
     seen = np.array([width, height] if width and height else size, np.float64)
@@ -116,11 +118,11 @@ def calibrated(
 
 
 def refuse_shape(camera: Pinhole, width: int, height: int) -> str | None:
-    """Why a picture of this size [px] is not the one that was calibrated, in a sentence; a smaller copy is."""
+    """Why a picture of this size [px] does not match the calibration, as a sentence; scaled copies do."""
     wide, high = camera.size
     if abs(width * high - height * wide) <= SAME_SHAPE * height * wide:
         return None
     return (
-        f"Its camera_info is of {wide:.0f} x {high:.0f} pixels, the picture has {width} x {height}: that is another "
-        "part of what the camera sees."
+        f"Its camera_info is of {wide:.0f} x {high:.0f} pixels, the picture has {width} x {height}: the aspect "
+        "ratios differ."
     )

@@ -1,4 +1,4 @@
-"""What a page may say to the server: every message is checked before anything is done about it."""
+"""The messages of a page to the server, all validated before use."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from rt_vla_ros.console.stick import AXES, LET_GO, StickState
 from rt_vla_ros.runtime.instruction_gate import LONGEST_TEXT
 
 LONGEST_MESSAGE = 16_384  # [bytes]
-LATEST_TIME = 1e12  # that a page may tell, 31 years [ms]
-# What anybody may say who sees the page; everything else, only the page that controls.
+LATEST_TIME = 1e12  # accepted from a page, 31 years [ms]
+# Allowed for every page; everything else only for the page in control.
 FOR_ALL = ("heartbeat", "stop", "take_control")
 TEXTS = {"instruct": "instruction", "ask": "question", "record_start": "instruction"}
 FLAGS = {"arm_stick": "armed", "record_stop": "success", "record_label": "success"}
@@ -22,10 +22,9 @@ KINDS = (*FOR_ALL, *TEXTS, *FLAGS, *PLAIN, "stick")
 
 @dataclass(frozen=True)
 class PageRequest:
-    """kind: one of KINDS. number: with which the page knows the answer. text, flag, stick: of those that have them.
-
-    echo: when the state was told that the page heard last, by the server's clock [s]; 0: it has heard none. kept: for
-    how long the page had it when it sent this [s].
+    """kind: one of KINDS. number: matches the answer to the request. text, flag, stick: for the kinds that have them.
+    echo: server time of the last state that the page received [s]; 0: none. kept: how long the page had it when it
+    sent this [s].
     """
 
     kind: str
@@ -37,22 +36,19 @@ class PageRequest:
     stick: StickState = LET_GO
 
     def trip(self, at: float) -> float:
-        """How long a word takes to the page and back, as far as this one tells [s]; infinite where it tells nothing.
-
-        at: when it came.
-        """
+        """Round-trip time to the page by this request [s]; infinite if unknown. at: arrival time."""
         return max(0.0, at - self.echo - self.kept) if 0 < self.echo <= at else math.inf
 
 
 class Reply(NamedTuple):
-    """What came of a request: whether it was done, and a sentence."""
+    """The result of a request: whether it succeeded, and a sentence."""
 
     ok: bool
     sentence: str
 
 
 class BadRequest(ValueError):
-    """A message that no page of this server sends; the sentence says what is wrong."""
+    """An invalid message; the sentence says what is wrong."""
 
 
 def read_request(message: str) -> PageRequest:
@@ -62,15 +58,15 @@ def read_request(message: str) -> PageRequest:
     try:
         data = json.loads(message)
     except (ValueError, RecursionError) as error:
-        raise BadRequest("The message is no JSON.") from error
+        raise BadRequest("The message is not valid JSON.") from error
     if not isinstance(data, dict):
-        raise BadRequest("The message is no JSON object.")
+        raise BadRequest("The message is not a JSON object.")
     kind = data.get("kind")
     if kind not in KINDS:
-        raise BadRequest(f"The message has no kind that is known; there are {', '.join(KINDS)}.")
+        raise BadRequest(f"The message has no known kind; expected one of {', '.join(KINDS)}.")
     number = data.get("number", 0)
     if type(number) is not int or not 0 <= number < 2**53:
-        raise BadRequest("'number' is no whole number.")
+        raise BadRequest("'number' is not an integer.")
     text = _text(data, TEXTS[kind], empty=kind == "record_start") if kind in TEXTS else ""
     flag = _flag(data, FLAGS[kind]) if kind in FLAGS else False
     echo, kept = (_number(data, name, 0.0, (0.0, LATEST_TIME)) / 1000 for name in ("echo", "kept"))
@@ -80,12 +76,12 @@ def read_request(message: str) -> PageRequest:
 def _text(data: dict[str, Any], name: str, *, empty: bool) -> str:
     text = data.get("text")
     if not isinstance(text, str):
-        raise BadRequest("'text' is no text.")
+        raise BadRequest("'text' is not a string.")
     text = " ".join(text.encode(errors="replace").decode().split())
     if not text and not empty:
         raise BadRequest(f"The {name} is empty.")
     if len(text) > LONGEST_TEXT:
-        raise BadRequest(f"The {name} has {len(text)} characters, at most {LONGEST_TEXT} are taken.")
+        raise BadRequest(f"The {name} has {len(text)} characters, expected at most {LONGEST_TEXT}.")
     return text
 
 
@@ -96,10 +92,10 @@ def _flag(data: dict[str, Any], name: str) -> bool:
 
 
 def _number(data: dict[str, Any], name: str, default: float | None, within: tuple[float, float]) -> float:
-    """Every number of a page but `number` is read here: it is finite, and within the bounds."""
+    """Reads a number of a page, except `number`: finite and within the bounds."""
     value = data.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(_float(value)):
-        raise BadRequest(f"'{name}' is no finite number.")
+        raise BadRequest(f"'{name}' is not a finite number.")
     low, high = within
     if not low <= value <= high:
         raise BadRequest(f"'{name}' is not within {low:g} ... {high:g}.")
@@ -116,7 +112,7 @@ def _float(value: float) -> float:
 def _stick(data: dict[str, Any]) -> StickState:
     held, axes = _flag(data, "held"), data.get("axes")
     if not isinstance(axes, list) or len(axes) != AXES:
-        raise BadRequest(f"'axes' is no list of {AXES} numbers.")
+        raise BadRequest(f"'axes' is not a list of {AXES} numbers.")
     values = tuple(_number({"axes": value}, "axes", None, (-1.0, 1.0)) for value in axes)
     gripper = None if data.get("gripper") is None else _number(data, "gripper", None, (0.0, 1.0))
     return StickState(held, values, gripper)

@@ -1,4 +1,4 @@
-"""The last requests: what was asked for, by whom, how it ended, and a flip-book of it where somebody watched."""
+"""The last requests: instruction, source, result, and a clip of it if there were viewers."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from typing import Any
 
 MOST_RUNS = 20
 MOST_BYTES = 32_000_000  # of all pictures together
-MOST_PICTURES = 120  # of a run; then every second one is left out, and half as many come
+MOST_PICTURES = 120  # of a run; beyond it every second one is dropped and the rate is halved
 PICTURE_PERIOD = 0.25  # between two pictures, at least [s]
-PAUSE = 3.0  # after which a text that the topic repeats is a new request, as in the policy node [s]
-SETTLED = 1.5  # until what the policy node's diagnostics say is younger than the run [s]
-COMPARED = 150  # of a text that diagnostics quote [characters]
+PAUSE = 3.0  # pause after which a repeated text on the topic is a new request, as in the policy node [s]
+SETTLED = 1.5  # until the policy node's diagnostics are newer than the run [s]
+COMPARED = 150  # of a text quoted in diagnostics [characters]
 PAGE, TOPIC, ELSEWHERE = "page", "topic", "elsewhere"
-"""Who asked: a page of this console, the topic `instruction`, or a client of the policy node's action."""
-DONE = "The policy says that it is carried out."
-REPLACED = "Another request took its place."
+"""The source: a page of this console, the topic `instruction`, or a client of the policy node's action."""
+DONE = "The policy reports that it is done."
+REPLACED = "Preempted by another request."
 
 
 @dataclass
 class Run:
     """at: since the epoch [s]. begun: of the steady clock [s]. seconds: how long it took; None while it runs.
 
-    good: whether it succeeded; None where nobody says. times: of the pictures, since it began [s].
+    good: whether it succeeded; None if unknown. times: of the pictures, since it began [s].
     """
 
     number: int
@@ -49,11 +49,11 @@ class Run:
         return sum(map(len, self.pictures))
 
     def thin(self) -> None:
-        """Every second picture is left out."""
+        """Drops every second picture."""
         self.times, self.pictures, self.period = self.times[::2], self.pictures[::2], 2 * self.period
 
     def shown(self, now: float) -> dict[str, Any]:
-        """What a list tells of it."""
+        """Its entry in the list."""
         seconds = now - self.begun if self.seconds is None else self.seconds
         return {
             **{name: getattr(self, name) for name in ("number", "text", "who", "outcome", "good")},
@@ -64,7 +64,7 @@ class Run:
 
 
 class Runs:
-    """Written by the node and, what pictures are concerned, by the server, in threads of their own."""
+    """Written by the node and, for pictures, by the server, in separate threads."""
 
     def __init__(self, steady: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
         """steady, wall: clocks [s], the latter since the epoch."""
@@ -72,7 +72,7 @@ class Runs:
         self._steady, self._wall = steady, wall
         self._runs: deque[Run] = deque(maxlen=MOST_RUNS)
         self._made = 0
-        self._repeated = ("", -PAUSE)  # what the topic said last, and when
+        self._repeated = ("", -PAUSE)  # last text of the topic, and its time
         self._terminates = False
 
     def begin(self, text: str, who: str) -> None:
@@ -81,7 +81,7 @@ class Runs:
             self._begin(text, who)
 
     def repeated(self, text: str) -> None:
-        """The topic says this; one and the same request over and over, as `ros2 topic pub` does."""
+        """A text on the topic, which may repeat the same request, as `ros2 topic pub` does."""
         with self._lock:
             now = self._steady()
             before, at = self._repeated
@@ -90,12 +90,12 @@ class Runs:
                 self._begin(text, TOPIC)
 
     def refused(self, text: str, why: str) -> None:
-        """What a page asked for does not begin."""
+        """A page's request does not start."""
         with self._lock:
             self._add(Run(0, text, PAGE, self._wall(), self._steady(), why, False, 0.0))
 
     def over(self, text: str, outcome: str, *, good: bool) -> None:
-        """The policy node tells this console how what its page asked for ended."""
+        """The result of a page's request, by the policy node."""
         with self._lock:
             for run in reversed(self._runs):
                 if run.who == PAGE and run.text == text and run.seconds is None:
@@ -103,7 +103,9 @@ class Runs:
                     return
 
     def acted(self, *, terminates: bool, ended: str) -> None:
-        """A chunk came. terminates: by one of its steps. ended: why somebody ended the request; empty: nobody did."""
+        """A chunk came. terminates: by one of its steps. ended: why the request was ended by others; empty: it was
+        not.
+        """
         with self._lock:
             self._terminates = terminates
             run = self._running
@@ -121,12 +123,12 @@ class Runs:
                     self._begin(text, ELSEWHERE)
             elif now - run.begun > SETTLED:
                 if not running and run.who != PAGE:
-                    self._end(run, DONE if self._terminates else f"It ended. {message}", self._terminates or None)
+                    self._end(run, DONE if self._terminates else f"Finished. {message}", self._terminates or None)
                 elif running and text[:COMPARED] != run.text[:COMPARED]:
                     self._begin(text, ELSEWHERE)
 
     def picture(self, jpeg: bytes) -> None:
-        """What the first camera sees while somebody watches."""
+        """A picture of the first camera, while there are viewers."""
         with self._lock:
             run = self._running
             if run is None:
@@ -143,7 +145,7 @@ class Runs:
     def clip(self, number: int) -> bytes | None:
         """A run's pictures: two bytes with the length of a JSON head (`times` [s], `sizes` [bytes]), it, the JPEGs.
 
-        None where there are none.
+        None if there are none.
         """
         with self._lock:
             run = next((one for one in self._runs if one.number == number and one.pictures), None)
@@ -179,7 +181,7 @@ class Runs:
         run.outcome, run.good, run.seconds = outcome, good, self._steady() - run.begun
 
     def _forget(self, newest: Run) -> None:
-        """The oldest pictures, until the others are not too large."""
+        """Drops the oldest pictures until the rest fits."""
         total = sum(run.size for run in self._runs)
         for run in self._runs:
             if total <= MOST_BYTES:

@@ -1,16 +1,16 @@
-"""Which of the open pages controls; the others watch."""
+"""Which of the open pages is in control; the others watch."""
 
 from __future__ import annotations
 
-SILENCE = 3.0  # of the page that controls, after which another one may [s]
-WATCHES = "This page watches. Press 'Take control' to command from here."
-BUSY = "The page that controls is moving the arm: wait until it lets go."
+SILENCE = 3.0  # of the page in control, after which another one may take control [s]
+WATCHES = "This page is only watching. Press 'Take control' to command from here."
+BUSY = "The page in control is moving the arm: wait until it releases the stick."
 
 
 class Seat:
-    """At most one page at a time has it. Times are of a steady clock [s].
+    """At most one page at a time has control. Times are of a steady clock [s].
 
-    holder: the page that controls; None where none does.
+    holder: the page that controls; None if none does.
     """
 
     def __init__(self) -> None:
@@ -18,19 +18,18 @@ class Seat:
         self._heard = 0.0
 
     def join(self, page: str, at: float) -> None:
-        """A page was opened: the first one controls."""
+        """A page was opened: the first one gets control."""
         if self.holder is None:
             self._sit(page, at)
 
     def hear(self, page: str, at: float) -> None:
-        """Something came from a page."""
+        """A message was received from a page."""
         if page == self.holder:
             self._heard = at
 
     def take(self, page: str, at: float, *, moving: bool) -> str | None:
-        """A page wants to control. moving: whether the one that does moves the arm by hand.
-
-        Why it may not, in a sentence; None where it does from now on.
+        """A page requests control. moving: whether the page in control moves the arm by hand. Why it is denied, as a
+        sentence; None if it is granted.
         """
         if moving and self.holder not in (None, page):
             return BUSY
@@ -38,21 +37,21 @@ class Seat:
         return None
 
     def leave(self, page: str) -> bool:
-        """A page was closed; whether it was the one that controlled."""
+        """A page was closed; whether it was the one in control."""
         if page != self.holder:
             return False
         self.holder = None
         return True
 
     def look(self, at: float) -> bool:
-        """Whether the page that controlled has been silent for so long that it does no more."""
+        """Whether the page in control was silent for too long and lost control."""
         if self.holder is None or at - self._heard <= SILENCE:
             return False
         self.holder = None
         return True
 
     def refuse(self, page: str) -> str | None:
-        """Why a page may not command, in a sentence; None where it may."""
+        """Why a page may not command, as a sentence; None if it may."""
         return None if page == self.holder else WATCHES
 
     def _sit(self, page: str, at: float) -> None:

@@ -1,4 +1,4 @@
-"""The web server: the page's files, a login, and two WebSockets: one for what is said, one for the cameras."""
+"""The web server: the page's files, a login, and two WebSockets: one for messages, one for the cameras."""
 
 from __future__ import annotations
 
@@ -27,35 +27,34 @@ from rt_vla_ros.console.stick import PageStick
 from rt_vla_ros.token_file import LONGEST_TOKEN
 
 PERIOD = 0.1  # between two states [s]
-GONE = 10.0  # a page from which nothing comes, or which takes nothing, for so long is disconnected [s]
+GONE = 10.0  # a page that sends or accepts nothing for this long is disconnected [s]
 MOST_PAGES = 16
 MOST_WAITING = 32  # requests of a page without an answer
-LOGIN_PERIOD = 0.5  # between two looks at whether a page is still logged in [s]
-LATEST = 2.0  # that a request may take to the page and back, other than a stop [s]
+LOGIN_PERIOD = 0.5  # between two checks whether a page is still logged in [s]
+LATEST = 2.0  # round-trip time allowed for requests other than a stop [s]
 LONGEST_LOGIN = 4 * LONGEST_TOKEN  # [bytes]
 # Of a WebSocket that is closed, by RFC 6455.
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013
-# What is raised where a page is gone, or sends bytes instead of text.
+# Raised if a page is gone or sends bytes instead of text.
 _GONE = (WebSocketDisconnect, asyncio.TimeoutError, KeyError, RuntimeError, OSError)
 CLIP = "application/octet-stream"
 TOO_LATE = (
-    f"Not done: to the page and back took more than {LATEST:g} s, and what is asked that late may no longer be meant. "
-    "Ask again."
+    f"Rejected: the round trip to the page took more than {LATEST:g} s, so the request may be outdated. Try again."
 )
-LOGGED_OUT = "The login has ended."
-FULL = f"{MOST_PAGES} pages are open, which is as many as this server takes."
+LOGGED_OUT = "The login has expired."
+FULL = f"{MOST_PAGES} pages are open, the maximum of this server."
 
 
 class ArmLink(Protocol):
-    """What the node does for a page that controls; answers come within its own time limits."""
+    """The node's interface for the page in control; answers come within its own time limits."""
 
     async def carry_out(self, request: PageRequest) -> Reply:
-        """Does what is asked."""
+        """Executes a request."""
         ...
 
 
 class PageServer:
-    """failure: why the page is told nothing any more, in a sentence; None while all is well."""
+    """failure: why the page gets no more data, as a sentence; None otherwise."""
 
     def __init__(
         self,
@@ -66,7 +65,7 @@ class PageServer:
         link: ArmLink,
         clock: Callable[[], float],
     ) -> None:
-        """board, frames, stick: what the node fills and reads. clock: steady [s]."""
+        """board, frames, stick: shared with the node. clock: steady [s]."""
         self.failure: str | None = None
         self._rules, self._board, self._frames, self._stick = rules, board, frames, stick
         self._link, self._clock = link, clock
@@ -101,11 +100,11 @@ class PageServer:
             self.failure = f"The page's server failed: {type(error).__name__}: {error}."
 
     async def _tick(self) -> None:
-        """The state is put in words once for all pages."""
+        """The state is serialized once for all pages."""
         while True:
             at = self._clock()
             if self._seat.look(at):
-                self._stick.let_go("Nothing came from the page that controlled.")
+                self._stick.let_go("No messages from the page in control.")
                 self._stick.arm(False)
             state = self._board.snapshot(at)
             state["pages"] = len(self._pages)
@@ -129,7 +128,7 @@ class PageServer:
         if name not in PUBLIC and not self._is_known(request):
             return _plain("Log in first.", 403)
         asset = self._assets.get(name)
-        return _plain("There is no such file.", 404) if asset is None else _send(asset)
+        return _plain("File not found.", 404) if asset is None else _send(asset)
 
     async def _clip(self, request: Request) -> Response:
         """Pictures of one of the last runs, see Runs.clip."""
@@ -138,7 +137,7 @@ class PageServer:
         if not self._is_known(request):
             return _plain("Log in first.", 403)
         clip = self._board.runs.clip(request.path_params["number"])
-        return _plain("There is no such clip.", 404) if clip is None else _send(Asset(clip, CLIP))
+        return _plain("Clip not found.", 404) if clip is None else _send(Asset(clip, CLIP))
 
     async def _log_in(self, request: Request) -> Response:
         if (refusal := self._refuse(request)) is not None:
@@ -147,11 +146,11 @@ class PageServer:
         async for part in request.stream():
             given += part
             if len(given) > LONGEST_LOGIN:
-                return _plain("That is no token.", 413)
+                return _plain("Invalid token.", 413)
         address = request.client.host if request.client else ""
         secret = self._rules.log_in(given.decode(errors="replace"), address, self._clock())
         if secret is None:
-            return _plain("That is not the token, or there were too many attempts: wait some seconds.", 403)
+            return _plain("Wrong token, or too many attempts: wait some seconds.", 403)
         answer = _plain("Logged in.", 200)
         encrypted = self._rules.encrypted
         answer.set_cookie(COOKIE, secret, httponly=True, samesite="strict", secure=encrypted, path="/")
@@ -165,7 +164,7 @@ class PageServer:
         return self._rules.is_known(request.cookies, self._clock())
 
     async def _until_logged_out(self, socket: WebSocket) -> None:
-        """A page that is open is in use; where its login has ended all the same, it is closed."""
+        """Extends the login of an open page; closes the page if the login was ended otherwise."""
         while self._is_known(socket):
             await asyncio.sleep(LOGIN_PERIOD)
         await socket.close(POLICY_VIOLATION, LOGGED_OUT)
@@ -178,7 +177,7 @@ class PageServer:
         await socket.close(POLICY_VIOLATION)
         return False
 
-    # What is said ----------------------------------------------------------------------------------------------------
+    # Messages --------------------------------------------------------------------------------------------------------
 
     async def _say(self, socket: WebSocket) -> None:
         if not await self._admit(socket):
@@ -195,11 +194,11 @@ class PageServer:
         finally:
             self._pages.discard(page)
             if self._seat.leave(page):
-                self._stick.let_go("The page that controlled was closed.")
+                self._stick.let_go("The page in control was closed.")
                 self._stick.arm(False)
 
     async def _tell(self, talk: _Talk) -> None:
-        """The newest state whenever there is one, to who takes it; what came between is left out."""
+        """Sends the newest state whenever there is one; skips intermediate ones."""
         while True:
             await self._next.wait()
             you: dict[str, Any] = {"controls": self._seat.holder == talk.page, "taken": self._seat.holder is not None}
@@ -223,9 +222,9 @@ class PageServer:
                 if self._seat.holder == talk.page:
                     self._stick.say(request.stick, at, trip=request.trip(at))
             elif talk.waiting >= MOST_WAITING and request.kind != "stop":
-                await talk.send(_json({"kind": "refused", "sentence": "Too many requests wait for an answer."}))
+                await talk.send(_json({"kind": "refused", "sentence": "Too many pending requests."}))
             else:
-                # What was asked is done though its page is gone by then: a stop above all.
+                # Requests are executed even if their page is gone: above all a stop.
                 task = asyncio.create_task(self._answer(talk, request, request.trip(at)))
                 self._answers.add(task)
                 task.add_done_callback(self._answers.discard)
@@ -241,7 +240,7 @@ class PageServer:
             await talk.send(_json(answer))
 
     async def _do(self, page: str, request: PageRequest, trip: float) -> Reply:
-        """trip: of the request [s]: what waited in a connection that hung must not move the arm when it arrives."""
+        """trip: round-trip time of the request [s]: a request delayed in a stalled connection must not move the arm."""
         if request.kind not in FOR_ALL:
             refusal = self._seat.refuse(page) or (TOO_LATE if trip > LATEST else None)
             if refusal is not None:
@@ -251,16 +250,16 @@ class PageServer:
             if refusal is not None:
                 return Reply(False, refusal)
             self._stick.arm(False)
-            return Reply(True, "This page controls.")
+            return Reply(True, "This page is in control.")
         if request.kind == "arm_stick":
             self._stick.arm(request.flag)
-            return Reply(True, "Hold the stick to move the arm." if request.flag else "The stick moves nothing.")
+            return Reply(True, "Hold the stick to move the arm." if request.flag else "The stick is off.")
         return await self._link.carry_out(request)
 
-    # What is seen ----------------------------------------------------------------------------------------------------
+    # Cameras ---------------------------------------------------------------------------------------------------------
 
     async def _look(self, socket: WebSocket) -> None:
-        """One picture at a time: the next one when the page says that it has drawn the last."""
+        """Sends one picture at a time: the next one after the page has drawn the last."""
         if not await self._admit(socket):
             return
         if self._viewers >= MOST_PAGES:
@@ -281,7 +280,7 @@ class PageServer:
             try:
                 await asyncio.wait({newest, said}, return_when=asyncio.FIRST_COMPLETED)
                 if said.done():
-                    return  # it is gone, or says something before it was shown anything
+                    return  # it is gone, or sends something before the first picture
                 frame = newest.result()
                 seen[frame.camera] = frame.number
                 head = _json({"camera": frame.camera, "number": frame.number}).encode()
@@ -295,7 +294,7 @@ class PageServer:
 
 
 class _Talk:
-    """One page's WebSocket. trip: how long a word takes to the page and back [ms]; None: that is not known yet."""
+    """One page's WebSocket. trip: round-trip time to the page [ms]; None: unknown yet."""
 
     def __init__(self, socket: WebSocket, page: str) -> None:
         self.socket, self.page = socket, page
@@ -304,7 +303,7 @@ class _Talk:
         self._sending = asyncio.Lock()
 
     async def send(self, text: str) -> None:
-        """Raises TimeoutError where the page takes nothing."""
+        """Raises TimeoutError if the page accepts no data."""
         async with self._sending:
             await asyncio.wait_for(self.socket.send_text(text), GONE)
 
@@ -324,7 +323,7 @@ async def _first_to_end(*parts: Any) -> None:
 
 
 def _json(data: Any) -> str:
-    """Raises ValueError for a number that JSON does not know: no page could read it."""
+    """Raises ValueError for a number that JSON does not support."""
     return json.dumps(data, separators=(",", ":"), allow_nan=False)
 
 

@@ -1,4 +1,4 @@
-"""How it is with the arm, in one word and a sentence: of what the smoother and the policy say, the one that counts."""
+"""The state of the arm in one word and a sentence, from the smoother's and the policy's status."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from rt_vla_ros.control.status import State
 
-SILENCE = 1.0  # of the smoother, after which nobody knows what the arm does [s]
+SILENCE = 1.0  # of the smoother, after which the arm's state is unknown [s]
 CALM, BUSY, HUMAN, WARNING, BAD = "calm", "busy", "human", "warning", "bad"  # how the page shows it
-NO_SMOOTHER = "No smoother is heard: nobody knows what the arm does, and nothing keeps it still."
-NO_POLICY = "No policy node is heard: an instruction would move nothing."
+NO_SMOOTHER = "No status from a smoother: the arm's state is unknown, and nothing holds it still."
+NO_POLICY = "No messages from a policy node: an instruction would have no effect."
 _OF_STATE = {
     State.MOVING: ("Moving", BUSY),
     State.HOLDING: ("Holding", BUSY),
@@ -38,9 +38,9 @@ class PolicyHeard(NamedTuple):
 
 
 def state_word(smoother: tuple[int, str] | None, policy: PolicyHeard | None, ended: str = "") -> StateWord:
-    """smoother: its state and reason; None where it is silent. policy: None where that is.
+    """smoother: its state and reason; None if it is silent. policy: None if that is.
 
-    ended: why the last request was ended by somebody else than the policy, in a sentence; empty where it was not.
+    ended: why the last request was ended by somebody else than the policy, as a sentence; empty if it was not.
     """
     if smoother is None:
         return StateWord("Offline", NO_SMOOTHER, BAD)

@@ -1,17 +1,17 @@
-"""The stick of the page that controls, as the server has heard it last: let go where nothing is heard any more."""
+"""The stick of the page in control, as last received by the server; released if no messages arrive."""
 
 from __future__ import annotations
 
 import threading
 from typing import NamedTuple
 
-SILENCE = 0.3  # after which a stick that was held counts as let go [s]
-LATE = 0.3  # that a word may take to the page and back [s]
+SILENCE = 0.3  # after which a held stick counts as released [s]
+LATE = 0.3  # maximum round-trip time to the page [s]
 AXES = 6
-LOST = "Nothing came from the page for more than 0.3 s while the stick was held: it was let go."
-SLOW = "The connection is slow: to the page and back takes more than 0.3 s, so the stick was let go."
-RESTARTED = "The smoother was started anew while the stick was held: it was let go."
-AGAIN = "Let go of the stick and hold it again."
+LOST = "No message from the page for more than 0.3 s while the stick was held: it was released."
+SLOW = "The connection is slow: the round trip to the page takes more than 0.3 s, so the stick was released."
+RESTARTED = "The smoother was restarted while the stick was held: it was released."
+AGAIN = "Release the stick and hold it again."
 
 
 class StickState(NamedTuple):
@@ -29,25 +29,24 @@ LET_GO = StickState()
 
 
 class PageStick:
-    """Written by the server, read by the node, in threads of their own. Times are of one steady clock [s].
-
-    problem: why what is held does not count, in a sentence; empty where that is not so.
+    """Written by the server and read by the node, in separate threads. Times are of one steady clock [s]. problem: why
+    a held stick is ignored, as a sentence; empty if it is not.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._state, self._at = LET_GO, 0.0
-        self._ready = False  # whether the page has let go since it began, or since it was let go for it
+        self._ready = False  # whether the page has released it since the start, or since a forced release
         self.armed = False
         self.problem = ""
 
     def arm(self, armed: bool) -> None:
-        """Whether a human at the page means to take over; let go in any case."""
+        """Enables or disables takeover from the page; releases the stick either way."""
         with self._lock:
             self.armed, self._ready, self._state, self.problem = armed, False, LET_GO, ""
 
     def say(self, state: StickState, at: float, *, trip: float) -> None:
-        """What the page says. trip: to the page and back [s]; a word that was held up on its way made it longer."""
+        """Updates the stick by a message of the page. trip: round-trip time [s], including delays of this message."""
         with self._lock:
             self._look(at)
             if trip > LATE:
@@ -61,12 +60,12 @@ class PageStick:
                 self.problem = AGAIN
 
     def let_go(self, why: str) -> None:
-        """It is let go for a page that is gone, or where who followed it is."""
+        """Forces a release if the page or the smoother is gone."""
         with self._lock:
             self._lose(why)
 
     def read(self, at: float) -> StickState:
-        """What counts now. A gripper command is read once."""
+        """The current state. A gripper command is read once."""
         with self._lock:
             self._look(at)
             state, self._state = self._state, self._state._replace(gripper=None)
@@ -74,7 +73,7 @@ class PageStick:
 
     @property
     def held(self) -> bool:
-        """Whether the arm is moved by it, as last looked at."""
+        """Whether it moves the arm, as of the last read."""
         return self._state.held
 
     def _look(self, at: float) -> None:

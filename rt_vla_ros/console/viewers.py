@@ -1,7 +1,6 @@
-"""Pages that take the pictures and the state as a browser does: `python -m rt_vla_ros.console.viewers PORT COUNT`.
+"""Simulated pages that receive pictures and state like a browser: `python -m rt_vla_ros.console.viewers PORT COUNT`.
 
-It says "ready" when each of them was shown a picture; at SIGTERM it says how many pictures a second they were shown on
-average, and ends.
+Prints "ready" when each has received a picture; at SIGTERM it prints the average pictures per second and exits.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ async def view(port: int, count: int) -> None:
 
 
 async def _go_on(tasks: list[asyncio.Task[None]], what: Awaitable[Any]) -> None:
-    """Raises what a page raises, which is not to end by itself."""
+    """Raises the exception of a page, which must not end by itself."""
     waited = asyncio.ensure_future(what)
     ended, _ = await asyncio.wait({*tasks, waited}, return_when=asyncio.FIRST_COMPLETED)
     for task in ended - {waited}:

@@ -1,4 +1,4 @@
-"""Runs the server in a thread of its own, beside a node."""
+"""Runs the server in its own thread, beside a node."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from rt_vla_ros.console.loopback import is_loopback
 from rt_vla_ros.console.requests import LONGEST_MESSAGE
 from rt_vla_ros.os_error import in_words
 
-MOST_CONNECTIONS = 256  # more would take the files of the process, which the node needs as well
-IDLE = 5  # a connection on which nothing is asked is closed [s]
-SLOWEST_REQUEST = 10  # one whose head has not come by then is closed: who sends a byte a second would stay for ever [s]
-FAREWELL = 1.0  # the server gets to end by itself [s]
+MOST_CONNECTIONS = 256  # more would use up the file descriptors of the process
+IDLE = 5  # an idle connection is closed after this time [s]
+SLOWEST_REQUEST = 10  # timeout of a request's head, against slow senders [s]
+FAREWELL = 1.0  # grace period for the server to shut down [s]
 MOST_TRIES = 20  # for a port that is free at all addresses of a host
-# An address that this machine does not have, as ::1 where IPv6 is switched off.
+# An address that this machine does not have, such as ::1 without IPv6.
 _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 class _BoundedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """Anybody on the network can open connections, also who cannot log in: uvicorn takes all, and waits for ever."""
+    """Anybody on the network can open connections, also who cannot log in: uvicorn takes all, and waits forever."""
 
-    _slow: TimerHandle | None = None  # runs while the head of a request is coming
+    _slow: TimerHandle | None = None  # runs while the head of a request is received
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
@@ -75,7 +75,7 @@ class WebThread:
     ) -> None:
         """port 0: any that is free. longest_message: of a WebSocket [bytes]. settings: further ones of uvicorn.Config.
 
-        Raises ValueError, with a sentence, where it cannot listen.
+        Raises ValueError, with a message, if it cannot listen.
         """
         self._sockets = _listen(host, port)
         self.port = int(self._sockets[0].getsockname()[1])
@@ -86,17 +86,17 @@ class WebThread:
             server_header=False,
             date_header=False,
             lifespan="on",
-            proxy_headers=False,  # anybody can write them, and whose tokens were wrong is told by the address
+            proxy_headers=False,  # anybody can forge them, and wrong tokens are counted by address
             http=_BoundedProtocol,
             timeout_keep_alive=IDLE,
             ws_max_size=longest_message,
-            ws_per_message_deflate=False,  # JPEGs get no smaller, and who says STOP would wait for it
+            ws_per_message_deflate=False,  # JPEGs do not shrink, and a STOP would wait for it
             ssl_certfile=certificate or None,
             ssl_keyfile=key or None,
             timeout_graceful_shutdown=1,
             **settings,
         )
-        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # the node says what the user needs to know
+        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # the node reports what the user needs to know
         try:
             config.load()
         except OSError as error:  # and ssl.SSLError
@@ -109,16 +109,16 @@ class WebThread:
         )
 
     def start(self) -> None:
-        """From now on it answers."""
+        """Starts serving."""
         self._thread.start()
 
     @property
     def alive(self) -> bool:
-        """Whether it has not ended by itself."""
+        """Whether it is still running."""
         return self._thread.is_alive()
 
     def close(self) -> None:
-        """It ends, and its pages are told."""
+        """Shuts down and notifies its pages."""
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join(FAREWELL)
@@ -127,7 +127,9 @@ class WebThread:
 
 
 def _listen(host: str, port: int) -> list[socket.socket]:
-    """One for each address of the host: a browser that tries the other one of localhost must not meet another page."""
+    """A socket for each address of the host: a browser that tries the other address of localhost must not find a
+    different page.
+    """
     for tries in reversed(range(1 if port else MOST_TRIES)):
         listening: list[socket.socket] = []
         try:
@@ -145,8 +147,8 @@ def _listen(host: str, port: int) -> list[socket.socket]:
                 continue  # the port that is free at one address is taken at another
             why = error.strerror or str(error)
             raise ValueError(
-                f"The web server cannot listen on {host!r}, port {port} ({why}): is the port taken? Give another one, "
-                "as the parameter 'port' of a console or --port of a command."
+                f"The web server cannot listen on {host!r}, port {port} ({why}): is the port in use? Set another "
+                "one, with the parameter 'port' of a console or --port of a command."
             ) from error
     raise AssertionError("unreachable")
 
@@ -155,10 +157,10 @@ def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
     """Those of IPv4 first. Raises OSError."""
     there = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     found = dict.fromkeys((family, str(address[0])) for family, _, _, _, address in there)
-    # What needs no token must not be reached from elsewhere, whatever a file of hosts says.
+    # A server without a token must not be reachable from elsewhere, whatever the hosts file says.
     inside = [one for one in found if not is_loopback(host) or is_loopback(one[1])]
     if not inside:
-        raise OSError(errno.EADDRNOTAVAIL, "it is no address of this machine alone")
+        raise OSError(errno.EADDRNOTAVAIL, "it is not a loopback address")
     return sorted(inside, key=lambda one: one[0] != socket.AF_INET)
 
 

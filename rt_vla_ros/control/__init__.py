@@ -1,1 +1,1 @@
-"""From actions to velocities of an arm: smoothing, limits, watchdogs and the table of stops. No ROS, no torch."""
+"""From actions to velocities of an arm: smoothing, limits, watchdogs and stops. No ROS, no torch."""

@@ -21,11 +21,11 @@ from rt_vla_ros.control.status import Command, State
 from rt_vla_ros.control.watchdog import ClockWatchdog, SilenceWatchdog
 
 ACTIVE = (State.MOVING, State.HOLDING)
-# A reason may quote what others sent, and goes out at every tick [characters].
+# A reason may quote received text and is published at every tick [characters].
 LONGEST_REASON = 1000
-TERMINATED = "The policy says that the instruction is carried out."
-HELD = "The policy dropped what it had decided before; its next action has not come."
-TAKEN_OVER = "A human took over: the policy's actions move nothing until ~/resume is called."
+TERMINATED = "The policy reports that the instruction is done."
+HELD = "The policy dropped its earlier actions; its next action is pending."
+TAKEN_OVER = "A human took over: the policy's actions have no effect until ~/resume is called."
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class ControllerSettings:
 
     smoothing_time_constant: of the exponential smoothing of the velocity; 0 for none.
     action_timeout: silence of the policy after which a running request is a fault, counted from the beginning of the
-    last step that there is; more than the policy's period.
-    max_action_age: an action whose image is older is refused.
+    last known step; more than the policy's period.
+    max_action_age: an action from an older image is refused.
     max_chunk_age: an action of several steps is not followed any further once its image is older.
-    max_stamp_lead: an action whose image lies further in the future is refused: the clocks are not in step.
-    max_tick_gap: a tick that comes later than this after the last is a fault.
-    halt_duration: how long velocities of zero are still sent once the arm stands still.
+    max_stamp_lead: an action from an image further in the future is refused: the clocks are not synchronized.
+    max_tick_gap: a longer pause between two ticks is a fault.
+    halt_duration: how long zero velocities are sent once the arm stands still.
     """
 
     smoothing_time_constant: float = 0.05
@@ -59,22 +59,20 @@ class ControllerSettings:
 
 
 class Controller:
-    """Takes actions as they come and says at every tick what the robot shall do; docs/safety.md lists its stops.
+    """Accepts actions as they arrive and returns the robot's command at every tick; docs/safety.md lists its stops.
 
-    The displacement of a step is demanded at a constant velocity during its period, and smoothed. Step i of an action
-    is for the time from its image's stamp + i * period on: what of it has passed is not done. A single step is
-    demanded from its acceptance on. A newer action takes over at once and without a step in velocity, alone or averaged
-    with those before, as its ensemble says; what had not come due of the others is dropped, because the newer one was
-    decided from a newer image. After the last
-    step nothing more is demanded: the arm ends at the commanded displacement, up to 0.1 mm and 0.5 mrad, and never
-    beyond it.
+    The displacement of a step is commanded at a constant velocity during its period, and smoothed. Step i of an action
+    starts at its image's stamp + i * period; steps in the past are skipped. A single step starts when it is accepted.
+    A newer action takes over at once and without a step in velocity, alone or averaged with those before, as its
+    ensemble says; pending steps of the others are dropped, because the newer one is from a newer image. After the last
+    step the arm ends at the commanded displacement, up to 0.1 mm and 0.5 mrad, and never beyond it.
 
-    A mobile base is moved in the same way, within limits of its own, and stopped with the arm. It also brakes where an
-    action does not move it, and where a human takes over. Moved again before it stands still, it does not go back for
-    the way that it needed to brake.
+    A mobile base is moved in the same way, within limits of its own, and stopped with the arm. It also brakes if an
+    action does not move it and if a human takes over. If it is moved again before standstill, the braking distance is
+    not undone.
 
-    A human may take over at any time (`steer`): the velocity goes on from what it is, within the same limits, and
-    actions count for nothing until `resume`; after it, only those whose image is no older than it.
+    A human may take over at any time (`steer`): the velocity continues from its current value, within the same limits,
+    and actions are ignored until `resume`; after it, those from older images are ignored.
 
     Not thread-safe. `now` is any clock in [s]; the same one for all calls.
     """
@@ -87,9 +85,9 @@ class Controller:
         base: Limits | None = None,
         refuse_frame: Callable[[str], str | None] = lambda frame_id: refuse_frame(frame_id, {frame_id} - {""}),
     ) -> None:
-        """base: limits of a mobile base; None: there is none, and an action that moves one is refused.
+        """base: limits of a mobile base; None: there is none, and an action that moves a base is refused.
 
-        refuse_frame: why a TF frame cannot be used, in a sentence, or None; by default any named frame can be."""
+        refuse_frame: why a TF frame cannot be used, as a sentence, or None; by default any named frame can be."""
         self.limits = limits or Limits()
         self.settings = settings or ControllerSettings()
         self._refuse_unknown_frame = refuse_frame
@@ -100,11 +98,11 @@ class Controller:
         self._gripper = GripperSwitch(self.settings.gripper)
         self._silence = SilenceWatchdog(self.settings.action_timeout)
         self._clock = ClockWatchdog(self.settings.max_tick_gap)
-        self._state, self._reason = State.IDLE, "No action has come yet."
+        self._state, self._reason = State.IDLE, "No action received yet."
         self._pose: tuple[NDArray[np.float64], float] | None = None  # position (3,) [m], and when it was measured
         self._odometer = Odometer()
         self._last: float | None = None  # time of the last tick
-        self._still_since: float | None = -math.inf  # None: not yet told to stand still
+        self._still_since: float | None = -math.inf  # None: not yet commanded to stand still
         self._newest: float | None = None  # stamp of the newest action of this request
         self._ended: float | None = None  # when the last request ended with a terminate
         self._frame_id = ""
@@ -119,24 +117,24 @@ class Controller:
 
     @property
     def state(self) -> State:
-        """What it is doing; see ControllerStatus."""
+        """The current state; see ControllerStatus."""
         return self._state
 
     @property
     def reason(self) -> str:
-        """One sentence: why this state."""
+        """The reason for this state, one sentence."""
         return self._reason
 
     @property
     def commander(self) -> str:
-        """Who commands the arm: "policy", "human", or nobody, which is empty."""
+        """Who commands the arm: "policy", "human", or "" for nobody."""
         if self._steered:
             return "human"
         return "policy" if self._state in ACTIVE else ""
 
     @property
     def awaits_resume(self) -> bool:
-        """A human took over, and `resume` has not been called since."""
+        """Whether a human took over and `resume` has not been called since."""
         return self._taken_over
 
     @property
@@ -145,18 +143,17 @@ class Controller:
         return self._frame_id
 
     def accept(self, chunk: ActionChunk, *, stamp: float, now: float) -> str | None:
-        """Takes over a new action whose image was taken at `stamp`. Returns the sentence why it was refused, else None.
+        """Accepts a new action from the image at `stamp`. Returns why it was refused, as a sentence, else None.
 
-        A refused action leads to State.FAULT, except where one that was seen before comes again, where one of a request
-        that was terminated comes late, where the controller is stopped, where a human took over, and where the image is
-        older than the end of that: these change nothing. Else a terminate and an action without steps are accepted
-        whatever their stamp, because standing still is always right. The newest action may come again with further
-        steps.
+        A refused action leads to State.FAULT, except for a repeated action, a late action of a terminated request,
+        while the controller is stopped, while a human has taken over, and for an image from before the end of a
+        takeover: these change nothing. A terminate and an action without steps are accepted whatever their stamp,
+        because standing still is always safe. The newest action may be sent again with further steps.
         """
         now, stamp = to_nanosecond(now), to_nanosecond(stamp)
         jumped = self._check_clock(now)
         if self._state is State.STOPPED:
-            return self._refuse(f"No action is taken until the stop is released. {self._reason}")
+            return self._refuse(f"Actions are ignored until the stop is released. {self._reason}")
         if self._taken_over:
             return self._refuse(TAKEN_OVER)
         if self._resumed is not None and stamp < self._resumed:
@@ -193,7 +190,7 @@ class Controller:
         return None
 
     def refuse(self, sentence: str, stamp: float) -> str:
-        """Of an action that cannot be read: as `accept` does with a bad one. Returns the sentence."""
+        """Refuses an unreadable action as `accept` does an invalid one. Returns the sentence."""
         if self._state is not State.STOPPED and not self._taken_over:
             self.fault(sentence)
             self.refused_stamp = stamp
@@ -208,10 +205,10 @@ class Controller:
         stamp: float | None = None,
         gripper: float | None = None,
     ) -> str | None:
-        """A human commands from now on, until the next call, `let_go`, a stop or a fault.
+        """A human command, valid until the next call, `let_go`, a stop or a fault.
 
         velocity: linear [m/s] and angular [rad/s], shape (6,), finite, in the axes of `frame_id`. stamp: of the
-        command. gripper: 0 open ... 1 closed; None: as it is. Returns the sentence why it is a fault, else None.
+        command. gripper: 0 open ... 1 closed; None: as it is. Returns why it is a fault, as a sentence, else None.
         """
         now = to_nanosecond(now)
         jumped = self._check_clock(now)
@@ -219,7 +216,7 @@ class Controller:
             return f"Nothing moves until the stop is released. {self._reason}"
         self._taken_over = True
         unknown = self._refuse_frame(frame_id)
-        sentence = jumped or (unknown and f"The human's command cannot be followed. {unknown}")
+        sentence = jumped or (unknown and f"The operator's command cannot be executed. {unknown}")
         if sentence is not None:
             self.fault(sentence)
             return sentence
@@ -236,12 +233,12 @@ class Controller:
         return None
 
     def let_go(self, reason: str) -> None:
-        """The human commands no more: stands still until `steer`, or until `resume` and the next good action."""
+        """The human released the arm: stands still until `steer`, or until `resume` and the next valid action."""
         if self._steered:
             self._halt(State.HUMAN, reason)
 
     def take_over(self, reason: str = TAKEN_OVER) -> None:
-        """Of a human who cannot command yet: stands still, and actions count for nothing until `resume`."""
+        """A human takes over without a command yet: stands still, and actions are ignored until `resume`."""
         if not self._taken_over:
             self._taken_over = True
             if self._state is not State.STOPPED:
@@ -250,20 +247,20 @@ class Controller:
     def resume(self, now: float) -> str | None:
         """The policy's next action from an image no older than now moves the arm again.
 
-        Returns the sentence why not: while it is stopped, or a human commands.
+        Returns why not, as a sentence: while it is stopped, or a human commands.
         """
         if self._state is State.STOPPED:
-            return f"It is stopped: call ~/release first. {self._reason}"
+            return f"The smoother is stopped: call ~/release first. {self._reason}"
         if self._steered:
-            return "A human commands: let go of the deadman first."
+            return "A human is in control: release the deadman first."
         if self._taken_over:
             self._taken_over, self._resumed = False, to_nanosecond(now)
             self._newest = self._ended = None
-            self._halt(State.IDLE, "Resumed; no action on an image since then has come yet.")
+            self._halt(State.IDLE, "Resumed; waiting for an action from a newer image.")
         return None
 
     def tick(self, now: float) -> Command:
-        """Says what the arm shall do from now until the next tick."""
+        """Returns the command from now until the next tick."""
         now = to_nanosecond(now)
         self._check_clock(now)
         if self._last is not None and now > self._last:
@@ -287,50 +284,50 @@ class Controller:
         )
 
     def stop(self, reason: str = "The stop service was called.") -> None:
-        """Stands still, whatever comes, until `release`."""
+        """Stands still until `release`."""
         self._halt(State.STOPPED, reason)
 
     def fault(self, reason: str) -> None:
-        """Stands still until a good action comes. Changes nothing while stopped."""
+        """Stands still until the next valid action. Changes nothing while stopped."""
         if self._state is not State.STOPPED:
             self._halt(State.FAULT, reason)
 
     def release(self) -> None:
-        """Ends `stop`; the next good action moves the arm again, where no human took over before."""
+        """Ends `stop`; the next valid action moves the arm again, unless a human took over before."""
         if self._state is State.STOPPED:
             if self._taken_over:
                 self._halt(State.HUMAN, f"The stop was released. {TAKEN_OVER}")
             else:
-                self._halt(State.IDLE, "The stop was released; no action has come since.")
+                self._halt(State.IDLE, "The stop was released; waiting for an action.")
             self._newest = self._ended = None
 
     def reset(self, *, still: bool = False) -> None:
-        """Brakes and forgets everything but a latched stop, and that a human took over: it is no `resume`.
+        """Brakes and forgets everything except a latched stop and a takeover; it does not replace `resume`.
 
-        still: what was demanded so far was told nobody, as in a dry run; there is nothing to brake.
+        still: nothing was sent so far, as in a dry run; there is nothing to brake.
         """
         if self._state is not State.STOPPED:
             if self._taken_over:
                 self._halt(State.HUMAN, f"Reset. {TAKEN_OVER}")
             else:
-                self._halt(State.IDLE, "Reset; no action has come since.")
+                self._halt(State.IDLE, "Reset; waiting for an action.")
         known_from = -math.inf if self._last is None else self._last
         for motion in self._motions:
             motion.freeze(known_from) if still else motion.forget(known_from)
         self._newest = self._ended = self._resumed = self.action_stamp = self.refused_stamp = self._pose = None
 
     def set_pose(self, position: Sequence[float] | NDArray[np.float64] | None, at: float | None = None) -> None:
-        """Where the end effector is [m], shape (3,), in the frame of the actions; None where nobody knows.
+        """Sets the end effector's position [m], shape (3,), in the frame of the actions; None if unknown.
 
-        at: when it was measured [s], by default at the last tick; what the arm was told since then is added, up to a
-        second, within which it is to be set anew.
+        at: when it was measured [s], by default at the last tick; later commands are added, for up to a second; set it
+        again within that time.
         """
         known = position is not None and bool(np.isfinite(position).all())
         measured = self._last if at is None else at
         self._pose = (np.asarray(position, dtype=np.float64), measured or 0.0) if known else None
 
     def _position(self) -> NDArray[np.float64] | None:
-        """Of the end effector at the last tick, as far as its commands tell."""
+        """The end effector's position at the last tick, extrapolated by its commands."""
         if self._pose is None:
             return None
         position, at = self._pose
@@ -339,17 +336,17 @@ class Controller:
 
     def _accepted(self, stamp: float) -> None:
         self.accepted += 1
-        self.action_stamp, self._resumed = stamp, None  # of before the resume nothing is under way any more
+        self.action_stamp, self._resumed = stamp, None  # nothing from before the resume is pending any more
 
     def _refuse(self, sentence: str) -> str:
         self.refused += 1
         return sentence
 
     def _known(self, stamp: float) -> str | None:
-        """A sentence where an action's image belongs to what is past already. NaN is left to the checks of a stamp."""
+        """A sentence if an action's image is already outdated. NaN is left to the checks of a stamp."""
         if self._newest is not None and stamp <= self._newest:
-            return f"The action's image ({stamp:.3f} s) is no newer than that of the action before."
-        # An image of that very moment is fine: in lock step a new request begins with it.
+            return f"The action's image ({stamp:.3f} s) is not newer than that of the previous action."
+        # An image of that same moment is valid: in lock step a new request begins with it.
         if self._ended is not None and stamp < self._ended:
             return f"The action's image ({stamp:.3f} s) was taken before the last request ended ({self._ended:.3f} s)."
         return None
@@ -357,18 +354,20 @@ class Controller:
     def _refuse_stamp(self, stamp: float, now: float) -> str | None:
         age, settings = now - stamp, self.settings
         if not math.isfinite(stamp):
-            return "The action's stamp is not a time."
+            return "The action's stamp is not a valid time."
         if age > settings.max_action_age:
             return f"The action's image is {age:.3g} s old, more than max_action_age ({settings.max_action_age:g} s)."
         if -age > settings.max_stamp_lead:
-            return f"The action's image lies {-age:.3g} s in the future: the clocks of camera and controller differ."
+            return (
+                f"The action's image is stamped {-age:.3g} s in the future: the clocks of camera and controller differ."
+            )
         return None
 
     def _refuse_frame(self, frame_id: str) -> str | None:
         unknown = self._refuse_unknown_frame(frame_id)
         if unknown is not None or frame_id == self._frame_id or not self._motion.velocity.any():
             return unknown
-        return f"The action is given in the frame {frame_id!r} while the arm moves in {self._frame_id!r}."
+        return f"The action is in the frame {frame_id!r} while the arm moves in {self._frame_id!r}."
 
     def _extends(self, chunk: ActionChunk, stamp: float) -> bool:
         return stamp == self._newest and self._motion.extends(chunk, stamp)
@@ -380,17 +379,17 @@ class Controller:
         elif self._base is not None:
             self._base.halt()
         motion, several = self._motion, len(chunk.steps) > 1
-        # Several steps are finished before their policy is said to be silent.
+        # All steps finish before the policy counts as silent.
         finished = motion.end - self.settings.action_timeout if several else now
         self._silence.heard(max(now, motion.last_start, finished))
         self._newest, self._frame_id = stamp, chunk.frame_id
         self._still_since = None
         self._state, self._reason = State.MOVING, self._moving_reason()
         if several and motion.end <= now:
-            self._hold(f"The action came {now - stamp:.3g} s after its image: the time of all its steps had passed.")
+            self._hold(f"The action arrived {now - stamp:.3g} s after its image, after the time of all its steps.")
 
     def _drop(self, reason: str, now: float) -> None:
-        """Nothing that was decided before is followed, and what comes next may be from any image."""
+        """Drops earlier actions; the next action may be from any image."""
         self.accepted += 1
         self._newest = self._ended = None
         if self._state in ACTIVE:
@@ -409,10 +408,10 @@ class Controller:
         self._state, self._reason = State.HOLDING, reason
 
     def _moving_reason(self) -> str:
-        what = "A human commands" if self._steered else "Following an action"
+        what = "A human is in control" if self._steered else "Following an action"
         if self._motion.walled:
             box = " or a forbidden box" if self.limits.forbidden_boxes else ""
-            return f"{what}, held back by the wall of the workspace{box}."
+            return f"{what}, held back by the workspace wall{box}."
         scale = f" (speed_scale {self.limits.speed_scale:g})" if self.limits.speed_scale < 1 else ""
         if self._motion.slowed:
             return f"{what}, slowed down to the velocity limit{scale}."
@@ -425,7 +424,7 @@ class Controller:
         return self._motion.take_wish() if wish is None else wish
 
     def _halt(self, state: State, reason: str) -> None:
-        """Every stop goes this way. The gripper keeps what it holds; the next request tells it anew what to do."""
+        """The common path of all stops. The gripper keeps its grasp; the next request commands it again."""
         if self.commander:
             self._still_since = None
         self._steered, self._wish = False, None
@@ -436,7 +435,7 @@ class Controller:
         self._state, self._reason = state, reason[:LONGEST_REASON]
 
     def _check_clock(self, now: float) -> str | None:
-        """After a jump nothing that was measured by the clock counts any more; the sentence where that is a fault."""
+        """Invalidates all times after a clock jump; returns a sentence if the jump is a fault."""
         sentence = None if self._last is None else self._clock.alarm(self._last, now)
         back = self._last is not None and now < self._last
         if self._last is None or sentence is not None:
@@ -448,7 +447,7 @@ class Controller:
         active = self.commander != ""
         if active:
             self.fault(sentence)
-        # What was before a clock that began anew is none of its times.
+        # What was before a clock that restarted is none of its times.
         for motion in self._motions:
             motion.freeze(-math.inf if back and not active else now)
         return sentence if active else None
@@ -467,10 +466,10 @@ class Controller:
         elif self._motion.overdue:
             age = self.settings.max_chunk_age
             self._hold(
-                f"The action's image is more than max_chunk_age ({age:g} s) old: what is left of it is not done."
+                f"The action's image is more than max_chunk_age ({age:g} s) old: its remaining steps are skipped."
             )
         elif all(motion.finished(now) for motion in self._motions):
-            self._hold("The last action is carried out and the next has not come.")
+            self._hold("The last action is done; waiting for the next.")
         else:
             self._reason = self._moving_reason()
 

@@ -1,4 +1,4 @@
-"""Exponential smoothing that forgets no displacement: the velocity is what is still owed, over the time constant."""
+"""Exponential smoothing without loss of displacement: velocity is the remaining displacement over the time constant."""
 
 from __future__ import annotations
 
@@ -27,19 +27,23 @@ class DisplacementEma:
         self.owed: Vector = np.zeros(size)
 
     def reset(self) -> None:
-        """Nothing is owed any more."""
+        """Clears the remaining displacement."""
         self.owed = np.zeros_like(self.owed)
 
     def account(self, demanded: Vector, executed: Vector) -> None:
-        """Adds what came due and takes off what was done since the last call, both displacements, shape (size,)."""
+        """Adds the displacement that came due and subtracts the executed one since the last call, both of shape
+        (size,).
+        """
         self.owed = self.owed + demanded - executed
 
     def gain(self, interval: float) -> float:
-        """Velocity per owed displacement [1/s], ticks `interval` [s] apart: (1 - exp(-interval / tau)) / interval."""
+        """Velocity per remaining displacement [1/s], ticks `interval` [s] apart: (1 - exp(-interval / tau)) /
+        interval.
+        """
         if self._time_constant == 0:
             return 1 / interval
         return -math.expm1(-interval / self._time_constant) / interval
 
     def velocity(self, interval: float) -> Vector:
-        """What works off the debt until the next tick, which comes `interval` [s] later; shape (size,)."""
+        """Velocity until the next tick, which comes `interval` [s] later; shape (size,)."""
         return self.owed * self.gain(interval)

@@ -1,4 +1,4 @@
-"""Whether an arm does what it is told: the motion that was measured against the one that was commanded."""
+"""Whether an arm follows its commands: compares measured with commanded motion."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ MAX_LAG = 0.2
 LAGS: Vector = np.linspace(0.0, MAX_LAG, 11)
 # Over what parts of follow_time displacements are compared; slow motions and a slow drift show in the longer ones.
 PARTS: Vector = np.array([0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0, 2.0, 3.0, 4.0, 5.0])
-# What no measurement resolves, in any of these parts: translation [m] and rotation [rad].
+# Measurement resolution in any of these parts: translation [m] and rotation [rad].
 FLOOR = (0.0045, 0.035)
-# By how much the lag may change meanwhile [s]: the clocks of stamps are not exact, and arms have inertia.
+# How much the lag may vary [s]: the clocks of stamps are not exact, and arms have inertia.
 JITTER = 0.015
 # Share of a detour: arms have inertia, and round a corner off.
 CORNERS = 0.3
@@ -30,9 +30,9 @@ SHORTEST, LONGEST = 0.2, 2.0  # follow_time [s]
 
 
 class Misfit(NamedTuple):
-    """How a part of the motion was told and how it went, along one translation or rotation.
+    """Commanded and measured motion of one part, along one translation or rotation.
 
-    told, went: lengths [m] or angles [rad]. along: the part of what it went in the direction that it was told.
+    told, went: lengths [m] or angles [rad]. along: the component of the measured motion in the commanded direction.
     duration: within what time [s].
     """
 
@@ -47,7 +47,7 @@ class FollowWatch:
     """Compares the tip's measured motion with the commanded one, over a window that slides with the measurements.
 
     The measured displacement over each part of the window must be the commanded one of the same time, or of up to
-    MAX_LAG earlier, up to a share `tolerance` of the commanded path and what no measurement resolves. Commands and
+    MAX_LAG earlier, up to the fraction `tolerance` of the commanded path and the measurement resolution. Commands and
     measurements are given in the axes of one frame that does not move. Times are of one clock [s].
     """
 
@@ -56,27 +56,27 @@ class FollowWatch:
         if not SHORTEST <= follow_time <= LONGEST:
             raise ValueError(f"follow_time is {follow_time:g} s, expected 0 (off) or {SHORTEST:g} to {LONGEST:g} s")
         if not 0 < tolerance < 1:
-            raise ValueError(f"follow_tolerance is {tolerance:g}, expected a share between 0 and 1")
+            raise ValueError(f"follow_tolerance is {tolerance:g}, expected a fraction between 0 and 1")
         self._parts, self._tolerance = follow_time * PARTS, tolerance
         self._track = Track()
         self._measured: deque[tuple[float, Vector]] = deque()  # when, position (3) and quaternion (4)
         self._watching = False
         self._misfit: Misfit | None = None
         self.alarms = 0
-        """How often it did not follow, since it did for a while."""
+        """How many times in a row it did not follow."""
 
     def reset(self) -> None:
-        """The clock began anew, or nobody knows what happened meanwhile."""
+        """The clock restarted, or there was a gap in the measurements."""
         self._track.reset()
         self._measured.clear()
         self._misfit = None
 
     def forgive(self) -> None:
-        """Somebody looked at the arm: how often it did not follow before counts no more."""
+        """An operator has checked the arm: resets the count of failures."""
         self.alarms = 0
 
     def tick(self, now: float, velocity: Vector, *, watching: bool) -> None:
-        """velocity: what the arm is told from `now` on, linear [m/s] and angular [rad/s], shape (6,).
+        """velocity: commanded from `now` on, linear [m/s] and angular [rad/s], shape (6,).
 
         watching: whether a request runs. Where none does, others may move the arm.
         """
@@ -96,7 +96,7 @@ class FollowWatch:
         self._compare()
 
     def alarm(self) -> str | None:
-        """What was measured, in a sentence, where the newest measurement shows that the arm does not follow."""
+        """Describes the deviation, as a sentence, if the newest measurement shows that the arm does not follow."""
         return None if self._misfit is None else _in_words(self._misfit)
 
     def _compare(self) -> None:
@@ -131,7 +131,7 @@ class FollowWatch:
             worst = int(np.argmax(excess[lag]))
             if excess[lag, worst] > 1:
                 self._misfit = _misfit(kind, told[kind][lag, worst], went[kind][worst], float(durations[worst]))
-                if min(self._misfit.told, self._misfit.went) < FLOOR[kind]:  # nobody knows the lag
+                if min(self._misfit.told, self._misfit.went) < FLOOR[kind]:  # the lag is unknown
                     self._misfit = _misfit(kind, told[kind][0, worst], went[kind][worst], float(durations[worst]))
             elif durations[0] >= PROVEN * self._parts[0] and paths[lag, 0, kind] > 3 * FLOOR[kind]:
                 followed = True
@@ -155,19 +155,19 @@ def _in_words(misfit: Misfit) -> str:
     if told < FLOOR[turns]:
         went_words = f"{'turned by' if turns else 'went'} {went * scale:.0f} {unit} {within}"
         return (
-            f"The arm moves although it is told to stand still: it {went_words} (follow_time). "
-            "Does another node command it, or does it not stop by itself?"
+            f"The arm moves although it is commanded to stand still: it {went_words} (follow_time). "
+            "Is another node commanding it, or does it not stop by itself?"
         )
-    order = f"told {'to turn by ' if turns else ''}{told * scale:.0f} {unit} {within}, "
+    order = f"commanded {'to turn by ' if turns else ''}{told * scale:.0f} {unit} {within}, "
     beside = math.degrees(math.acos(max(-1.0, min(1.0, along / went)))) if went > 0 else 0.0
     done = f"{'turned by' if turns else 'went'} {went * scale:.0f} {unit}"
     if went < 0.1 * told:
-        question = "Is it paused, is its driver not set to take velocities, or is something in its way?"
+        question = "Is it paused, is its driver not in velocity mode, or is it blocked by an obstacle?"
     elif went > told / 3 and beside > 30:
-        done += f" {'about another axis' if turns else 'in another direction'}, {beside:.0f} degrees beside it"
-        question = "Does its driver take the velocities in another frame than they are given in?"
+        done += f" {'about another axis' if turns else 'in another direction'}, {beside:.0f} degrees off"
+        question = "Does its driver interpret the velocities in a different frame?"
     elif went < told:
         question = "Is it slowed down by a limit, a smoothing filter or a scale of its driver, or near a singularity?"
     else:
-        question = "Does another node command it as well, or does its driver scale velocities?"
+        question = "Is another node commanding it as well, or does its driver scale velocities?"
     return f"The arm does not follow: {order}{done} (follow_time, follow_tolerance). {question}"

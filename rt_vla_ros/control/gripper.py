@@ -1,4 +1,4 @@
-"""When a gripper is told something: only on a change, and never to and fro."""
+"""When a gripper is commanded: only on a change, with hysteresis."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ MODES = ("binary", "continuous")
 class GripperSettings:
     """mode: "binary" commands 0 or 1, "continuous" the policy's own value.
 
-    open_below, close_above: thresholds of the mode "binary"; between them the gripper stays as it is.
-    deadband: in the mode "continuous", the smallest change that is worth a command.
+    open_below, close_above: thresholds of the mode "binary"; between them the gripper keeps its state.
+    deadband: in the mode "continuous", the smallest change that is commanded.
     """
 
     mode: str = "binary"
@@ -33,18 +33,18 @@ class GripperSettings:
 
 
 class GripperSwitch:
-    """Turns the policy's wishes into commands."""
+    """Turns the policy's gripper values into commands."""
 
     def __init__(self, settings: GripperSettings) -> None:
         self._settings = settings
         self._sent: float | None = None
 
     def reset(self) -> None:
-        """Nothing is known of the gripper: the next wish is sent whatever it is."""
+        """The gripper's state is unknown: the next value is always sent."""
         self._sent = None
 
     def command(self, wish: float) -> float | None:
-        """wish: 0 open ... 1 closed. What to send, None where nothing changed."""
+        """wish: 0 open ... 1 closed. The value to send, None if unchanged."""
         target = self._target(wish)
         if target is None or target == self._sent:
             return None

@@ -1,4 +1,4 @@
-"""Velocities whose acceleration changes gently: a moving average, which ends at the same place and passes none by."""
+"""Jerk-limited velocities: a moving average, which preserves the displacement and does not overshoot."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Vector = NDArray[np.float64]
 
 
 class JerkLimit:
-    """Averages the planned velocity over 2 * acceleration / jerk: of two accelerations within their limit, no more.
+    """Averages the planned velocity over 2 * acceleration / jerk, which keeps the acceleration within its limit.
 
-    pending: displacement (6,) that was planned and is still to be done. It counts ticks as they came; what unpunctual
-    ones leave over at the end is told by `left_over`.
+    pending: planned displacement (6,) that is not executed yet. It counts ticks as they came; `left_over` returns what
+    irregular ticks leave at the end.
     """
 
     def __init__(self, accelerations: tuple[float, float], jerks: tuple[float, float]) -> None:
@@ -27,14 +27,16 @@ class JerkLimit:
         self.pending: Vector = np.zeros(6)
 
     def reset(self, velocity: Vector) -> None:
-        """The arm has moved at `velocity` (6,) all along; returns nothing to make up for."""
+        """Assumes that the arm has moved at constant `velocity` (6,); clears the pending displacement."""
         self._planned.clear()
         self._planned.append((math.inf, velocity))
         halves = np.repeat(np.array(self.durations) / 2, 3)
         self.pending = velocity * halves
 
     def done(self, velocity: Vector, interval: float) -> None:
-        """Since the last tick, `interval` [s] ago, the arm was told `velocity`, and the last one planned was due."""
+        """Accounts for the last `interval` [s], in which the arm was commanded `velocity` and the last planned one was
+        due.
+        """
         if self._planned:
             planned = self._planned[-1][1]
             if math.isinf(self._planned[-1][0]):
@@ -44,7 +46,7 @@ class JerkLimit:
             self.pending = self.pending + (planned - velocity) * interval
 
     def velocity(self, planned: Vector, interval: float) -> Vector:
-        """What the arm is told until the next tick, expected `interval` [s] later, where `planned` (6,) is planned."""
+        """The commanded velocity until the next tick, expected `interval` [s] later, for the `planned` (6,) one."""
         self._planned.append((interval, planned))
         longest = max(self.durations)
         while len(self._planned) > 2 and sum(duration for duration, _ in list(self._planned)[1:]) >= longest:
@@ -52,7 +54,7 @@ class JerkLimit:
         return np.concatenate([self._mean(self.durations[0], slice(0, 3)), self._mean(self.durations[1], slice(3, 6))])
 
     def left_over(self) -> Vector:
-        """Displacement (6,) that is pending although nothing moves any more; it is not pending then."""
+        """Returns and clears the displacement (6,) that is pending although nothing moves any more."""
         if any(velocity.any() for _, velocity in self._planned) or not self.pending.any():
             return np.zeros(6)
         left, self.pending = self.pending, np.zeros(6)

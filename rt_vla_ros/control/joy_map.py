@@ -1,4 +1,4 @@
-"""What the axes and buttons of a joystick mean, as a file in YAML says; config/joy/ has some."""
+"""The mapping of a joystick's axes and buttons, from a YAML file; config/joy/ has some."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ BUTTONS = ("deadman", "gripper_open", "gripper_close", "gripper_toggle", "resume
 
 
 class JoyCommand(NamedTuple):
-    """What a joystick says.
+    """A command of a joystick.
 
     held: the deadman. velocity: linear [m/s] and angular [rad/s], shape (6,); NaN where an axis is. gripper: 0 open ...
-    1 closed; None: as it is. resume: the button has just been pressed.
+    1 closed; None: unchanged. resume: the button has just been pressed.
     """
 
     held: bool
@@ -33,8 +33,8 @@ class JoyCommand(NamedTuple):
 class JoyMap:
     """axes: for each direction the number of an axis and the velocity where that is 1 [m/s] or [rad/s].
 
-    buttons: the number of each; only the deadman must be there. deadband: of an axis, less counts as 0; beyond it, the
-    velocity begins at 0. frame_id: TF frame of the directions; empty: the default frame of teleoperation.
+    buttons: the number of each; only the deadman is required. deadband: axis values below it count as 0; above it, the
+    velocity starts at 0. frame_id: TF frame of the directions; empty: the default frame of teleoperation.
     """
 
     axes: Mapping[str, tuple[int, float]]
@@ -43,18 +43,18 @@ class JoyMap:
     frame_id: str = ""
 
     def refuse(self, axes: int, buttons: int) -> str | None:
-        """Why a joystick with so many axes and buttons does not fit, in a sentence, else None."""
+        """Why a joystick with this many axes and buttons does not match, as a sentence, else None."""
         most_axes = 1 + max(number for number, _ in self.axes.values())
         most_buttons = 1 + max(self.buttons.values())
         if axes >= most_axes and buttons >= most_buttons:
             return None
         return (
-            f"The joystick has {axes} axes and {buttons} buttons, and the map needs {most_axes} and {most_buttons}: is "
-            "it the map of another one?"
+            f"The joystick has {axes} axes and {buttons} buttons, but the map needs {most_axes} and {most_buttons}: "
+            "is it for another joystick?"
         )
 
     def stops(self, buttons: Sequence[int]) -> bool:
-        """Whether the button that stops is down, as far as there is one."""
+        """Whether the stop button, if any, is pressed."""
         number = self.buttons.get("stop")
         return number is not None and number < len(buttons) and bool(buttons[number])
 
@@ -70,16 +70,16 @@ class JoyMap:
 
 @dataclass
 class JoyReader:
-    """Remembers which buttons were pressed: one that is held down is pressed once."""
+    """Detects button presses: a button that is held counts once."""
 
     map: JoyMap
     _down: dict[str, bool] = field(default_factory=dict)
-    _closed: bool = False  # what the toggle did last
+    _closed: bool = False  # last state of the toggle
 
     def read(self, axes: Sequence[float], buttons: Sequence[int]) -> JoyCommand:
-        """axes: -1 ... 1 each. buttons: 0 or 1 each. There are as many as `JoyMap.refuse` asks for."""
+        """axes: -1 ... 1 each. buttons: 0 or 1 each. Their numbers must satisfy `JoyMap.refuse`."""
         down = {name: bool(buttons[number]) for name, number in self.map.buttons.items()}
-        # What was down from the first message on was not pressed.
+        # A button that is down in the first message does not count as pressed.
         pressed = {name: is_down and not self._down.get(name, True) for name, is_down in down.items()}
         self._down = down
         held = down["deadman"]
@@ -98,23 +98,23 @@ class JoyReader:
 
 
 def read_joy_map(path: Path) -> JoyMap:
-    """Raises OSError, and ValueError with a sentence for a file that is no map."""
+    """Raises OSError, and ValueError with a sentence for an invalid map."""
     try:
         said = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no YAML: {error}") from error
+        raise ValueError(f"{path} is not valid YAML: {error}") from error
     known = {"axes", "buttons", "deadband", "frame_id"}
     if not isinstance(said, dict) or not set(said) <= known or not {"axes", "buttons"} <= set(said):
         given = ", ".join(map(str, said)) if isinstance(said, dict) else type(said).__name__
         raise ValueError(
-            f"{path} holds {given or 'nothing'}, expected axes and buttons, and perhaps deadband, frame_id"
+            f"{path} holds {given or 'nothing'}, expected axes and buttons, optionally deadband and frame_id"
         )
     axes = {name: _axis(path, name, one) for name, one in _entries(path, "axes", said["axes"], DIRECTIONS)}
     buttons = {
         name: _number(path, f"buttons.{name}", one) for name, one in _entries(path, "buttons", said["buttons"], BUTTONS)
     }
     if not axes or "deadman" not in buttons:
-        raise ValueError(f"{path} needs at least one of axes, and buttons.deadman: without it nothing may move")
+        raise ValueError(f"{path} needs at least one entry in axes, and buttons.deadman: motion requires a deadman")
     deadband, frame_id = said.get("deadband", JoyMap.deadband), said.get("frame_id", "")
     if not _is_finite(deadband) or not 0 <= deadband < 1:
         raise ValueError(f"{path}: deadband is {deadband!r}, expected 0 or more and less than 1")
@@ -138,7 +138,7 @@ def _axis(path: Path, name: str, said: object) -> tuple[int, float]:
 
 def _number(path: Path, name: str, said: object) -> int:
     if type(said) is not int or said < 0:
-        raise ValueError(f"{path}: {name} is {said!r}, expected a number from 0 on")
+        raise ValueError(f"{path}: {name} is {said!r}, expected a number >= 0")
     return said
 
 

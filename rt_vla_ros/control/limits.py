@@ -1,4 +1,4 @@
-"""What an arm may be asked to do: how far per action, how fast, how abruptly, and where."""
+"""The limits of an arm's motion: distance per action, velocity, acceleration, jerk and workspace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rt_vla_ros.action_space.chunk import KEEP_GRIPPER, ActionChunk, EndEffector
 from rt_vla_ros.control.walls import ForbiddenBox
 
 Vector = NDArray[np.float64]
-# The wall of the workspace is approached so that it would be reached after this time [s] at the present velocity.
+# Approach speed to a workspace wall: at the current velocity it would be reached after this time [s].
 WALL_HORIZON = 0.2
 LONGEST_PERIOD = 10.0
 LONGEST_CHUNK = 60.0  # [s]
@@ -22,18 +22,18 @@ LONGEST_CHUNK = 60.0  # [s]
 
 @dataclass(frozen=True)
 class Limits:
-    """Norms, not per axis: a limit must not depend on how the axes happen to lie.
+    """Norms, not per axis: a limit must not depend on the orientation of the axes.
 
-    max_translation [m], max_rotation [rad]: an action beyond them is refused whole, it is no action of a sane policy.
-    max_linear_velocity [m/s], max_angular_velocity [rad/s]: a faster action is slowed down and so goes less far.
-    max_linear_acceleration [m/s^2], max_angular_acceleration [rad/s^2]: also the deceleration of every stop.
+    max_translation [m], max_rotation [rad]: a larger action is refused completely, because a working policy does not
+    produce it. max_linear_velocity [m/s], max_angular_velocity [rad/s]: a faster action is slowed down and thus
+    shortened. max_linear_acceleration [m/s^2], max_angular_acceleration [rad/s^2]: also the deceleration of every stop.
     max_linear_jerk [m/s^3], max_angular_jerk [rad/s^3]: of motion, not of stops, which brake at the acceleration limit;
     0 or infinite: none.
     workspace_low, workspace_high [m]: corners of the box that the end effector may not leave, in the frame of the
-    actions; it acts only where the position is known (Controller.set_pose). Infinite: no wall.
-    forbidden_boxes: that the end effector may not enter, in the same frame and under the same condition.
-    tip_radius: of the ball about the end effector that keeps away from walls and boxes [m].
-    speed_scale: by which the velocities and accelerations were multiplied, see `scaled`.
+    actions; it is active only if the position is known (Controller.set_pose). Infinite: no wall.
+    forbidden_boxes: boxes that the end effector may not enter, in the same frame and under the same condition.
+    tip_radius: radius of the sphere around the end effector that keeps clear of walls and boxes [m].
+    speed_scale: factor of the velocities and accelerations, see `scaled`.
     """
 
     max_translation: float = 0.15
@@ -67,12 +67,13 @@ class Limits:
         if not (math.isfinite(self.tip_radius) and self.tip_radius >= 0):
             raise ValueError(f"tip_radius is {self.tip_radius} m, expected 0 or more")
         if not all(b - a > 2 * self.tip_radius for a, b in zip(low, high, strict=True)):
-            raise ValueError(f"tip_radius is {self.tip_radius} m: no room is left between the walls of the workspace")
+            raise ValueError(f"tip_radius is {self.tip_radius} m: the workspace is too small for it")
 
     def scaled(self, scale: float) -> Limits:
-        """Slower and gentler, by a factor of up to 1: faster actions are slowed down and so go less far.
+        """Scales velocities and accelerations by a factor of up to 1: faster actions are slowed down and thus
+        shortened.
 
-        The time in which the arm stops stays the same, the way becomes shorter. Raises ValueError.
+        The stopping time stays the same, the stopping distance decreases. Raises ValueError.
         """
         if not 0 < scale <= 1:
             raise ValueError(f"speed_scale is {scale}, expected more than 0 and at most 1")
@@ -89,16 +90,16 @@ class Limits:
 
     @property
     def stopping_time(self) -> float:
-        """Longest time [s] from the wish to stop to standstill."""
+        """Maximum time [s] from a stop command to standstill."""
         return max(
             self.max_linear_velocity / self.max_linear_acceleration,
             self.max_angular_velocity / self.max_angular_acceleration,
         )
 
     def refuse(self, chunk: ActionChunk) -> str | None:
-        """A sentence where the chunk is none of a sane policy, else None."""
+        """Why the chunk is refused, as a sentence, else None."""
         if not np.isfinite([chunk.confidence, chunk.legal_probability, chunk.period]).all():
-            return "The action holds a number that is not finite."
+            return "The action holds a non-finite value."
         if not 0 < round(chunk.period, 9) <= LONGEST_PERIOD:
             return f"The action's period is {chunk.period:g} s, expected more than 0 and at most {LONGEST_PERIOD:g} s."
         count, tokens = len(chunk.steps), len(chunk.tokens)
@@ -107,29 +108,30 @@ class Limits:
         if count > 1 and count * chunk.period > LONGEST_CHUNK:
             return f"The action's {count} steps last {count * chunk.period:g} s, expected at most {LONGEST_CHUNK:g} s."
         if count and tokens % count:
-            return f"The action has {tokens} tokens for {count} steps, expected as many for each step."
+            return f"The action has {tokens} tokens for {count} steps, expected the same number for each step."
         return next(filter(None, map(self._refuse_step, chunk.steps, places(count))), None)
 
     def _refuse_step(self, step: EndEffectorStep, place: str) -> str | None:
         if np.shape(step.translation) != (3,) or np.shape(step.rotation) != (3,):
             return f"The action{place} does not have three numbers each for translation and rotation."
         if not np.isfinite([*step.translation, *step.rotation, step.gripper]).all():
-            return f"The action{place} holds a number that is not finite."
+            return f"The action{place} holds a non-finite value."
         if step.gripper != KEEP_GRIPPER and not 0 <= step.gripper <= 1:
             return (
-                f"The action's gripper{place} is {step.gripper:g}, expected 0 (open) to 1 (closed), or -1 (as it is)."
+                f"The action's gripper{place} is {step.gripper:g}, expected 0 (open) to 1 (closed), or -1 (unchanged)."
             )
         distance, angle = math.hypot(*step.translation), math.hypot(*step.rotation)
         if distance > self.max_translation:
             return (
-                f"The action{place} goes {distance:.3g} m far, more than max_translation ({self.max_translation:g} m)."
+                f"The action{place} translates {distance:.3g} m, more than max_translation ({self.max_translation:g} "
+                "m)."
             )
         if angle > self.max_rotation:
-            return f"The action{place} turns by {angle:.3g} rad, more than max_rotation ({self.max_rotation:g} rad)."
+            return f"The action{place} rotates {angle:.3g} rad, more than max_rotation ({self.max_rotation:g} rad)."
         return None
 
     def slow_down(self, velocity: Vector) -> Vector:
-        """Linear and angular velocity, shape (6,), each brought to its limit where it is beyond it, direction kept."""
+        """Linear and angular velocity, shape (6,), each clipped to its limit, keeping its direction."""
         return np.concatenate(
             [clip_norm(velocity[:3], self.max_linear_velocity), clip_norm(velocity[3:], self.max_angular_velocity)]
         )
@@ -141,7 +143,9 @@ class Limits:
         return np.concatenate([clip_norm(velocity[:3], linear), clip_norm(velocity[3:], angular)])
 
     def braking_distance(self, velocity: Vector, interval: float) -> Vector:
-        """Displacement (6,) until rest, from the tick on at which `velocity` (6,) was told; `brakeable` reversed."""
+        """Displacement (6,) until rest, from the tick on at which `velocity` (6,) was told; the inverse of
+        `brakeable`.
+        """
         linear, angular = float(np.linalg.norm(velocity[:3])), float(np.linalg.norm(velocity[3:]))
         times = linear / self.max_linear_acceleration, angular / self.max_angular_acceleration
         distance: Vector = velocity * np.repeat([(time + interval) / 2 for time in times], 3)
@@ -150,7 +154,7 @@ class Limits:
     def approach(self, velocity: Vector, previous: Vector, interval: float, first: Vector | None = None) -> Vector:
         """The velocity (6,) nearest to `velocity` that can be reached from `previous` (6,) within `interval` [s].
 
-        first: what is to be reached before anything else, (6,); in braking before a wall, other axes have to wait.
+        first: velocity with priority, (6,); when braking at a wall, other axes have to wait.
         """
         by_way = previous if first is None else first
         change, urgent = velocity - by_way, by_way - previous
@@ -169,8 +173,8 @@ class Limits:
     def keep_inside(self, velocity: Vector, position: Vector, interval: float, current: Vector | None = None) -> Vector:
         """Velocity (6,) whose linear part slows down towards the walls of workspace and boxes; position (3,) [m].
 
-        It comes to rest before a wall with half of the acceleration limit, for up to three walls may be near at once;
-        ticks are `interval` [s] apart. current: velocity (6,) at the last tick; by default `velocity`.
+        It comes to rest before a wall with half of the acceleration limit, because up to three walls may be near at
+        once; ticks are `interval` [s] apart. current: velocity (6,) at the last tick; by default `velocity`.
         """
         radius, speed = self.tip_radius, partial(self._wall_speed, interval=interval)
         up = speed(np.asarray(self.workspace_high) - radius - position)  # (3,)
@@ -189,12 +193,12 @@ class Limits:
 
 
 def places(count: int) -> list[str]:
-    """How a sentence names each of so many steps, with a space before it; one alone needs no name."""
+    """The name of each step in messages, with a leading space; empty for a single step."""
     return [""] if count == 1 else [f" (steps[{number}])" for number in range(count)]
 
 
 def clip_norm(vector: Vector, limit: float) -> Vector:
-    """The vector, shortened to the length `limit` where it is longer."""
+    """The vector, clipped to the norm `limit`."""
     norm = float(np.linalg.norm(vector))
     if norm <= limit:
         return vector
@@ -203,7 +207,7 @@ def clip_norm(vector: Vector, limit: float) -> Vector:
 
 
 def _change(urgent: Vector, other: Vector, limit: float) -> Vector:
-    """The urgent change and as much of the other one as the norm of both together leaves, each of shape (3,)."""
+    """The urgent change plus as much of the other one as the common norm limit allows, each of shape (3,)."""
     if not urgent.any():
         return clip_norm(other, limit)
     both: Vector = urgent + other

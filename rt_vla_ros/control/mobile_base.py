@@ -1,4 +1,4 @@
-"""A mobile base under the arm: what it may be asked to do, and its displacements as a motion beside the arm's."""
+"""A mobile base under the arm: its limits, and its displacements as a motion separate from the arm's."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ BASE_LIMITS = Limits(
     max_linear_acceleration=0.5,
     max_angular_acceleration=1.0,
 )
-"""Those of a base of which nothing is known: slower than people walk, and within 0.6 s at a standstill."""
+"""Defaults for an unknown base: slower than walking speed, stops within 0.6 s."""
 BASE_OFF = (
-    "and nothing here drives one. Where base_twist_cmds reaches a mobile base, set the smoother's parameter drive_base "
+    "but driving a base is off. If a mobile base subscribes to base_twist_cmds, set the smoother's parameter "
+    "drive_base "
     "(drive_base:=true with policy.launch.py)."
 )
 
 
 def refuse_base(chunk: ActionChunk, limits: Limits | None) -> str | None:
-    """A sentence where what a chunk asks of the base cannot be done, else None.
+    """Why a chunk's base motion is refused, as a sentence, else None.
 
     limits: the base's, of which max_translation is the parameter max_base_translation, and so on; None: there is no
-    base, and nothing may be asked of one.
+    base, and base motion is refused.
     """
     steps = zip(chunk.steps, places(len(chunk.steps)), strict=True)
     return next(filter(None, (_refuse_step(step, place, limits) for step, place in steps)), None)
@@ -41,23 +42,21 @@ def _refuse_step(step: EndEffectorStep, place: str, limits: Limits | None) -> st
     if np.shape(step.base) != (3,):
         return f"The action{place} does not have three numbers for the base."
     if not np.isfinite(step.base).all():
-        return f"The action{place} holds a number of the base that is not finite."
+        return f"The action{place} holds a non-finite value for the base."
     x, y, yaw = map(float, step.base)
     if limits is None:
         moves = f"The action{place} moves the base (x {x:.3g} m, y {y:.3g} m, yaw {yaw:.3g} rad), {BASE_OFF}"
         return moves if step.base.any() else None
     distance, farthest, widest = math.hypot(x, y), limits.max_translation, limits.max_rotation
     if distance > farthest:
-        return (
-            f"The action{place} moves the base {distance:.3g} m far, more than max_base_translation ({farthest:g} m)."
-        )
+        return f"The action{place} moves the base {distance:.3g} m, more than max_base_translation ({farthest:g} m)."
     if abs(yaw) > widest:
         return f"The action{place} turns the base by {abs(yaw):.3g} rad, more than max_base_rotation ({widest:g} rad)."
     return None
 
 
 def base_chunk(chunk: ActionChunk) -> ActionChunk:
-    """What a chunk asks of the base, as translations and rotations in the axes of the base."""
+    """A chunk's base motion, as translations and rotations in the axes of the base."""
     return replace(chunk, steps=tuple(map(_base_step, chunk.steps)), frame_id=BASE_LINK)
 
 
@@ -67,5 +66,5 @@ def _base_step(step: EndEffectorStep) -> EndEffectorStep:
 
 
 def planar(velocity: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Linear and angular velocity (6,) -> what of it a base has: x, y [m/s] and yaw [rad/s], shape (3,)."""
+    """Linear and angular velocity (6,) -> the planar part: x, y [m/s] and yaw [rad/s], shape (3,)."""
     return velocity[[0, 1, 5]]

@@ -1,4 +1,4 @@
-"""From the displacements that chunks demand to velocities at the command rate, within the limits."""
+"""From the displacements of chunks to velocities at the command rate, within the limits."""
 
 from __future__ import annotations
 
@@ -15,34 +15,33 @@ from rt_vla_ros.control.odometer import Odometer
 from rt_vla_ros.control.schedule import Schedule, to_nanosecond
 
 Vector = NDArray[np.float64]
-# What may be missing of a commanded displacement when the arm is told to stand still.
+# Tolerance of a commanded displacement at standstill.
 REST_TRANSLATION = 1e-4  # [m]
 REST_ROTATION = 5e-4  # [rad]
-# A velocity that it is steered to is reached where no axis differs by more [m/s], [rad/s].
+# A steered velocity is reached if no axis differs by more [m/s], [rad/s].
 REST_SPEED = 1e-4
 
 
 class Motion:
-    """Demands each step's displacement at constant velocity during its time, smoothed and within the limits.
+    """Commands each step's displacement at constant velocity during its time, smoothed and within the limits.
 
-    Or it is steered: it follows a velocity instead, and nothing that the limits held back is made up for.
+    Or it is steered: it follows a velocity instead, and clipped motion is not made up for.
 
-    velocity: what the arm is told until the next tick, linear [m/s] and angular [rad/s], shape (6,).
-    slowed: the step that is due was too fast and goes less far for it.
-    walled: the wall of the workspace holds the arm back.
-    terminated_at: when a step with `terminate` came due [s]. overdue: max_chunk_age is over before all steps are done.
-    Both brake the arm at once.
+    velocity: commanded until the next tick, linear [m/s] and angular [rad/s], shape (6,).
+    slowed: the current step was too fast and is shortened.
+    walled: a workspace wall holds the arm back.
+    terminated_at: when a step with `terminate` came due [s]. overdue: max_chunk_age is reached before all steps are
+    done. Both brake the arm at once.
     """
 
     def __init__(
         self, limits: Limits, smoothing_time_constant: float, max_chunk_age: float, *, coasts: bool = False
     ) -> None:
-        """coasts: what is followed while it still brakes comes on top of the way in which it comes to rest.
-
-        Else that way counts towards what is followed, and it goes back where it was too long.
+        """coasts: motion that starts while it still brakes is added to the braking distance. Otherwise the braking
+        distance counts towards the motion, and an overshoot is undone.
         """
         self._limits, self._coasts = limits, coasts
-        self._coasting = False  # from the next tick on it owes its braking distance
+        self._coasting = False  # from the next tick on its braking distance is pending
         self._ema = DisplacementEma(smoothing_time_constant)
         self._max_chunk_age = max_chunk_age
         self._schedule = Schedule()
@@ -62,16 +61,16 @@ class Motion:
 
     @property
     def end(self) -> float:
-        """When nothing more is demanded [s]."""
+        """When the last step ends [s]."""
         return -math.inf if self._schedule.last is None else self._schedule.last.end
 
     @property
     def last_start(self) -> float:
-        """When the last step begins that is to be done [s]."""
+        """When the last step begins [s]."""
         return -math.inf if self._schedule.last is None else self._schedule.last.edges[-2]
 
     def refuse(self, chunk: ActionChunk, now: float) -> str | None:
-        """A sentence where it cannot be combined with the chunks that are followed."""
+        """Why it cannot be combined with the current chunks, as a sentence."""
         return self._schedule.refuse(chunk, now)
 
     def extends(self, chunk: ActionChunk, stamp: float) -> bool:
@@ -79,10 +78,10 @@ class Motion:
         return self._schedule.extends(chunk, stamp)
 
     def halt(self) -> None:
-        """Nothing is demanded or owed any more: from the next tick on the arm brakes."""
+        """Drops all pending motion: from the next tick on the arm brakes."""
         self._drop()
         self._steered: Vector | None = None  # velocity
-        # Stops brake at the acceleration limit, from what the arm is told now.
+        # Stops brake at the acceleration limit, from the current command.
         self._planned = self.velocity
         self._jerk.reset(self.velocity)
         self._halted, self._coasting = True, False
@@ -102,7 +101,7 @@ class Motion:
         self.slowed = not np.array_equal(self._steered, velocity)
 
     def _drop(self) -> None:
-        """Nothing is demanded or owed any more."""
+        """Drops all pending motion."""
         self._schedule.clear()
         self._target: Vector = np.zeros(6)  # velocity that is demanded ...
         self._until = math.inf  # ... up to this time [s]
@@ -115,13 +114,13 @@ class Motion:
         self.slowed = self.walled = self.overdue = False
 
     def follow(self, chunk: ActionChunk, stamp: float, now: float) -> None:
-        """Takes over from the chunks before, as its ensemble says; what of them has not come due is dropped."""
+        """Replaces or averages with the previous chunks, depending on its ensemble; their pending steps are dropped."""
         if chunk.frame_id != self._frame_id:
             self._jerk.reset(self.velocity)
-            self.forget()  # what was demanded along other axes: the arm stands still
+            self.forget()  # motion along other axes: the arm stands still
             self._frame_id = chunk.frame_id
         demanded = self._demanded.since(stamp) if stamp >= self._known_from else None
-        if self._halted:  # it still brakes: what that leads to counts
+        if self._halted:  # it still brakes: the braking distance counts
             self._ema.account(np.zeros(6), self._jerk.pending)
             self._coasting = self._coasts
         self._schedule.add(chunk, stamp, now, self._max_chunk_age, demanded)
@@ -130,28 +129,28 @@ class Motion:
         self._enter(now)
 
     def take_wish(self) -> float | None:
-        """Where the gripper shall be since the last call, 0 open ... 1 closed; None where nothing is new."""
+        """The new gripper target since the last call, 0 open ... 1 closed; None if unchanged."""
         wish, self._wish = self._wish, None
         return wish
 
     def freeze(self, known_from: float = -math.inf) -> None:
-        """Standstill at once, for when nobody knows what the arm did since the last tick. known_from: see `forget`."""
+        """Immediate standstill, for when the arm's motion since the last tick is unknown. known_from: see `forget`."""
         self.halt()
         self.forget(known_from)
         self.velocity = self._planned = np.zeros(6)
         self._jerk.reset(self.velocity)
 
     def forget(self, known_from: float = -math.inf) -> None:
-        """Nothing was demanded before now; what was before `known_from` [s], nobody knows."""
+        """Forgets earlier motion; the motion before `known_from` [s] is unknown."""
         self._demanded.reset()
         self._known_from = known_from
 
     def finished(self, now: float) -> bool:
-        """The time of all steps is over and the arm is told to stand still."""
+        """Whether all steps have ended and the arm is commanded to stand still."""
         return now >= self.end and not self.velocity.any()
 
     def advance(self, last: float, now: float, position: Vector | None) -> None:
-        """Works out the velocity at the tick `now` [s], the last one being at `last`; position (3,) [m] if known."""
+        """Computes the velocity at the tick `now` [s], the last one being at `last`; position (3,) [m] if known."""
         self.come_due(last, now)
         interval = to_nanosecond(now - last)
         if self._coasting:
@@ -169,7 +168,7 @@ class Motion:
             wanted = self._limits.slow_down(self._limits.brakeable(wanted, self._ema.owed, interval))
         else:
             self._ema.reset()
-            self.forget(now)  # of the way that it is steered, no action knows
+            self.forget(now)  # no action knows of steered motion
             missing = self._steered - self._planned
             close = bool(np.abs(missing).max() < REST_SPEED)
             wanted = self._steered if close else self._planned + missing * (self._ema.gain(interval) * interval)
@@ -184,14 +183,14 @@ class Motion:
             self.velocity = self._planned
         else:
             gentle, told = self._jerk.velocity(self._planned, interval), self.velocity
-            # An average over ticks that are not punctual may change faster than what it is of.
+            # An average over irregular ticks may change faster than its input.
             within = self._limits.within_reach(gentle, self.velocity, interval)
             self.velocity = gentle if within else self._limits.approach(gentle, self.velocity, interval)
             if position is not None and self._limits.forbidden_boxes and any(self._jerk.durations):
                 self._keep_out(gentle, told, position, interval, now)
 
     def come_due(self, last: float, now: float) -> None:
-        """Adds up what is demanded until `now` [s]; the last tick was at `last`. Steps from `now` on are untouched."""
+        """Adds up the displacement until `now` [s]; the last tick was at `last`. Steps from `now` on are untouched."""
         time = max(last, self._collected)
         while time < now:
             if time >= self._until:
@@ -222,7 +221,9 @@ class Motion:
         return float(np.linalg.norm(owed[:3])) < REST_TRANSLATION and float(np.linalg.norm(owed[3:])) < REST_ROTATION
 
     def _behind_wall(self, wanted: Vector, position: Vector, interval: float, now: float) -> Vector:
-        """What the wall holds back is not made up for: the arm would push against it long after the policy turned."""
+        """Motion clipped by a wall is not made up for: the arm would push against the wall long after the policy
+        turned.
+        """
         inside = self._limits.keep_inside(wanted, position, interval, self._planned)
         held = inside != wanted
         if self._steered is None:
@@ -231,9 +232,8 @@ class Motion:
         return inside
 
     def _keep_out(self, gentle: Vector, told: Vector, position: Vector, interval: float, now: float) -> None:
-        """An average of places around a box's corner may lie inside: there it brakes at the acceleration limit.
-
-        What was planned for later is dropped.
+        """An average of positions around a box's corner may lie inside: there it brakes at the acceleration limit.
+        Later planned motion is dropped.
         """
         inside = self._limits.keep_inside(gentle, position, interval, told)
         if np.array_equal(inside, gentle):
@@ -246,9 +246,9 @@ class Motion:
         self.walled = True
 
     def _owe(self, owed: Vector, at: float) -> None:
-        """Another displacement (6,) is owed than what came due and is not done.
+        """Sets the pending displacement (6,), in place of what came due and is not done.
 
-        It counts as demanded so: a chunk that is compensated would take back what was never done.
+        It counts as commanded: otherwise a compensated chunk would undo motion that was never executed.
         """
         if not np.array_equal(owed, self._ema.owed):
             self._demanded.correct(at, owed - self._ema.owed)

@@ -10,7 +10,7 @@ REMEMBERED = 64  # requests that are over
 
 
 class RequestKey(NamedTuple):
-    """publisher: a node's full name, "#" and a number that it drew; empty where it does not say. number: it counts."""
+    """publisher: a node's full name, "#" and a random number; empty if unknown. number: its counter of requests."""
 
     publisher: str
     number: int
@@ -18,13 +18,13 @@ class RequestKey(NamedTuple):
     @property
     def node(self) -> str:
         """The node's name alone."""
-        return self.publisher.partition("#")[0] or "a publisher without a name"
+        return self.publisher.partition("#")[0] or "an unnamed publisher"
 
 
 class RequestGate:
-    """Lets the actions of the running request pass, and none of one that is over: that needs a new one.
+    """Passes only the actions of the running request; after its end a new request is needed.
 
-    patience: a publisher stays in charge for so long after its last action [s], as while it computes the next one.
+    patience: how long a publisher stays in control after its last action [s], e.g. while it computes the next one.
     followed: whether an action of the running request was accepted.
     """
 
@@ -37,21 +37,21 @@ class RequestGate:
 
     @property
     def running(self) -> RequestKey | None:
-        """Whose actions were followed last; None where a request ended."""
+        """Whose actions were followed last; None if the request ended."""
         return self._running
 
     def refuse(self, request: RequestKey, now: float, *, active: bool, begins: bool) -> str | None:
-        """Why an action is not followed, in a sentence, else None.
+        """Why an action is not followed, as a sentence, else None.
 
         active: whether an action is being followed. begins: whether the action only begins or ends a request; of
-        publishers that do not count their requests, this is what tells them apart.
+        publishers that do not count their requests, this distinguishes them.
         """
         running = self._running
         if running is not None and running.publisher != request.publisher and self._in_charge(now, active=active):
             another = "another " if request.node == running.node else ""
             sentence = f"The arm follows {another}{running.node}: the actions of {request.node} are refused."
-            # It shall not begin to move the arm by itself, later, when the other one is done.
-            self._end(request, f"{sentence} Give it an instruction anew.")
+            # It must not start to move the arm by itself later, when the other one is done.
+            self._end(request, f"{sentence} Send the instruction again.")
             return sentence
         if begins and not request.publisher:
             self._over.pop(request, None)
@@ -63,39 +63,38 @@ class RequestGate:
         return None
 
     def waited(self, now: float) -> float:
-        """For how long the running request has waited to begin [s], because its actions could not be accepted.
-
-        See `wait` for what does not count.
+        """How long the running request has waited to begin [s], because its actions could not be accepted. See `wait`
+        for exceptions.
         """
         return 0.0 if self._running is None or self.followed else max(0.0, now - self._began)
 
     def wait(self, now: float) -> None:
-        """Until now [s] nobody could act, as while a human commanded: that time does not count."""
+        """Excludes the time until now [s] from `waited`, e.g. while a human was in control."""
         self._began = self._heard = now
 
     def refused(self, most: int) -> list[tuple[RequestKey, str]]:
-        """The newest requests that are over, and why; not those of publishers without a name."""
+        """The latest ended requests, and why they ended; not those of unnamed publishers."""
         return [(request, why) for request, why in self._over.items() if request.publisher][-most:]
 
     def bar(self, request: RequestKey, sentence: str) -> str:
-        """A request that may not move the arm: it is over, be it that another one runs. Returns the sentence."""
+        """Ends a request that may not move the arm, even if another one runs. Returns the sentence."""
         self._end(request, sentence)
         if self._running == request:
             self.done()
         return sentence
 
     def end(self, sentence: str) -> None:
-        """The running request is over; its actions are refused with this sentence from now on."""
+        """Ends the running request; its actions are refused with this sentence from now on."""
         if self._running is not None:
             self._end(self._running, sentence)
         self.done()
 
     def done(self) -> None:
-        """Nobody is in charge: the running request said that it is done, or its publisher is gone."""
+        """Clears the running request: it reported that it is done, or its publisher is gone."""
         self._running, self.followed = None, False
 
     def reset(self) -> None:
-        """Nobody is in charge. What is over stays so, except where nobody could begin anything new: without a name."""
+        """Clears the running request. Ended requests stay ended, except unnamed ones, which could not start again."""
         self.done()
         for request in [request for request in self._over if not request.publisher]:
             del self._over[request]
@@ -111,10 +110,10 @@ class RequestGate:
 
 
 def refuse_unnamed(request: RequestKey, publishers: Sequence[str]) -> str | None:
-    """Of several publishers each must say who it is. publishers: their nodes' names, one where there is one."""
+    """With several publishers each must be named. publishers: their nodes' names, one for each."""
     if request.publisher or len(publishers) < 2:
         return None
     return (
-        f"Actions come from {len(publishers)} publishers, {' and '.join(publishers)}, and this one does not say from "
-        "which (ActionChunk.publisher): none without a name is followed. End all but one."
+        f"Actions have {len(publishers)} publishers, {' and '.join(publishers)}, and this one is unnamed "
+        "(ActionChunk.publisher is empty): only named ones are followed. Stop all but one."
     )

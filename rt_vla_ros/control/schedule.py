@@ -1,4 +1,4 @@
-"""Which steps of which chunks are due at a moment, and what they demand together."""
+"""Which steps of which chunks are due at a time, and their combined command."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ Vector = NDArray[np.float64]
 
 
 def to_nanosecond(seconds: float) -> float:
-    """So that a run is the same to the last bit wherever its clock began and whether it counts in [s] or [ns]."""
+    """Makes a run bit-identical for any start of its clock and for both [s] and [ns]."""
     return round(seconds, 9)
 
 
 @dataclass(frozen=True)
 class Demand:
-    """What is demanded from a moment on.
+    """The combined command from a time on.
 
     until: when a step begins or ends next [s]; infinite: never.
-    velocity: linear [m/s] and angular [rad/s], shape (6,); None where no chunk has a step.
-    gripper: 0 open ... 1 closed; None: as it is.
-    terminate: the instruction is carried out.
+    velocity: linear [m/s] and angular [rad/s], shape (6,); None if no chunk has a step.
+    gripper: 0 open ... 1 closed; None: unchanged. terminate: the instruction is done.
     """
 
     until: float
@@ -39,7 +38,7 @@ class TimedChunk:
     """A chunk on the controller's clock.
 
     edges: when its steps begin, and when the last one that is followed ends [s].
-    cut: max_age leaves some of its steps out.
+    cut: max_age excludes some of its steps.
     """
 
     def __init__(self, chunk: ActionChunk, stamp: float, now: float, max_age: float) -> None:
@@ -60,11 +59,11 @@ class TimedChunk:
         self._caught_up = -math.inf  # ... up to this time [s]
 
     def catch_up(self, demanded: Vector, now: float) -> None:
-        """Steps are displacements from where the arm was on the image: the later ones begin where the earlier lead.
+        """Compensates for latency: steps are displacements from the arm's position on the image.
 
-        demanded: displacement (6,) demanded of the arm from the stamp until `now` [s], by the chunks before. By what it
-        differs from that of the steps that have passed, the arm is not there. This is made up for within a period, or
-        half of the image's age where that is longer. Only a chunk that moves nothing leaves the arm where it is.
+        demanded: displacement (6,) demanded of the arm from the stamp until `now` [s], by the chunks before. Its
+        difference from that of the chunk's past steps is the position error. It is made up for within a period, or
+        half of the image's age if that is longer. Only a chunk without motion leaves the arm where it is.
         """
         if not self._velocities.any():
             return
@@ -76,7 +75,7 @@ class TimedChunk:
 
     @property
     def end(self) -> float:
-        """When nothing more of it is demanded [s]."""
+        """When its last step ends [s]."""
         return self.edges[-1]
 
     def step(self, time: float) -> int | None:
@@ -85,36 +84,36 @@ class TimedChunk:
         return number if 0 <= number < len(self.edges) - 1 else None
 
     def velocity(self, time: float, number: int) -> Vector:
-        """What it demands while a step is due, shape (6,)."""
+        """Its velocity while a step is due, shape (6,)."""
         velocity: Vector = self._velocities[number] + (self._extra if time < self._caught_up else 0.0)
         return velocity
 
     def next_edge(self, time: float) -> float:
-        """When it changes what it demands, after `time` [s]; infinite: never."""
+        """When its command changes next, after `time` [s]; infinite: never."""
         number = bisect_right(self.edges, time)
         edge = self.edges[number] if number < len(self.edges) else math.inf
         return min(edge, self._caught_up) if time < self._caught_up else edge
 
     def terminated(self, time: float) -> bool:
-        """Whether the step that terminates has come due by a time, be it that the time of all steps is over."""
+        """Whether the terminating step has come due by a time, even if all steps have ended."""
         return time >= self._terminates_at
 
 
 class Schedule:
-    """The chunks that are followed: of those that have begun the newest `chunks` of their ensemble, and later ones."""
+    """The chunks that are followed: the newest `chunks` of the ensemble that have begun, and later ones."""
 
     def __init__(self) -> None:
         self._chunks: list[TimedChunk] = []  # oldest first
         self.last: TimedChunk | None = None  # the one that ends last
 
     def clear(self) -> None:
-        """Nothing is followed any more."""
+        """Drops all chunks."""
         self._chunks, self.last = [], None
 
     def add(self, chunk: ActionChunk, stamp: float, now: float, max_age: float, demanded: Vector | None = None) -> None:
-        """The newest chunk, or a longer version of it.
+        """Adds the newest chunk, or a longer version of it.
 
-        demanded: displacement (6,) demanded of the arm from `stamp` until `now` [s]; None where nobody knows.
+        demanded: displacement (6,) demanded of the arm from `stamp` until `now` [s]; None if unknown.
         """
         before = self._chunks[:-1] if self.extends(chunk, stamp) else self._chunks
         timed = TimedChunk(chunk, stamp, now, max_age)
@@ -134,22 +133,22 @@ class Schedule:
         )
 
     def refuse(self, chunk: ActionChunk, now: float) -> str | None:
-        """A sentence where a chunk cannot be combined with those that it is to be combined with, else None."""
+        """Why a chunk cannot be combined with its ensemble, as a sentence, else None."""
         for older in self._chunks if chunk.ensemble.chunks > 1 else ():
             for name, new, old in zip(("period", "frame", "ensemble"), _kind(chunk), _kind(older.chunk), strict=True):
                 if new != old and older.end > now:
-                    return f"The action's {name} is {new}, and {old} in a chunk before it that it is combined with."
+                    return f"The action's {name} is {new}, but {old} in an earlier chunk of its ensemble."
         return None
 
     def at(self, time: float) -> Demand:
-        """What is demanded from `time` [s] on; it is to be asked in the order of time."""
+        """The command from `time` [s] on; call it in order of time."""
         begun = [one for one in self._chunks if one.edges[0] <= time]
         if begun:
             begun = begun[-begun[-1].chunk.ensemble.chunks :]
             self._keep([*begun, *(one for one in self._chunks if one.edges[0] > time)])
         until = min((one.next_edge(time) for one in self._chunks), default=math.inf)
         due = [(one, number) for one in begun if (number := one.step(time)) is not None]
-        # The newest of all comes first where it came too late to have a step for now.
+        # The newest chunk has priority even if it came too late to have a step for now.
         if any(one.terminated(time) for one in (*begun[-1:], *(one for one, _ in due[-1:]))):
             return Demand(until, terminate=True)
         if not due:
@@ -161,7 +160,7 @@ class Schedule:
 
 
 def _combined(due: list[tuple[TimedChunk, int]], time: float, until: float) -> Demand:
-    """The weighted means of velocities and of gripper targets; a step that leaves the gripper as it is has no say."""
+    """The weighted means of velocities and of gripper targets; a step that keeps the gripper is ignored."""
     weights = due[-1][0].chunk.ensemble.weights(len(due))
     velocity: Vector = weights @ np.array([one.velocity(time, number) for one, number in due])
     targets = np.array([one.chunk.steps[number].gripper for one, number in due])

@@ -1,4 +1,4 @@
-"""What a controller says of itself at every tick: the state, one sentence why, and the command."""
+"""A controller's output at every tick: its state, the reason in one sentence, and the command."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class State(IntEnum):
 
 @dataclass(frozen=True)
 class Command:
-    """What the arm, and a mobile base under it, shall do until the next tick.
+    """The command to the arm and a mobile base until the next tick.
 
     linear: velocity of the end effector [m/s], shape (3,), float64, in the axes of `frame_id`.
     angular: angular velocity [rad/s], shape (3,), in the same axes.
     frame_id: TF frame of the velocities, that of the last action that was accepted; empty before the first.
-    gripper: 0 open ... 1 closed, to be sent now; None where nothing changed.
+    gripper: 0 open ... 1 closed, to be sent now; None if unchanged.
     state, reason: as in ControllerStatus; the reason is one sentence.
-    terminate: the policy said that it is done and no newer action has come.
-    commanding: a velocity is to be sent at this tick; false once the arm was told to stand still for long enough.
+    terminate: the policy reported that it is done and there is no newer action.
+    commanding: a velocity is to be sent at this tick; false once zero velocity was sent for long enough.
     base: velocity of the base in its own axes, x, y [m/s] and yaw [rad/s], shape (3,); zero where there is none.
     """
 

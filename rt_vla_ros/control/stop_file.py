@@ -1,4 +1,4 @@
-"""A latched stop, and that a human took over, on disk, so that they outlive the process that knew of them."""
+"""Keeps a latched stop and a takeover on disk, so that they survive the process."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import stat
 from datetime import datetime, timezone
 from pathlib import Path
 
-# More than this is not a file of ours [bytes].
+# A larger file is not one of ours [bytes].
 LARGEST = 65_536
 
 
 def stop_folder(domain: int) -> Path:
-    """Where the stops of a ROS domain's nodes are kept: in $ROS_HOME, or ~/.ros."""
+    """The folder of the stop files of a ROS domain's nodes: in $ROS_HOME, or ~/.ros."""
     return _folder("stopped", domain)
 
 
@@ -25,7 +25,7 @@ def stop_path(domain: int, node_name: str) -> Path:
 
 
 def takeover_path(domain: int, node_name: str) -> Path:
-    """The file that is there while a human has taken a node's arm over. node_name: as of `stop_path`."""
+    """The file that exists while a human has taken over a node's arm. node_name: as of `stop_path`."""
     return _folder("taken_over", domain) / f"{node_name.strip('/')}.json"
 
 
@@ -35,16 +35,16 @@ def _folder(kind: str, domain: int) -> Path:
 
 
 def stopped_nodes(domain: int) -> dict[str, str]:
-    """Fully qualified names of the nodes that begin stopped, and why. Raises OSError."""
+    """Fully qualified names of the nodes that start stopped, and why. Raises OSError."""
     folder = stop_folder(domain)
     names = {f"/{path.relative_to(folder).with_suffix('').as_posix()}": path for path in folder.rglob("*.json")}
     return {name: reason for name, path in sorted(names.items()) if (reason := StopFile(path).read()) is not None}
 
 
 class StopFile:
-    """A file that is there while the stop is latched; it says why and since when.
+    """A file that exists while the stop is latched; it holds the reason and the time.
 
-    what: that it is the file of, for the sentences.
+    what: its subject, for the messages.
     """
 
     def __init__(self, path: Path, what: str = "stop") -> None:
@@ -52,16 +52,16 @@ class StopFile:
         self._unflushed = False
 
     def read(self) -> str | None:
-        """Why the stop was latched, and since when; None where it was not.
+        """Why the stop was latched, and since when; None if it was not.
 
-        A file that cannot be made out counts as a stop. Raises OSError where nobody can know whether there is one.
+        An unreadable content counts as a stop. Raises OSError if it is unknown whether there is one.
         """
         try:
             regular = stat.S_ISREG(self.path.lstat().st_mode)
         except (FileNotFoundError, NotADirectoryError):
             return None
         try:
-            if not regular:  # a named pipe would never end
+            if not regular:  # reading a named pipe would never end
                 raise ValueError
             with self.path.open("rb") as file:
                 content = json.loads(file.read(LARGEST))
@@ -71,14 +71,14 @@ class StopFile:
         return told
 
     def prepare(self) -> None:
-        """Makes the folder. Raises OSError where `write` could do nothing."""
+        """Makes the folder. Raises OSError if `write` would fail."""
         folder = self.path.parent
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
     def write(self, reason: str) -> None:
-        """The stop is latched, whatever becomes of this process from now on. Raises OSError."""
+        """Latches the stop, even if this process dies. Raises OSError."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         new = self.path.with_name(f"{self.path.name}.new")
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
@@ -87,7 +87,9 @@ class StopFile:
         self._unflushed = True
 
     def flush(self) -> None:
-        """Makes it outlive a power cut too. That can take long: only while the arm stands still. Raises OSError."""
+        """Makes it survive a power cut, too. This may take long: call it only while the arm stands still. Raises
+        OSError.
+        """
         if not self._unflushed:
             return
         self._unflushed = False
@@ -99,7 +101,7 @@ class StopFile:
                 os.close(number)
 
     def clear(self) -> None:
-        """The stop was released. Raises OSError."""
+        """Releases the stop. Raises OSError."""
         self._unflushed = False
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             self.path.unlink()

@@ -1,4 +1,4 @@
-"""When a human commands the arm in place of the policy, and when the human is lost: the rules, without ROS."""
+"""When a human commands the arm instead of the policy, and when the human's commands are lost; no ROS."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from rt_vla_ros.control.controller import TAKEN_OVER, Controller
 from rt_vla_ros.control.status import State
 
 Vector = NDArray[np.float64]
-# Where the deadman is a switch of its own, and where the stick is one: it commands as long as it is deflected.
+# The deadman is either a separate switch or the stick itself, which commands while it is deflected.
 TOPIC, MOTION = "topic", "motion"
 DEADMEN = (TOPIC, MOTION)
 # Below both, along all axes, a stick is at rest: linear [m/s] and angular [rad/s].
 REST = (1e-3, 5e-3)
-# No stick means more [m/s], [rad/s].
+# Larger values are invalid [m/s], [rad/s].
 MOST = 1e3
-LET_GO = f"The human let go of the deadman. {TAKEN_OVER}"
-PRESS_AGAIN = "Let go of the deadman of teleoperation and hold it again."
+LET_GO = f"The deadman was released. {TAKEN_OVER}"
+PRESS_AGAIN = "Release the teleoperation deadman and hold it again."
 
 
 @dataclass(frozen=True)
 class TakeoverSettings:
-    """timeout: after this silence a human who held the deadman is lost [s]; also how old a command may be, or how far
-    in the future. deadman: one of DEADMEN.
+    """timeout: after this silence the operator who held the deadman counts as lost [s]; also the maximum age of a
+    command, or its lead into the future. deadman: one of DEADMEN.
     """
 
     timeout: float = 0.25
@@ -44,8 +44,8 @@ class TakeoverSettings:
 class HumanTwist(NamedTuple):
     """velocity: linear [m/s] and angular [rad/s], shape (6,), in the axes of `frame_id`; empty: of the default frame.
 
-    stamp: of the command, by the controller's clock [s]. age: of the command when it came [s]; None: nobody knows; not
-    finite: its stamp is no time.
+    stamp: of the command, by the controller's clock [s]. age: of the command on arrival [s]; None: unknown; not
+    finite: its stamp is invalid.
     """
 
     velocity: Vector
@@ -55,11 +55,11 @@ class HumanTwist(NamedTuple):
 
 
 class Takeover:
-    """Turns a human's deadman and twists into commands of a Controller, to be looked at before each of its ticks.
+    """Turns a human's deadman and twists into commands of a Controller; call it before each of its ticks.
 
-    While the deadman is held, the human commands. Letting go is a stop of the motion, and the policy moves nothing
-    before `resume`. A human who is lost while holding it is a stop that is latched. After a stop, a fault or a start
-    the deadman must be let go before it counts again.
+    While the deadman is held, the human commands. Releasing it stops the motion, and the policy has no effect before
+    `resume`. Losing the human's commands while it is held latches a stop. After a stop, a fault or a start the deadman
+    must be released before it counts again.
 
     `at` is the time of arrival, of a clock that never jumps [s].
     """
@@ -69,33 +69,32 @@ class Takeover:
     ) -> None:
         """stop: latches a stop with a reason; by default the controller's own."""
         self._controller, self._settings, self._stop = controller, settings, stop or controller.stop
-        self._held_at: float | None = None  # when the deadman was last heard to be held; None: it is not
-        self._ready = False  # whether it was let go since the start, a stop or a fault
+        self._held_at: float | None = None  # when the deadman was last reported as held; None: it is not
+        self._ready = False  # whether it was released since the start, a stop or a fault
         self._began: float | None = None  # the first tick
-        self._quiet = True  # no stick has said anything yet
+        self._quiet = True  # no stick message yet
         self._commanding = False
         self._twist: tuple[HumanTwist, float] | None = None  # and when it came
         self._gripper: float | None = None
 
     @property
     def held(self) -> bool:
-        """Whether the deadman is held, be it that it does not count yet."""
+        """Whether the deadman is held, even if it does not count yet."""
         return self._held_at is not None
 
     def hold(self, held: bool, at: float) -> None:
-        """The deadman says whether it is held; it is to say so again and again."""
+        """Updates the deadman's state; call it repeatedly."""
         if not held:
             self._held_at = self._twist = self._gripper = None
             self._ready = True
             return
         if self._held_at is None:
-            self._twist = None  # what the stick said before does not count
+            self._twist = None  # earlier stick messages do not count
         self._held_at = at
 
     def twist(self, twist: HumanTwist, at: float) -> str | None:
-        """The stick says a velocity. A bad one is a stop while the deadman is held.
-
-        Returns why it cannot be used, in a sentence, else None.
+        """Updates the stick's velocity. An invalid one stops the arm while the deadman is held. Returns why it is
+        invalid, as a sentence, else None.
         """
         moves, self._quiet = _moves(twist.velocity), False
         by_motion = self._settings.deadman == MOTION
@@ -111,27 +110,27 @@ class Takeover:
         return None
 
     def refuse(self, twist: HumanTwist) -> str | None:
-        """Why what came with this twist cannot be used, in a sentence, else None."""
+        """Why this twist is invalid, as a sentence, else None."""
         return _refuse(twist, self._settings.timeout)
 
     def gripper(self, closedness: float) -> str | None:
-        """0 open ... 1 closed; counts while the deadman is held. Why it cannot be used, in a sentence, else None."""
+        """0 open ... 1 closed; counts while the deadman is held. Why it is invalid, as a sentence, else None."""
         if not 0 <= closedness <= 1:
             return f"The gripper command is {closedness:g}, expected 0 (open) to 1 (closed)."
         self._gripper = closedness if self.held else None
         return None
 
     def lose(self, sentence: str) -> None:
-        """The human cannot be followed: a latched stop."""
+        """Latches a stop because the human's commands are lost."""
         self._held_at = self._twist = self._gripper = None
         self._ready = self._commanding = False
         if self._controller.state is not State.STOPPED:
-            self._stop(f"The human's command is lost: {sentence}")
+            self._stop(f"The operator's command is lost: {sentence}")
 
     def resume(self, now: float) -> str | None:
         """See Controller.resume."""
         if self.held:
-            return "The deadman of teleoperation is held: let go of it first."
+            return "The teleoperation deadman is held: release it first."
         return self._controller.resume(now)
 
     def tick(
@@ -143,8 +142,8 @@ class Takeover:
         rivals: str | None = None,
         turn: Callable[[HumanTwist], tuple[Vector, str] | str] = lambda twist: (twist.velocity, twist.frame_id),
     ) -> None:
-        """now: of the controller's clock [s]. denied: why the arm may not move. rivals: why nobody knows who the human
-        is. turn: velocity (6,) and frame in which the arm is commanded, or why there are none.
+        """now: of the controller's clock [s]. denied: why the arm may not move. rivals: several command sources, as a
+        sentence. turn: velocity (6,) and frame in which the arm is commanded, or why there are none.
         """
         controller = self._controller
         if self._commanding and controller.commander != "human":
@@ -172,7 +171,7 @@ class Takeover:
         if self._twist is not None:
             turned, stamp = turn(self._twist[0]), self._twist[0].stamp
         elif not controller.frame_id:
-            return  # nothing has moved so far, and nothing is to move
+            return  # nothing has moved so far, and nothing may move
         gripper, self._gripper = self._gripper, None
         if denied is not None or isinstance(turned, str):
             controller.take_over()
@@ -182,12 +181,12 @@ class Takeover:
         self._ready = self._commanding = controller.commander == "human"
 
     def _look_at_motion(self, at: float) -> None:
-        """A stick that is its own deadman is let go where it has been at rest for the time-out."""
+        """A stick that is its own deadman counts as released after resting for the timeout."""
         if self._settings.deadman != MOTION:
             return
         self._began = at if self._began is None else self._began
         if self._quiet and at - self._began > self._settings.timeout:
-            self._ready = True  # many a stick says nothing at rest
+            self._ready = True  # many sticks send nothing at rest
         if self._held_at is None:
             return
         resting = self._twist is not None and not _moves(self._twist[0].velocity)
@@ -198,36 +197,36 @@ class Takeover:
         timeout = self._settings.timeout
         if self._twist is not None and at - self._twist[1] > timeout:
             if _moves(self._twist[0].velocity):
-                return f"no twist has come for more than {timeout:g} s, and the last one was not zero."
+                return f"no twist for more than {timeout:g} s, and the last one was not zero."
             self._twist = None
         if self._settings.deadman == TOPIC and self._held_at is not None and at - self._held_at > timeout:
-            return f"nothing has been heard of the deadman for more than {timeout:g} s, and it was held."
+            return f"no deadman message for more than {timeout:g} s while it was held."
         return None
 
 
 def _moves(velocity: Vector) -> bool:
-    """Also where it is not finite."""
+    """Also true for non-finite values."""
     return not (np.abs(velocity[:3]).max() < REST[0] and np.abs(velocity[3:]).max() < REST[1])
 
 
 def _refuse(twist: HumanTwist, timeout: float) -> str | None:
     if not np.isfinite(twist.velocity).all():
-        return "a twist holds a number that is not finite."
+        return "a twist holds a non-finite value."
     if np.abs(twist.velocity).max() > MOST:
-        return f"a twist says {np.abs(twist.velocity).max():.3g} m/s or rad/s, expected at most {MOST:g}."
+        return f"a twist has {np.abs(twist.velocity).max():.3g} m/s or rad/s, expected at most {MOST:g}."
     if twist.age is None:
         return None
     if not math.isfinite(twist.age):
-        return "a twist's stamp is no time."
+        return "a twist's stamp is invalid."
     if not abs(twist.age) <= timeout:
         if twist.stamp == 0:
             return (
-                "a twist has no stamp (header.stamp is zero), so nobody knows how old it is. What has no stamps is for "
-                "the topic teleop_twist_unstamped."
+                "a twist has no stamp (header.stamp is zero), so its age is unknown. Send unstamped twists on the "
+                "topic teleop_twist_unstamped."
             )
         where = "old" if twist.age > 0 else "in the future"
         return (
             f"a twist's stamp is {abs(twist.age):.3g} s {where}, more than teleop_timeout ({timeout:g} s): are the "
-            "clocks in step?"
+            "clocks synchronized?"
         )
     return None

@@ -1,4 +1,4 @@
-"""Where an end effector would be if it did just what it is told: the integral of commanded velocities over time."""
+"""The commanded path of an end effector: the integral of commanded velocities over time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Track:
     """Times are those of one clock [s]; all in one frame that does not move.
 
     Of each tick: position [m], shape (3,); orientation as a quaternion w, x, y, z; length of the path so far [m] and
-    what was turned so far [rad]; and how much of both nobody can know, because the next tick came late.
+    rotation so far [rad]; and the uncertainty of both because of late ticks.
     """
 
     def __init__(self) -> None:
@@ -26,11 +26,11 @@ class Track:
         self._size = 0
 
     def reset(self) -> None:
-        """Nothing is known of what was told before."""
+        """Forgets earlier commands."""
         self._size, self._velocity = 0, STILL
 
     def tick(self, now: float, velocity: Vector) -> None:
-        """velocity: linear [m/s] and angular [rad/s], shape (6,), told from `now` on."""
+        """velocity: linear [m/s] and angular [rad/s], shape (6,), commanded from `now` on."""
         if self._size == 0:
             self._rows[0] = [now, 0, 0, 0, *IDENTITY, 0, 0, 0, 0]
             self._size = 1
@@ -39,7 +39,7 @@ class Track:
         self._velocity = velocity
 
     def at(self, times: Vector) -> tuple[Vector, Vector, Vector]:
-        """Positions (..., 3), quaternions (..., 4) and path, angle and what is unknown of them (..., 4) at `times`."""
+        """Positions (..., 3), quaternions (..., 4) and path, angle and their uncertainties (..., 4) at `times`."""
         rows = self._rows[: self._size]
         found = np.stack([np.interp(times, rows[:, 0], rows[:, column]) for column in range(1, 12)], axis=-1)
         quaternions = found[..., 3:7]
@@ -84,7 +84,7 @@ def multiply(first: Vector, second: Vector) -> Vector:
 
 
 def conjugate(quaternion: Vector) -> Vector:
-    """The rotation back; shape (..., 4)."""
+    """The inverse rotation; shape (..., 4)."""
     back: Vector = quaternion * np.array([1.0, -1.0, -1.0, -1.0])
     return back
 

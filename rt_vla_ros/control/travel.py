@@ -1,4 +1,4 @@
-"""How far an arm, and the base under it, were told to move, whichever way."""
+"""Commanded path length of an arm and the base under it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from rt_vla_ros.control.status import Command
 
-# A tick that comes later counts as if it came after this time [s]: the clock jumped, or nobody told the arm anything.
+# A longer pause between ticks counts as this [s]: the clock jumped, or no command was sent.
 LONGEST_TICK = 0.1
 
 
 class Travel:
-    """distance: length of the commanded path [m]. angle: what was turned [rad]. Both only grow, by the base's too."""
+    """distance: length of the commanded path [m]. angle: commanded rotation [rad]. Both include the base and only
+    grow.
+    """
 
     def __init__(self) -> None:
         self.distance = self.angle = 0.0
@@ -22,7 +24,7 @@ class Travel:
         self._speeds = (0.0, 0.0)
 
     def tick(self, command: Command | None, now: float) -> None:
-        """command: what the arm is told from `now` [s] on; None where it is told nothing."""
+        """command: sent from `now` [s] on; None if nothing is sent."""
         interval = min(max(now - self._last, 0.0), LONGEST_TICK)
         self.distance += self._speeds[0] * interval
         self.angle += self._speeds[1] * interval

@@ -1,4 +1,4 @@
-"""A velocity with the frame that it is given in."""
+"""A velocity with its frame."""
 
 from __future__ import annotations
 

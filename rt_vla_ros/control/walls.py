@@ -1,4 +1,4 @@
-"""How fast a tip may go towards walls: those of the workspace around it, and those of boxes that it may not enter."""
+"""How fast a tip may approach walls: those of the workspace around it, and those of boxes that it may not enter."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
-# A tip that is so little inside a box [m] stands at its wall, as by the noise of a measurement.
+# A tip this little inside a box [m] counts as at its wall, to tolerate measurement noise.
 SKIN = 0.005
 NO_BOX = (0.0,) * 6
 
 
 @dataclass(frozen=True)
 class ForbiddenBox:
-    """low, high: corners [m], shape (3,), in the frame of the actions; infinite: without an end there."""
+    """low, high: corners [m], shape (3,), in the frame of the actions; infinite: unbounded there."""
 
     low: tuple[float, float, float]
     high: tuple[float, float, float]
@@ -28,7 +28,7 @@ class ForbiddenBox:
         """Lowers the speeds `down` and `up` (3,) that are allowed along each axis, for a tip at `position` (3,) [m].
 
         A tip beside the box along one axis is outside whatever the others are: this axis alone is bounded, that one of
-        them along which the present velocity (3,) leaves most room. Inside, each axis leads only to its nearer wall.
+        them along which the present velocity (3,) leaves most room. Inside, each axis may only move to its nearer wall.
         speed: the speed towards a wall that is so far away.
         """
         below, above = np.asarray(self.low) - position, position - np.asarray(self.high)
@@ -44,14 +44,14 @@ class ForbiddenBox:
             up[upwards], down[~upwards] = 0.0, 0.0
 
     def grown(self, margin: float) -> ForbiddenBox:
-        """With walls that stand farther out by `margin` [m]."""
+        """The box grown by `margin` [m] on all sides."""
         x, y, z = (value - margin for value in self.low)
         a, b, c = (value + margin for value in self.high)
         return ForbiddenBox((x, y, z), (a, b, c))
 
 
 def boxes_of(numbers: Sequence[float]) -> tuple[ForbiddenBox, ...]:
-    """Of six numbers each: the low corner and the high one; six zeros alone: none. Raises ValueError."""
+    """Boxes from six numbers each: the low and the high corner; only six zeros: none. Raises ValueError."""
     if tuple(numbers) in ((), NO_BOX):
         return ()
     if len(numbers) % 6:

@@ -40,14 +40,14 @@ class BenchListener(Node):  # type: ignore[misc]
         self.create_subscription(ControllerStatus, "controller_status", self._on_status, 100)
 
     def record(self, seconds: float) -> PathTimes:
-        """What arrives for so long [s]."""
+        """Arrivals during this time [s]."""
         self.times, end = PathTimes(), time.monotonic() + seconds
         while time.monotonic() < end:
             self._spinner.spin_once(timeout_sec=0.1)
         return self.times
 
     def call(self, service: Any, name: str, request: Any) -> Any:
-        """The answer; None where none comes within ANSWER."""
+        """The answer; None if none comes within ANSWER."""
         client, end = self.create_client(service, name), time.monotonic() + ANSWER
         try:
             while not client.service_is_ready() and time.monotonic() < end:
@@ -60,7 +60,7 @@ class BenchListener(Node):  # type: ignore[misc]
             self.destroy_client(client)
 
     def wait(self, condition: Callable[[], bool], alive: Callable[[], bool]) -> None:
-        """Raises RuntimeError where it does not come true, or a process has ended."""
+        """Raises RuntimeError if it does not come true, or a process has ended."""
         deadline = time.monotonic() + START_UP
         while not condition():
             if not alive():
@@ -82,14 +82,14 @@ class BenchListener(Node):  # type: ignore[misc]
             self.times.inference[convert.nanoseconds(message.header.stamp)] = int(message.plan)
 
     def _on_status(self, message: ControllerStatus) -> None:
-        if not message.commanding:  # sent because an action came, not because of a tick
+        if not message.commanding:  # sent because of an action, not of a tick
             stamp = convert.nanoseconds(message.action_stamp)
             self.times.accepted.setdefault(stamp, convert.nanoseconds(message.header.stamp))
 
 
 @contextlib.contextmanager
 def listening(namespace: str, alive: Callable[[], bool]) -> Iterator[BenchListener]:
-    """Gives an instruction and waits for commands; then the listener.
+    """Publishes an instruction, waits for commands and yields the listener.
 
     Raises RuntimeError if no message arrives.
     """

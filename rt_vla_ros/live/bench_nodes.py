@@ -1,9 +1,8 @@
 """Processes of the benchmarks: `python -m rt_vla_ros.live.bench_nodes camera|echo|policy|robot --ros-args ...`.
 
 camera: VGA images at 30 Hz, and a transform that has the frame of the actions. robot: another camera, joint states and
-TF at 100 Hz, which nobody but a recorder hears. echo: the plainest subscriber and
-publisher, answers every image. policy: the real policy node with a policy that acts on every third image, never ends,
-and says in `plan` how long it thought.
+TF at 100 Hz, for the recorder. echo: a minimal subscriber/publisher baseline, answers every image. policy: the real
+policy node with a policy that acts on every third image, never ends, and reports its inference time in `plan`.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class MovingPictures:
-    """Publishes what a moving camera sees on a topic, stamped when it is published."""
+    """Publishes the images of a moving camera, stamped on publication."""
 
     def __init__(self, node: ProgramNode, topic: str, seed: int) -> None:
         self._node = node
@@ -68,7 +67,7 @@ class MovingPictures:
 
 
 class BenchCamera(ProgramNode):
-    """The policy's camera, and the frame of the actions in TF: the smoother refuses one that TF does not know."""
+    """The policy's camera, and the frame of the actions in TF: the smoother refuses frames unknown to TF."""
 
     def __init__(self) -> None:
         super().__init__("bench_camera")
@@ -80,7 +79,7 @@ class BenchCamera(ProgramNode):
 
 
 class BenchRobot(ProgramNode):
-    """What a recorder hears besides: a second camera, and the joints and the tip of an arm that moves."""
+    """Further topics for a recorder: a second camera, and the joints and the tip of a moving arm."""
 
     def __init__(self) -> None:
         super().__init__("bench_robot")
@@ -116,7 +115,7 @@ class BenchEcho(ProgramNode):
 
 
 class Stopwatch:
-    """A policy that never ends and tells in `plan` how long each step took [ns]."""
+    """A policy that never ends and reports in `plan` how long each step took [ns]."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -137,7 +136,7 @@ class Stopwatch:
 
 
 class BenchPolicyNode(PolicyNode):
-    """The policy node as it is, but for the policy."""
+    """The real policy node with a test policy."""
 
     def _load_policy(self) -> Policy:
         return Stopwatch(super()._load_policy())

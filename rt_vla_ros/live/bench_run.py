@@ -1,4 +1,4 @@
-"""The benchmarks of the way from a camera image to a velocity command: their processes, on a graph of their own."""
+"""The benchmarks of the path from a camera image to a velocity command: their processes, on a private graph."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ TO_NAMESPACE = ("--ros-args", "-r", f"__ns:={NAMESPACE}")
 
 
 class BenchGraph(NamedTuple):
-    """log: what the processes say. record: records for so long [s]; the PathTimes.
+    """log: output of the processes. record: records for this time [s]; returns the PathTimes.
 
-    call: a service by type, name and request; its answer, None where none came.
+    call: a service by type, name and request; its answer, or None.
     """
 
     graph: PrivateGraph
@@ -33,7 +33,7 @@ class BenchGraph(NamedTuple):
 
 
 def measure(policy: str, seconds: float) -> dict[str, object]:
-    """Runs the processes and listens for `seconds` [s]; the figures. Raises CliError where nothing can be measured."""
+    """Runs the processes and listens for `seconds` [s]; the figures. Raises CliError if nothing can be measured."""
     from rt_vla_ros.benchmarks.node_path import summary
 
     begin = time.time()
@@ -48,8 +48,8 @@ def measure(policy: str, seconds: float) -> dict[str, object]:
 def running(policy: str) -> Iterator[BenchGraph]:
     """Camera, policy, smoother and the minimal pair, with commands that arrive.
 
-    Raises CliError where nothing can be measured; a RuntimeError or ValueError of what is done meanwhile becomes one
-    too, with what the processes said.
+    Raises CliError if nothing can be measured; a RuntimeError or ValueError within the block becomes one too, with the
+    output of the processes.
     """
     with PrivateGraph() as graph, tempfile.TemporaryDirectory(prefix="rt-vla-bench-") as folder:
         try:

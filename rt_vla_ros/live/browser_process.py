@@ -19,15 +19,15 @@ from zenoh_ros.commands.errors import CliError
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     *("--headless", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"),
-    "--disable-renderer-backgrounding",  # which would give the page less of the processor
+    "--disable-renderer-backgrounding",  # these would give the page less CPU time
 )
 PATIENCE = 60_000.0  # [ms]
 
 
 class BrowserProcess:
-    """A context manager. Raises CliError where Playwright or Chromium is missing.
+    """A context manager. Raises CliError if Playwright or Chromium is missing.
 
-    RuntimeError: it does not start, or the page does not do what was expected.
+    RuntimeError: it does not start, or the page does not behave as expected.
 
     page: one that is open, with the methods of Playwright.
     """
@@ -37,7 +37,7 @@ class BrowserProcess:
         try:
             from playwright.sync_api import Error, sync_playwright
         except ImportError as error:
-            raise CliError("Playwright, which drives the browser, is missing: pip install playwright") from error
+            raise CliError("Playwright is missing, which drives the browser: pip install playwright") from error
         program = next(filter(None, map(shutil.which, NAMES)), None)
         if program is None:
             raise CliError(f"No browser was found, expected {', '.join(NAMES)}: sudo apt install chromium")
@@ -76,7 +76,7 @@ class BrowserProcess:
         with contextlib.suppress(Exception):  # the browser is gone
             self._player.stop()
         if isinstance(error, self._failure):
-            raise RuntimeError(f"The page did not do what was expected: {error}") from error
+            raise RuntimeError(f"The page did not behave as expected: {error}") from error
 
     def kill(self) -> None:
         """All of it, at once."""

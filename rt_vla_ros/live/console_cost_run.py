@@ -1,4 +1,4 @@
-"""The benchmark of what open pages cost the control path: rounds with none, one and more of them, in turn."""
+"""Benchmark of the cost of open pages for the control path: rounds with none, one and more of them, in turn."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SETTLE = 1.0  # after pages are opened or closed [s]
 def measure(policy: str, viewers: int, seconds: float, repeats: int, tell: Callable[[str], None]) -> dict[str, Any]:
     """seconds: of each round [s]; there are three in each of the repeats. tell: gets a line for each.
 
-    Raises CliError where nothing can be measured.
+    Raises CliError if nothing can be measured.
     """
     begin, rounds, counts = time.time(), list[CostRound](), sorted({0, 1, viewers})
     with running(policy) as bench:
         console, port = start_console(bench.graph, bench.log, *TO_NAMESPACE[1:])
         for repeat in range(repeats):
-            # There and back again, so that what else the machine does falls on all alike.
+            # In both orders, so that other load on the machine affects all alike.
             for count in counts if repeat % 2 == 0 else reversed(counts):
                 rounds.append(_round(bench, console.pid, port, count, repeat, seconds))
                 tell(f"repeat {repeat + 1} of {repeats}: {count} pages open, {rounds[-1].pictures:.1f} pictures/s each")
@@ -40,7 +40,7 @@ def measure(policy: str, viewers: int, seconds: float, repeats: int, tell: Calla
 def start_console(
     graph: PrivateGraph, log: Path, *arguments: str, port: int = 0
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """The console's process and its port. arguments: of ROS, for its node. Raises RuntimeError where it serves no page.
+    """The console's process and its port. arguments: of ROS, for its node. Raises RuntimeError if it serves no page.
 
     port: 0 for any.
     """
@@ -61,7 +61,7 @@ def _round(bench: BenchGraph, console: int, port: int, count: int, repeat: int, 
 
 @contextmanager
 def _pages(bench: BenchGraph, port: int, count: int) -> Iterator[list[float]]:
-    """So many are open; afterwards the list holds the pictures per second that each was shown."""
+    """Opens this many pages; afterwards the list holds the pictures per second of each."""
     shown = list[float]()
     if not count:
         yield shown
@@ -80,7 +80,7 @@ def _pages(bench: BenchGraph, port: int, count: int) -> Iterator[list[float]]:
 
 
 def await_said(process: subprocess.Popen[bytes], log: Path, pattern: str, begin: int = 0) -> str:
-    """The pattern's group in what a process says, behind `begin` [bytes]. Raises RuntimeError where it is not said."""
+    """The pattern's group in a process's output, after `begin` [bytes]. Raises RuntimeError if it is not said."""
     deadline = time.monotonic() + START_UP
     while True:
         ended = process.poll() is not None
@@ -88,12 +88,12 @@ def await_said(process: subprocess.Popen[bytes], log: Path, pattern: str, begin:
         if (found := re.search(pattern, said)) is not None:
             return found[1]
         if ended or time.monotonic() > deadline:
-            raise RuntimeError(f"A process did not say {pattern!r}, but: {said[-2000:]}")
+            raise RuntimeError(f"Expected {pattern!r} in the output of a process, got: {said[-2000:]}")
         time.sleep(0.02)
 
 
 def processor_time(pid: int) -> float | None:
-    """What a process has used [s]; None where the system does not tell."""
+    """CPU time of a process [s]; None if the system does not report it."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

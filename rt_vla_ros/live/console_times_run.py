@@ -1,4 +1,4 @@
-"""The benchmark of the page in a real browser, the simulated arm in motion: STOP, and connections that are lost."""
+"""Benchmark of the page in a real browser with the simulated arm in motion: STOP and lost connections."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LISTEN = """() => {
 
 
 def measure(repeats: int, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Each loss so often. tell: gets a line for each. Raises CliError where nothing can be measured."""
+    """Each loss so often. tell: gets a line for each. Raises CliError if nothing can be measured."""
     begin = time.time()
     with PrivateGraph() as graph, tempfile.TemporaryDirectory(prefix="rt-vla-bench-") as folder:
         try:
@@ -56,7 +56,7 @@ def measure(repeats: int, tell: Callable[[str], None]) -> dict[str, Any]:
 
 
 class _ConsoleBench:
-    """A simulated arm, a console and a browser, each of which can be lost and come back."""
+    """A simulated arm, a console and a browser, each of which can fail and recover."""
 
     def __init__(self, graph: PrivateGraph, watch: Any, folder: Path, log: Path) -> None:
         self._graph, self._watch, self._folder, self._log = graph, watch, folder, log
@@ -65,7 +65,7 @@ class _ConsoleBench:
         self._console, self._port = start_console(graph, log)
 
     def run(self, repeats: int, tell: Callable[[str], None]) -> dict[str, list[Trial]]:
-        """Each of what can happen, so often, by its name."""
+        """Each event, this many times, by its name."""
         kinds: dict[str, Callable[[BrowserProcess], Trial]] = {
             "STOP is pressed": self._stop,
             "the console is killed": self._console_killed,
@@ -84,15 +84,15 @@ class _ConsoleBench:
         return trials
 
     def _prepare(self, page: Any) -> None:
-        """The page controls an arm that stands at its beginning, and listens to what happens to itself."""
+        """The page controls an arm at its home pose, and records its own events."""
         self._await_word(page, *READY, "Stopped", longest=START_UP)
         self._free(page)
         if not self._watch.lay_scene(INSTRUCTION, PATIENCE):
-            raise RuntimeError("The simulated arm did not go back to its beginning.")
+            raise RuntimeError("The simulated arm did not return to its home pose.")
         page.evaluate(LISTEN)
 
     def _free(self, page: Any) -> None:
-        """Whatever stopped it, and whoever had it."""
+        """Releases any stop and any takeover."""
         if page.locator("#take-control").is_visible():  # the browser before is not gone for the console yet
             page.click("#take-control")
         page.wait_for_selector("#arm-stick:enabled")
@@ -112,7 +112,7 @@ class _ConsoleBench:
         return value
 
     def _hold(self, page: Any) -> None:
-        """A human at the keys moves the arm."""
+        """Moves the arm by the keyboard."""
         page.click("#arm-stick")
         page.wait_for_selector("#sticks:visible")
         for _ in range(HOLDS):
@@ -124,7 +124,7 @@ class _ConsoleBench:
                 return
             self._let_go(page)  # on a busy machine the stick was let go for it
             self._free(page)
-        raise RuntimeError(f"The keys did not move the arm, {HOLDS} times.")
+        raise RuntimeError(f"The keys did not move the arm in {HOLDS} attempts.")
 
     def _let_go(self, page: Any) -> None:
         page.keyboard.up("w")
@@ -159,7 +159,7 @@ class _ConsoleBench:
         return trial
 
     def _lose(self, browser: BrowserProcess, happen: Callable[[], None]) -> Trial:
-        """Of the console, which the page is there to tell."""
+        """A loss of the console, which the page must show."""
         self._hold(browser.page)
         begun = time.time()
         happen()

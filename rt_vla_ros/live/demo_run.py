@@ -1,4 +1,6 @@
-"""The part of the demo that is on the ROS graph: starts the launch file, gives the instruction, waits for the end."""
+"""The part of the demo that is on the ROS graph: starts the launch file, publishes the instruction, waits for the
+end.
+"""
 
 from __future__ import annotations
 
@@ -23,15 +25,15 @@ if TYPE_CHECKING:
 
 NAMESPACE = "/rt_vla_demo"
 PAGE_PORT = 8767
-ANY_PORT = 20  # times that another one is tried
+ANY_PORT = 20  # attempts with another port
 
 
 @dataclass(frozen=True)
 class DemoSettings:
-    """timeout: simulated time that the policy gets [s]. out: directory of what is written.
+    """timeout: time limit of the policy, simulated [s]. out: output directory.
 
-    questions: asked in turn, over and over, while the arm moves. plan: whether the policy is asked to plan. console:
-    whether there is a page in the browser. remote: further launch arguments, by which a policy's server is talked to.
+    questions: asked in turn, repeatedly, while the arm moves. plan: whether the policy is asked to plan. console:
+    whether there is a page in the browser. remote: further launch arguments for a policy server.
     """
 
     scene: Scene
@@ -62,12 +64,14 @@ class DemoOutcome:
 
     @property
     def steps(self) -> int:
-        """How many actions moved the arm; a terminate does not."""
+        """Number of actions that moved the arm; a terminate does not."""
         return sum(not action.terminate for _, action, _ in self.trajectory.actions)
 
 
 def perform(settings: DemoSettings, graph: PrivateGraph, progress: Progress) -> DemoOutcome:
-    """Starts the graph, has the instruction carried out and judged. Raises CliError where the policy cannot be used."""
+    """Starts the graph, executes the instruction and judges the result. Raises CliError if the policy cannot be
+    used.
+    """
     from rt_vla_ros.live.graph_session import GraphSession, RunFailed, tail  # imports rclpy
 
     log = settings.out / "demo.log"
@@ -77,7 +81,7 @@ def perform(settings: DemoSettings, graph: PrivateGraph, progress: Progress) -> 
         f"{graph.variables['RT_VLA_ROS_ROUTER']}, namespace {NAMESPACE})."
     )
     scene, lock_step, cameras = settings.scene, str(settings.lock_step).lower(), ",".join(settings.cameras)
-    arguments: tuple[str, ...] = (  # the instruction only lays the scene
+    arguments: tuple[str, ...] = (  # the instruction only selects the scene
         *("arm:=sim", f"policy:={settings.policy}", f"namespace:={NAMESPACE}", f"lock_step:={lock_step}"),
         *(f"suite:={scene.suite}", f"seed:={scene.seed}", f"instruction:={scene.task.instruction}"),
         *(f"cameras:={cameras}", f"plan:={str(settings.plan).lower()}"),
@@ -96,14 +100,14 @@ def perform(settings: DemoSettings, graph: PrivateGraph, progress: Progress) -> 
         try:
             return _attempt(settings, session, asker)
         except RunFailed as failure:
-            asker.give_up("The run ended before.")
+            asker.give_up("The run ended first.")
             trajectory = replace(session.trajectory, questions=asker.records)
-            details = f"What the processes said last ({log}):\n{tail(log)}"
+            details = f"Last output of the processes ({log}):\n{tail(log)}"
             return DemoOutcome(False, "error", str(failure), trajectory.time, trajectory, details)
 
 
 def page_port(usual: int = PAGE_PORT) -> HeldPort:
-    """The usual one, or any that is free where somebody else listens there. Raises CliError."""
+    """The default port, or any free one if it is taken. Raises CliError."""
     for port in (usual, *[0] * ANY_PORT):
         with contextlib.suppress(OSError):  # one that is free at one address may be taken at the other
             return HeldPort(port, BOTH)
@@ -111,7 +115,7 @@ def page_port(usual: int = PAGE_PORT) -> HeldPort:
 
 
 def _attempt(settings: DemoSettings, session: GraphSession, asker: QuestionAsker) -> DemoOutcome:
-    """From the start of the processes to the judgement. Raises RunFailed and CliError."""
+    """From the start of the processes to the result. Raises RunFailed and CliError."""
     task, timeout = settings.scene.task, settings.timeout
     session.wait_for_nodes()
     session.lay_scene(settings.scene, task.instruction)
@@ -129,7 +133,7 @@ def _attempt(settings: DemoSettings, session: GraphSession, asker: QuestionAsker
     trajectory, message = session.trajectory.copy(), verdict.message
     if not terminated:
         trajectory = trajectory.until(timeout)
-        if settings.lock_step:  # in which an action may overtake the state that its image shows
+        if settings.lock_step:  # in which an action may arrive before the state of its image
             del trajectory.actions[session.actions_before(timeout) :]
         message += f" The time limit of {timeout:g} s was reached."
     if session.refusal and not verdict.success:
@@ -140,10 +144,10 @@ def _attempt(settings: DemoSettings, session: GraphSession, asker: QuestionAsker
 
 
 def _await_answer(session: GraphSession, asker: QuestionAsker) -> None:
-    """To a question that was asked while the arm moved; the run is over and judged by then, whatever comes."""
+    """Waits for the answer to a question asked while the arm moved; the run is already over and judged."""
     from rt_vla_ros.live.graph_session import ANSWER, RunFailed
 
-    problem = f"None came within {ANSWER:.0f} s after the run."
+    problem = f"No answer within {ANSWER:.0f} s after the run."
     try:
         session.wait(lambda: not asker.waiting)
     except RunFailed as failure:

@@ -1,4 +1,4 @@
-"""Plays the episodes of an evaluation on a ROS graph: policy, smoother and arm as a process each, in lock-step."""
+"""Runs the episodes of an evaluation on a ROS graph: policy, smoother and arm as a process each, in lock step."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from zenoh_ros.commands.errors import CliError
 
 NAMESPACE = "/rt_vla_evaluation"
 LAUNCHED = ("device", "weights", "trust_remote_code", "threads", "plan")
-ATTEMPTS = 5  # at an episode whose first image the policy did not get first
+ATTEMPTS = 5  # for an episode in which the policy missed the first image
 
 
 @contextmanager
@@ -44,8 +44,8 @@ def ros_player(
     """The graph, and a player on it.
 
     policy: name or path of a checkpoint. options: device, weights, trust_remote_code, threads, plan
-    and the thresholds, as the policy node has them. remote: launch arguments by which a policy's server is talked to.
-    Raises ActionCardError for actions that move a base, CliError where it breaks down.
+    and the thresholds, as the policy node has them. remote: launch arguments for a policy server.
+    Raises ActionCardError for actions that move a base, CliError if it fails.
     """
     check_table_arm(card)
     with PrivateGraph() as graph, tempfile.TemporaryDirectory() as folder:
@@ -69,7 +69,7 @@ def ros_player(
                 session.wait_for_nodes()
                 yield RosPlayer(session, period)
             except RunFailed as failure:
-                raise CliError(f"{failure} What the processes said last:\n{tail(log)}") from failure
+                raise CliError(f"{failure} Last output of the processes:\n{tail(log)}") from failure
 
 
 def _parameters(card: ActionCard, period: float, options: Mapping[str, object]) -> str:
@@ -94,19 +94,19 @@ class RosPlayer:
         self._said = ""
 
     def play(self, suite: str, seed: int) -> tuple[EpisodeRecord, Trajectory]:
-        """From a freshly laid table to the judgement. Raises RunFailed."""
+        """From a reset scene to the result. Raises RunFailed."""
         scene = make_scene(suite, seed)
         for _ in range(ATTEMPTS):
             if (played := self._attempt(scene)) is not None:
                 return played
-        raise RunFailed(f"In {ATTEMPTS} attempts the policy never began with the first image of the scene.")
+        raise RunFailed(f"In {ATTEMPTS} attempts the policy never started with the first image of the scene.")
 
     def draw(self, suite: str, record: EpisodeRecord, trajectory: Trajectory) -> Iterator[Pixels]:
         """See Player."""
         return tabletop_frames(suite, record, trajectory)
 
     def _attempt(self, scene: Scene) -> tuple[EpisodeRecord, Trajectory] | None:
-        """None where messages overtook each other so that the policy saw an image of the scene before."""
+        """None if reordered messages made the policy see an image of the previous scene."""
         session, text = self._session, scene.task.instruction
         session.lay_scene(scene)
         session.instruct(text, again=text == self._said)

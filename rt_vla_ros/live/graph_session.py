@@ -1,4 +1,4 @@
-"""An ordinary ROS node that gives instructions to policy, smoother and simulated arm, and records what they do."""
+"""An ordinary ROS node that instructs policy, smoother and simulated arm, and records their behavior."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from zenoh_ros.commands.errors import CliError
 NODES = {"policy_node", "smoother_node", "sim_arm_node"}
 START_UP = 120.0  # for three processes on a slow machine [s]
 ANSWER = 20.0  # for a service [s]
-STALL = 30.0  # without anything happening [s]
+STALL = 30.0  # without any progress [s]
 
 
 class RunFailed(Exception):
-    """The run cannot go on; the message says why."""
+    """The run cannot continue; the message says why."""
 
 
 def tail(log: Path, lines: int = 8) -> str:
@@ -61,10 +61,10 @@ class GraphSession:
         self.trajectory = Trajectory()
         self.action_stamps: list[int] = []  # of the images that the recorded actions were made from [ns]
         self._status: ControllerStatus | None = None
-        self.refusal = ""  # why the smoother refused an action of this scene, the last time that it did
+        self.refusal = ""  # the smoother's last reason to refuse an action of this scene
         self.terminated = False  # whether the arm stands still because the policy said that it is done
         self._policy_failure, self._policy_ready = "", False
-        self._policy_error = ""  # why the policy node does not act, while it says so
+        self._policy_error = ""  # why the policy node does not act, by its diagnostics
         self.node = Node("session", namespace=namespace)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
@@ -109,7 +109,7 @@ class GraphSession:
                 self._policy_failure = status.message if "cannot be loaded" in status.message else ""
 
     def wait(self, condition: Callable[[], bool], seconds: float = ANSWER) -> bool:
-        """Spins until the condition holds; False where `seconds` of wall time are over first."""
+        """Spins until the condition holds; False if `seconds` of wall time pass first."""
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() >= deadline:
@@ -134,28 +134,27 @@ class GraphSession:
         if self._policy_failure:
             raise CliError(self._policy_failure)
         if self._launched.poll() is not None:
-            raise RunFailed(f"The processes ended by themselves (status {self._launched.returncode}).")
+            raise RunFailed(f"The processes exited unexpectedly (status {self._launched.returncode}).")
         if gone := self._there - set(self.node.get_node_names()):
-            raise RunFailed(f"The process of {' and '.join(sorted(gone))} has gone.")
+            raise RunFailed(f"The process of {' and '.join(sorted(gone))} has exited.")
 
     def wait_for_nodes(self) -> None:
-        """Until all are there, the policy is ready and a first image has come."""
+        """Waits until all nodes are there, the policy is ready and a first image was received."""
         begin = time.monotonic()
 
         def ready() -> bool:
             for name in sorted((NODES & set(self.node.get_node_names())) - self._there):
                 self._there.add(name)
-                self.progress.line(f"  {name} is there ({time.monotonic() - begin:.0f} s).")
+                self.progress.line(f"  {name} is up ({time.monotonic() - begin:.0f} s).")
             return self._there == NODES and self._policy_ready and bool(self.trajectory.images)
 
         if not self.wait(ready, START_UP):
-            missing = ", ".join(sorted(NODES - self._there)) or "the policy, or a first image,"
-            raise RunFailed(f"After {START_UP:.0f} s {missing} had not come.")
+            missing = ", ".join(sorted(NODES - self._there)) or "the policy or a first image"
+            raise RunFailed(f"No sign of {START_UP:.0f} after {missing} s.")
 
     def watch(self, limit: float, pause: float, terminated: Callable[[], bool]) -> bool:
-        """Until `terminated`, or until `limit` (simulated [s]) is over; whether it was the former.
-
-        pause: between two looks [s]. Raises RunFailed where nothing happens any more.
+        """Waits until `terminated` or `limit` (simulated [s]); whether it was the former. pause: between two polls
+        [s]. Raises RunFailed if there is no progress.
         """
         seen, changed = -1, time.monotonic()
         while self.trajectory.time < limit:
@@ -166,12 +165,12 @@ class GraphSession:
                 seen, changed = events, time.monotonic()
             elif time.monotonic() - changed > STALL:
                 smoother = self._status.reason if self._status is not None else "the smoother is silent"
-                raise RunFailed(f"Nothing happened for {STALL:.0f} s: {self._policy_error or smoother}")
+                raise RunFailed(f"No progress for {STALL:.0f} s: {self._policy_error or smoother}")
             self.wait(lambda: False, pause)
         return False
 
     def lay_scene(self, scene: Scene, instruction: str = "") -> None:
-        """Begins a scene at time 0, and the trajectory with it. Raises RunFailed."""
+        """Resets the scene at time 0, and the trajectory. Raises RunFailed."""
         response = self.call(
             self._reset, ResetScene.Request(suite=scene.suite, seed=scene.seed, instruction=instruction)
         )
@@ -180,12 +179,11 @@ class GraphSession:
         self.trajectory = Trajectory(images=[(0.0, pixels) for _, pixels in self.trajectory.images[-1:]])
         if response is None or not response.success:
             why = "the simulated arm did not answer" if response is None else response.message
-            raise RunFailed(f"The scene could not be laid: {why}.")
+            raise RunFailed(f"The scene could not be reset: {why}.")
 
     def instruct(self, instruction: str, *, again: bool = False) -> None:
-        """Publishes the instruction once somebody listens, as a user would; raises RunFailed where nobody does.
-
-        again: it is that of the request before, which the policy node would take for a repetition.
+        """Publishes the instruction once there is a subscriber; raises RunFailed if there is none. again: it is that
+        of the previous request, which the policy node would take for a repetition.
         """
         if again:
             response = self.call(self._restart, Trigger.Request())
@@ -198,24 +196,24 @@ class GraphSession:
             self._instructions.publish(String(data=instruction))
 
     def ask(self, question: str) -> Future[Ask.Response] | None:
-        """Asks the policy about what it sees, and returns at once; None where it does not offer that yet."""
+        """Asks the policy about its images and returns at once; None if the service is not available yet."""
         return self._ask.call_async(Ask.Request(question=question)) if self._ask.service_is_ready() else None
 
     def end_request(self) -> None:
         """Ends the running request; the smoother is not stopped by that. Raises RunFailed."""
         self._instructions.publish(String(data=""))
         if not self.wait(lambda: any(action.terminate for _, action, _ in self.trajectory.actions[-1:])):
-            raise RunFailed("The policy node did not end the request when time was up.")
+            raise RunFailed("The policy node did not end the request at the time limit.")
 
     def judge(self, *, terminated: bool) -> TaskOutcome.Response:
         """The outcome by now. terminated: whether the policy ended the request. Raises RunFailed."""
         verdict = self.call(self._outcome, TaskOutcome.Request(terminated=terminated))
         if verdict is None:
-            raise RunFailed("The simulated arm did not say how the scene stands.")
+            raise RunFailed("The simulated arm did not report the task outcome.")
         return verdict
 
     def call(self, client: Client, request: object) -> Any:
-        """The answer of a service; None where none came."""
+        """The answer of a service; None if none came."""
         if not self.wait(client.service_is_ready):
             return None
         future = client.call_async(request)

@@ -1,4 +1,4 @@
-"""A port of this machine that is kept for a process which is started later."""
+"""Reserves a port of this machine for a process that is started later."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ BOTH = ("127.0.0.1", "::1")  # what a browser tries for localhost
 
 
 class HeldPort:
-    """Until it is closed, the system gives the port to nobody who wants just any.
+    """Until it is closed, the system does not assign the port to others who ask for any free port.
 
-    On Linux the process that it is kept for can listen there all the same: this does not, and both allow the address's
-    reuse. Elsewhere it could not, so that nothing is held.
+    On Linux the process that it is reserved for can still listen there: this socket does not listen, and both allow
+    address reuse. Elsewhere this does not work, and nothing is reserved.
     """
 
     def __init__(self, number: int = 0, addresses: Sequence[str] = BOTH[:1]) -> None:
         """number: 0: any that is free. Addresses that this machine lacks are left out.
 
-        Raises OSError where somebody listens on it, at any of the addresses.
+        Raises OSError if another process listens on it at any of the addresses.
         """
         self.number, self._sockets = number, list[socket.socket]()
         try:
@@ -49,7 +49,7 @@ class HeldPort:
             self.number = int(held.getsockname()[1])
 
     def close(self) -> None:
-        """It is anybody's again."""
+        """Frees the port."""
         for one in self._sockets:
             one.close()
 

@@ -1,8 +1,8 @@
-"""A scripted human at a stick, as a process of its own: `python -m rt_vla_ros.live.human_at_stick --ros-args ...`.
+"""A scripted human at a stick, as a separate process: `python -m rt_vla_ros.live.human_at_stick --ros-args ...`.
 
-It sees what the simulated arm publishes of its state and publishes what a joystick's driver does. What it is to do
-comes as JSON on `human_task`: suite and seed of the scene, and whether it watches a policy or acts itself; an empty
-text: nothing any more. What it has to say comes on `human_says`: "takes over: WHY", then "done".
+It subscribes to the state of the simulated arm and publishes like a joystick driver. Its task comes as JSON on
+`human_task`: suite and seed of the scene, and whether it watches a policy or acts itself; an empty text ends the task.
+It reports on `human_says`: "takes over: WHY", then "done".
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from rt_vla_ros.sim.scripted_human import HumanTraits, ScriptedHuman  # noqa: E4
 TASK, SAYS = "human_task", "human_says"
 TAKES_OVER, DONE = "takes over: ", "done"
 RATE = 40.0  # of a stick where there is no simulated clock [Hz]
-REPEAT = 10  # readings of the stick after which the gripper is said again
+REPEAT = 10  # readings of the stick after which the gripper is sent again
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class HumanAtStick(ProgramNode):
     """With use_sim_time it moves its stick at every tick of /clock, 50 times a second of the simulated arm's time.
 
-    In lock step time stands still until somebody commands; then it says so again for every image.
+    In lock step time waits for a command; then it repeats its command for every image.
     """
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class HumanAtStick(ProgramNode):
             linear, angular = (Vector3(x=x, y=y, z=z) for x, y, z in command.velocity.reshape(2, 3).tolist())
             twist.twist.linear, twist.twist.angular = linear, angular
             self._twists.publish(twist)
-            # Said again and again, as a driver does: one before the deadman is heard does not count.
+            # Repeated like by a driver: one before the deadman does not count.
             self._readings += 1
             if command.gripper is not None and (command.gripper != self._gripper or self._readings % REPEAT == 0):
                 self._gripper = command.gripper

@@ -1,12 +1,11 @@
-"""Episodes on a private ROS graph with a scripted human at the stick: whole tasks, or a policy that is watched.
+"""Episodes on a private ROS graph with a scripted human at the stick: whole tasks, or supervision of a policy.
 
 python -m rt_vla_ros.live.human_episodes --suite pick-any --episodes 100 --out shown
 python -m rt_vla_ros.live.human_episodes --policy runs/first/checkpoint --suite pick-any --episodes 60 --out takeovers
 
-Policy, smoother, simulated arm and human are processes of their own and meet on topics alone, in lock step. With
---policy, episodes in which the human did not take over are played, but neither counted nor kept. recorder_node, one
-process more, records them into OUT/dataset; --no-recording leaves it out. OUT/episodes.jsonl says how each went; the
-same command again goes on.
+Policy, smoother, simulated arm and human are separate processes that communicate only by topics, in lock step. With
+--policy, episodes without a takeover are neither counted nor kept. Another process, recorder_node, records them into
+OUT/dataset, unless --no-recording is given. OUT/episodes.jsonl lists the results; the same command resumes.
 """
 
 from __future__ import annotations
@@ -39,13 +38,13 @@ from rt_vla_ros.sim.scenes import Scene, make_scene  # noqa: E402
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED  # noqa: E402
 
 NAMESPACE, EPISODES, DATASET = "/rt_vla_human", "episodes.jsonl", "dataset"
-IDLE_POLICY = "rt1-mini"  # of whole tasks by the human: it is never instructed
+IDLE_POLICY = "rt1-mini"  # for whole tasks by the human: it gets no instruction
 LONGEST = 30.0  # simulated time that an episode may take [s]
 
 
 @dataclass(frozen=True)
 class HumanEpisode:
-    """How one went. reason: why the human took over; empty where it did not. seconds: simulated."""
+    """Result of an episode. reason: why the human took over; empty if it did not. seconds: simulated."""
 
     suite: str
     seed: int
@@ -56,7 +55,7 @@ class HumanEpisode:
 
 
 class HumanSession:
-    """Scene after scene with the human, on a graph that runs."""
+    """Episodes with the human on a running graph."""
 
     def __init__(self, session: GraphSession, *, watches: bool, recorder: RecorderClient | None = None) -> None:
         """recorder: keeps what the human did, from the start of those episodes on."""
@@ -69,12 +68,12 @@ class HumanSession:
         self._resume = session.node.create_client(Trigger, "smoother_node/resume")
 
     def play(self, scene: Scene) -> HumanEpisode:
-        """From a freshly laid table to the judgement. Raises RunFailed."""
+        """From a reset scene to the result. Raises RunFailed."""
         session = self._session
         session.lay_scene(scene)
         self._heard.clear()
         if not session.wait(lambda: self._tasks.get_subscription_count() > 0):
-            raise RunFailed("There is no human at the stick.")
+            raise RunFailed("human_at_stick is not running.")
         if self._recorder is not None:
             self._recorder.start(scene.task.instruction)
         task = {"suite": scene.suite, "seed": scene.seed, "watches": self._watches}
@@ -105,18 +104,18 @@ class HumanSession:
         return self._watches and not self._heard and self._session.terminated and self._session.has_ended()
 
     def _hand_back(self) -> None:
-        """The policy may act again, once the smoother has heard that the stick was let go."""
+        """Resumes the policy once the smoother has received the release of the stick."""
         for _ in range(20):
             answer = self._session.call(self._resume, Trigger.Request())
             if answer is not None and answer.success:
                 return
             self._session.wait(lambda: False, 0.2)
-        raise RunFailed("The smoother does not hand back to the policy.")
+        raise RunFailed("The smoother does not give the arm back to the policy.")
 
 
 @contextmanager
 def human_session(policy: str, dataset: Path | None, progress: Progress) -> Iterator[HumanSession]:
-    """policy: a checkpoint that is watched; empty: the human does whole tasks. dataset: what is recorded into.
+    """policy: the supervised checkpoint; empty: the human does whole tasks. dataset: directory of the recording.
 
     Raises RunFailed, and ValueErrors with a sentence for a policy that cannot be loaded.
     """
@@ -138,22 +137,22 @@ def human_session(policy: str, dataset: Path | None, progress: Progress) -> Iter
             except RunFailed as failure:
                 logs = [log, human, *([recorder.log] if recorder is not None else [])]
                 said = "\n".join(map(tail, logs))
-                raise RunFailed(f"{failure} What the processes said last:\n{said}") from failure
+                raise RunFailed(f"{failure} Last output of the processes:\n{said}") from failure
 
 
 def played(out: Path) -> list[HumanEpisode]:
-    """Those of earlier starts. A last line that was cut off is left out. Raises ValueError for other damage."""
+    """Episodes of earlier runs. A truncated last line is ignored. Raises ValueError for other damage."""
     rows = read_rows(out / EPISODES, ValueError)
     try:
         return [HumanEpisode(**row) for row in rows]
     except TypeError as error:
-        raise ValueError(f"{out / EPISODES} is no journal of a human's episodes ({error}); remove it.") from error
+        raise ValueError(f"{out / EPISODES} is not a valid journal of human episodes ({error}); remove it.") from error
 
 
 def play_episodes(
     out: Path, policy: str, suite: str, wanted: int, first_seed: int, progress: Progress, *, record: bool = True
 ) -> list[HumanEpisode]:
-    """Until there are so many that count: with a policy, those in which the human took over. Raises RunFailed."""
+    """Runs until this many episodes count: with a policy, those with a takeover. Raises RunFailed."""
     out.mkdir(parents=True, exist_ok=True)
     found = played(out)
     cut_unfinished(out / EPISODES)
@@ -183,12 +182,12 @@ def main(argv: list[str] | None = None) -> int:
     """The program; 0 when all episodes were played."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add: Any = parser.add_argument
-    add("--out", type=Path, required=True, metavar="DIR", help="of the episodes")
-    add("--suite", default="pick-any", help="of the scenes (default pick-any)")
-    add("--episodes", type=int, default=100, help="that count (default 100)")
-    add("--policy", default="", help="a checkpoint that the human watches; without one the human acts alone")
-    add("--first-seed", type=int, default=FIRST_TRAINING_SEED, help="of the first scene, then consecutive")
-    add("--no-recording", action="store_true", help="without recorder_node")
+    add("--out", type=Path, required=True, metavar="DIR", help="output directory")
+    add("--suite", default="pick-any", help="suite of the scenes (default pick-any)")
+    add("--episodes", type=int, default=100, help="number of episodes that count (default 100)")
+    add("--policy", default="", help="checkpoint that the human supervises; without one the human acts alone")
+    add("--first-seed", type=int, default=FIRST_TRAINING_SEED, help="seed of the first scene, then consecutive")
+    add("--no-recording", action="store_true", help="do not start recorder_node")
     args = parser.parse_args(argv)
     wanted, record = args.episodes, not args.no_recording
     try:

@@ -1,4 +1,4 @@
-"""A ROS graph of one's own on this machine: nothing that is done on it reaches a robot, and nothing stays behind."""
+"""A private ROS graph on this machine: nothing on it reaches a robot, and no process is left behind."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from types import TracebackType
 from rt_vla_ros.live.held_port import HeldPort
 from rt_vla_ros.parent_process import ends_with_this_process
 
-GRACE = 4.5  # time that processes get to end by themselves [s]
-# What could lead elsewhere: another configuration of the wire, a discovery server, a static peer.
+GRACE = 4.5  # time for processes to end by themselves [s]
+# Variables that could lead elsewhere: another Zenoh configuration, a discovery server, a static peer.
 LEADS_ELSEWHERE = (
     *("ZENOH_CONFIG_OVERRIDE", "ZENOH_SESSION_CONFIG_URI", "ZENOH_ROUTER_CONFIG_URI", "ZENOH_ROUTER_CHECK_ATTEMPTS"),
     *("ROS_DISCOVERY_SERVER", "ROS_STATIC_PEERS", "CYCLONEDDS_URI", "FASTDDS_DEFAULT_PROFILES_FILE"),
@@ -25,7 +25,7 @@ LEADS_ELSEWHERE = (
 
 
 def _variables(port: int) -> dict[str, str]:
-    """Environment variables for a graph that nobody else is on: own port, own domain, this machine only."""
+    """Environment variables of a private graph: own port, own domain, this machine only."""
     return {
         "RT_VLA_ROS_ROUTER": f"tcp/127.0.0.1:{port}",
         "ROS_DOMAIN_ID": str(50 + os.getpid() % 50),
@@ -36,7 +36,7 @@ def _variables(port: int) -> dict[str, str]:
 
 
 class PrivateGraph:
-    """Processes on a graph of their own; all of them have ended when the `with` block is left, however it is left.
+    """Processes on a private graph; all of them have ended when the `with` block is left, however it is left.
 
     Entering it puts this process on the graph too: its environment variables are changed, so enter before rclpy.init.
     """
@@ -45,7 +45,7 @@ class PrivateGraph:
         self._port = HeldPort()
         self.variables = _variables(self._port.number)
         self._home = tempfile.TemporaryDirectory(prefix="rt-vla-ros-home-", ignore_cleanup_errors=True)
-        self.variables["ROS_HOME"] = self._home.name  # where a stop is kept: one of another run would hold this one up
+        self.variables["ROS_HOME"] = self._home.name  # where a stop is kept: one of another run would block this one
         self._before, self._processes = dict[str, str | None](), list[subprocess.Popen[bytes]]()
 
     def __enter__(self) -> PrivateGraph:

@@ -1,4 +1,4 @@
-"""Asks a running policy questions, as a user would, and records what it answers. No ROS in here."""
+"""Asks a running policy questions and records its answers. No ROS in here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PendingAnswer(Protocol):
 
 
 class QuestionAsker:
-    """Asks its questions in turn, over and over, one at a time. records: of those that were asked by now, in order."""
+    """Asks its questions in turn, repeatedly, one at a time. records: of the questions asked so far, in order."""
 
     def __init__(
         self,
@@ -32,7 +32,9 @@ class QuestionAsker:
         now: Callable[[], float],
         tell: Callable[[QuestionRecord], None],
     ) -> None:
-        """ask: puts a question; None where nobody can be asked yet. now: simulated time [s]. tell: of each answer."""
+        """ask: puts a question; None if the service is not available yet. now: simulated time [s]. tell: of each
+        answer.
+        """
         self.records: list[QuestionRecord] = []
         self._questions, self._ask, self._now, self._tell = questions, ask, now, tell
         self._awaited: int | None = None  # which of the records has no answer yet
@@ -43,7 +45,7 @@ class QuestionAsker:
         return self._awaited is not None
 
     def go_on(self) -> None:
-        """Asks the next question where it is time to, and returns at once."""
+        """Asks the next question if it is due, and returns at once."""
         time, number = self._now(), len(self.records)
         if not self._questions or self.waiting or (number and time < self.records[-1].asked + PAUSE):
             return
@@ -55,7 +57,7 @@ class QuestionAsker:
             pending.add_done_callback(partial(self._on_answer, number))
 
     def give_up(self, problem: str) -> None:
-        """An answer that is still awaited does not count any more; says why."""
+        """Abandons a pending answer; returns why."""
         if self._awaited is not None:
             self._close(problem=problem)
 

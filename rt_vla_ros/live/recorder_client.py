@@ -1,4 +1,4 @@
-"""Starts recorder_node on a private graph and has it record: what a person does with `rt-vla record`."""
+"""Starts recorder_node on a private graph and controls it, like `rt-vla record`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from rt_vla_ros.sim.arm import ArmDescription
 
 
 class RecorderClient:
-    """Of a recorder_node that writes into one dataset."""
+    """A client of a recorder_node that writes into one dataset."""
 
     def __init__(self, graph: PrivateGraph, session: GraphSession, namespace: str, folder: Path, out: Path) -> None:
-        """out: of the dataset, new or continued. folder: of logs and of the action card, which is the policy's."""
+        """out: dataset directory, resumed if it exists. folder: of logs and of the action card, which is the
+        policy's.
+        """
         from rt_vla_ros.srv import StartEpisode
 
         self._session, self._request, self.log = session, StartEpisode.Request, folder / "recorder.log"
@@ -38,7 +40,7 @@ class RecorderClient:
         self._said(self._session.call(self._start, self._request(instruction=instruction)), "begin")
 
     def stop(self, *, success: bool) -> str:
-        """What became of the episode, in a sentence. Raises RunFailed where it was not kept."""
+        """Result of the episode, as a sentence. Raises RunFailed if it was not kept."""
         return self._said(self._session.call(self._stop, SetBool.Request(data=success)), "keep")
 
     def discard(self) -> None:

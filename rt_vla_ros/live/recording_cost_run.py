@@ -1,4 +1,4 @@
-"""The benchmark of what recording costs the control path, and what it loses: rounds without and with it, in turn."""
+"""Benchmark of the cost of recording for the control path, and of its losses: rounds without and with it, in turn."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ LOSSLESS = "lossless"
 def measure(policy: str, seconds: float, repeats: int, codec: str, tell: Callable[[str], None]) -> dict[str, Any]:
     """seconds: of each round [s]; there are two in each of the repeats. tell: gets a line for each.
 
-    Raises CliError where nothing can be measured.
+    Raises CliError if nothing can be measured.
     """
     begin, rounds = time.time(), list[RecordingRound]()
     with running(policy) as bench:
         bench.graph.start("rt_vla_ros.live.bench_nodes", "robot", *TO_NAMESPACE, log=bench.log)
         for repeat in range(repeats):
-            # There and back again, so that what else the machine does falls on both alike.
+            # In both orders, so that other load on the machine affects both alike.
             for recording in (False, True) if repeat % 2 == 0 else (True, False):
                 rounds.append(_round(bench, repeat, seconds, codec if recording else ""))
                 tell(f"repeat {repeat + 1} of {repeats}: {'recorded' if recording else 'no recorder'}")
@@ -93,7 +93,7 @@ def _ask(bench: BenchGraph, service: Any, name: str, request: Any) -> None:
 
 
 def _read_back(folder: Path, codec: str, writing: float, processor: float | None) -> ReadBackEpisode:
-    """What the dataset has of its one episode."""
+    """Reads the episode back from the dataset."""
     dataset = LeRobotDataset(folder)
     labels = dataset.labels(0)
     audit = json.loads(labels.audit)["topics"]
@@ -102,7 +102,7 @@ def _read_back(folder: Path, codec: str, writing: float, processor: float | None
 
 
 def _unlike(dataset: LeRobotDataset) -> int:
-    """Frames with a picture that is none of those that were published, by every pixel."""
+    """Frames with an image that is not pixel-identical to a published one."""
     wrong = set[int]()
     for seed, camera in enumerate(CAMERAS):
         published = {picture.tobytes() for picture in moving_pictures(seed)}

@@ -1,4 +1,4 @@
-"""How long it takes from a stick to the simulated arm, over topics: three processes, a takeover again and again.
+"""Latency from a stick to the simulated arm over topics: three processes, repeated takeovers.
 
 python -m rt_vla_ros.live.takeover_times [--times N]
 """
@@ -36,7 +36,7 @@ STICK_PERIOD = 0.02  # [s]
 
 
 class Stick(Node):  # type: ignore[misc]
-    """A human's stick, and what it sees of the arm. Times are of the monotonic clock [s]."""
+    """A human's stick, and its view of the arm. Times are of the monotonic clock [s]."""
 
     def __init__(self) -> None:
         super().__init__("stick", namespace=NAMESPACE)
@@ -54,7 +54,7 @@ class Stick(Node):  # type: ignore[misc]
         self.create_timer(STICK_PERIOD, self.say)
 
     def say(self) -> None:
-        """As a driver does, again and again."""
+        """Publishes repeatedly, like a driver."""
         message = TwistStamped()
         message.header.stamp, message.twist.linear.z = self.get_clock().now().to_msg(), self.speed
         self._deadman.publish(Bool(data=self.held))
@@ -83,11 +83,11 @@ class Stick(Node):  # type: ignore[misc]
 
 
 def until(node: Node, condition: Callable[[], object]) -> None:
-    """Raises RuntimeError where it does not come true."""
+    """Raises RuntimeError if it does not come true."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > deadline:
-            raise RuntimeError("The graph did not come up, or the arm does not obey.")
+            raise RuntimeError("The graph did not start, or the arm does not follow.")
         rclpy.spin_once(node, timeout_sec=0.005)
 
 

@@ -1,4 +1,4 @@
-"""What the arm of a graph is told, heard in a thread, with times of this machine's clock."""
+"""Receives the velocity commands of a graph's arm in a thread, with times of this machine's clock."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class VelocityWatch:
     """Initialises rclpy. speeds: when a command came, Unix time [s], and its largest part [m/s] or [rad/s]."""
 
     def __init__(self, name: str) -> None:
-        """name: of its node, `node`, to which more may be added before anything is heard."""
+        """name: of its node, `node`, to which more may be added before anything is received."""
         rclpy.init(args=[])
         self.node = Node(name)
         self.speeds: list[tuple[float, float]] = []
@@ -42,7 +42,7 @@ class VelocityWatch:
         rclpy.try_shutdown()
 
     def lay_scene(self, instruction: str, longest: float) -> bool:
-        """The arm is where it begins, and nothing is in its gripper. Whether that was done within `longest` [s]."""
+        """Resets the arm to its home pose with an empty gripper. Whether that succeeded within `longest` [s]."""
         if not self._resets.wait_for_service(timeout_sec=longest):
             return False
         future = self._resets.call_async(ResetScene.Request(seed=0, instruction=instruction))
@@ -52,7 +52,7 @@ class VelocityWatch:
         return bool(future.done())
 
     def still_after(self, at: float) -> float | None:
-        """When a velocity of zero was first told after this time; None: not yet. Unix times [s]."""
+        """When zero velocity was first commanded after this time; None: not yet. Unix times [s]."""
         return next((when for when, speed in self.speeds if when > at and speed == 0.0), None)
 
     @property

@@ -1,4 +1,4 @@
-"""Whether the arm carries out what it is told, as its bridge says on `arm_status`: deny by default."""
+"""Whether the arm executes its commands, as reported by its bridge on `arm_status`; denied by default."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from rclpy.qos import QoSProfile
 from rt_vla_ros.msg import ArmStatus
 from rt_vla_ros.nodes.sources import Sources
 
-# An ArmStatus that came longer ago says nothing of now [s], by the host's steady clock, in simulated time too.
+# An older ArmStatus is ignored [s]; by the host's steady clock, in simulated time too.
 MAX_AGE = 0.25
 CHECK_PERIOD = 0.1  # of who publishes [s]
 LONGEST_REASON = 500  # [characters]
 
 
 class ArmWatch:
-    """Listens to `arm_status`; made where the smoother's parameter require_arm_status is set.
+    """Subscribes to `arm_status`; used if the smoother's parameter require_arm_status is set.
 
     An age is counted from the message's arrival: the clocks of two hosts need not agree.
     """
@@ -34,19 +34,19 @@ class ArmWatch:
 
     @property
     def problem(self) -> str | None:
-        """Why nothing may move, in a sentence; None where the arm is ready."""
+        """Why nothing may move, as a sentence; None if the arm is ready."""
         if self._several:
             return (
-                f"The arm's status comes from {len(self._several)} publishers, {' and '.join(self._several)}: "
-                "nothing moves until there is one. End all but one."
+                f"arm_status has {len(self._several)} publishers, {' and '.join(self._several)}: nothing moves until "
+                "there is only one. Stop all but one."
             )
         if self._newest is None:
-            return f"No arm status has come on {self._topic!r} (require_arm_status): does the arm's bridge run?"
+            return f"No arm status received on {self._topic!r} (require_arm_status): is the arm's bridge running?"
         if time.monotonic() - self._came > MAX_AGE:
-            return f"No arm status has come on {self._topic!r} for more than {MAX_AGE:g} s: the arm's bridge is silent."
+            return f"No arm status received on {self._topic!r} for more than {MAX_AGE:g} s: the arm's bridge is silent."
         if not self._newest.ready:
             reason = self._newest.reason.strip()[:LONGEST_REASON]
-            return f"The arm is not ready: {reason or 'its bridge says no reason.'}"
+            return f"The arm is not ready: {reason or 'its bridge gives no reason.'}"
         return None
 
     def _on_status(self, status: ArmStatus) -> None:

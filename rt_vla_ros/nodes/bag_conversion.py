@@ -18,14 +18,14 @@ from rt_vla_ros.recording.robot_streams import RobotStreams
 from rt_vla_ros.recording.topic_map import TopicMap
 
 LOOK_NS = 50_000_000
-"""How often it is looked for frames that are decided, as the recorder does."""
+"""How often finished frames are collected, as in the recorder."""
 
 
 @dataclass(frozen=True)
 class Splitting:
     """How a bag becomes episodes: by a topic, by times from its begin [s], or one of the whole bag.
 
-    instruction: where no topic says one. success: of episodes of which nothing else is said.
+    instruction: used if no topic gives one. success: label of episodes that no topic labels.
     """
 
     topic: str = ""
@@ -36,7 +36,7 @@ class Splitting:
 
 @dataclass(frozen=True)
 class ConvertedEpisode:
-    """What became of one. begin, end: from the bag's begin [s]. saved: None where nothing is kept, for `refusal`.
+    """What became of one. begin, end: from the bag's begin [s]. saved: None if nothing is kept, for `refusal`.
 
     goes_on: it ended early at a gap, and what comes after that is the next one. known: which episode of the dataset it
     is already; then nothing is made of it.
@@ -52,7 +52,7 @@ class ConvertedEpisode:
 
 
 class BagConversion:
-    """notes: what is wrong with the bag, in sentences, once it is read."""
+    """notes: what is wrong with the bag, as sentences, once it is read."""
 
     def __init__(
         self, bag: Bag, topics: TopicMap, writer: LeRobotWriter, splitting: Splitting, known: KnownEpisodes
@@ -70,7 +70,7 @@ class BagConversion:
     @property
     def notes(self) -> list[str]:
         after = ", ".join(f"{(time_ns - (self._begin_ns or 0)) / 1e9:g} s" for time_ns in self._late)
-        late = f"{self._bag.path} ends at {self.elapsed:.1f} s; asked for were {after}, which is later."
+        late = f"{self._bag.path} ends at {self.elapsed:.1f} s; asked for were {after}, which is after its end."
         return [*self._bag.notes, *describe(self._topics.dropped), *([late] if after else [])]
 
     @property
@@ -160,8 +160,8 @@ class BagConversion:
             return ConvertedEpisode(times[0], times[1], None, self._explained(str(error)), audits, goes_on)
 
     def _explained(self, refusal: str) -> str:
-        if "TF has no way" in refusal and "/tf_static" not in self._bag.kinds:
-            return f"{refusal} The bag has no /tf_static: record it, too, or name two frames that /tf connects."
+        if "TF has no path" in refusal and "/tf_static" not in self._bag.kinds:
+            return f"{refusal} The bag has no /tf_static: record it as well, or name two frames that /tf connects."
         return refusal
 
     def _find_marker(self) -> str:
@@ -225,11 +225,11 @@ class _Episode:
         return self._over is not None or self._resampler.finished
 
     def save(self, audits: Audits, origin: EpisodeOrigin) -> SavedEpisode:
-        """Raises RecordingError where nothing is kept, OSError."""
+        """Raises RecordingError if nothing is kept, OSError."""
         assert self._builder is not None
         if self._discard:
             self._builder.discard()
-            raise RecordingError("It was discarded, as the topic said.")
+            raise RecordingError("It was discarded by the topic.")
         return self._builder.save(success=self._success, over=self._over, audits=audits, origin=origin)
 
     def _add(self, moment: Moment) -> None:
@@ -237,7 +237,7 @@ class _Episode:
         if self._builder is not None:
             self._builder.add(moment)
         elif self.known is not None and moment.time_ns > self.known[1].last_ns:
-            raise ValueError("what is in the dataset ends there.")
+            raise ValueError("the episode in the dataset ends there.")
 
 
 def convert(bags: Sequence[Bag], topics: TopicMap, writer: LeRobotWriter, splitting: Splitting) -> list[BagConversion]:

@@ -1,4 +1,4 @@
-"""A bag in place of a graph: what the recorder listens to gets the bag's messages, through the same functions."""
+"""A bag in place of a graph: the recorder's subscriptions receive the bag's messages through the same callbacks."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ class BagTopics:
         for kind, callback in self._handlers.get(message.topic, ()):
             try:
                 callback(deserialize_message(message.data, kind))
-            except Exception as error:  # RCLError, and what rclpy's C code makes of bytes that are none
+            except Exception as error:  # RCLError, and what rclpy's C code raises for malformed bytes
                 why = " ".join(str(error).split()).rstrip(".")
-                self.dropped[f"{message.topic}: {why}: was it recorded with another definition of its type?"] += 1
+                self.dropped[f"{message.topic}: {why}: was it recorded with a different definition of its type?"] += 1
 
     def marker(self, message: BagMessage) -> bool | str:
         """What a topic of MARKERS says that episodes are cut by."""
@@ -114,7 +114,7 @@ class BagTopics:
             else:
                 self.dropped[f"{full} has the type {there}, expected {wanted}: not read."] += 1
         if problems:
-            raise BagError(f"{self._bag.path} cannot be read with this topic map: {' '.join(problems)}")
+            raise BagError(f"{self._bag.path} cannot be converted with this topic map: {' '.join(problems)}")
         return handlers
 
     def _alike(self, kind: type, topic: str) -> str:

@@ -13,14 +13,13 @@ def camera_topics(names: Sequence[str]) -> dict[str, str]:
     """The topic of each camera. names: the parameter `cameras`. Raises StartError."""
     if not names or len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
         raise StartError(
-            f"The parameter 'cameras' is {list(names)}, expected at least one name, each once, of letters, digits "
-            "and _."
+            f"The parameter 'cameras' is {list(names)}, expected one or more unique names of letters, digits and _."
         )
     return {name: "image" if i == 0 else f"{name}_image" for i, name in enumerate(names)}
 
 
 def camera_info_topic(image_topic: str) -> str:
-    """Where a camera publishes its calibration: beside its images, as camera drivers do.
+    """The topic of a camera's calibration: next to its images, as camera drivers have it.
 
     `image`, `image_raw` and `image_rect` have `camera_info`; `NAME_image` has `NAME_camera_info`.
     """
@@ -30,10 +29,6 @@ def camera_info_topic(image_topic: str) -> str:
 
 
 def missing_camera(card: ActionCard, names: Collection[str]) -> str | None:
-    """Which camera a policy looks through that the node does not have, in a sentence; None where it has all."""
+    """Which camera of the policy the node does not have, as a sentence; None if it has all."""
     missing = [camera.name for camera in card.cameras if camera.name not in names]
-    return (
-        f"It looks through the camera {missing[0]!r}; the parameter 'cameras' has {', '.join(names)}."
-        if missing
-        else None
-    )
+    return f"It needs the camera {missing[0]!r}; the parameter 'cameras' has {', '.join(names)}." if missing else None

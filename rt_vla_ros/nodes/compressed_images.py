@@ -1,4 +1,4 @@
-"""JPEG and PNG images of ROS messages as RGB arrays, by cv_bridge; what cannot be used is refused in a sentence."""
+"""JPEG and PNG images of ROS messages as RGB arrays, by cv_bridge; what cannot be used is refused as a sentence."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def rgb_from_compressed(message: CompressedImage) -> NDArray[np.uint8]:
     except Exception as error:  # cv2.error and those of cv_bridge's C++ have no other class in common
         raise ImageError(_unreadable(message, error)) from error
     if pixels is None:
-        raise ImageError(_unreadable(message, "the decoder refuses it"))
+        raise ImageError(_unreadable(message, "the decoder rejects it"))
     source = _source(message)
     bits, channels = pixels.dtype.itemsize * 8, 1 if pixels.ndim == 2 else pixels.shape[2]
     layout = {1: "mono", 3: "bgr", 4: "bgra"}[channels]
@@ -45,7 +45,7 @@ def rgb_from_compressed(message: CompressedImage) -> NDArray[np.uint8]:
 
 
 def check_compressed(message: CompressedImage) -> str | None:
-    """Why an image cannot be used, in a sentence, else None.
+    """Why an image cannot be used, as a sentence, else None.
 
     Looks at the header and the end alone: OpenCV sets no limit to an image's size, and some fill a cut one up.
     """
@@ -57,22 +57,22 @@ def check_compressed(message: CompressedImage) -> str | None:
         with PillowImage.open(io.BytesIO(data), formats=FORMATS) as image:
             kind, size = image.format, image.size
     except UnidentifiedImageError:  # its text is the address of the stream
-        return _unreadable(message, "it begins like neither")
+        return _unreadable(message, "it has the header of neither")
     except (OSError, SyntaxError, ValueError, PillowImage.DecompressionBombError) as error:
         return _unreadable(message, error)
     if max(size) > LARGEST_SIDE:
         return f"The image is {size[0]}x{size[1]} pixels, expected at most {LARGEST_SIDE} each way."
     # Within the pixels of a JPEG no FF is followed by D9 (its end) or DA (their start).
     if b"IEND" not in data if kind == "PNG" else data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\xda"):
-        return _unreadable(message, "it was cut off")
+        return _unreadable(message, "it is truncated")
     return None
 
 
 def _source(message: CompressedImage) -> str:
-    """The encoding before the compression, as image_transport writes it before a semicolon; empty where it is not."""
+    """The encoding before the compression, as image_transport writes it before a semicolon; empty if it is not."""
     return str(message.format.partition(";")[0].strip()) if ";" in message.format else ""
 
 
 def _unreadable(message: CompressedImage, why: object) -> str:
     file = f"The compressed image ({message.format[:100]!r}, {len(message.data)} bytes)"
-    return f"{file} is no readable JPEG or PNG: {str(why).rstrip('.')}."
+    return f"{file} is not a readable JPEG or PNG: {str(why).rstrip('.')}."

@@ -1,4 +1,4 @@
-"""The console node's cameras: heard only while somebody looks, and turned into JPEGs."""
+"""The console node's cameras: subscribed only while a page is open, and encoded as JPEG."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rt_vla_ros.nodes.guarding import GuardedNode
 from rt_vla_ros.nodes.images import open_bridge
 from rt_vla_ros.nodes.pictures import Picture, check_picture, rgb_from_picture
 
-LOOK_PERIOD = 0.2  # at whether somebody looks, and at the rates [s]
+LOOK_PERIOD = 0.2  # of whether a page is open, and of the rates [s]
 SMALL = 200  # [pixel]
 MISSED = 2.0  # without an image [s]
 
@@ -36,8 +36,8 @@ class ConsoleCameras:
         self._compressed = settings["image_transport"] == "compressed"
         self._topics = {name: self._image_topic(topic) for name, topic in camera_topics(settings["cameras"]).items()}
         self._rates = {name: Rate() for name in self._topics}
-        self._stamps: dict[str, tuple[int, float]] = {}  # the newest image's, and when it came
-        self._since = 0.0  # when it began to listen
+        self._stamps: dict[str, tuple[int, float]] = {}  # of the newest image, and its time of arrival
+        self._since = 0.0  # when it subscribed
         self._subscriptions: list[Any] = []
         self._wanted = False
         self._clip_camera = next(iter(self._topics))
@@ -87,7 +87,7 @@ class ConsoleCameras:
     def _tell(self, name: str, topic: str, at: float) -> None:
         stamp_ns, came = self._stamps.get(name, (0, self._since))
         if self._subscriptions and at - came > MISSED:
-            self._board.camera(name, rate=0.0, age=None, problem=f"No image comes on {topic}.")
+            self._board.camera(name, rate=0.0, age=None, problem=f"No images received on {topic}.")
         elif name in self._stamps:
             age = convert.seconds(self._now_ns() - stamp_ns)
             self._board.camera(name, rate=round(self._rates[name].value(at), 1), age=round(age, 3))

@@ -1,4 +1,4 @@
-"""What the page that controls asks for, done on the graph: topics, services and the policy node's action."""
+"""Executes the page's requests on the graph: topics, services and the policy node's action."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Answer = concurrent.futures.Future[Reply]
 
 
 class ConsoleLink:
-    """Requests come from the server's event loop, and are carried out in the executor's thread."""
+    """Requests come from the server's event loop and are executed in the executor's thread."""
 
     def __init__(self, node: GuardedNode, board: Board, names: Mapping[str, str]) -> None:
         """names: full names of the nodes `smoother`, `policy` and `recorder`."""
@@ -68,10 +68,10 @@ class ConsoleLink:
         try:
             return await asyncio.wait_for(asyncio.wrap_future(answer), longest)
         except asyncio.TimeoutError:
-            return Reply(False, f"No answer came within {longest:g} s: whether it was done is not known.")
+            return Reply(False, f"No answer within {longest:g} s: it is unknown whether the request was executed.")
 
     def offers(self) -> dict[str, bool]:
-        """Which of the page's requests somebody carries out now."""
+        """Which of the page's requests are available now."""
         return {kind: client.service_is_ready() for kind, (client, _) in self._services.items()}
 
     def _on_waiting(self) -> None:
@@ -88,14 +88,14 @@ class ConsoleLink:
             self._instruct(request.text, answer)
         elif request.kind == "cancel":
             self._instructions.publish(String(data=""))
-            _settle(answer, Reply(True, "The request is ended."))
+            _settle(answer, Reply(True, "The request is canceled."))
         else:
             self._call(request, answer)
 
     def _call(self, request: PageRequest, answer: Answer) -> None:
         client, make = self._services[request.kind]
         if not client.service_is_ready():
-            _settle(answer, Reply(False, f"Nobody offers the service {client.srv_name}: does its node run?"))
+            _settle(answer, Reply(False, f"The service {client.srv_name} is not available: is its node running?"))
             return
         if request.kind == "ask":
             self._board.asked(request.text)
@@ -104,30 +104,32 @@ class ConsoleLink:
             response = future.result()
             if request.kind == "ask":
                 self._board.answered(Exchange(request.text, response.answer, response.message, response.seconds))
-            told = response.message or (f"A new scene: {response.instruction}." if request.kind == "new_scene" else "")
+            told = response.message or (f"New scene: {response.instruction}." if request.kind == "new_scene" else "")
             _settle(answer, Reply(bool(response.success), told))
 
         client.call_async(make(request)).add_done_callback(self._guarded(done))
 
     def _instruct(self, text: str, answer: Answer) -> None:
         if not self._goals.server_is_ready():
-            _settle(answer, Reply(False, f"Nobody offers the action {self._policy}/execute: does the policy node run?"))
+            _settle(
+                answer, Reply(False, f"The action {self._policy}/execute is not available: is the policy node running?")
+            )
             return
 
         def over(future: Any) -> None:
             result = future.result().result
-            self._board.concluded(text, result.sentence or "It ended.", good=result.outcome == result.SUCCEEDED)
+            self._board.concluded(text, result.sentence or "Finished.", good=result.outcome == result.SUCCEEDED)
 
         def sent(future: Any) -> None:
             handle = future.result()
             if not handle.accepted:
-                why = f"The policy node refused it. {self._board.why_refused}"
+                why = f"The policy node rejected it. {self._board.why_refused}"
                 self._board.refused(text, why)
                 _settle(answer, Reply(False, why))
                 return
             self._board.instructed(text)
             handle.get_result_async().add_done_callback(self._guarded(over))
-            _settle(answer, Reply(True, f"It carries out {text!r}."))
+            _settle(answer, Reply(True, f"Executing {text!r}."))
 
         goal = ExecuteInstruction.Goal(instruction=text)
         self._goals.send_goal_async(goal).add_done_callback(self._guarded(sent))
@@ -137,7 +139,7 @@ class ConsoleLink:
 
 
 def full_name(node: Node, name: str) -> str:
-    """Of another node; one without a slash is in the namespace of this one."""
+    """Full name of another node; a relative name is in the namespace of this one."""
     return name if name.startswith("/") else f"{node.get_namespace().rstrip('/')}/{name}"
 
 
@@ -146,5 +148,5 @@ def _episode(request: PageRequest) -> StartEpisode.Request:
 
 
 def _settle(answer: Answer, reply: Reply) -> None:
-    with contextlib.suppress(concurrent.futures.InvalidStateError):  # it was waited for no longer
+    with contextlib.suppress(concurrent.futures.InvalidStateError):  # it is no longer awaited
         answer.set_result(reply)

@@ -1,4 +1,4 @@
-"""What the console node hears, put on the board of the page."""
+"""Collects what the console node receives for the page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHOWN = ("instruction", "median_step_ms", "inference_ms", "image_age_ms", "horiz
 
 
 class ConsoleListener:
-    """Subscribes to what policy, smoother and recorder say."""
+    """Subscribes to the status of policy, smoother and recorder."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class ConsoleListener:
     ) -> None:
         """path: is told of actions and of the tool. names: full names of the nodes `smoother`, `policy`, `recorder`.
 
-        restarted: is called where another smoother speaks than before, or the same one was started anew.
+        restarted: is called where another smoother speaks than before, or the same one was started again.
         """
         self._board, self._path, self._restarted = board, path, restarted
         self._session = 0  # of the smoother; 0: nobody has said one

@@ -1,4 +1,4 @@
-"""One page in a browser on which the arm is seen, told, stopped, taken over and asked about."""
+"""A browser page to watch, instruct, stop and take over the arm, and to ask the policy questions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from rt_vla_ros.nodes.running import ProgramNode, end_process, run
 from rt_vla_ros.nodes.start_error import StartError
 from rt_vla_ros.token_file import refuse_shared
 
-CHECK_PERIOD = 0.5  # of what there is to be done things, and of the server [s]
+CHECK_PERIOD = 0.5  # of pending requests, and of the server [s]
 WITHOUT_SERVER = (
     "The page needs Starlette, uvicorn and websockets ({}): pip install 'rt_vla_ros[console]', or beside a ROS 2 "
     "sudo apt install python3-starlette python3-uvicorn python3-websockets"
@@ -56,7 +56,7 @@ class ConsoleNode(ProgramNode):
         self._web.start()
         self.get_logger().info(f"The page is at {self.url}")
         if rules.token is not None and not rules.encrypted:
-            self.get_logger().warning("Without a certificate everybody on the network can read the token.")
+            self.get_logger().warning("Without a certificate anybody on the network can read the token.")
 
     def close(self) -> None:
         """See ProgramNode."""
@@ -79,19 +79,19 @@ class ConsoleNode(ProgramNode):
 
     def _check(self) -> None:
         self._board.offers(self._link.offers())
-        self.failure = self._page.failure if self._web.alive else "The web server has ended by itself."
+        self.failure = self._page.failure if self._web.alive else "The web server exited unexpectedly."
         if self._settings["token_file"] and self._token_file.changed():
             self._read_token_again()
 
     def _read_token_again(self) -> None:
-        """Whoever knew the old one has to log in anew."""
+        """Whoever knew the old one has to log in again."""
         try:
             token, self._token_problem = read_token(self._settings["host"], self._settings["token_file"]) or "", ""
         except ValueError as error:
-            token, self._token_problem = "", f"Nobody can log in. {error}"
+            token, self._token_problem = "", f"Login is impossible. {error}"
         if token != self._rules.token:
             self._rules.change_token(token)
-            self.get_logger().info("The token has changed: all logins have ended.")
+            self.get_logger().info("The token has changed: all users are logged out.")
 
     def _report(self) -> Report:
         values = {"pictures_encoded": self._cameras.frames.encoded}

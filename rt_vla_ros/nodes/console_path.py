@@ -1,4 +1,4 @@
-"""The way that the newest chunk tells the tool, as a line in the pictures of cameras that are calibrated."""
+"""The tool path of the newest chunk, drawn into the images of calibrated cameras."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from rt_vla_ros.nodes.transform_tree import Placed, TransformTree, rotation_of
 
 FAR = 8.0  # from the picture, in its sizes: a point is left out there
 NO_TIP = (
-    "Neither the policy node nor the smoother says where the tool is: set their parameter tip_frame to draw the way "
-    "into the picture."
+    "The TF frame of the tool is unknown: set the parameter tip_frame of the policy node or the smoother to draw the "
+    "path."
 )
 
 
@@ -47,7 +47,7 @@ class ConsolePath:
         self._way: _Way | str = ""
 
     def begin(self) -> None:
-        """Somebody looks."""
+        """A page was opened."""
         newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._tree = TransformTree(self._node, self._clock)
         self._subscriptions = [
@@ -56,18 +56,18 @@ class ConsolePath:
         ]
 
     def end(self) -> None:
-        """Nobody does any more."""
+        """No page is open any more."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         if self._tree is not None:
             self._tree.destroy()
         self._tree, self._subscriptions, self._way = None, [], ""
         self._infos.clear()
-        for camera in self._topics:  # whoever looks next must not see this one's way
+        for camera in self._topics:  # the next viewer must not see an old path
             self._board.camera(camera, path=None, undrawn="")
 
     def tip(self, node: str, frame: str) -> None:
-        """A node says what the TF frame of the tool is; empty: it does not know."""
+        """A node reports the TF frame of the tool; empty: unknown."""
         self._tips[node] = frame.lstrip("/")
 
     def size(self, camera: str, width: int, height: int) -> None:
@@ -82,7 +82,7 @@ class ConsolePath:
                 self.draw(camera)
 
     def draw(self, camera: str) -> None:
-        """Where the way is in the camera's picture now."""
+        """The path in the camera's image now."""
         if self._tree is None or not self._way:
             return
         drawn = self._way if isinstance(self._way, str) else self._drawn(self._tree, camera, self._way)
@@ -101,7 +101,7 @@ class ConsolePath:
         tool, axes = tree.lookup(root, tip), tree.lookup(root, heard.frame)
         for placed in (tool, axes):
             if isinstance(placed, str):
-                return f"TF does not say where the tool goes: {placed}."
+                return f"The tool path is unknown from TF: {placed}."
         assert isinstance(tool, Placed)
         assert isinstance(axes, Placed)
         return _Way(root, _translation(tool) + np.array(heard.way) @ rotation_of(axes.transform).T)
@@ -112,13 +112,13 @@ class ConsolePath:
             return pinhole
         placed = tree.lookup(self._infos[camera].header.frame_id, way.root)
         if isinstance(placed, str):
-            return f"TF does not say where the camera is: {placed}."
+            return f"The camera pose is unknown from TF: {placed}."
         return pinhole.project(way.points @ rotation_of(placed.transform).T + _translation(placed))
 
     def _pinhole(self, camera: str) -> Pinhole | str:
         info = self._infos.get(camera)
         if info is None:
-            return f"No camera_info has come on {self._topics[camera]}: the way cannot be drawn into the picture."
+            return f"No camera_info received on {self._topics[camera]}: the path cannot be drawn."
         region = (info.roi.x_offset, info.roi.y_offset, info.roi.width, info.roi.height)
         pinhole = calibrated(
             (info.width, info.height),

@@ -1,4 +1,6 @@
-"""The page's stick as a human's command: what `teleop_twist` and its deadman are told while the page means to."""
+"""The page's stick as a teleoperation command: publishes `teleop_twist` and its deadman while the page is in
+control.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from rt_vla_ros.console.stick import PageStick
 from rt_vla_ros.nodes.guarding import GuardedNode
 
 PERIOD = 0.05  # between two messages [s]
-FAREWELL = 10  # messages that say that it is let go, before nobody publishes any more
+FAREWELL = 10  # release messages before it stops publishing
 
 
 class StickPublisher:
@@ -27,7 +29,7 @@ class StickPublisher:
         node.create_timer(PERIOD, self._tell, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def close(self) -> None:
-        """The last word: it is let go."""
+        """Publishes the release of the deadman as the last message."""
         if self._publishers is not None:
             self._publishers[0].publish(Bool(data=False))
 

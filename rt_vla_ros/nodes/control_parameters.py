@@ -50,7 +50,7 @@ _SETTINGS = (
     ("smoothing_time_constant", "Time constant of the exponential smoothing; 0: off [s].", 0.0, 2.0),
     (
         "action_timeout",
-        "Silence of the policy after its last step that counts as a fault; longer than its period [s].",
+        "Maximum silence of the policy after its last step, else a fault; longer than its period [s].",
         0.05,
         60.0,
     ),
@@ -58,7 +58,7 @@ _SETTINGS = (
     ("max_chunk_age", "A chunk is executed until its image is this old [s].", 0.05, 60.0),
     ("max_stamp_lead", "Actions from images this far in the future are rejected [s].", 0.01, 60.0),
     ("max_tick_gap", "Longer pauses between two ticks are a fault [s].", 0.06, 10.0),
-    ("halt_duration", "How long zero velocities are published after the arm has stopped [s].", 0.02, 10.0),
+    ("halt_duration", "Duration of zero velocity commands after the arm has stopped [s].", 0.02, 10.0),
 )
 
 SMOOTHER_PARAMETERS = (
@@ -69,14 +69,14 @@ SMOOTHER_PARAMETERS = (
     Parameter(
         "deadman_timeout",
         0.0,
-        "How long a true on the topic deadman enables the policy; 0: off [s].",
+        "Timeout of the topic deadman, which enables the policy; 0: off [s].",
         low=0.0,
         high=2.0,
     ),
     Parameter(
         "teleop_timeout",
         _takeover.timeout,
-        "Stop if the operator in control is silent this long; 0: no takeover [s].",
+        "Timeout of an operator's commands, after which the arm stops; 0: no takeover [s].",
         low=0.0,
         high=1.0,
     ),
@@ -105,7 +105,7 @@ SMOOTHER_PARAMETERS = (
         list(NO_BOX),
         "Boxes that the tip may not enter, six numbers each: low and high corner [m]; six zeros: none.",
     ),
-    Parameter("tip_radius", 0.0, "Distance of the tip from walls and boxes [m].", low=0.0, high=1.0),
+    Parameter("tip_radius", 0.0, "Minimum distance of the tip from walls and boxes [m].", low=0.0, high=1.0),
     Parameter("speed_scale", 1.0, "Factor for the velocity and acceleration limits.", low=0.01, high=1.0),
     Parameter(
         "drive_base", False, "Actions may also move a mobile base, with base_twist_cmds; otherwise they are rejected."

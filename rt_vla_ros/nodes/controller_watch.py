@@ -1,4 +1,4 @@
-"""Asks ros2_control's controller manager, again and again, whether the controller takes our commands."""
+"""Polls ros2_control's controller manager for whether the controller accepts our commands."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rt_vla_ros.nodes.guarding import GuardedNode
 from rt_vla_ros.nodes.start_error import StartError
 
 POLL_PERIOD, ASK_PERIOD = 0.2, 1.0  # [s]
-# Without an answer for this time [s] it is not known any more; and a request that has none is asked anew.
+# After this time [s] without an answer the state is unknown, and a pending request is sent again.
 ANSWER_TIMEOUT = 5.0
 SWITCH_AGAIN = 5.0  # [s]
-TAKEN = "It was active and somebody else deactivated it: the bridge does not take it back."
+TAKEN = "It was deactivated by another client: the bridge does not activate it again."
 
 
 def controller_services() -> Any:
-    """The module controller_manager_msgs.srv. Raises StartError where it is not installed."""
+    """The module controller_manager_msgs.srv. Raises StartError if it is not installed."""
     try:
         import controller_manager_msgs.srv as services
     except ImportError as error:
@@ -32,9 +32,9 @@ def controller_services() -> Any:
 
 
 class ControllerWatch:
-    """problem: why the controller takes no commands, in a sentence; None while it takes them.
+    """problem: why the controller takes no commands, as a sentence; None while it takes them.
 
-    warning: what is dangerous about the controller though it takes them, in a sentence.
+    warning: what is dangerous about the controller though it takes them, as a sentence.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class ControllerWatch:
         self._joints: tuple[str, ...] = ()
         self._asked: tuple[Any, float] | None = None  # the future, and when
         self._answered = self._switched = float("-inf")
-        self._verdict: str | None = "The controller manager has not been asked yet."
+        self._verdict: str | None = "The controller manager has not been queried yet."
         self._switch_problem = ""
         self._was_active = False
         self.warning: str | None = None
@@ -65,7 +65,7 @@ class ControllerWatch:
     def problem(self) -> str | None:
         """See the class."""
         if time.monotonic() - self._answered > ANSWER_TIMEOUT:
-            return f"No controller manager answers at {self._manager!r}: does ros2_control_node run?"
+            return f"No controller manager answers at {self._manager!r}: is ros2_control_node running?"
         return self._verdict
 
     def watch(self, joints: Sequence[str]) -> None:
@@ -128,5 +128,5 @@ class ControllerWatch:
         response = future.result()
         if response is not None and not response.ok:
             said = getattr(response, "message", "")  # humble has none
-            self._switch_problem = f"The controller manager refused to do that{': ' if said else ''}{said}"
+            self._switch_problem = f"The controller manager rejected the switch{': ' if said else ''}{said}"
         self._answered = min(self._answered, time.monotonic() - ASK_PERIOD)

@@ -1,4 +1,4 @@
-"""Messages of times, actions and velocities to what the package computes with, and back; `images` has the images."""
+"""Converts messages of times, actions and velocities to the package's own types and back; for images see `images`."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def nanoseconds(message: TimeMsg | DurationMsg) -> int:
 
 
 def refuse_stamp(message: TimeMsg) -> str | None:
-    """Why a stamp is no time, in a sentence, else None."""
+    """Why a stamp is invalid, as a sentence, else None."""
     if message.sec >= 0 and message.nanosec < NANOSECONDS:
         return None
     return f"The stamp is {message.sec} s and {message.nanosec} ns, expected 0 s or more and less than 10^9 ns."
 
 
 def stamp_seconds(message: TimeMsg) -> float:
-    """A stamp in [s]; NaN where it is no time."""
+    """A stamp in [s]; NaN if it is invalid."""
     return seconds(nanoseconds(message)) if refuse_stamp(message) is None else math.nan
 
 
@@ -46,7 +46,7 @@ def seconds(time_ns: int) -> float:
 
 
 def time_message(time_ns: int) -> TimeMsg:
-    """A time in nanoseconds as a message; what is too late for one (from 2038 on) is the latest that there is."""
+    """A time in nanoseconds as a message; clipped to the latest that a message can hold (2038)."""
     whole, rest = divmod(min(time_ns, LATEST_NS), NANOSECONDS)
     return TimeMsg(sec=whole, nanosec=rest)
 

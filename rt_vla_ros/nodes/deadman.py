@@ -1,6 +1,6 @@
-"""A switch that somebody holds while the policy may move the arm: true must keep coming on `deadman`.
+"""A switch that is held while the policy may move the arm: true must keep coming on `deadman`.
 
-It has nothing to do with `teleop_deadman`, which a human holds who moves the arm.
+Not to be confused with `teleop_deadman`, the deadman of an operator who moves the arm.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CHECK_PERIOD = 0.1  # of who publishes [s]
 
 
 class Deadman:
-    """Made where the smoother's parameter deadman_timeout is set. Ages count from arrival, by the steady clock."""
+    """Used if the smoother's parameter deadman_timeout is set. Ages count from arrival, by the steady clock."""
 
     def __init__(self, node: Node, timeout: float) -> None:
         """timeout: how long a true holds [s]."""
@@ -31,13 +31,13 @@ class Deadman:
 
     @property
     def problem(self) -> str | None:
-        """Why nothing may move, in a sentence; None while the switch is held."""
+        """Why nothing may move, as a sentence; None while the switch is held."""
         if self._several:
-            return f"The deadman switch comes from {len(self._several)} publishers, {' and '.join(self._several)}."
+            return f"The deadman switch has {len(self._several)} publishers, {' and '.join(self._several)}."
         if self._held_at is None:
-            return f"The deadman switch is not held: nothing moves without true on {self._topic!r}."
+            return f"The deadman switch is not held: motion requires true on {self._topic!r}."
         if time.monotonic() - self._held_at > self._timeout:
-            return f"The deadman switch is lost: no true on {self._topic!r} for more than {self._timeout:g} s."
+            return f"Deadman switch timeout: no true on {self._topic!r} for more than {self._timeout:g} s."
         return None
 
     def _on_switch(self, message: Bool) -> None:

@@ -1,4 +1,4 @@
-"""What a node says of its health on /diagnostics: once a second, and at once when it changes."""
+"""A node's health on /diagnostics: once a second, and immediately when it changes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LONGEST = 1000  # sentence; it may quote what others sent [characters]
 
 
 class Level(Enum):
-    """How bad it is."""
+    """Severity, with the values of DiagnosticStatus."""
 
     OK = DiagnosticStatus.OK
     WARN = DiagnosticStatus.WARN
@@ -32,7 +32,7 @@ class Level(Enum):
 
 @dataclass(frozen=True)
 class Report:
-    """One sentence and the figures that go with it."""
+    """One sentence and its key-value pairs."""
 
     level: Level
     message: str
@@ -59,7 +59,9 @@ class Diagnostics:
     def _check(self) -> None:
         report = self._with_failures(self._report())
         if report.level is Level.OK and self._node.get_clock().now().nanoseconds == 0:
-            report = Report(Level.WARN, "use_sim_time is set, but no /clock has come: does a simulator publish it?")
+            report = Report(
+                Level.WARN, "use_sim_time is set, but no /clock was received: is a simulator publishing it?"
+            )
         is_logged = report.message == self._node.recent_failure
         report = replace(report, message=_printable(report.message))
         changed = (report.level, report.message) != self._told

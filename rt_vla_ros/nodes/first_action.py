@@ -1,4 +1,4 @@
-"""The first action of a smoother's life waits for TF, which may be heard later where all nodes start together."""
+"""The first action after a smoother's start waits for TF, which may arrive later if all nodes start together."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class FirstAction:
     """Keeps actions in a frame that TF does not know yet, the newest one, for PATIENCE after the first of them."""
 
     def __init__(self, node: Node, refuse_frame: Callable[[str], str | None], take: Callable[[ChunkMsg], None]) -> None:
-        """refuse_frame: why a frame cannot be used, None where it can. take: carries an action out, or refuses it."""
+        """refuse_frame: why a frame cannot be used, None if it can. take: carries an action out, or refuses it."""
         self._node, self._refuse_frame, self._take = node, refuse_frame, take
         self._deadline: float | None = None
         self._over = False

@@ -1,4 +1,4 @@
-"""Whether the arm follows: the tip's motion by TF against the velocities that go out, for the smoother node."""
+"""Whether the arm follows: compares the tip's motion in TF with the commanded velocities, for the smoother node."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class Following:
         self._last: float | None = None
 
     def look(self) -> str | None:
-        """Reads the tip's newest pose; why nobody can know whether the arm follows, in a sentence, else None."""
+        """Reads the tip's newest pose; why nobody can know whether the arm follows, as a sentence, else None."""
         placed = self._tree.lookup(self._workspace_frame, self._tip_frame)
         if isinstance(placed, str):
-            return f"Nobody can know whether the arm follows (follow_time): {placed}."
+            return f"Whether the arm follows cannot be checked (follow_time): {placed}."
         at = placed.transform.translation
         self._watch.measure(seconds(placed.at_ns), np.array([at.x, at.y, at.z]), _quaternion(placed.transform))
         return None
 
     def alarm(self) -> str | None:
-        """What was measured of an arm that does not follow, in a sentence."""
+        """Describes the deviation of an arm that does not follow, as a sentence."""
         return self._watch.alarm()
 
     def forgive(self) -> None:
@@ -46,11 +46,13 @@ class Following:
 
     @property
     def in_a_row(self) -> int:
-        """How often it did not follow since it last did."""
+        """How many times in a row it did not follow."""
         return self._watch.alarms
 
     def tick(self, command: Command, now: float, *, commanding: bool, watching: bool) -> None:
-        """What the arm is told from `now` [s] on. commanding: whether it is told anything. watching: by a request."""
+        """What the arm is commanded from `now` [s] on. commanding: whether a command is sent. watching: whether a
+        request runs.
+        """
         if self._last is not None and not 0 <= now - self._last <= self._gap:
             self._watch.reset()
         self._last = now
@@ -74,7 +76,7 @@ def _quaternion(transform: Transform) -> np.ndarray:
 
 
 def make_following(tree: TransformTree, values: Mapping[str, Any]) -> Following | None:
-    """None where follow_time is 0. values: the smoother's parameters. Raises StartError."""
+    """None if follow_time is 0. values: the smoother's parameters. Raises StartError."""
     if values["follow_time"] == 0:
         return None
     tip, workspace = values["tip_frame"].lstrip("/"), values["workspace_frame"].lstrip("/")

@@ -1,6 +1,6 @@
-"""What a node's command line gives it, and what of that has no effect.
+"""Reads a node's command line and finds arguments without effect.
 
-ROS 2 says nothing of a section that is for no node, nor of a remap that fits no topic.
+ROS 2 silently ignores a parameter section for another node and a remap that matches no topic.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ def refuse_other_words(argv: Sequence[str]) -> None:
         said = " ".join(words)
         option = words[0].startswith("-") and words[0] not in ("-h", "--help")
         how = f"--ros-args {said}" if option else "--ros-args -p NAME:=VALUE, or -r FROM:=TO"
-        raise StartError(f"{said!r} has no effect: a node takes ROS arguments alone. Write {how}.")
+        raise StartError(f"{said!r} has no effect: a node accepts only ROS arguments. Write {how}.")
 
 
 def check_given(node: Node, argv: Sequence[str]) -> None:
     """Warns of parameters and remaps on the command line that have no effect on the node.
 
-    Raises StartError where a safety setting is among the parameters.
+    Raises StartError if a safety setting is among the parameters.
     """
     options = list(pairwise(word for word, for_ros in _words(argv) if for_ros))
     given: list[Given] = []
@@ -74,7 +74,7 @@ def check_given(node: Node, argv: Sequence[str]) -> None:
             tell_lost(node, lost)
         if not any(one.fits(node.get_fully_qualified_name()) for one in said):
             sections = ", ".join(dict.fromkeys(one.section for one in said)) or "none"
-            sentence = f"{value}: no section is for {node.get_fully_qualified_name()}; there is {sections}."
+            sentence = f"{value}: no section is for {node.get_fully_qualified_name()}; found {sections}."
             meant = [one for one in said if "*" in one.node_name and node.has_parameter(one.name)]
             tell_lost(node, _lost(meant, sentence))  # a pattern may be for this node in another namespace
         given += said
@@ -130,7 +130,9 @@ def lost_sections(
     own = [one for one in given if one.node_name == name and one.fits(full_name)]
     for one in own:
         if is_safety(one.name) and not has_parameter(one.name):
-            yield _lost([one], f"{source}: {one.name!r} is under {one.section!r}, which has no such parameter.")
+            yield _lost(
+                [one], f"{source}: {one.name!r} is in the section {one.section!r}, which has no such parameter."
+            )
     others = [one for one in given if not one.fits(full_name)]
     for section in dict.fromkeys(one.section for one in others):
         lost = [one for one in others if one.section == section]
@@ -160,15 +162,15 @@ def lost_to_others(full_name: str, given: Sequence[Given]) -> Iterator[LostSetti
         if wins.value != last.value:
             yield _lost(
                 [last],
-                f"{last.name} := {last.value} ({last.source}) has no effect: the section {wins.section!r} "
-                f"({wins.source}) counts, which says {wins.value}. Change it there.",
+                f"{last.name} := {last.value} ({last.source}) has no effect: it is overridden by the section "
+                f"{wins.section!r} ({wins.source}), which sets {wins.value}. Change it there.",
             )
 
 
 def _lost(given: Sequence[Given], sentence: str) -> LostSetting:
     safety = sorted({one.name for one in given if is_safety(one.name)})
     if safety:
-        sentence = f"{sentence} It holds {', '.join(safety)}, and a safety setting must not get lost."
+        sentence = f"{sentence} It holds {', '.join(safety)}, and a safety setting must not be lost."
     return LostSetting(sentence, fatal=bool(safety))
 
 

@@ -1,4 +1,4 @@
-"""From the smoother's `gripper_command`, 0 open ... 1 closed, to whatever moves the fingers."""
+"""Forwards the smoother's `gripper_command`, 0 open ... 1 closed, to the gripper's driver."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from rt_vla_ros.nodes.running import end_process, run
 from rt_vla_ros.nodes.start_error import StartError
 
 PERIOD = 0.05  # [s]
-NOT_WHILE_STOPPED = "A gripper_command came while the smoother is stopped: it is dropped, as all are until ~/release."
+NOT_WHILE_STOPPED = "A gripper_command received while the smoother is stopped is dropped; call ~/release first."
 
 
 class GripperBridgeNode(ManagedNode):
-    """Sends a goal when the wish changes; what fails is told and not tried again until another wish comes."""
+    """Sends a goal when the command changes; a failed goal is reported and not retried until the command changes."""
 
     title = "The gripper's bridge"
-    purpose = "to have the gripper follow"
+    purpose = "to let the gripper follow"
 
     def __init__(self) -> None:
         super().__init__("gripper_bridge_node")
@@ -40,7 +40,7 @@ class GripperBridgeNode(ManagedNode):
         settings = declare(self, table, **tables_of_others("gripper_bridge_node"))
         if settings["open_position"] == settings["closed_position"]:
             raise StartError(
-                f"open_position and closed_position are both {settings['open_position']}: the gripper would never move."
+                f"open_position and closed_position are both {settings['open_position']}: they must differ."
             )
         if settings["kind"] == "franka" and not (settings["max_velocity"] > 0 and settings["max_effort"] > 0):
             raise StartError("With the kind 'franka' max_velocity and max_effort must be greater than 0.")
@@ -61,7 +61,7 @@ class GripperBridgeNode(ManagedNode):
         self.start(table, settings)
 
     def deactivate(self, sentence: str) -> None:
-        """What was not sent yet is not sent any more; the gripper keeps what it holds."""
+        """Drops what was not sent yet; the gripper keeps its grasp."""
         self._goals.request_ended(stopped=True)
         self._refused = None
 
@@ -79,9 +79,9 @@ class GripperBridgeNode(ManagedNode):
         self._look()
 
     def _on_smoother(self, message: ControllerStatus) -> None:
-        """A wish that found no server is not carried out after a stop, when nobody expects that anything moves.
+        """A command without a server is dropped after a stop, when no motion is expected.
 
-        Nor is one of the policy after a human took over. A human who commands once more may wish the same again.
+        So is one of the policy after a takeover. A human may send the same command again.
         """
         if (message.state, message.commander) == (self._smoother, self._commander):
             return
@@ -106,7 +106,7 @@ class GripperBridgeNode(ManagedNode):
             self._server.send(*due)
 
     def _report(self) -> Report:
-        level, message = Level.OK, "The gripper follows."
+        level, message = Level.OK, "The gripper follows its commands."
         if self.refusal is not None:
             level, message = Level.WARN, self.refusal
         elif self._refused is not None:
@@ -115,7 +115,7 @@ class GripperBridgeNode(ManagedNode):
             level, message = Level.ERROR, self._goals.problem
         elif not self._ready:
             level = Level.WARN if self._wish is None else Level.ERROR
-            message = f"Nobody takes goals on {self._server.name!r}: does the gripper's controller run?"
+            message = f"No gripper server on {self._server.name!r}: is the gripper's controller running?"
         values = {"wish": "" if self._wish is None else self._wish, "busy": self._goals.busy}
         return Report(level, message, values)
 

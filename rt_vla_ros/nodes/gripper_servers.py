@@ -1,4 +1,4 @@
-"""What moves a gripper's fingers: the action servers and the topic that arms offer, behind one surface."""
+"""The gripper interfaces of arms, action servers and a topic, behind one protocol."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from rt_vla_ros.nodes.start_error import StartError
 
 
 class GripperServer(Protocol):
-    """Takes goals; tells GripperGoals what became of them. name: of the action or topic, as on the graph."""
+    """Sends goals and reports their results to GripperGoals. name: of the action or topic, as on the graph."""
 
     name: str
 
     def ready(self) -> bool:
-        """Whether somebody takes goals."""
+        """Whether a server is available."""
 
     def send(self, number: int, closed: float) -> None:
         """Sends a goal, 0 open ... 1 closed."""
 
     def cancel(self) -> None:
-        """Asks for the end of the goal that was sent last."""
+        """Cancels the last goal."""
 
 
 class TopicGripper:
-    """Publishes positions, as ros2_control's forward_command_controller takes them: nobody says what became of them."""
+    """Publishes positions, as ros2_control's forward_command_controller takes them: there is no result."""
 
     def __init__(self, node: Node, goals: GripperGoals, settings: Mapping[str, Any]) -> None:
         self._goals, self._settings = goals, settings
@@ -50,13 +50,13 @@ class TopicGripper:
         self._goals.ended(number, GoalOutcome.REACHED)
 
     def cancel(self) -> None:
-        """Nothing is under way."""
+        """There is nothing to cancel."""
 
 
 class ActionGripper:
     """Sends goals to action servers.
 
-    choose: the client for a goal, by whether it closes, and the goal. read: a result, and what the server says of it.
+    choose: the client for a goal, by whether it closes, and the goal. read: interprets a result.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class ActionGripper:
     def _ended(self, number: int, future: Future) -> None:
         answer = future.result()
         if answer is None:
-            self._goals.ended(number, GoalOutcome.FAILED, "it gave no result")
+            self._goals.ended(number, GoalOutcome.FAILED, "it returned no result")
         elif answer.status == GoalStatus.STATUS_CANCELED:
             self._goals.ended(number, GoalOutcome.CANCELED)
         else:
@@ -184,7 +184,7 @@ _MAKERS = {
 
 
 def make_gripper_server(node: Node, goals: GripperGoals, settings: Mapping[str, Any]) -> GripperServer:
-    """What the parameters `kind` and `server` name. Raises StartError where its action's package is not installed."""
+    """What the parameters `kind` and `server` name. Raises StartError if its action's package is not installed."""
     make: Callable[[Node, GripperGoals, Mapping[str, Any]], GripperServer] = _MAKERS[settings["kind"]]
     return make(node, goals, settings)
 

@@ -1,4 +1,4 @@
-"""A node that no message, request or timer can end: what goes wrong in a callback is counted, logged and told."""
+"""A node that survives exceptions in its callbacks: they are counted, logged and reported."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class GuardedNode(Node):  # type: ignore[misc]
 
     @property
     def recent_failure(self) -> str | None:
-        """What went wrong in a callback less than 10 s ago, in a sentence."""
+        """The failure of a callback in the last 10 s, as a sentence."""
         if self._failure is None or time.monotonic() - self._failure[0] > LOG_AGAIN:
             return None
         return self._failure[1]
@@ -40,7 +40,7 @@ class GuardedNode(Node):  # type: ignore[misc]
     def drop(self, topic: str, why: str) -> None:
         """Counts a message that cannot be used, and logs the reason, for each topic at most once in 10 s."""
         self.messages_dropped += 1
-        self._log(topic, f"A message on {topic} was dropped: {why}")
+        self._log(topic, f"Dropped a message on {topic}: {why}")
 
     def callback_failed(self, where: str, error: Exception) -> str:
         """Counts and logs an exception, and gives the sentence; `where` says in which callback."""
@@ -78,7 +78,7 @@ class GuardedNode(Node):  # type: ignore[misc]
         return super().create_timer(timer_period_sec, guarded, *args, **named)
 
     def _guard(self, callback: Callback, where: str, otherwise: Callable[[], Any]) -> Callback:
-        """The callback, which gives what `otherwise` gives where it fails."""
+        """The callback, which returns what `otherwise` returns if it fails."""
 
         def failed(error: Exception) -> Any:
             self.callback_failed(where, error)

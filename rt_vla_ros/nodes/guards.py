@@ -1,4 +1,4 @@
-"""What must hold for anything to move, whatever the action is: deny by default."""
+"""Preconditions of any motion, whatever the action; denied by default."""
 
 from __future__ import annotations
 
@@ -28,31 +28,32 @@ class Guards:
         self._following = make_following(tree, values)
         if self._arm is not None and self._following is None:
             node.get_logger().warning(
-                "Nobody watches whether the arm follows: set follow_time (0.4 s), tip_frame and workspace_frame."
+                "Motion is not monitored (whether the arm follows): set follow_time (0.4 s), tip_frame and "
+                "workspace_frame."
             )
 
     def denied(self, *, human: bool = False) -> str | None:
-        """Why nothing may move now, in a sentence. human: by a human, who holds a deadman of teleoperation instead."""
+        """Why nothing may move now, as a sentence. human: by a human, who holds a deadman of teleoperation instead."""
         for guard in (self._rivals, None if human else self._deadman, self._arm):
             if guard is not None and (problem := guard.problem) is not None:
                 return problem
         return None if self._following is None else self._following.look()
 
     def does_not_follow(self) -> str | None:
-        """What was measured of an arm that does not follow, in a sentence."""
+        """Describes the deviation of an arm that does not follow, as a sentence."""
         return None if self._following is None else self._following.alarm()
 
     @property
     def is_repeated(self) -> bool:
-        """Whether the arm did not follow before either, and never did since."""
+        """Whether this is not the first time in a row."""
         return self._following is not None and self._following.in_a_row > 1
 
     def released(self) -> None:
-        """Somebody looked at the arm and ended its stop."""
+        """The stop was released by an operator."""
         if self._following is not None:
             self._following.forgive()
 
     def tick(self, command: Command, now: float, *, commanding: bool, watching: bool) -> None:
-        """What the arm is told from `now` [s] on; see Following."""
+        """What the arm is commanded from `now` [s] on; see Following."""
         if self._following is not None:
             self._following.tick(command, now, commanding=commanding, watching=watching)

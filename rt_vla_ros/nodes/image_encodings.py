@@ -1,4 +1,4 @@
-"""What the encodings of sensor_msgs/Image mean to a policy; which images are refused, in a sentence."""
+"""The supported encodings of sensor_msgs/Image, and why others are rejected."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LARGEST_SIDE = 8192
 
 
 class Encoding(NamedTuple):
-    """How the bytes of an encoding lie.
+    """The memory layout of an encoding.
 
     Attributes:
         meaning: the encoding under which cv_bridge converts it to rgb8.
@@ -58,11 +58,11 @@ DEPTH_ENCODINGS = ("16UC1", "32FC1")  # REP 118
 
 
 class ImageError(ValueError):
-    """An image that cannot be used; the message says what it is and what was expected."""
+    """An unusable image; the message says what was received and what was expected."""
 
 
 def check_image(message: Image) -> str | None:
-    """Why an image cannot be used, in a sentence, else None. Looks at its description, not at its pixels."""
+    """Why an image cannot be used, as a sentence, else None. Looks at its description, not at its pixels."""
     if message.encoding in DEPTH_ENCODINGS:
         return depth_sentence(message.encoding)
     kind = ENCODINGS.get(message.encoding)
@@ -91,6 +91,6 @@ def check_image(message: Image) -> str | None:
 def depth_sentence(encoding: str) -> str:
     """Why an image of one of DEPTH_ENCODINGS cannot be used."""
     return (
-        f"The image's encoding is {encoding!r}: distances, not colours (REP 118). Connect a colour camera; "
-        "an infrared or grey one of 16 bits calls itself mono16."
+        f"The image's encoding is {encoding!r}: depth, not color (REP 118). Connect a color camera; a 16-bit "
+        "grayscale or infrared image has the encoding mono16."
     )

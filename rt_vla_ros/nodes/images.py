@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @cache
 def open_bridge() -> CvBridge:
-    """The process's CvBridge, after it has converted an image: that loads what an import alone does not.
+    """The process's CvBridge, after it has converted an image: this also loads what the import alone does not.
 
     Raises:
         StartError: cv_bridge, or what it needs, is missing or was built for another NumPy.
@@ -48,7 +48,7 @@ def _cannot_convert(error: Exception) -> str:
             f"Install a cv_bridge and an OpenCV that were built for this Python's NumPy {np.__version__}; "
             "those of ROS 2's packages need pip install 'numpy<2'"
         )
-    return f"Images cannot be converted, cv_bridge fails with {type(error).__name__}: {error}. {cure}."
+    return f"Images cannot be converted: cv_bridge fails with {type(error).__name__}: {error}. {cure}."
 
 
 def rgb_from_image(message: Image) -> NDArray[np.uint8]:

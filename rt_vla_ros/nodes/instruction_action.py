@@ -1,4 +1,6 @@
-"""The action `~/execute`: a goal begins a request as the topic `instruction` does, and is told how and why it ends."""
+"""The action `~/execute`: a goal starts a request like the topic `instruction`; its result says how and why it
+ended.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,9 @@ Result: TypeAlias = ExecuteInstruction.Result
 UNKNOWN = -1.0  # a distance, a confidence or an age
 PERIOD = 0.05  # between two looks at the running goal [s]
 FEEDBACK = 4  # looks from one message of feedback to the next
-# A fault that the diagnostics tell may pass; a goal is given up after this time [s], counted in looks.
+# A fault in the diagnostics may pass; a goal is aborted after this time [s], counted in polls.
 LASTING = 3.0
-# After this time [s] the result is told whether the smoother says that the arm stands still or not.
+# After this time [s] the result is sent even if the smoother does not report standstill.
 STANDSTILL = 2.0
 FAREWELL = 0.3  # for the result of a goal that ends with its node [s]
 RESULTS_KEPT = 3600  # [s]; rclpy counts from the acceptance, and an instruction may take long
@@ -34,11 +36,11 @@ RESULTS_KEPT = 3600  # [s]; rclpy counts from the acceptance, and an instruction
 
 @dataclass(frozen=True)
 class Requests:
-    """What the policy node does for a goal.
+    """The policy node's interface for goals.
 
-    refuse: why a request of this text cannot begin, in a sentence; None where it can. begin: begins it. end: ends the
+    refuse: why a request of this text cannot begin, as a sentence; None if it can. begin: begins it. end: ends the
     running one, with a sentence. break_off: ends it because of a fault. running: whether there is one. report: for the
-    diagnostics. awaited: why the policy cannot act yet, in a sentence; None where it can.
+    diagnostics. awaited: why the policy cannot act yet, as a sentence; None if it can.
     """
 
     refuse: Callable[[str], str | None]
@@ -51,7 +53,7 @@ class Requests:
 
 
 class DeferredServer(ActionServer):  # type: ignore[misc]
-    """Its goals are carried out elsewhere: `execute` only says that one is, and `finish` tells the result.
+    """Its goals are executed elsewhere: `execute` only marks a goal as executing, and `finish` sends the result.
 
     A coroutine that waits for the end would keep rclpy's executor turning all the time.
     """
@@ -141,7 +143,7 @@ class InstructionAction:
 
     def close(self) -> None:
         """Tells the result of a goal that ends with the node, while its executor is still there."""
-        self.over(Result.STOPPED, "The policy node was ended.")
+        self.over(Result.STOPPED, "The policy node was shut down.")
         goal, executor = self._goal, self._node.executor
         if goal is None or executor is None:
             return
@@ -161,12 +163,12 @@ class InstructionAction:
     def _refuse(self, goal: ExecuteInstruction.Goal) -> str | None:
         limit_ns = nanoseconds(goal.time_limit)
         if limit_ns < 0:
-            return f"Its time limit is {limit_ns / NANOSECONDS:g} s; 0 means none."
+            return f"Its time limit is {limit_ns / NANOSECONDS:g} s, expected 0 (none) or more."
         return self._requests.refuse(goal.instruction)
 
     def _on_accepted(self, handle: ServerGoalHandle) -> None:
         instruction = handle.request.instruction
-        self.over(Result.REPLACED, f"Another goal took its place: {instruction!r}.")
+        self.over(Result.REPLACED, f"Preempted by another goal: {instruction!r}.")
         if self._goal is not None:
             self._finish(self._goal)
         goal = Goal(handle, nanoseconds(handle.request.time_limit), self._now_ns())
@@ -211,7 +213,7 @@ class InstructionAction:
                 self._finish(goal)
 
     def _measure(self, goal: Goal) -> None:
-        """A clock that begins anew counts on."""
+        """A clock that restarts counts on."""
         now_ns = self._now_ns()
         if goal.ending is None and self._smoother.waits_for is None:
             goal.elapsed_ns += max(0, now_ns - goal.last_ns)
@@ -226,7 +228,7 @@ class InstructionAction:
 
     def _judge(self, goal: Goal) -> None:
         if goal.limit_ns and goal.elapsed_ns >= goal.limit_ns:
-            sentence = f"The time limit of {goal.limit_ns / NANOSECONDS:g} s is over."
+            sentence = f"The time limit of {goal.limit_ns / NANOSECONDS:g} s is reached."
             if (awaited := self._requests.awaited()) is not None:
                 sentence += f" {awaited}"
             self.over(Result.TIMED_OUT, sentence)
@@ -235,12 +237,12 @@ class InstructionAction:
         fault = self._fault(goal)
         goal.faulty = goal.faulty + 1 if fault is not None else 0
         if not self._requests.running():
-            self.over(Result.STOPPED, "The request is over.")
+            self.over(Result.STOPPED, "The request has ended.")
         elif fault is not None and goal.faulty * PERIOD >= LASTING:
             self._requests.break_off(fault)
 
     def _fault(self, goal: Goal) -> str | None:
-        """What keeps the goal from going on now, in a sentence of the policy node's diagnostics or the smoother's.
+        """What blocks the goal now, as a sentence of the policy node's or the smoother's diagnostics.
 
         Nothing does while a human has taken over; and a fault of the smoother from before the goal's first action is
         none of its own.

@@ -1,4 +1,4 @@
-"""Managed nodes: unconfigured, inactive, active; what leads from one to another, and when a node does so by itself."""
+"""Managed nodes: unconfigured, inactive, active; their transitions, and when a node makes them by itself."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ class ManagedNode(LifecycleNodeMixin, ProgramNode):  # type: ignore[misc]
     do. configure and cleanup may take long: they run in a thread of their own, one at a time, and callbacks go on.
 
     title: what is enabled and disabled, for the sentences. purpose: what for.
-    problem: why the last configure failed, in a sentence; None where it did not.
+    problem: why the last configure failed, as a sentence; None if it did not.
     """
 
     title = "The node"
-    purpose = "to have instructions carried out"
+    purpose = "to execute instructions"
     problem: str | None = None
 
     def __init__(self, name: str) -> None:
-        """The services are in a group of their own: one that waits for a transition keeps nothing out."""
+        """The services are in their own group: one that waits for a transition keeps nothing out."""
         ProgramNode.__init__(self, name)
         self._waiting_group = ReentrantCallbackGroup()
         LifecycleNodeMixin.__init__(self, callback_group=self._waiting_group)
@@ -60,7 +60,7 @@ class ManagedNode(LifecycleNodeMixin, ProgramNode):  # type: ignore[misc]
         self._doing = ""  # the transition that the thread is at
         self._done: Future[bool] = Future()
         self._succeeded = self._starting = self._alone = self._closed = False
-        self._over = self.create_guard_condition(self._guard(self._on_over, "A transition's end", lambda: None))
+        self._over = self.create_guard_condition(self._guard(self._on_over, "The end of a transition", lambda: None))
         self._changeable: dict[str, Parameter] = {}
         self._values: dict[str, Any] = {}
         self.create_service(SetBool, "~/enable", self._on_enable)
@@ -81,16 +81,16 @@ class ManagedNode(LifecycleNodeMixin, ProgramNode):  # type: ignore[misc]
     # What a node does -------------------------------------------------------------------------------------------------
 
     def configure(self) -> None:
-        """Makes all ready. Raises ValueError, OSError or StartError, with a sentence, where that cannot be."""
+        """Prepares the node. Raises ValueError, OSError or StartError, with a message, if it cannot."""
 
     def activate(self) -> None:
-        """From now on the node works. Raises ValueError, with a sentence, where it cannot."""
+        """From now on the node works. Raises ValueError, with a message, if it cannot."""
 
     def deactivate(self, sentence: str) -> None:
-        """What moves is stopped; sentence: why. Also called where nothing moves."""
+        """Stops all motion; sentence: why. Also called if nothing moves."""
 
     def cleanup(self) -> None:
-        """Gives back what configure took, in whole or in part."""
+        """Releases what configure acquired, completely or partly."""
 
     # What it asks -----------------------------------------------------------------------------------------------------
 
@@ -106,11 +106,11 @@ class ManagedNode(LifecycleNodeMixin, ProgramNode):  # type: ignore[misc]
 
     @property
     def refusal(self) -> str | None:
-        """Why the node does nothing, in a sentence that says what to call; None where it is open."""
+        """Why the node does nothing, as a sentence that says what to call; None if it is open."""
         if self.is_open:
             return None
         if self._closed:
-            return f"{self.title} was ended."
+            return f"{self.title} was shut down."
         if self.state == "inactive":
             enable = self.resolve_service_name("~/enable")
             return f"{self.title} is disabled; call {enable} {self.purpose}."
@@ -119,7 +119,7 @@ class ManagedNode(LifecycleNodeMixin, ProgramNode):  # type: ignore[misc]
         return f"The node is {self.state}."
 
     def refuse_change(self, name: str) -> str | None:
-        """Why a parameter cannot be changed though the node is unconfigured, in a sentence; None where it can."""
+        """Why a parameter cannot be changed though the node is unconfigured, as a sentence; None if it can."""
         return None
 
     @property
@@ -138,7 +138,7 @@ class ManagedNode(LifecycleNodeMixin, ProgramNode):  # type: ignore[misc]
             if self._closed:
                 return FAILURE
             known = isinstance(error, StartError | ValueError | OSError)
-            self.problem = str(error) if known else self.callback_failed("The configuring", error)
+            self.problem = str(error) if known else self.callback_failed("Configuration", error)
             if self._alone:
                 self.failure = self.problem
             else:
@@ -156,30 +156,28 @@ class ManagedNode(LifecycleNodeMixin, ProgramNode):  # type: ignore[misc]
             self.get_logger().error(str(error))
             return FAILURE
         except Exception as error:
-            self.callback_failed("The activation", error)
+            self.callback_failed("Activation", error)
             return ERROR
         return LifecycleNodeMixin.on_activate(self, state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """See rclpy.lifecycle."""
-        return self._try("The deactivation", lambda: self.deactivate(self._disabled), state)
+        return self._try("Deactivation", lambda: self.deactivate(self._disabled), state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """See rclpy.lifecycle."""
-        return self._try("The cleanup", self.cleanup, state)
+        return self._try("Cleanup", self.cleanup, state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """See rclpy.lifecycle; the process ends."""
         self._starting, self.finished = False, True
-        return self._try("The shutdown", lambda: self.deactivate("The node was shut down."), state)
+        return self._try("Shutdown", lambda: self.deactivate("The node was shut down."), state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """See rclpy.lifecycle: what may move is stopped, and everything made anew by the next configure."""
+        """See rclpy.lifecycle: what may move is stopped, and everything rebuilt by the next configure."""
         self._starting = False
-        stopped = self._try("The stop after an error", lambda: self.deactivate("A transition failed."), state)
-        return (
-            SUCCESS if self._try("The cleanup after an error", self.cleanup, state) == stopped == SUCCESS else FAILURE
-        )
+        stopped = self._try("Stopping after an error", lambda: self.deactivate("A transition failed."), state)
+        return SUCCESS if self._try("Cleanup after an error", self.cleanup, state) == stopped == SUCCESS else FAILURE
 
     def _try(self, what: str, act: Callable[[], None], state: LifecycleState) -> TransitionCallbackReturn:
         try:
@@ -223,7 +221,9 @@ class ManagedNode(LifecycleNodeMixin, ProgramNode):  # type: ignore[misc]
         )
         available = {number for number, *_ in self._state_machine.available_transitions}
         if self._doing or (slow and _SLOW[slow] not in available):
-            self.get_logger().warning(f"No transition {asked.label or asked.id} now: the node is {self.state}.")
+            self.get_logger().warning(
+                f"The transition {asked.label or asked.id} is not available: the node is {self.state}."
+            )
             response.success = False
         elif slow:
             response.success = await self._transit(slow)
@@ -231,7 +231,9 @@ class ManagedNode(LifecycleNodeMixin, ProgramNode):  # type: ignore[misc]
             try:
                 response = self._change(request, response)
             except RCLError as error:
-                self.get_logger().warning(f"No transition {asked.id} now: the node is {self.state}. {error}")
+                self.get_logger().warning(
+                    f"The transition {asked.id} is not available: the node is {self.state}. {error}"
+                )
                 response.success = False
         return response
 
@@ -240,7 +242,7 @@ class ManagedNode(LifecycleNodeMixin, ProgramNode):  # type: ignore[misc]
         if not request.data:
             self._starting = False
             self.trigger_deactivate() if self.state == "active" else self.deactivate(self._disabled)
-            response.success, response.message = self.state != "active", "disabled, the arm was told to stop"
+            response.success, response.message = self.state != "active", "disabled, the arm was commanded to stop"
         elif self._doing == "configure":
             self._starting, response.message = True, "enabled as soon as it is configured"
         elif self.state in ("inactive", "active"):

@@ -1,4 +1,4 @@
-"""Parameters as tables: each is declared in one place, with its default, what it means and what it may be."""
+"""Parameters as tables: each is declared once, with its default, description and range."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rclpy.node import Node
 from rt_vla_ros.nodes.start_error import StartError
 
 Value = bool | int | float | str | list[str] | list[float]
-# Settings that keep an arm from harm: a node does not start where one was given and has no effect.
+# Safety settings: a node does not start if one of them was given and has no effect.
 _SAFETY = re.compile(
     r"dry_?run|(?:max|min)_\w+|workspace_\w+|tip_frame|\w+_timeout|halt_duration|require_\w+|follow_\w+|forbidden_\w+"
     r"|tip_radius|speed_scale|teleop_\w+|joy_map",
@@ -27,8 +27,8 @@ class Parameter:
     """One parameter of a node.
 
     name, default, description: the description gives the unit. An empty list or text as default means "none".
-    low, high: range of a number, both ends allowed; None where there is none.
-    choices: what a text may be; empty where anything goes.
+    low, high: range of a number, both ends allowed; None if there is none.
+    choices: what a text may be; empty if anything goes.
     read_only: can only be given at the start.
     """
 
@@ -55,14 +55,14 @@ class Parameter:
 
 
 class LostSetting(NamedTuple):
-    """Something that was given and has no effect, in a sentence. fatal: whether the node does not start with it."""
+    """Something that was given and has no effect, as a sentence. fatal: whether the node does not start with it."""
 
     sentence: str
     fatal: bool
 
 
 def is_safety(name: str) -> bool:
-    """Whether a parameter of this name, be there one or not, is about what an arm may do."""
+    """Whether a parameter of this name would be a safety setting, whether or not it exists."""
     return _SAFETY.fullmatch(name) is not None
 
 
@@ -71,7 +71,7 @@ def declare(node: Node, table: Sequence[Parameter], **others: Sequence[Parameter
 
     others: the tables of other nodes by their names, whose parameters may come with a file for all nodes.
 
-    Raises StartError, with a sentence, for a value of the wrong type, out of range or no choice, and for a name that
+    Raises StartError, with a message, for a value of the wrong type, out of range or no choice, and for a name that
     the node does not have where that may stand for a safety setting.
     """
     known = {parameter.name for parameter in table}
@@ -79,7 +79,7 @@ def declare(node: Node, table: Sequence[Parameter], **others: Sequence[Parameter
         if name not in known and not node.has_parameter(name):
             owners = owners_of(name, others)
             if owners:
-                sentence = f"{_unknown(node.get_name(), name)} It is one of {' and '.join(owners)}."
+                sentence = f"{_unknown(node.get_name(), name)} It belongs to {' and '.join(owners)}."
                 tell_lost(node, LostSetting(sentence, fatal=False))
             else:
                 tell_lost(node, lost_name(node.get_name(), name, table))
@@ -95,10 +95,10 @@ def lost_name(node_name: str, name: str, table: Sequence[Parameter]) -> LostSett
     """What is said of a name that no node has. table: the parameters of the node that it was given to."""
     known = sorted(parameter.name for parameter in table)
     near = difflib.get_close_matches(name.lower().replace(".", "_"), known, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(known)}."
+    hint = f"Did you mean {near[0]!r}?" if near else f"Its parameters are {', '.join(known)}."
     sentence = f"{_unknown(node_name, name)} {hint}"
     if is_safety(name) or any(map(is_safety, near)):
-        return LostSetting(f"{sentence} A safety setting must not get lost, so the node does not start.", fatal=True)
+        return LostSetting(f"{sentence} A safety setting must not be lost, so the node does not start.", fatal=True)
     return LostSetting(sentence, fatal=False)
 
 
@@ -110,14 +110,14 @@ def tell_lost(node: Node, lost: LostSetting) -> None:
 
 
 def check_value(parameter: Parameter, value: object) -> None:
-    """Raises StartError, with a sentence, for a value that the parameter cannot have.
+    """Raises StartError, with a message, for a value that the parameter cannot have.
 
     value: as ROS reads it; None for an empty list, which has no type there.
     """
     if value is None:
         raise StartError(
-            f"The parameter {parameter.name!r} was given without a value, and an empty list has no type in ROS: "
-            f"leave it out for its default, {parameter.default!r}."
+            f"The parameter {parameter.name!r} was given without a value, and an empty list has no type in ROS: omit "
+            f"it for the default, {parameter.default!r}."
         )
     many = isinstance(parameter.default, list)
     kind = type(parameter.default[0] if isinstance(parameter.default, list) else parameter.default)
@@ -133,7 +133,7 @@ def check_value(parameter: Parameter, value: object) -> None:
         )
     if any("$(" in item for item in items if isinstance(item, str)):
         raise StartError(
-            f"The parameter {parameter.name!r} is {value!r}, with a substitution that nobody has made. "
+            f"The parameter {parameter.name!r} is {value!r}, an unresolved substitution. "
             "In a launch file give the parameter file as ParameterFile(PATH, allow_substs=True)."
         )
     if parameter.choices and value not in parameter.choices:

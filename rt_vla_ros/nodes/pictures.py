@@ -1,4 +1,4 @@
-"""What a camera sends, raw or compressed: one check and one way to pixels for both."""
+"""Images of a camera, raw or compressed: one check and one decoder for both."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Picture: TypeAlias = "Image | CompressedImage"
 
 
 def check_picture(message: Picture) -> str | None:
-    """Why it cannot be used, in a sentence, else None. Looks at its description and its header, not at its pixels."""
+    """Why it cannot be used, as a sentence, else None. Looks at its description and its header, not at its pixels."""
     problem = check_image(message) if isinstance(message, Image) else check_compressed(message)
     return problem or refuse_stamp(message.header.stamp)
 

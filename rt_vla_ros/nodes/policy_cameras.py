@@ -1,4 +1,4 @@
-"""The policy node's cameras: their topics, their newest images for questions, and which of them shows nothing new."""
+"""The policy node's cameras: their topics, their newest images for questions, and the detection of frozen ones."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ class PolicyCameras:
             self._node.create_subscription(kind, topic, partial(on_image, name), newest)
 
     def keep(self, camera: str, message: Picture) -> None:
-        """An image that can be used is the newest one."""
+        """Keeps a usable image as the newest one."""
         self._newest[camera] = message
 
     def forget(self) -> None:
-        """There is no newest image any more."""
+        """Forgets the newest images."""
         self._newest.clear()
 
     def newest(self, policy: Policy, now_ns: int) -> dict[str, NDArray[np.uint8]]:
-        """The policy's view now. Raises ValueError where a camera has no image, or one that is not acted on either."""
+        """The policy's view now. Raises ValueError if a camera has no image, or an unusable one."""
         return {
             spec.name: self.decode(policy, spec.name, self._fresh(spec.name, now_ns)) for spec in policy.card.cameras
         }
@@ -67,7 +67,7 @@ class PolicyCameras:
     def _fresh(self, camera: str, now_ns: int) -> Picture:
         newest = self._newest.get(camera)
         if newest is None:
-            raise ValueError(f"No image of the camera {camera!r} has come yet.")
+            raise ValueError(f"No image received from the camera {camera!r} yet.")
         age_ns = now_ns - convert.nanoseconds(newest.header.stamp)
         untimely = refuse_age(camera, age_ns, self._settings["max_image_age"])
         if untimely is not None:
@@ -75,18 +75,18 @@ class PolicyCameras:
         return newest
 
     def restart(self) -> None:
-        """A new request begins: what was seen before it makes no camera a frozen one."""
+        """A new request begins: images from before it do not count for the frozen-camera check."""
         for camera in self._frozen.values():
             camera.restart()
 
     def frozen(
         self, camera: str, message: Picture, stamp_ns: int, times_ns: tuple[int, int], way: float | None
     ) -> str | None:
-        """Why a camera shows nothing new though it should, in a sentence; see FrozenCamera.look."""
+        """Why a camera counts as frozen, as a sentence; see FrozenCamera.look."""
         return self._frozen[camera].look(message.data, stamp_ns=stamp_ns, times_ns=times_ns, way=way)
 
     def decode(self, policy: Policy, camera: str, message: Picture) -> NDArray[np.uint8]:
-        """As the policy takes it: uint8, shape (height, width, 3). Raises ValueError where it cannot be used."""
+        """As the policy takes it: uint8, shape (height, width, 3). Raises ValueError if it cannot be used."""
         pixels = rgb_from_picture(message, camera)
         spec = next(spec for spec in policy.card.cameras if spec.name == camera)
         fit = self._settings["image_fit"]

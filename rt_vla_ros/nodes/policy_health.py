@@ -1,4 +1,4 @@
-"""What is wrong with a policy node, if anything: the most serious thing, in a sentence that says what to do."""
+"""The health of a policy node: its most serious problem, as a sentence that says what to do."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from rt_vla_ros.nodes.diagnostics import Level, Report, listed
 from rt_vla_ros.policies.policy import ListedPolicy, Policy
 from rt_vla_ros.runtime.frame_buffer import FrameBuffer, refuse_age
 
-# A camera that was silent for this long [s] is missed.
+# A camera without an image for this long [s] is reported.
 MISSED = 2.0
-# A camera slower than this part of the policy's rate is worth a warning.
+# A camera slower than this fraction of the policy's rate causes a warning.
 SLOW = 0.8
-# A step hangs that takes longer than this [s], and than this many warm ones: a large model on a CPU only is slow.
+# A step hangs if it takes longer than this [s] and than this many warm steps; a large model on a CPU is just slow.
 HUNG, HUNG_STEPS = 5.0, 10
 # The policy's own pace is judged by the median of its last steps, once there are enough of them.
 STEPS, ENOUGH_STEPS = 11, 5
 # Why a middleware may lose large images, and what helps.
 _FAST_DDS = (
-    " Fast DDS loses large ones as it is set up: set the policy node's parameter image_transport to 'compressed', or "
+    " Fast DDS loses large images in its default configuration: set the policy node's parameter image_transport to "
+    "'compressed', or "
     "give Fast DDS larger shared memory (docs/cameras.md)."
 )
 _LOSSY = {"rmw_fastrtps_cpp": _FAST_DDS, "rmw_fastrtps_dynamic_cpp": _FAST_DDS}
@@ -78,7 +79,7 @@ class PolicyHealth:
     def unload(self, problem: str | None, node: str) -> None:
         """There is none any more, nor on its way. problem: why, where it was not meant. node: its full name."""
         cure = f"`ros2 lifecycle set {node} configure` loads"
-        why = (Level.ERROR, f"{problem} After a correction {cure} it.") if problem else None
+        why = (Level.ERROR, f"{problem} After fixing this, {cure} it.") if problem else None
         self._unloaded = why or (Level.OK, f"No policy is loaded: {cure} one.")
         self._policy, self._problem, self._lasting = None, None, None
 
@@ -88,7 +89,7 @@ class PolicyHealth:
 
     @property
     def awaited(self) -> str | None:
-        """Why no action can come yet, in a sentence; None where the policy is loaded, or none is on its way."""
+        """Why no action can come yet, as a sentence; None if the policy is loaded, or none is on its way."""
         level, sentence = self._unloaded
         if self._policy is not None or level is not Level.WARN:
             return None
@@ -109,7 +110,7 @@ class PolicyHealth:
         self._steps_ns.clear()
 
     def end(self) -> None:
-        """The request is over."""
+        """The request has ended."""
         self._problem = None
 
     def image(self, camera: str, arrival_ns: int, problem: str | None) -> None:
@@ -167,8 +168,8 @@ class PolicyHealth:
             return self._unloaded if self._problem is None else (Level.ERROR, self._problem)
         if busy_ns > self._hung_ns:
             return Level.ERROR, (
-                f"An inference has been running for more than {self._hung_ns / 1e9:.3g} s: the policy hangs, or waits "
-                "for its device. No action comes before it ends; where it does not, start the policy node anew."
+                f"An inference has been running for more than {self._hung_ns / 1e9:.3g} s: the policy hangs or waits "
+                "for its device. There are no actions until it ends; if it does not, restart the policy node."
             )
         slow = self._pauses(running) or (None if buffer is None else self._slow_camera(buffer))
         found = [
@@ -190,10 +191,10 @@ class PolicyHealth:
         assert self._policy is not None
         due = self._policy.card.decision_period
         if self._median_ns is None or self._median_ns <= due * 1e9:
-            return Level.OK, "Carrying out the instruction."
+            return Level.OK, "Executing the instruction."
         return Level.OK, (
-            f"Carrying out the instruction. Most decisions take longer than {due:g} s, after which the next is due, "
-            "but the steps of a chunk last until it comes."
+            f"Executing the instruction. Most decisions take longer than the decision period of {due:g} s, but the "
+            "steps of a chunk last until the next one."
         )
 
     def _bad_images(self) -> str | None:
@@ -207,8 +208,8 @@ class PolicyHealth:
         for camera in (spec.name for spec in self._policy.card.cameras):
             if now - self._arrivals[camera] > MISSED * 1e9:
                 return (
-                    f"No image of camera {camera!r} has come for more than {MISSED:g} s on the topic "
-                    f"{self._topics[camera]!r}: does a camera publish there?"
+                    f"No image of camera {camera!r} for more than {MISSED:g} s on the topic "
+                    f"{self._topics[camera]!r}: is the camera driver running?"
                 )
         return None
 
@@ -220,22 +221,22 @@ class PolicyHealth:
         return None
 
     def _pauses(self, running: bool) -> str | None:
-        """Why the arm stands still between two chunks, in a sentence; None where they come in time."""
+        """Why the arm pauses between two chunks, as a sentence; None if they are in time."""
         assert self._policy is not None
         card = self._policy.card
         longest = longest_decision(card)
         if not running or self._median_ns is None or self._median_ns <= longest * 1e9:
             return None
-        cure = "A faster device helps, or a smaller policy."
+        cure = "Use a faster device or a smaller policy."
         if card.horizon == 1:
             return (
-                f"Most actions take longer than the policy's period ({longest:g} s): the arm moves slower than the "
-                f"policy was trained for, and stands still in between. {cure}"
+                f"Most actions take longer than the policy's period ({longest:g} s): the arm moves slower than in "
+                f"training and pauses between actions. {cure}"
             )
-        fewer = " So does a smaller execute_steps in the action card." if 2 * card.execute_steps > card.horizon else ""
+        fewer = " Or reduce execute_steps in the action card." if 2 * card.execute_steps > card.horizon else ""
         return (
             f"Most decisions take longer than {longest:g} s: the steps of a chunk, {card.horizon * card.period:g} s "
-            f"from its image on, are over before the next ones come, and the arm stands still in between. {cure}{fewer}"
+            f"from its image, end before the next chunk arrives, and the arm pauses in between. {cure}{fewer}"
         )
 
     def _slow_camera(self, buffer: FrameBuffer[Any]) -> str | None:
@@ -246,8 +247,9 @@ class PolicyHealth:
                 topic = self._topics[camera]
                 cure = "" if topic.endswith("/compressed") else _LOSSY.get(get_rmw_implementation_identifier(), "")
                 return (
-                    f"Images of camera {camera!r} come slower than the policy acts ({wanted:g} Hz). On {topic!r} the "
-                    f"camera sends fewer, this computer has no time for them, or they are lost on the way.{cure}"
+                    f"Images of camera {camera!r} arrive slower than the policy acts ({wanted:g} Hz). The camera on "
+                    f"{topic!r} may publish at a lower rate, this computer may be overloaded, or images are lost in "
+                    f"transit.{cure}"
                 )
         return None
 

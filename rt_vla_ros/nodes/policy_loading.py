@@ -1,4 +1,4 @@
-"""How the policy node waits for its policy, and gives its memory back."""
+"""How the policy node waits for its policy and releases its memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 
 
 class Loading:
-    """Whether the thread of a policy runner has made its policy ready; one waits for it, another tells."""
+    """Whether a policy runner's thread has loaded its policy; one thread waits, another notifies."""
 
     def __init__(self) -> None:
         self._told = threading.Event()
@@ -20,19 +20,19 @@ class Loading:
         self._told.clear()
 
     def end(self, problem: str | None = None) -> None:
-        """It is ready, or never will be: problem says why, in a sentence."""
+        """Loading has ended; problem: why it failed, as a sentence."""
         self._problem = problem
         self._told.set()
 
     def wait(self) -> None:
-        """Until it is ready. Raises ValueError, with the sentence, where it never will be."""
+        """Blocks until it is ready. Raises ValueError, with the problem, if loading failed."""
         self._told.wait()
         if self._problem is not None:
             raise ValueError(self._problem)
 
 
 def give_back_memory() -> None:
-    """What a policy held that nobody refers to any more; of a GPU too, where torch keeps it for later."""
+    """Releases the memory of an unreferenced policy, including what torch caches on a GPU."""
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():

@@ -51,13 +51,13 @@ from rt_vla_ros.srv import Ask
 STOP = (EndEffectorStep.still(terminate=True),)
 # How long the cleanup waits for an inference to end [s].
 PATIENCE = 10.0
-CARRIED_OUT = "The policy says that the instruction is carried out."
+CARRIED_OUT = "The policy reports that the instruction is done."
 
 
 def load_policy(name: str, **options: Any) -> Policy:
     """See policies.load; imported here, in the policy's thread, because torch takes seconds to load.
 
-    A name that there is not is refused before that.
+    An unknown name is rejected before that.
     """
     check_name(name)
     wait_passively()
@@ -67,7 +67,7 @@ def load_policy(name: str, **options: Any) -> Policy:
 
 
 class PolicyNode(ManagedNode):
-    """Acts on the newest image whenever one is due by its stamp; inference runs in a thread of its own."""
+    """Acts on the newest image whenever one is due by its stamp; inference runs in its own thread."""
 
     def __init__(self) -> None:
         super().__init__("policy_node")
@@ -81,8 +81,8 @@ class PolicyNode(ManagedNode):
         self._health = PolicyHealth(self._settings["max_image_age"], self._cameras.topics)
         self._questions = QuestionQueue(self._settings["max_instruction_length"])
         self._policy: Policy | None = None
-        self._lost = False  # whether the policy cannot decide for now, see PolicyLostError
-        self._state: RobotState | None = None  # where the policy takes none
+        self._lost = False  # whether the policy is lost for now, see PolicyLostError
+        self._state: RobotState | None = None  # if the policy takes none
         self._loaded = Loading()
         self._runner = self._new_runner()
         reliable = QoSProfile(depth=10)
@@ -118,14 +118,14 @@ class PolicyNode(ManagedNode):
     title = "The policy"
 
     def refuse_change(self, name: str) -> str | None:
-        """Who may set parameters must not thereby choose what code is run, or who gets a token."""
+        """Setting parameters must not allow choosing which code runs or who receives a token."""
         setting = next((one for one in ("trust_remote_code", "remote_token_file") if self._settings[one]), None)
         if name != "policy" or setting is None:
             return None
-        return f"With {setting} the policy is what it was at the start; start the node anew for another one."
+        return f"With {setting} the policy cannot be changed at run time; restart the node for another one."
 
     def configure(self) -> None:
-        """The policy is loaded and warmed up. Requests may begin before, where the node is about to be active."""
+        """Loads and warms up the policy. Requests may begin before, if the node is about to become active."""
         self.get_logger().info(f"Loading the policy {self._settings['policy']!r}.")
         self._health.load()
         self._loaded.begin()
@@ -138,16 +138,16 @@ class PolicyNode(ManagedNode):
         self._health.enable(True)
 
     def deactivate(self, sentence: str) -> None:
-        """The running request ends with a terminate, and no other begins."""
+        """Ends the running request with a terminate; no other begins."""
         self._end(sentence)
         self._health.enable(False)
 
     def cleanup(self) -> None:
-        """The policy's memory is given back."""
+        """Releases the policy's memory."""
         if self.problem is not None:
             self._goals.over(Result.FAULT, self.problem)
         if not self._runner.close(PATIENCE):
-            self.get_logger().warning("An inference is still running; the policy's memory comes back when it ends.")
+            self.get_logger().warning("An inference is still running; the policy's memory is released when it ends.")
         if self._state is not None:
             self._state.destroy()
         self._policy = self._state = None
@@ -183,7 +183,7 @@ class PolicyNode(ManagedNode):
         decision = step.decision
         if self._lost:
             self._lost = False
-            self.get_logger().info("The policy decides again.")
+            self.get_logger().info("The policy is available again.")
         self._publish(decision.chunk, step.stamp_ns, time.monotonic_ns() - step.arrival_ns)
         if decision.whole:
             self._health.acted(decision.inference_ns, step.took_ns, decision.chunk.legal_probability)
@@ -200,7 +200,7 @@ class PolicyNode(ManagedNode):
         self._health.problem(sentence)
 
     def on_policy_lost(self, sentence: str) -> None:
-        """See policy_runner.RunnerListener. The arm is told once, not with every image."""
+        """See policy_runner.RunnerListener. The arm is commanded once, not with every image."""
         if not self._lost:
             self._lost = True
             self._say((), sentence)
@@ -214,7 +214,7 @@ class PolicyNode(ManagedNode):
         self._instruction_gate.close()
         self._say(STOP, told)
         self._smoother.await_standstill()
-        self._health.end()  # what was wrong before would hide why it failed
+        self._health.end()  # an earlier problem would hide why it failed
         self._health.problem(told, lasting=True)
 
     def on_load_failed(self, sentence: str) -> None:
@@ -224,7 +224,7 @@ class PolicyNode(ManagedNode):
     # Instructions and services ---------------------------------------------------------------------------------------
 
     def _conclude(self) -> None:
-        """The request is over when its last step's time is, not when that was decided."""
+        """The request is over when its last step has been executed, not when it was decided."""
         if self._runner.conclude():
             self._carried_out()
 
@@ -245,15 +245,15 @@ class PolicyNode(ManagedNode):
         elif (refusal := self._refuse_request()) is not None:
             self._instruction_gate.close()
             if decision.kind is InstructionKind.NEW:
-                self.get_logger().warning(f"The instruction is not carried out. {refusal}")
+                self.get_logger().warning(f"The instruction is rejected. {refusal}")
             if not self.is_open:
                 self._health.problem(refusal)
         elif decision.kind is InstructionKind.NEW:
-            self._goals.over(Result.REPLACED, f"Another instruction took its place: {decision.text!r}.")
+            self._goals.over(Result.REPLACED, f"Preempted by another instruction: {decision.text!r}.")
             self._begin(decision.text)
 
     def _requests(self) -> Requests:
-        """What a goal of the action does and asks."""
+        """The interface for goals of the action."""
 
         def begin(text: str) -> None:
             self._begin(self._instruction_gate.take(text, time.monotonic()))
@@ -268,7 +268,7 @@ class PolicyNode(ManagedNode):
         return Requests(refuse, begin, self._end, self._break_off, running, self._report, lambda: self._health.awaited)
 
     def _refuse_request(self) -> str | None:
-        """Why no request can begin, in a sentence; None where one can."""
+        """Why no request can begin, as a sentence; None if one can."""
         return self.refusal or self._smoother.refusal
 
     def _begin(self, instruction: str) -> None:
@@ -277,13 +277,13 @@ class PolicyNode(ManagedNode):
             self._health.begin()
             self._request = (self._request + 1) % 2**32
             if self._runner.running:
-                self._say((), "Another request begins.")
+                self._say((), "Another request has started.")
             self._runner.request(instruction)
 
     def _end(self, sentence: str, *, stop: bool = False) -> None:
-        """Ends the request; the arm is told to stand still, and no action of it comes after that.
+        """Ends the request: commands standstill and sends no further actions of it.
 
-        stop: the smoother shall latch it.
+        stop: the smoother latches it.
         """
         self._goals.over(Result.STOPPED, sentence)
         with self._runner.lock:
@@ -307,10 +307,10 @@ class PolicyNode(ManagedNode):
 
     def _on_smoother_lost(self) -> None:
         self._instruction_gate.close()
-        self._break_off("The request was ended: the smoother, which followed its actions, was gone.")
+        self._break_off("The request was aborted: the smoother that followed its actions is gone.")
 
     def _on_smoother_status(self, status: ControllerStatus) -> None:
-        """A request that the smoother does not follow is over, without a word to the arm: another one may move it."""
+        """Ends a request that the smoother does not follow, without commanding the arm: another request may move it."""
         own = (self._publisher, self._request)
         why = next((one.reason for one in status.refused if (one.publisher, one.request) == own), None)
         if why is None:
@@ -328,7 +328,7 @@ class PolicyNode(ManagedNode):
             self._health.problem(why, lasting=True)
 
     def _on_taken_over(self, taken_over: bool) -> None:
-        """The request stays, and goes on from what the cameras show after it."""
+        """The request is kept and continues from the images after the takeover."""
         self._conclude()
         if taken_over:
             self._runner.suspend()
@@ -341,11 +341,10 @@ class PolicyNode(ManagedNode):
         self._end("The stop service of the policy was called.", stop=True)
         response.success = await self._smoother.stop_taken()
         response.message = (
-            f"the request is over, and the smoother is stopped until {self._smoother.release} is called; after that, "
+            f"the request has ended, and the smoother is stopped until {self._smoother.release} is called; after that, "
             f"give another instruction or call {self.resolve_service_name('~/restart')}"
             if response.success
-            else "the request is over, but no smoother says that it is stopped: nothing keeps another action from "
-            "moving the arm"
+            else "the request has ended, but no smoother confirmed the stop: another action can still move the arm"
         )
         return response
 
@@ -357,16 +356,16 @@ class PolicyNode(ManagedNode):
             response.message = refusal
         elif text is None:
             topic = self.resolve_topic_name("instruction")
-            response.message = f"no instruction has come yet; publish one on the topic {topic}"
+            response.message = f"no instruction received yet; publish one on the topic {topic}"
         else:
             self._instruction_gate.reopen()
-            self._goals.over(Result.REPLACED, "The request was begun anew by the restart service.")
+            self._goals.over(Result.REPLACED, "The request was restarted by the restart service.")
             self._begin(text)
-            response.message = f"carrying out {text!r} from the start"
+            response.message = f"restarting {text!r}"
         return response
 
     async def _on_ask(self, request: Ask.Request, response: Ask.Response) -> Ask.Response:
-        """The answer takes seconds, so it is awaited: callbacks go on meanwhile."""
+        """The answer takes seconds, so it is awaited while other callbacks run."""
         answered: Future[Answer] = Future()
         self._questions.ask(self._policy, self._newest_images, request.question, answered.set_result)
         answer = await answered
@@ -390,7 +389,7 @@ class PolicyNode(ManagedNode):
             self._watch_for_frozen(camera, message, stamp_ns, arrival_ns)
 
     def _watch_for_frozen(self, camera: str, message: Picture, stamp_ns: int, arrival_ns: int) -> None:
-        """A policy that goes on by a camera that shows nothing new moves the arm blindly."""
+        """A policy with a frozen camera would move the arm blindly."""
         buffer = self._runner.buffer
         if buffer is None or camera not in buffer.rates or not self._runner.running:
             return
@@ -436,8 +435,10 @@ class PolicyNode(ManagedNode):
         self._actions.publish(message)
 
     def _say(self, steps: tuple[EndEffectorStep, ...], sentence: str, *, latched: bool = False) -> None:
-        """A chunk without a policy behind it: STOP, or no steps. `plan` says why. latched: by the smoother."""
-        policy = self._policy  # which a cleanup takes away at any time
+        """Publishes a chunk that is not from the policy: STOP, or no steps. `plan` says why. latched: by the
+        smoother.
+        """
+        policy = self._policy  # which a cleanup may remove at any time
         chunk = ActionChunk(
             steps,
             period=0.1 if policy is None else policy.card.period,
@@ -462,12 +463,12 @@ class PolicyNode(ManagedNode):
         return replace(report, values={**own, **report.values})
 
     def close(self) -> None:
-        """The arm is told to stand still where it was moving."""
+        """Commands standstill if the arm was moving."""
         super().close()
         if self._runner.running:
-            self._end("The policy node was ended.")
+            self._end("The policy node was shut down.")
         self._goals.close()
-        self._loaded.end("The policy node was ended.")
+        self._loaded.end("The policy node was shut down.")
         self._runner.close()
 
 

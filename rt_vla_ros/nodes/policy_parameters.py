@@ -8,8 +8,8 @@ from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS
 from rt_vla_ros.policies.remote.settings import LONGEST_BUDGET
 from rt_vla_ros.runtime.instruction_gate import LONGEST_TEXT
 
-# Those that are not read_only can be changed while the node is unconfigured, see ManagedNode. Among those that stay is
-# trust_remote_code: who may set parameters must not thereby run code.
+# Those that are not read_only can be changed while the node is unconfigured, see ManagedNode. A read-only one is
+# trust_remote_code: setting parameters must not allow running code.
 POLICY_PARAMETERS = (
     AUTOSTART,
     Parameter("policy", "rt1-mini", "Checkpoint name or directory.", read_only=False),
@@ -73,7 +73,7 @@ POLICY_PARAMETERS = (
     Parameter(
         "stream",
         False,
-        "Publish the first steps of a chunk before the rest, if policy and ensemble allow it.",
+        "Publish the first steps of a chunk early, if the policy and the ensemble support it.",
         read_only=False,
     ),
     Parameter(
@@ -128,7 +128,7 @@ POLICY_PARAMETERS = (
         0.001,
         60.0,
     ),
-    Parameter("max_image_age", 0.5, "Maximum age of an image, also into the future [s].", 0.01, 60.0),
+    Parameter("max_image_age", 0.5, "Maximum age of an image, or lead if stamped in the future [s].", 0.01, 60.0),
     Parameter(
         "min_confidence",
         0.0,

@@ -1,4 +1,4 @@
-"""Records episodes from a running graph into a dataset: cameras, state, actions, and who commanded."""
+"""Records episodes from a running graph into a dataset: cameras, state, actions and the commander."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ from rt_vla_ros.srv import StartEpisode
 
 PERIOD = 0.05  # [s]
 FEEDBACK = 1.0  # [s]
-NO_TERMINATE = " None of its actions terminates, as the last one of an episode does that is stopped as a success."
+NO_TERMINATE = " None of its actions terminates, unlike the last action of an episode stopped as a success."
 
 
 class RecorderNode(ProgramNode):
-    """One episode at a time, begun by `~/record` or `~/start`, ended by `~/stop` or by itself.
+    """One episode at a time, started by `~/record` or `~/start`, ended by `~/stop` or by itself.
 
-    last: what became of the last episode, in a sentence. ended: how many have ended, saved or not.
+    last: result of the last episode, as a sentence. ended: number of episodes that ended, saved or not.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -56,7 +56,7 @@ class RecorderNode(ProgramNode):
         self._topics = RecorderTopics(self, self.recorder.streams, self._now_ns, simulated=simulated)
         self._begun_ns = 0
         self._goal: ServerGoalHandle | None = None
-        self._ending: list[Future[str]] = []  # to be told what became of the episode
+        self._ending: list[Future[str]] = []  # to be told the result of the episode
         self._looks = 0
         self._server = DeferredServer(
             self,
@@ -69,7 +69,7 @@ class RecorderNode(ProgramNode):
             result_timeout=RESULTS_KEPT,
         )
         self.create_service(StartEpisode, "~/start", self._on_start)
-        waiting = ReentrantCallbackGroup()  # while they wait for the end of the episode, everything else goes on
+        waiting = ReentrantCallbackGroup()  # other callbacks run while they wait for the end of the episode
         self.create_service(SetBool, "~/stop", self._on_stop, callback_group=waiting)
         self.create_service(Trigger, "~/discard", self._on_discard, callback_group=waiting)
         self.create_service(SetBool, "~/label", self._on_label)
@@ -80,8 +80,8 @@ class RecorderNode(ProgramNode):
         if guesses := sum(note.startswith(CONFIRM) for note in writer.card.notes):
             says = "says" if guesses == 1 else "say"
             self.get_logger().warning(
-                f"{guesses} of the action card's notes {says} {CONFIRM.rstrip(': ')}. Nobody has looked at that, and "
-                "every frame is recorded by it: rt-vla card check lists what to look at."
+                f"{guesses} of the action card's notes {says} {CONFIRM.rstrip(': ')}. These values are unconfirmed "
+                "and apply to every recorded frame: rt-vla card check lists what to verify."
             )
 
     @property
@@ -101,20 +101,20 @@ class RecorderNode(ProgramNode):
             self._begun_ns = now_ns
         except OSError as error:
             raise RecordingError(in_words(error)) from error
-        self.get_logger().info("An episode began.")
+        self.get_logger().info("Recording started.")
 
     def stop(self, *, success: bool) -> Future[str]:
-        """Ends the episode; what became of it, once it is written. Raises RecordingError where there is none."""
+        """Ends the episode; its result, once it is written. Raises RecordingError if there is none."""
         self.recorder.stop(success=success, now_ns=self._now_ns())
         return self._until_over()
 
     def discard(self) -> Future[str]:
-        """Nothing of the episode is kept; a sentence once it is removed. Raises RecordingError where there is none."""
+        """Discards the episode; a sentence once it is removed. Raises RecordingError if there is none."""
         self.recorder.discard()
         return self._until_over()
 
     def label(self, *, success: bool) -> str:
-        """Of the episode that ended last; a sentence. Raises RecordingError where it cannot be changed."""
+        """Of the episode that ended last; a sentence. Raises RecordingError if it cannot be changed."""
         writer = self.recorder.writer
         if self.recorder.busy:
             raise RecordingError("An episode is being recorded: stop it with its label.")
@@ -130,7 +130,7 @@ class RecorderNode(ProgramNode):
         return said
 
     def close(self) -> None:
-        """See ProgramNode: what there is of an episode is kept."""
+        """See ProgramNode: an unfinished episode is kept."""
         outcome = self.recorder.finish(self._now_ns())
         if outcome is not None:
             self._over(outcome)
@@ -183,7 +183,9 @@ class RecorderNode(ProgramNode):
         self._goal = handle
 
     def _on_cancel(self, handle: ServerGoalHandle) -> CancelResponse:
-        """The discarding comes with the next look: the handle is canceling by then. What is being written stays."""
+        """The next poll discards the episode: the handle is canceling by then. An episode that is being written
+        stays.
+        """
         if self._goal is None or self._goal != handle or not self.recorder.recording:
             return CancelResponse.REJECT
         self._cancel = self.create_timer(0.0, self._on_canceling, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -197,13 +199,13 @@ class RecorderNode(ProgramNode):
     def _on_start(self, request: StartEpisode.Request, response: StartEpisode.Response) -> StartEpisode.Response:
         try:
             self.begin(request.instruction)
-            response.success, response.message = True, "An episode began."
+            response.success, response.message = True, "Recording started."
         except RecordingError as error:
             response.message = str(error)
         return response
 
     async def _on_stop(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        """data: whether the arm did what was said."""
+        """data: whether the task succeeded."""
         before = self.recorder.writer.episodes
         try:
             response.message = await self.stop(success=request.data)
@@ -221,7 +223,7 @@ class RecorderNode(ProgramNode):
         return response
 
     def _on_label(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        """Of the episode that ended last. data: whether the arm did what was said."""
+        """Labels the last episode. data: whether the task succeeded."""
         try:
             response.message = self.label(success=request.data)
             response.success = True
@@ -245,9 +247,7 @@ def _make_recorder(settings: dict[str, Any]) -> EpisodeRecorder:
     """Raises StartError."""
     for name in ("card", "out"):
         if not settings[name]:
-            raise StartError(
-                f"The parameter {name!r} is missing: recorder_node records by an action card into a dataset."
-            )
+            raise StartError(f"The parameter {name!r} is missing: recorder_node needs an action card and a dataset.")
     try:
         card = read_card(Path(settings["card"]))
         topics = TopicMap.from_dict({one.name: settings[one.name] for one in fields(TopicMap)})

@@ -24,7 +24,9 @@ from rt_vla_ros.recording.topic_map import COMPRESSED
 
 
 class RecorderTopics:
-    """Subscribes; `clock` is the node's, the one of the stamps [ns]. Messages without a stamp are of when they come."""
+    """Subscribes; `clock` is the node's, the one of the stamps [ns]. Messages without a stamp are stamped on
+    arrival.
+    """
 
     def __init__(
         self, node: GuardedNode, streams: RobotStreams, clock: Callable[[], int], *, simulated: bool = False
@@ -57,15 +59,15 @@ class RecorderTopics:
         self._listener = TransformListener(self, node)
 
     def set_transform(self, transform: TransformStamped, authority: str) -> None:
-        """As TransformListener tells it of a transform on /tf."""
+        """Called by TransformListener for each transform on /tf."""
         self._put_transform(transform, "/tf", nanoseconds(transform.header.stamp))
 
     def set_transform_static(self, transform: TransformStamped, authority: str) -> None:
-        """As TransformListener tells it of a transform on /tf_static."""
+        """Called by TransformListener for each transform on /tf_static."""
         self._put_transform(transform, "/tf_static", None)
 
     def _heard_ns(self, stamp_ns: int) -> int:
-        """When a message is heard. There is one simulated clock: a stamp from the future has overtaken /clock.
+        """The arrival time of a message. There is one simulated clock: a stamp from the future has overtaken /clock.
 
         Also the first one of all, before which that clock is 0.
         """
@@ -98,7 +100,7 @@ class RecorderTopics:
     def _on_joints(self, message: JointState) -> None:
         problem = refuse_stamp(message.header.stamp)
         if problem is None and len(message.position) not in (0, len(message.name)):
-            problem = f"It names {len(message.name)} joints and has {len(message.position)} positions."
+            problem = f"It has {len(message.name)} joint names and {len(message.position)} positions."
         if problem is not None:
             self._node.drop(self._streams.topics.joint_states, problem)
             return
@@ -110,7 +112,7 @@ class RecorderTopics:
         self._streams.put_numbers(np.array(message.data, np.float64), self._clock())
 
     def _on_gripper(self, message: Float64) -> None:
-        """It has no stamp, and is of a tick of the smoother."""
+        """It has no stamp and belongs to a tick of the smoother."""
         self._streams.put_gripper(message.data, self._heard_ns(self._ticked_ns))
 
     def _on_twist(self, message: TwistStamped) -> None:
@@ -126,7 +128,7 @@ class RecorderTopics:
         self._streams.put_instruction(message.data, self._clock())
 
     def _on_status(self, message: Any) -> None:
-        """Of a smoother that only shows what it would do, nobody commands the arm by it, and others may."""
+        """In a dry run the smoother does not command the arm; others may."""
         if refuse_stamp(message.header.stamp) is None and not message.dry_run:
             self._ticked_ns = nanoseconds(message.header.stamp)
             self._streams.put_commander(self._ticked_ns, message.commander, self._heard_ns(self._ticked_ns))

@@ -50,5 +50,5 @@ class RemoteParameters:
         return True
 
     def waiting(self, now: float) -> float:
-        """How long nobody has answered [s]."""
+        """Time without an answer [s]."""
         return self._request.waiting(now)

@@ -23,7 +23,7 @@ MOST_JOINTS = 100  # whose names are remembered
 
 
 class RobotState:
-    """Listens to what a policy's card asks for. samples: what was heard of it."""
+    """Listens to what a policy's card asks for. samples: what was received."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class RobotState:
     ) -> None:
         """settings: the policy node's parameters. clock, changed: see StateSamples. topics: of joints, and of numbers.
 
-        Raises ValueError, with a sentence, where a parameter is not given that the card needs.
+        Raises ValueError, with a message, if a parameter is not given that the card needs.
         """
         refusal = refuse_settings(card, settings)
         if refusal is not None:
@@ -44,7 +44,7 @@ class RobotState:
         self._node, self._settings, self._clock = node, settings, clock
         self._joints_topic, self._numbers_topic = map(node.resolve_topic_name, topics)
         self._base, self._tip = base_frame(card, settings), settings["tip_frame"]
-        self._tip_problem = "no transform has come"
+        self._tip_problem = "no transform received"
         self._joints_heard: set[str] = set()
         state_age, image_age = settings["max_state_age"], settings["max_image_age"]
         self.samples = StateSamples(
@@ -69,7 +69,7 @@ class RobotState:
         self._tree = TransformTree(node, clock, self._on_transform) if "tip" in readings else None
 
     def destroy(self) -> None:
-        """It listens no more."""
+        """Ends its subscriptions."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         if self._tree is not None:
@@ -95,7 +95,7 @@ class RobotState:
 
     def _refuse_joints(self, names: list[str], positions: int) -> str | None:
         if positions not in (0, len(names)):
-            return f"It names {len(names)} joints and has {positions} positions."
+            return f"It has {len(names)} joint names and {positions} positions."
         twice = next((joint for joint, _ in self._joints if names.count(joint) > 1), None)
         return None if twice is None else f"It has the joint {twice!r} more than once."
 
@@ -125,25 +125,25 @@ class RobotState:
     def _origin(self, dimension: StateDimension) -> str:
         """See StateSamples."""
         if dimension.reading == "tip":
-            return f"TF does not know where {self._tip!r} is in {self._base!r}: {self._tip_problem}"
+            return f"TF has no pose of {self._tip!r} in {self._base!r}: {self._tip_problem}"
         topic = self._numbers_topic if dimension.kind == "topic" else self._joints_topic
         if not self._node.count_publishers(topic):
-            return f"nobody publishes {topic!r}"
+            return f"{topic!r} has no publisher"
         joint = self._joint_of(dimension.reading)
         if dimension.kind != "topic" and joint not in self._joints_heard:
-            heard = ", ".join(sorted(self._joints_heard)[:20]) or "no positions at all"
+            heard = ", ".join(sorted(self._joints_heard)[:20]) or "no positions"
             return f"{topic!r} has no position of a joint {joint!r}; it has {heard}"
-        return f"no message with it comes on {topic!r}"
+        return f"no message received on {topic!r}"
 
 
 def base_frame(card: ActionCard, settings: Mapping[str, Any]) -> str:
-    """Where the tip's pose is given; empty where nobody says so. settings: the policy node's parameters."""
+    """The frame of the tip's pose; empty if unknown. settings: the policy node's parameters."""
     of_actions = settings["frame_id"] or card.frame_id if card.frame == "base" else ""
     return str(settings["base_frame"] or of_actions)
 
 
 def refuse_settings(card: ActionCard, settings: Mapping[str, Any]) -> str | None:
-    """Why the policy node's parameters do not fit the card's state, in a sentence, else None."""
+    """Why the policy node's parameters do not fit the card's state, as a sentence, else None."""
     pose = next((one for one in card.state if one.reading == "tip"), None)
     tip, base = settings["tip_frame"].lstrip("/"), base_frame(card, settings).lstrip("/")
     if pose is not None and not tip:
@@ -151,14 +151,14 @@ def refuse_settings(card: ActionCard, settings: Mapping[str, Any]) -> str | None
     if pose is not None and base in ("", tip):
         return (
             f"{pose} is the tip's pose in {base!r}: the parameter 'base_frame' must name the TF frame of the arm's "
-            "base, for the actions are not given in it."
+            "base, because the actions are in another frame."
         )
     gripper = next((one for one in card.state if one.kind == "gripper"), None)
     ends = settings["gripper_joint_open"], settings["gripper_joint_closed"]
     if gripper is not None and (not settings["gripper_joint"] or ends[0] == ends[1]):
         return (
-            f"{gripper} needs the parameters 'gripper_joint', 'gripper_joint_open' and 'gripper_joint_closed': a joint "
-            "in joint_states, and its positions where the gripper is open and closed; they are "
+            f"{gripper} needs the parameters 'gripper_joint', 'gripper_joint_open' and 'gripper_joint_closed': a "
+            "joint in joint_states, and its open and closed positions; they are "
             f"{settings['gripper_joint']!r}, {ends[0]:g} and {ends[1]:g}."
         )
     return None

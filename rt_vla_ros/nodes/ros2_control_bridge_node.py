@@ -1,4 +1,4 @@
-"""From the smoother's velocities of the tip to a joint group controller of ros2_control, without MoveIt."""
+"""Converts the smoother's tip velocities to commands of a ros2_control joint group controller, without MoveIt."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from rt_vla_ros.nodes.velocity_rivals import VelocityRivals
 
 Floats = NDArray[np.float64]
 STATUS_PERIOD = 0.05  # [s]
-# Without a tick for this time, by the steady clock, the node's own clock stands still [s].
+# Without a tick for this time, by the steady clock, the node's own clock is stopped [s].
 CLOCK_STANDS = 0.5
 LONGEST_REASON = 1000  # [characters]
 
@@ -42,7 +42,7 @@ class Ros2ControlBridgeNode(ManagedNode):
     """
 
     title = "The bridge to ros2_control"
-    purpose = "to have velocities carried out"
+    purpose = "to execute velocities"
 
     def __init__(self) -> None:
         super().__init__("ros2_control_bridge_node")
@@ -85,12 +85,12 @@ class Ros2ControlBridgeNode(ManagedNode):
         self.start(ROS2_CONTROL_BRIDGE_PARAMETERS, s)
 
     def activate(self) -> None:
-        """A solver that was given up has another chance."""
+        """Retries a solver that was given up."""
         if self.commander is not None and self.commander.solver.is_given_up:
             self._meet_arm()
 
     def deactivate(self, sentence: str) -> None:
-        """The arm stands still at once, and no velocity counts that came before."""
+        """Stops the arm and drops earlier velocities."""
         self._twist = None
         if self.commander is not None:
             self._command(self.commander.stand_still())
@@ -105,14 +105,14 @@ class Ros2ControlBridgeNode(ManagedNode):
     # In --------------------------------------------------------------------------------------------------------------
 
     def _on_description(self, message: String) -> None:
-        """The same again changes nothing; another one is another arm."""
+        """An identical description changes nothing; a different one is a new arm."""
         if message.data == self._description:
             return
         self._description = message.data
         self._meet_arm()
 
     def _meet_arm(self) -> None:
-        """The arm of the description, with a solver of its own."""
+        """Sets up the arm of the description, with its own solver."""
         self._forget_arm()
         try:
             chain = read_chain(self._description, self._settings["tip_frame"], self._settings["base_frame"])
@@ -123,7 +123,7 @@ class Ros2ControlBridgeNode(ManagedNode):
         self._refusal = None
         self._watch.watch(self.commander.joints)
         names = ", ".join(self.commander.joints)
-        self.get_logger().info(f"The arm goes from {chain.base} to {chain.tip} and has the joints {names}.")
+        self.get_logger().info(f"The arm's chain is {chain.base} to {chain.tip}, with the joints {names}.")
 
     def _make_commander(self, chain: Chain) -> JointCommander:
         chain = chain.with_accelerations(self._settings["max_joint_acceleration"])
@@ -160,7 +160,7 @@ class Ros2ControlBridgeNode(ManagedNode):
             self._publish_status()
 
     def _fresh_twist(self, now: float) -> Floats | str | None:
-        """In the axes of the chain's base, shape (6,); None where none counts; a sentence where it cannot be used."""
+        """In the axes of the chain's base, shape (6,); None if none counts; a sentence where it cannot be used."""
         if self._twist is None:
             return None
         if abs(now - convert.stamp_seconds(self._twist.header.stamp)) > self._settings["twist_timeout"]:
@@ -180,10 +180,10 @@ class Ros2ControlBridgeNode(ManagedNode):
         if frame == base:
             return np.eye(3)
         if not frame:
-            return "A velocity came without a frame (header.frame_id)."
+            return "A velocity has no frame (header.frame_id)."
         placed = self._tree.lookup(base, frame)
         if isinstance(placed, str):
-            return f"Velocities come in the frame {frame!r}, and TF does not know it in {base!r}: {placed}."
+            return f"Velocities are in the frame {frame!r}, which TF cannot transform to {base!r}: {placed}."
         return rotation_of(placed.transform)
 
     def _command(self, values: Floats | None) -> None:
@@ -191,16 +191,16 @@ class Ros2ControlBridgeNode(ManagedNode):
             self._commands.publish(Float64MultiArray(data=values.tolist()))
 
     def _reason(self) -> str | None:
-        """Why the arm does not carry out velocities, in a sentence."""
+        """Why the arm does not execute velocities, as a sentence."""
         if self.refusal is not None:
             return self.refusal
         if self._refusal is not None:
             return self._refusal
         if self.commander is None:
             topic = self.resolve_topic_name("robot_description")
-            return f"No robot description has come on {topic!r}: does the robot_state_publisher run?"
+            return f"No robot description received on {topic!r}: is robot_state_publisher running?"
         if time.monotonic() - self._ticked > CLOCK_STANDS:
-            return "The node's clock stands still (use_sim_time): does the simulator run?"
+            return "The node's clock is stopped (use_sim_time): is the simulator running?"
         return self._rivals.problem or self._watch.problem or self.commander.reason
 
     def _publish_status(self) -> None:
@@ -217,11 +217,11 @@ class Ros2ControlBridgeNode(ManagedNode):
         elif commander is not None and commander.warning is not None:
             level, message = Level.WARN, commander.warning
         elif self._commands.get_subscription_count() == 0:
-            level, message = Level.WARN, f"Nobody listens to the commands on {self._commands.topic_name!r}."
+            level, message = Level.WARN, f"No subscriber for the commands on {self._commands.topic_name!r}."
         elif self._watch.warning is not None:
             level, message = Level.WARN, self._watch.warning
         else:
-            level, message = Level.OK, "Velocities are carried out."
+            level, message = Level.OK, "Executing velocities."
         values: dict[str, object] = {"controller": self._settings["controller"]}
         if commander is not None:
             values |= {
@@ -232,7 +232,7 @@ class Ros2ControlBridgeNode(ManagedNode):
         return Report(level, message, values)
 
     def callback_failed(self, where: str, error: Exception) -> str:
-        """An arm does not go on moving by a node whose callbacks fail."""
+        """Stops the arm: it must not move under a node whose callbacks fail."""
         sentence = super().callback_failed(where, error)
         self._twist = None
         if self.commander is not None:
@@ -246,7 +246,7 @@ class Ros2ControlBridgeNode(ManagedNode):
             self.commander = None
 
     def close(self) -> None:
-        """The last word to the arm is to stand still."""
+        """Commands standstill as the last message."""
         super().close()
         self._forget_arm()
         self._publish_status()

@@ -19,7 +19,7 @@ ROS2_CONTROL_BRIDGE_PARAMETERS = (
     Parameter(
         "command_interface",
         _defaults.interface,
-        "Command interface. If this node exits, a position is held, a velocity continues.",
+        "Command interface. If this node exits, position controllers hold, velocity controllers keep moving.",
         choices=("position", "velocity"),
     ),
     Parameter("controller_manager", "controller_manager", "Name of the controller manager's node."),

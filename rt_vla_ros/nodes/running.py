@@ -1,4 +1,4 @@
-"""How a node's process starts and ends: one way for all of them."""
+"""How a node's process starts and ends, the same for all nodes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rt_vla_ros.nodes.start_error import StartError
 
 # A signal or a failure is noticed at the latest after this time [s].
 WAKE_UP = 0.1
-# A node that failed or was shut down stays for this time [s]: its last words reach those who listen.
+# A node that failed or was shut down stays for this time [s], so that its last messages reach their subscribers.
 FAREWELL = 1.0
 _RCL_SOURCE = re.compile(r",? at \S+\.c(pp)?:\d+")
 
@@ -34,22 +34,22 @@ _RCL_SOURCE = re.compile(r",? at \S+\.c(pp)?:\d+")
 class ProgramNode(GuardedNode):
     """A node that is a process of its own.
 
-    failure: why the process must end, in a sentence; None while all is well.
-    finished: whether the process shall end because all is done.
+    failure: why the process must end, as a sentence; None otherwise.
+    finished: whether the process can end because its work is done.
     """
 
     failure: str | None = None
     finished: bool = False
 
     def close(self) -> None:
-        """Stops threads and says the last things on the wire; called once, with the graph still up."""
+        """Stops threads and publishes the last messages; called once, with the graph still up."""
 
 
 def run(make: Callable[[], ProgramNode], argv: Sequence[str] | None = None) -> int:
     """Runs the node until SIGINT, SIGTERM, SIGHUP or its own failure; the exit code: 0, or 1 after a failure.
 
-    The signals are taken here and not by rclpy, which would take the graph down before the node could say its last
-    word. Before there is a node there is none to say, and the process ends at once.
+    The signals are taken here and not by rclpy, which would shut the graph down before the node could publish its last
+    messages. Before there is a node, the process ends at once.
     """
     signals: list[int] = []
     making = True
@@ -75,7 +75,7 @@ def run(make: Callable[[], ProgramNode], argv: Sequence[str] | None = None) -> i
 
 
 def end_process(code: int) -> NoReturn:
-    """Ends the process without the interpreter's own end.
+    """Ends the process without the interpreter's shutdown.
 
     Where torch is loaded that takes seconds on a busy machine, and a thread that is still inside a library would be
     stopped amid C++ code, which aborts.
@@ -87,7 +87,7 @@ def end_process(code: int) -> NoReturn:
 
 
 def _join(make: Callable[[], ProgramNode], argv: list[str]) -> ProgramNode:
-    """The node, on the graph. Raises StartError, also for ROS arguments that make no sense, or without a graph."""
+    """Creates the node on the graph. Raises StartError, also for invalid ROS arguments or without a graph."""
     refuse_other_words(argv)
     try:
         rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)

@@ -1,4 +1,4 @@
-"""A request to a service that is repeated until it is taken; no ROS."""
+"""A service request that is repeated until it is accepted; no ROS."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ANSWER = 0.25
 
 
 class AwaitedAnswer(Protocol):
-    """What rclpy's Future has of this."""
+    """The part of rclpy's Future that is used here."""
 
     def done(self) -> bool:
         """Whether the answer is there."""
@@ -45,7 +45,7 @@ class ServiceRequest:
 
     @property
     def wanted(self) -> Any:
-        """What was asked for last; None where nothing was."""
+        """The last request; None if there was none."""
         return self._wanted
 
     @property
@@ -58,19 +58,19 @@ class ServiceRequest:
         return 0.0 if self._wanted is None or self.is_taken else now - self._asked_at
 
     def reset(self) -> None:
-        """Whoever answered is gone."""
+        """Forgets everything, as the server is gone."""
         self._drop()
         self._wanted = self.taken = self.answer = None
         self.refused, self.unanswered = False, 0
 
     def ask(self, value: Any, now: float) -> None:
-        """Asks for it, also where it was taken before: who took it may have forgotten it. Not None."""
+        """Sends the request, even if it was accepted before: the server may have restarted. Not None."""
         self._drop()
         self._wanted, self._asked_at, self.refused, self.unanswered = value, now, False, 0
         self._transmit(now)
 
     def look(self, now: float) -> bool:
-        """Takes the answer that is there, or asks again; to be called often. Whether an answer came."""
+        """Reads a pending answer or asks again; to be called often. Whether an answer came."""
         if self._wanted is None:
             return False
         if self._pending is not None and self._pending.done():
@@ -86,7 +86,7 @@ class ServiceRequest:
         self._pending = None
         try:
             self.answer = pending.result()
-        except Exception:  # whatever the middleware makes of a service that failed
+        except Exception:  # whatever the middleware raises for a failed service
             self.answer = None
         self.refused = self.answer is None or not self._is_taken(self.answer)
         self.unanswered = 0

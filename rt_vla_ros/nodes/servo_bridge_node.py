@@ -1,4 +1,4 @@
-"""Keeps MoveIt Servo ready for velocities, and says on `arm_status` whether it carries them out.
+"""Keeps MoveIt Servo ready for velocities, and reports on `arm_status` whether it executes them.
 
 The velocities do not pass through here: the smoother publishes them on Servo's own topic.
 """
@@ -31,16 +31,14 @@ LOOK_PERIOD = 0.02  # [s]
 LOOKS_PER_STATUS = 2  # arm_status comes at 25 Hz, and at once where something changed
 LOOKS_PER_GRAPH = 5
 SMOOTHER_GONE = 50  # looks without a status of the smoother
-NOT_CHECKED = (
-    "Servo's parameters are not checked (`check_servo_parameters` is false): distances may be wrong without a word."
-)
+NOT_CHECKED = "Servo's parameters are not checked (`check_servo_parameters` is false): distances may silently be wrong."
 
 
 class ServoBridgeNode(ManagedNode):
     """All times are of the steady clock, also where the graph's time is a simulation's: Servo's loop is."""
 
     title = "The bridge to Servo"
-    purpose = "to have velocities carried out"
+    purpose = "to execute velocities"
 
     def __init__(self) -> None:
         super().__init__("servo_bridge_node")
@@ -73,7 +71,7 @@ class ServoBridgeNode(ManagedNode):
         self.start(SERVO_BRIDGE_PARAMETERS, settings)
 
     def deactivate(self, sentence: str) -> None:
-        """Servo is paused, once: whoever wakes it has the arm to himself."""
+        """Pauses Servo once: whoever unpauses it has the arm."""
         now = time.monotonic()
         self._link.switch.reset()
         if self._link.is_there:
@@ -83,7 +81,7 @@ class ServoBridgeNode(ManagedNode):
     def _on_servo(self, message: Any) -> None:
         now = time.monotonic()
         if self._watch.status(message.code, now) and self._link.is_there:
-            self._begin(now)  # who was silent may have been started again
+            self._begin(now)  # a silent node may have been restarted
         self._tell(now)
 
     def _on_smoother(self, message: ControllerStatus) -> None:
@@ -109,7 +107,7 @@ class ServoBridgeNode(ManagedNode):
         self._pause_or_wake(now)
 
     def _begin(self, now: float) -> None:
-        """Says again what Servo must know: another node may have said something else, and parameters may be new."""
+        """Sets Servo up again: another node may have changed it, and parameters may be new."""
         if not self.is_open:
             return
         self._link.switch.ask(self._twist, now)
@@ -117,7 +115,7 @@ class ServoBridgeNode(ManagedNode):
             self._checks.read(now)
 
     def _pause_or_wake(self, now: float) -> None:
-        """A Servo that is silent though it was woken may have been paused by a person: who did that wakes it."""
+        """A Servo that is silent after unpausing may have been paused by an operator, who has to unpause it."""
         pause = self._plan.wants_pause(now) or self._rivals.problem is not None
         if self.is_open and not self._watch.is_silent and self._link.is_there and self._link.pause.wanted is not pause:
             self._link.pause.ask(pause, now)
@@ -139,7 +137,7 @@ class ServoBridgeNode(ManagedNode):
         self._tell(now, due=self._looks % LOOKS_PER_STATUS == 0)
 
     def _meet(self, now: float) -> None:
-        """A Servo that knows nothing yet."""
+        """Sets up a new Servo."""
         self._watch.reset()
         self._link.reset()
         if self._checks is not None:
@@ -148,7 +146,7 @@ class ServoBridgeNode(ManagedNode):
         self._pause_or_wake(now)
 
     def _problem(self, now: float) -> str | None:
-        """Why a velocity that comes now is not carried out, in a sentence."""
+        """Why a velocity would not be executed now, as a sentence."""
         if (told := self.refusal or self._rivals.problem) is not None:
             return told
         settings = self._checks and self._checks.problem(now)
@@ -159,11 +157,11 @@ class ServoBridgeNode(ManagedNode):
         if (problem := self._watch.problem(now)) is not None:
             return problem
         if self._link.is_awake and not self._watch.is_heard:
-            return "Servo's first status has not come yet."
+            return "Servo's first status has not been received yet."
         return None
 
     def _tell(self, now: float, *, due: bool = False) -> None:
-        """Publishes how it is: where it is due, and at once where it changed."""
+        """Publishes the status, periodically and on change."""
         problem = self._problem(now)
         told = (problem is None, (problem or "")[:LONGEST_REASON])
         if due or told != self._told:
@@ -178,7 +176,7 @@ class ServoBridgeNode(ManagedNode):
     def _report(self) -> Report:
         now = time.monotonic()
         values = {
-            "command_type": "TWIST" if self._link.switch.is_taken else "not said yet",
+            "command_type": "TWIST" if self._link.switch.is_taken else "not reported yet",
             "paused": bool(self._link.pause.taken),
             "servo_status": self._watch.code if self._watch.is_heard else "",
         }
@@ -192,19 +190,19 @@ class ServoBridgeNode(ManagedNode):
         if said := [warning for warning in warnings if warning]:
             return Report(Level.WARN, " ".join(said), values)
         asleep = self._link.pause.wanted is True
-        well = "Servo is paused until there is something to do." if asleep else "Servo carries out velocities."
+        well = "Servo is paused until it is needed." if asleep else "Servo executes velocities."
         return Report(Level.OK, well, values)
 
     def callback_failed(self, where: str, error: Exception) -> str:
-        """Whoever follows `arm_status` does not go on by a node whose callbacks fail."""
+        """Reports the fault on `arm_status`, so that nothing moves under a node whose callbacks fail."""
         sentence = super().callback_failed(where, error)
         self._publish(False, f"The bridge to Servo has a fault: {sentence}")
         return sentence
 
     def close(self) -> None:
-        """The last word is that nobody watches Servo any more."""
+        """Reports as the last message that Servo is no longer supervised."""
         super().close()
-        self._publish(False, "The bridge to Servo was ended.")
+        self._publish(False, "The bridge to Servo was shut down.")
 
 
 def main() -> NoReturn:

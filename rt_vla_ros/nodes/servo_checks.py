@@ -1,4 +1,4 @@
-"""Reads what Servo and the smoother are set to, and says what of that would falsify distances."""
+"""Reads the parameters of Servo and the smoother and reports those that would falsify distances."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from rt_vla_ros.nodes.servo_settings import (
     settings_to_know,
 )
 
-# A node that does not answer for this long [s] is named.
+# A node that does not answer for this long [s] is reported.
 UNANSWERED = 1.0
-# What was refused may have been set right: it is read again after this time [s].
+# A rejected parameter may have been corrected: it is read again after this time [s].
 READ_AGAIN = 1.0
 
 
@@ -33,7 +33,7 @@ class ServoChecks:
         self._read_at = float("-inf")
 
     def reset(self) -> None:
-        """There is another Servo."""
+        """Forgets the old Servo."""
         self._servo.reset()
         self._refused = []
 
@@ -52,20 +52,20 @@ class ServoChecks:
             self.read(now)
 
     def problem(self, now: float) -> str | None:
-        """Why nothing may move, in sentences; None where all that must be right is right."""
+        """Why nothing may move, as sentences; None if all checks passed."""
         for remote, whose in ((self._servo, "Servo's"), (self._smoother, "The smoother's")):
             if remote.values is None and remote.waiting(now) > UNANSWERED:
                 return (
-                    f"{whose} parameters cannot be read: nobody answers {remote.service!r}. Check the name of that "
-                    "node in the bridge's parameters; with `check_servo_parameters: false` it goes on without, and "
-                    "wrong distances are not noticed before they are made."
+                    f"{whose} parameters cannot be read: no answer from {remote.service!r}. Check that node's name "
+                    "in the bridge's parameters; with `check_servo_parameters: false` the bridge starts without this "
+                    "check, and wrong distances are not detected in advance."
                 )
             if remote.values is None:
                 return f"{whose} parameters are being read."
         return " ".join(self._refused) or None
 
     def warning(self) -> str | None:
-        """What to know of Servo's parameters."""
+        """What to note about Servo's parameters."""
         return None if self._servo.values is None else settings_to_know(self._servo.values)
 
     def _judge(self, servo: Any, smoother: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""A MoveIt Servo on the graph: whether it is there, or another one than before, and what it was asked for."""
+"""A MoveIt Servo on the graph: whether it is there or was replaced, and what it was asked for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from std_srvs.srv import SetBool
 from rt_vla_ros.nodes.service_request import ServiceRequest
 
 TWIST = int(ServoCommandType.Request.TWIST)
-# A Servo that is to carry out velocities and does not answer for this long [s] carries out none.
+# A Servo that does not answer for this long [s] is taken as not executing velocities.
 UNANSWERED = 0.3
 
 
@@ -40,11 +40,11 @@ class ServoLink:
 
     @property
     def is_awake(self) -> bool:
-        """Whether it is there and was woken by this node."""
+        """Whether it is there and was unpaused by this node."""
         return self.is_there and self.pause.wanted is False and self.pause.is_taken
 
     def look_at_graph(self) -> bool:
-        """Whether a Servo has come, or another one in its place: one that knows nothing yet."""
+        """Whether a Servo has appeared or was replaced; it has to be set up then."""
         infos = self._node.get_publishers_info_by_topic(self._topic)
         found = {tuple(info.endpoint_gid) for info in infos}
         offered = self._switch_client.service_is_ready() and self._pause_client.service_is_ready()
@@ -57,7 +57,7 @@ class ServoLink:
         return is_new
 
     def reset(self) -> None:
-        """Nothing was asked of this Servo yet."""
+        """Forgets the requests to the old Servo."""
         self.switch.reset()
         self.pause.reset()
 
@@ -67,27 +67,30 @@ class ServoLink:
         self.pause.look(now)
 
     def problem(self, now: float) -> str | None:
-        """Why it carries out nothing, in a sentence."""
+        """Why it executes nothing, as a sentence."""
         if not self.is_there:
             return (
-                f"There is no MoveIt Servo: nobody offers {self._switch_name!r}. Start it (`servo.launch.py`), or give "
+                f"No MoveIt Servo: the service {self._switch_name!r} is not available. Start it (`servo.launch.py`), "
+                "or give "
                 "the name of its node in the bridge's parameter `servo_node`."
             )
         if not self.switch.is_taken:
             if self.switch.refused:
-                return f"Servo refuses velocities: {self._switch_name!r} did not take TWIST. Its log says why."
-            return f"Servo has not been told yet that velocities come: no answer from {self._switch_name!r}."
+                return (
+                    f"Servo rejects velocities: {self._switch_name!r} did not accept TWIST. See its log for the reason."
+                )
+            return f"Servo's command type is not set yet: no answer from {self._switch_name!r}."
         if self.pause.wanted is False and not self.pause.is_taken:
             if self.pause.waiting(now) <= UNANSWERED:
-                return "Servo is being woken for the first time." if self.pause.taken is None else None
+                return "Servo is being unpaused for the first time." if self.pause.taken is None else None
             return (
-                f"Servo does not wake: no answer from {self._pause_name!r}. It waits for a new joint state then: does "
-                "the arm's driver publish them? Else start Servo again."
+                f"Servo does not unpause: no answer from {self._pause_name!r}. It may be waiting for a new joint "
+                "state: is the arm's driver publishing? If so, restart Servo."
             )
         return None
 
     def warning(self, now: float) -> str | None:
-        """That it does not let itself be paused."""
+        """Whether it cannot be paused, as a sentence."""
         if self.pause.wanted is True and self.pause.waiting(now) > 1.0:
-            return f"Servo cannot be paused: no answer from {self._pause_name!r}. The arm stands still all the same."
+            return f"Servo cannot be paused: no answer from {self._pause_name!r}. The arm stands still anyway."
         return None

@@ -1,14 +1,14 @@
-"""When Servo is paused: while the smoother stands still and will not move by itself; no ROS."""
+"""When Servo is paused: while the smoother stands still and will not resume by itself; no ROS."""
 
 from __future__ import annotations
 
 from rt_vla_ros.control.status import State
 
-# Of these a new request is needed to move again.
+# After these a new request is needed to move again.
 RESTING = (State.TERMINATED, State.STOPPED, State.FAULT)
 # Servo brakes by itself for a moment after the last velocity [s].
 PAUSE_AFTER = 0.3
-# An instruction wakes Servo before its first action is there; where none comes, it is paused again after this long [s].
+# An instruction unpauses Servo before its first action; without one, it is paused again after this time [s].
 AWAKE_FOR = 15.0
 
 
@@ -21,7 +21,7 @@ class PausePlan:
         self._is_stopped = False
 
     def smoother(self, state: int, *, commanding: bool, now: float) -> None:
-        """What the smoother says of itself; one that is gone is as one in a fault."""
+        """The smoother's status; a smoother that is gone counts as one in FAULT."""
         self._is_stopped = state == State.STOPPED
         if self._is_stopped:
             self._awake_until = float("-inf")
@@ -31,7 +31,7 @@ class PausePlan:
             self._resting_since = now
 
     def instruction(self, now: float) -> None:
-        """Somebody wants something done: an action may be near."""
+        """An instruction was received: an action may follow."""
         if not self._is_stopped:
             self._awake_until = now + AWAKE_FOR
 

@@ -1,4 +1,4 @@
-"""Which of Servo's parameters would falsify distances, each with the line to change; no ROS.
+"""Which of Servo's parameters would falsify distances, each with the fix; no ROS.
 
 The names are those of moveit_servo 2.12 (config/servo_parameters.yaml), which it declares below `moveit_servo.`.
 """
@@ -33,7 +33,7 @@ class SmootherSpeeds:
 
 
 def refuse_settings(values: Mapping[str, Any], speeds: SmootherSpeeds, servo: str) -> list[str]:
-    """What would falsify distances or stop the arm, a sentence each; empty where all is well.
+    """Problems that would falsify distances or stop the arm, a sentence each; empty if there are none.
 
     values: Servo's parameters by their full names. servo: its node's full name.
     """
@@ -59,10 +59,11 @@ def _refusals(own: Mapping[str, Any], speeds: SmootherSpeeds, servo: str) -> lis
 
 
 def settings_to_know(values: Mapping[str, Any]) -> str | None:
-    """What is unusual and does no harm with this package's own files, in a sentence."""
+    """Unusual settings that are harmless with this package's own files, as a sentence."""
     if values.get(f"{PREFIX}{ABOUT_TIP}") is False:
         return (
-            f"Servo's `{ABOUT_TIP}` is false: a turn about any frame but its planning frame also moves the tip. Write "
+            f"Servo's `{ABOUT_TIP}` is false: a rotation about any frame but its planning frame also moves the tip. "
+            "Write "
             f"`{ABOUT_TIP}: true` in Servo's parameter file."
         )
     return None
@@ -72,7 +73,7 @@ def _refuse_units(own: Mapping[str, Any], servo: str) -> str | None:
     if own[COMMAND_IN_TYPE] == "speed_units":
         return None
     return (
-        f"Servo takes velocities as {own[COMMAND_IN_TYPE]!r}, and they are in m/s and rad/s. Write `command_in_type: "
+        f"Servo expects velocities as {own[COMMAND_IN_TYPE]!r}, but they are in m/s and rad/s. Write `command_in_type: "
         f"speed_units` in Servo's parameter file, or now: `ros2 param set {servo} {PREFIX}command_in_type speed_units`."
     )
 
@@ -81,20 +82,20 @@ def _refuse_smoothing(own: Mapping[str, Any]) -> str | None:
     if not own[USE_SMOOTHING] or "butterworth" not in str(own[PLUGIN]).lower():
         return None
     return (
-        "Servo's Butterworth filter carries out only about 57 % of what is commanded. Write "
+        "Servo's Butterworth filter executes only about 57 % of the commanded motion. Write "
         f"`smoothing_filter_plugin_name: {ACCELERATION_LIMITED}` in Servo's parameter file (with `update_period` and "
-        "`planning_group_name` beside `moveit_servo`), or `use_smoothing: false`, and start Servo again."
+        "`planning_group_name` beside `moveit_servo`), or `use_smoothing: false`, and restart Servo."
     )
 
 
 def _refuse_scale(own: Mapping[str, Any], name: str, limit: float, ours: str, unit: str, servo: str) -> str | None:
-    """Servo takes a scale of zero or less for no limit."""
+    """Servo treats a scale of zero or less as no limit."""
     scale = own[name]
     if scale <= 0 or scale >= limit:
         return None
     return (
-        f"Servo cuts velocities off at {scale:g} {unit} (`{name}`), and the smoother sends up to {limit:g} {unit}: "
-        f"fast motions would fall short. Write `scale: {{{name.removeprefix('scale.')}: {limit:g}}}` in Servo's "
+        f"Servo clips velocities at {scale:g} {unit} (`{name}`), but the smoother sends up to {limit:g} {unit}: fast "
+        f"motions would fall short. Write `scale: {{{name.removeprefix('scale.')}: {limit:g}}}` in Servo's "
         f"parameter file, or now: `ros2 param set {servo} {PREFIX}{name} {float(limit)!r}`, or lower the smoother's "
         f"`{ours}`."
     )
@@ -105,9 +106,9 @@ def _refuse_timeout(own: Mapping[str, Any], speeds: SmootherSpeeds) -> str | Non
     if own[TIMEOUT] >= least:
         return None
     return (
-        f"Servo drops velocities after {own[TIMEOUT]:g} s (`{TIMEOUT}`), and the smoother sends one each "
-        f"{1 / speeds.rate:g} s: the arm would stop and go. Write `{TIMEOUT}: 0.1` in Servo's parameter file and start "
-        f"it again (at least {least:g}), or raise the smoother's `command_rate`."
+        f"Servo drops velocities after {own[TIMEOUT]:g} s (`{TIMEOUT}`), but the smoother sends one every "
+        f"{1 / speeds.rate:g} s: the arm would stutter. Write `{TIMEOUT}: 0.1` in Servo's parameter file and restart "
+        f"it (at least {least:g}), or raise the smoother's `command_rate`."
     )
 
 
@@ -115,7 +116,7 @@ def _refuse_override(own: Mapping[str, Any], servo: str) -> str | None:
     if not NO_OVERRIDE <= own[OVERRIDE] < 1:
         return None
     return (
-        f"Servo carries out only {own[OVERRIDE]:.0%} of each velocity (`{OVERRIDE}`). Write `{OVERRIDE}: 0.0` in "
+        f"Servo executes only {own[OVERRIDE]:.0%} of each velocity (`{OVERRIDE}`). Write `{OVERRIDE}: 0.0` in "
         f"Servo's parameter file, or now: `ros2 param set {servo} {PREFIX}{OVERRIDE} 0.0`; to move slower, lower the "
         "smoother's `max_linear_velocity`."
     )

@@ -1,4 +1,4 @@
-"""What Servo's status says of the arm: halted, slowed down, silent; no ROS.
+"""The arm's state by Servo's status: halted, slowed down, silent; no ROS.
 
 Servo judges only while it carries out a command: the code of its last one stays on `~/status` for as long as no other
 comes (moveit_servo 2.12, servo.cpp). So a halt is told when it comes and while the arm is commanded, and is forgotten
@@ -11,7 +11,7 @@ from rt_vla_ros.nodes.servo_status import NO_WARNING, halt_of, slow_down_of
 
 # Without a status for this long [s] Servo is silent; it publishes at 100 Hz.
 SILENT = 0.3
-# Of the time between two looks so much counts at most [s]: a node that was itself held up accuses nobody.
+# The time between two polls counts up to this [s]: a node that was itself delayed must not report a silent Servo.
 LONGEST_LOOK = 0.04
 # A halt is told for this long at least [s], also where the next status is a good one.
 TOLD = 0.3
@@ -34,7 +34,7 @@ class ServoWatch:
         self.reset()
 
     def reset(self) -> None:
-        """There is another Servo, or none."""
+        """Forgets the old Servo."""
         self._code, self._since, self._told_until = NO_WARNING, float("-inf"), float("-inf")
         self._told = ""
         self._heard = False
@@ -66,7 +66,7 @@ class ServoWatch:
         return was_silent
 
     def commanded(self, commanding: bool, now: float) -> None:
-        """Whether the arm is told velocities."""
+        """Whether velocities are commanded."""
         if commanding and not self._commanding:
             self._begun = now
         if self._commanding and not commanding:
@@ -80,28 +80,28 @@ class ServoWatch:
         self._silent = self._silent + passed if awake else 0.0
 
     def problem(self, now: float) -> str | None:
-        """Why nothing is carried out, in a sentence."""
+        """Why nothing is executed, as a sentence."""
         if self.is_silent:
             return self._silence()
         return self._halt(now)
 
     def warning(self) -> str | None:
-        """What is not as it should be, where that is no reason to stop."""
+        """A problem that is no reason to stop, as a sentence."""
         if (sentence := slow_down_of(self._code)) is not None:
             return sentence
         halt = halt_of(self._code)
-        return None if halt is None else f"How the last command ended: {halt}"
+        return None if halt is None else f"Result of the last command: {halt}"
 
     def _silence(self) -> str:
         if self._heard:
             return (
-                f"Servo is silent: nothing comes on {self._topic!r} any more. It was paused by somebody else (call its "
-                "~/pause_servo with false), hangs, or has ended."
+                f"Servo is silent: no more messages on {self._topic!r}. It was paused by another client (call its "
+                "~/pause_servo with false), hangs, or has exited."
             )
         return (
-            f"Servo is silent: nothing has come on {self._topic!r} yet. At its start it waits for joint states, and "
-            "for one that differs from those before: does the arm's driver publish them? With mock hardware, whose "
-            "joint states never change, move the arm a little once."
+            f"Servo is silent: no message on {self._topic!r} yet. At startup it waits for joint states, and for one "
+            "that differs from the previous: is the arm's driver publishing? With mock hardware, whose joint states "
+            "never change, move the arm slightly once."
         )
 
     def _halt(self, now: float) -> str | None:

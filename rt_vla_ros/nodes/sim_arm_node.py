@@ -1,4 +1,4 @@
-"""The simulated arm and its cameras on a ROS graph: takes velocities, publishes images and states."""
+"""The simulated arm and its cameras on a ROS graph: subscribes to velocities, publishes images and states."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class SimArmNode(ProgramNode):
         self._twist: tuple[int, Twist] | None = None
         self._unresolved: TwistStamped | None = None  # lock step waits for it
         self._gripper: float | None = None
-        self._message = "No command has come yet."
+        self._message = "No command received yet."
         reliable = QoSProfile(depth=10)
         self.create_subscription(TwistStamped, "delta_twist_cmds", self._on_twist, reliable)
         self.create_subscription(Float64, "gripper_command", self._on_gripper, reliable)
@@ -100,7 +100,7 @@ class SimArmNode(ProgramNode):
     def _on_repeat(self) -> None:
         if self._unresolved is not None:
             self._on_twist(self._unresolved)
-            self._outputs.publish_state(self._stamp_ns())  # its frame may hang on one of the arm's
+            self._outputs.publish_state(self._stamp_ns())  # its frame may be attached to one of the arm's
         if self._lock_step is not None and time.monotonic() - self._published > REPEAT_PERIOD:
             self._lock_step.repeat()
 
@@ -110,14 +110,14 @@ class SimArmNode(ProgramNode):
         if self._twist is None:
             return None
         stamp_ns, twist = self._twist
-        # A stamp from the future would stay fresh for as long: whose clock differs is not followed at all.
+        # A stamp from the future would stay fresh for too long: commands from another clock are ignored.
         age_ns = self._stamp_ns() - stamp_ns
         if abs(age_ns) <= self._settings["twist_timeout"] * 1e9:
             return twist
         self._twist = None
-        self._message = "Standing still: no fresh velocity comes."
+        self._message = "Standing still: no recent velocity command."
         if age_ns < 0:
-            self._message += f" The last one lies {convert.seconds(-age_ns):.2f} s in the future."
+            self._message += f" The last one is stamped {convert.seconds(-age_ns):.2f} s in the future."
         return None
 
     # What LockStep drives --------------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ class SimArmNode(ProgramNode):
         if isinstance(twist, str):
             self._message = twist
             return
-        self._message = "Following velocities."
+        self._message = "Following velocity commands."
         if self._lock_step is not None:
             self._lock_step.on_twist(stamp_ns, twist)
         else:
@@ -223,7 +223,7 @@ class SimArmNode(ProgramNode):
         return response
 
     def _resume(self) -> None:
-        """After something that took the simulation out of its pace."""
+        """Resumes real-time pace after an interruption."""
         self._pace.restart()
         if self._lock_step is not None:
             self._lock_step.begin()

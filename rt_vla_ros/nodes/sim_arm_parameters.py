@@ -1,4 +1,4 @@
-"""The simulated arm's parameters; the simulator is not imported, for the other nodes know their names too."""
+"""The simulated arm's parameters; does not import the simulator, because other nodes check against these names, too."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ POLICY_WITH_SIM_ARM: dict[str, bool | int | float | str] = {
     "gripper_joint_open": 0.0,
     "gripper_joint_closed": 0.8,
 }
-"""What the policy node is told of this arm: its names, see sim.arm.ArmDescription. Its cameras have no noise: an arm
-that is blocked shows them the same image again and again."""
+"""The policy node's parameters for this arm, see sim.arm.ArmDescription. Its cameras have no
+noise: the images of a blocked arm are identical.
+"""
 
 
 def sim_arm_parameters(suites: tuple[str, ...] = ()) -> tuple[Parameter, ...]:
-    """suites: those there are."""
+    """suites: names of all suites."""
     return (
         ALLOW_OTHER_VELOCITIES,
         Parameter("suite", "pick-colours", "Scene suite.", choices=suites),
@@ -27,7 +28,7 @@ def sim_arm_parameters(suites: tuple[str, ...] = ()) -> tuple[Parameter, ...]:
         Parameter("image_width", 96, "Image size [pixel].", low=16, high=1920),
         Parameter("image_height", 96, "Image size [pixel].", low=16, high=1080),
         Parameter("image_rate", 10.0, "Image rate; 50 divided by an integer [Hz].", low=1.0, high=50.0),
-        Parameter("wrist_image", False, "Also publish the wrist camera."),
+        Parameter("wrist_image", False, "Also publish the wrist camera's images."),
         Parameter(
             "publish_clock", False, "Publish /clock and use it for timestamps; the other nodes then need use_sim_time."
         ),

@@ -14,7 +14,7 @@ from rt_vla_ros.sim import TabletopSim
 
 
 class SimFrames:
-    """Knows the arm's own frames exactly; those that others publish it learns from TF once they are asked for."""
+    """Knows the arm's own frames exactly; looks up other frames in TF."""
 
     def __init__(self, node: GuardedNode, sim: TabletopSim, clock: Callable[[], int]) -> None:
         """clock: of the stamps on /tf [ns]."""
@@ -22,17 +22,17 @@ class SimFrames:
         self._tree: TransformTree | None = None
 
     def resolve(self, twist: Twist) -> Twist | str:
-        """The same velocity in a frame of the simulated arm, or why it is not followed, in a sentence."""
+        """The same velocity in a frame of the simulated arm, or why it is not followed, as a sentence."""
         if not np.isfinite([twist.linear, twist.angular]).all():
-            return "A velocity with a number that is not finite was refused."
+            return "A velocity with a non-finite value was rejected."
         if twist.frame_id in self._sim.frames:
             return twist
         self._tree = self._tree or TransformTree(self._node, self._clock)
         unknown = self._tree.refuse(twist.frame_id, self._sim.frames)
         if unknown is not None:
-            return f"A velocity was refused. {unknown}"
+            return f"A velocity was rejected. {unknown}"
         placed = self._tree.lookup(BASE_LINK, twist.frame_id)
         if isinstance(placed, str):
-            return f"A velocity in the frame {twist.frame_id!r} was refused: {placed}"
+            return f"A velocity in the frame {twist.frame_id!r} was rejected: {placed}"
         axes = rotation_of(placed.transform)
         return Twist(axes @ twist.linear, axes @ twist.angular)

@@ -29,7 +29,7 @@ def optical_frame(camera: str) -> str:
 
 
 class SimPublishers:
-    """Publishes only what somebody listens to, except images and clock: those are few and everybody waits for them."""
+    """Publishes only what has subscribers, except images and clock, which are always needed."""
 
     def __init__(self, node: Node, sim: TabletopSim, cameras: Sequence[str], *, clock: bool) -> None:
         open_bridge()
@@ -55,7 +55,7 @@ class SimPublishers:
             self._clock.publish(Clock(clock=convert.time_message(time_ns)))
 
     def publish_mounts(self) -> None:
-        """Static transforms: of the base, and of the cameras, which stand elsewhere in another scene."""
+        """Static transforms: of the base, and of the cameras, whose poses depend on the scene."""
         base = Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
         stamp = convert.time_message(0)
         mounts = {camera: self._sim.camera_mount(camera) for camera in self._images}
@@ -91,7 +91,7 @@ class SimPublishers:
             )
 
     def publish_whole_state(self) -> None:
-        """Time since the scene was laid [s], then the simulator's generalised positions: to draw the run later."""
+        """Time since the scene was reset [s], then the simulator's generalised positions: to draw the run later."""
         if self._whole_state.get_subscription_count():
             data = self._sim.data
             self._whole_state.publish(Float64MultiArray(data=array("d", [data.time, *data.qpos])))

@@ -37,19 +37,16 @@ from rt_vla_ros.nodes.velocity_topic import VelocityTopic, arm_velocity, base_ve
 
 ANOTHER = "give another instruction, or call the policy's ~/restart."
 ANOTHER_SESSION = f"The request began before this start of the smoother: {ANOTHER}"
-# How often it is looked whether there still is a policy [s], by the node's clock.
+# How often the presence of the policy is checked [s], by the node's clock.
 POLICY_CHECK_PERIOD = 0.05
 RESUMED = "the policy's next action on a fresh image moves the arm"
-RIVAL = 10.0  # for how long a refused publisher is named [s]
-LONGEST_WAIT = 3.0  # of a request for what it may not begin without [s]; after that nobody expects it to begin
+RIVAL = 10.0  # how long a refused publisher is reported [s]
+LONGEST_WAIT = 3.0  # of a request for its preconditions [s]; after that nobody expects it to start
 REFUSED_TOLD = 8  # requests that are over, in controller_status
 
 
 class SmootherNode(ProgramNode):
-    """Ticks a Controller by the node's clock, be it the host's or a simulation's.
-
-    transforms: which frames the arm has.
-    """
+    """Ticks a Controller by the node's clock, the host's or a simulation's. transforms: which frames the arm has."""
 
     def __init__(self) -> None:
         super().__init__("smoother_node")
@@ -69,9 +66,9 @@ class SmootherNode(ProgramNode):
         self._terminated = False
         self._early: ChunkMsg | None = None
         self._first = FirstAction(self, self._refuse_frame, self._take)
-        self._policy_seen: str | None = None  # whose actions are followed, as the graph has it; empty: somebody's
+        self._policy_seen: str | None = None  # whose actions are followed, by node name; empty: unknown
         self._sending = not self._dry_run
-        self._commanding = False  # whether the last tick told the arm a velocity
+        self._commanding = False  # whether the last tick commanded a velocity
         self._travel = Travel()
         reliable = QoSProfile(depth=10)
         self._arm = VelocityTopic(self, "delta_twist_cmds", "arm")
@@ -80,7 +77,7 @@ class SmootherNode(ProgramNode):
         self._tip_frame: str = settings["tip_frame"]
         self._grippers = self.create_publisher(Float64, "gripper_command", reliable)
         self._terminates = self.create_publisher(Bool, "terminate", reliable)
-        # Who joins shall hear how it is, not how it was: where the clock stands still, that may be long ago.
+        # A late subscriber must get the current state, not an old one from before the clock stopped.
         lasting = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._statuses = self.create_publisher(ControllerStatus, "controller_status", lasting)
         actions = self.create_subscription(ChunkMsg, "action", self._on_action, reliable)
@@ -100,8 +97,8 @@ class SmootherNode(ProgramNode):
             if limits is not None and (limits.speed_scale < 1 or part == "base"):
                 self.get_logger().warning(
                     f"speed_scale is {limits.speed_scale:g}: the {part} goes at most {limits.max_linear_velocity:.3g} "
-                    f"m/s and {limits.max_angular_velocity:.3g} rad/s, and brakes within {limits.stopping_time:.2g} s; "
-                    "faster actions are slowed down and go less far."
+                    f"m/s and {limits.max_angular_velocity:.3g} rad/s, and brakes within {limits.stopping_time:.2g} "
+                    "s; faster actions are slowed down and shortened."
                 )
 
     @property
@@ -113,14 +110,14 @@ class SmootherNode(ProgramNode):
         return bool(self.get_parameter("dry_run").value)
 
     def _tick_clock(self) -> Clock:
-        """A host's clock that is set back would stop a timer of its own for as long, with an arm in motion."""
+        """A ROS timer would stop for as long as the host's clock is set back, with an arm in motion."""
         return self.get_clock() if self._simulated else Clock(clock_type=ClockType.STEADY_TIME)
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
 
     def _refuse_frame(self, frame_id: str) -> str | None:
-        """Why actions in a frame are not carried out, in a sentence: within walls TF must know the tip in it."""
+        """Why actions in a frame are not executed, as a sentence: with walls, TF must know the tip in it."""
         unknown = self.transforms.refuse(frame_id) or self._denied()
         if unknown is None and self._tip is not None:
             self._tip.position(frame_id)
@@ -128,7 +125,7 @@ class SmootherNode(ProgramNode):
         return unknown
 
     def _denied(self) -> str | None:
-        """Why whoever is in command may not move the arm, in a sentence."""
+        """Why the current commander may not move the arm, as a sentence."""
         return self._conditions.denied(human=self._controller.awaits_resume)
 
     def _on_action(self, message: ChunkMsg) -> None:
@@ -148,7 +145,7 @@ class SmootherNode(ProgramNode):
             self._take(message)
 
     def _passes(self, message: ChunkMsg) -> bool:
-        """Whether an action is of the request that runs, or begins one; what is said of it where it is not."""
+        """Whether an action belongs to the running request or begins one; if not, it is reported."""
         request, now = RequestKey(message.publisher, message.request), convert.seconds(self._now_ns())
         unnamed = None if request.publisher else refuse_unnamed(request, self._sources.several())
         if unnamed is not None:
@@ -189,7 +186,7 @@ class SmootherNode(ProgramNode):
         if sending != self._sending:
             self._sending = sending
             self._stand_still(now_ns)
-            self._controller.reset(still=True)  # it was told nothing so far, or is told nothing more
+            self._controller.reset(still=True)  # no velocity has been sent yet, or none is sent any more
         self._look_for_human()
         command = self._controller.tick(convert.seconds(now_ns))
         self._commanding = sending and command.commanding
@@ -212,7 +209,7 @@ class SmootherNode(ProgramNode):
             self._take(early)
 
     def _look_for_human(self) -> None:
-        """What waits of the policy is dropped where a human takes over."""
+        """Drops pending actions of the policy when a human takes over."""
         if self._teleop is not None:
             self._teleop.tick(lambda: self._conditions.denied(human=True))
         self._takeovers.keep()
@@ -228,14 +225,14 @@ class SmootherNode(ProgramNode):
             self._tell()
 
     def _watch_walls(self, tip: TipPosition) -> None:
-        """An arm that must stay within walls does not move while nobody knows where it is."""
+        """An arm with workspace walls does not move while its position is unknown."""
         position, at = tip.position(self._controller.frame_id) or (None, None)
         self._controller.set_pose(position, at)
         if tip.problem is not None and self._controller.commander:
             self._controller.fault(tip.problem)
 
     def _check_guards(self) -> None:
-        """What a request may not go on with, and does not go on after by itself: it takes another one.
+        """Ends a request whose guards are violated; it needs a new request to move again.
 
         Also where another fault has stopped the arm already, as an action that was refused for it before this tick.
         """
@@ -245,7 +242,7 @@ class SmootherNode(ProgramNode):
             return
         denied, lost = self._denied(), self._conditions.does_not_follow()
         if lost is not None and self._conditions.is_repeated:
-            self._stop(f"{lost} It is not the first time in a row.")
+            self._stop(f"{lost} This is a repeated failure.")
         elif denied is not None or lost is not None:
             again = f" {PRESS_AGAIN}" if self._controller.awaits_resume else ""
             sentence = f"{denied or lost}{again} The request is over: {ANOTHER}"
@@ -293,15 +290,15 @@ class SmootherNode(ProgramNode):
         self._statuses.publish(status)
 
     def callback_failed(self, where: str, error: Exception) -> str:
-        """An arm does not go on moving by a node whose callbacks fail."""
+        """Stops the arm: it must not move under a node whose callbacks fail."""
         sentence = super().callback_failed(where, error)
         self._controller.fault(sentence)
         return sentence
 
     def _look_for_policy(self) -> None:
-        """The graph knows of a policy that died before its silence says so, also where others publish actions.
+        """The graph reports a dead policy before its silence does, even if others publish actions.
 
-        Of a name that the graph never had, as where actions come over a bridge, the last publisher counts.
+        For a name that the graph never had, such as over a bridge, the last publisher counts.
         """
         running = self._gate.running
         if running is None or not self._gate.followed:
@@ -313,13 +310,13 @@ class SmootherNode(ProgramNode):
         elif names and not (followed and self._policy_seen == followed):
             self._policy_seen = ""
         elif self._policy_seen is not None and self._controller.state in ACTIVE:
-            who = f"{followed} publishes no" if names else "nobody publishes"
-            self._controller.fault(f"The policy has gone: {who} actions any more.")
+            who = f"{followed} publishes no" if names else "no node publishes"
+            self._controller.fault(f"The policy is gone: {who} actions any more.")
             self._policy_seen = None
             self._gate.done()
 
     def _stop(self, reason: str) -> str:
-        """Latched; what there is to say of it."""
+        """Latches a stop; returns a sentence about it."""
         self._early = None
         self._first.drop()
         told = self._latch.stop(reason)
@@ -327,7 +324,9 @@ class SmootherNode(ProgramNode):
         return told
 
     def _tell(self) -> None:
-        """What a service changed, at once: the next tick may be far, as where simulated time waits for the policy."""
+        """Publishes what a service changed at once: the next tick may be far away, as simulated time waits for the
+        policy.
+        """
         self._publish_status(self._now_ns(), commanding=False, gripper_commanded=False)
 
     def _on_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -335,14 +334,14 @@ class SmootherNode(ProgramNode):
         return response
 
     def _on_stop_topic(self, _message: Empty) -> None:
-        self._stop("Somebody published on the topic stop.")
+        self._stop("A message was received on the topic stop.")
 
     def _on_release(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         was_stopped = self._controller.state is State.STOPPED
         response.success, response.message = True, self._latch.release()
         if was_stopped and not self._controller.awaits_resume:
             response.message = self._outlook(response.message)
-        if was_stopped:  # else a request that is over stays so
+        if was_stopped:  # otherwise an ended request stays ended
             self._gate.reset()
             self._conditions.released()
         self._tell()
@@ -354,21 +353,21 @@ class SmootherNode(ProgramNode):
         return response
 
     def _resume(self) -> tuple[bool, str]:
-        """Whether the policy may act again, as far as the human is concerned, and what there is to say of it."""
+        """Whether the policy may act again after a takeover, and a sentence about it."""
         taken_over, now = self._controller.awaits_resume, convert.seconds(self._now_ns())
         refusal = self._controller.resume(now) if self._teleop is None else self._teleop.resume()
         if refusal is not None:
             return False, refusal
         self._takeovers.keep()
-        return True, self._outlook(RESUMED) if taken_over else "no human had taken over"
+        return True, self._outlook(RESUMED) if taken_over else "there was no takeover"
 
     def _outlook(self, told: str) -> str:
-        """What was told, and what keeps the next action from moving the arm all the same."""
+        """A reply, extended by what still keeps the next action from moving the arm."""
         unheard = self._arm.unheard(moves=True)
-        dry = "It is a dry run: the arm is told nothing." if self._dry_run else None
+        dry = "This is a dry run: no commands are sent to the arm." if self._dry_run else None
         found = (self._denied(), self._tip and self._tip.problem, unheard and unheard[1], dry)
         reasons = list(dict.fromkeys(reason for reason in found if reason))
-        return f"{told}, once this is put right: {' '.join(reasons)}" if reasons else told
+        return f"{told}, once this is resolved: {' '.join(reasons)}" if reasons else told
 
     def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._controller.reset()
@@ -378,9 +377,9 @@ class SmootherNode(ProgramNode):
         self._tell()
         response.success = self._controller.state is not State.STOPPED
         release = self.resolve_service_name("~/release")
-        told = "everything forgotten"
+        told = "reset"
         if self._controller.awaits_resume:
-            told += f", except that a human took over: {self.resolve_service_name('~/resume')} gives the arm back"
+            told += f", except for the takeover: call {self.resolve_service_name('~/resume')} to give the arm back"
         response.message = told if response.success else f"stopped: call {release} first"
         return response
 
@@ -401,8 +400,8 @@ class SmootherNode(ProgramNode):
         if level is Level.OK and (several := self._sources.several()):
             level = Level.WARN
             message = (
-                f"Actions come from {len(several)} publishers, {' and '.join(several)}: the one whose request runs is "
-                f"followed, the others are refused. End all but one.{self._refused_lately()}"
+                f"Actions have {len(several)} publishers, {' and '.join(several)}: the one whose request runs is "
+                f"followed, the others are refused. Stop all but one.{self._refused_lately()}"
             )
         values = {
             "state": controller.state.name,
@@ -419,25 +418,25 @@ class SmootherNode(ProgramNode):
         return Report(level, message, values)
 
     def _refused_lately(self) -> str:
-        """Whom the last actions were refused of, and why, with a space before it; empty where none were."""
+        """Whose actions were refused last, and why, with a leading space; empty if none were."""
         if self._rival is None or time.monotonic() - self._rival[0] > RIVAL:
             return ""
         return f" {self._rival[1]}"
 
     def _nobody_listens(self) -> tuple[Level, str] | None:
-        """Where a driver is not there, or no more, while the arm, or the base, is told to move."""
+        """Reports a missing driver while the arm or the base is commanded to move."""
         moves = not self._dry_run and bool(self._controller.commander)
         found = self._arm.unheard(moves=moves)
         return self._base.unheard(moves=moves) if found is None and self._base is not None else found
 
     def close(self) -> None:
-        """The last word to the arm is to stand still."""
+        """Commands standstill as the last message."""
         now_ns = self._now_ns()
-        self._controller.stop("The smoother node was ended.")
+        self._controller.stop("The smoother node was shut down.")
         self._publish_status(now_ns, commanding=self._stand_still(now_ns), gripper_commanded=False)
 
     def _stand_still(self, now_ns: int) -> bool:
-        """A velocity of zero, where the arm was told one at the last tick, be it only to brake; whether that was so."""
+        """Publishes zero velocity if the last tick commanded one, even if only to brake; whether it did."""
         was, self._commanding = self._commanding, False
         if was:
             self._arm.stand_still(self._controller.frame_id, now_ns)

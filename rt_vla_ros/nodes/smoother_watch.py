@@ -1,4 +1,4 @@
-"""What the policy node knows of the smoother: whether it is there, whether it is stopped, how far it moved the arm."""
+"""What the policy node knows of the smoother: its presence, its stop, and how far it moved the arm."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from rt_vla_ros.nodes.diagnostics import Level
 from rt_vla_ros.nodes.sources import Sources
 
 CHECK_PERIOD = 0.1  # [s]
-# Counted in checks of one period each, so that a node that was itself held up accuses nobody.
+# Counted in checks of one period each, so that a node that was itself delayed raises no false alarm.
 GONE = 20  # without a status: the smoother is gone
-ANSWERED = 10  # until a stop must have been taken
-# A policy that is loaded sooner than this after the start waits to hear whether the smoother is stopped [s].
+ANSWERED = 10  # until a stop must have been confirmed
+# A policy that is loaded sooner than this after the start waits for the smoother's status [s].
 FIRST_STATUS = 0.5
-# A turn by 1 rad changes what a camera sees as much as a way of this length [m].
+# A rotation of 1 rad changes a camera's image as much as a translation of this length [m].
 METRES_PER_RADIAN = 0.2
 REMEMBERED = 256  # statuses
-# So many statuses in a row without a command: the arm stands still. The first may be older than what it was told last.
+# So many statuses in a row without a command: the arm stands still. The first may be older than the last command.
 STILL = 3
 
 
 class SmootherWatch:
     """Listens to `controller_status`. Not thread-safe, except `wait_until_known`.
 
-    stopped: called when a stop is heard of, with the reason. lost: called when a smoother that was there is gone, or
-    was started again so fast that nobody missed it.
-    session: of the smoother, see ControllerStatus; 0 where nobody says, or several do.
+    stopped: called with the reason when the smoother is stopped. lost: called when a smoother that was there is gone,
+    or was restarted too fast to be missed.
+    session: of the smoother, see ControllerStatus; 0 if none is known, or several are.
     taken_over: called when a human took over, with True, and when the policy may act again, with False.
     heard: called with each status.
     """
@@ -73,13 +73,10 @@ class SmootherWatch:
 
     @property
     def refusal(self) -> str | None:
-        """Why no request can begin, in a sentence; None where one can."""
+        """Why no request can begin, as a sentence; None if one can."""
         then = f"then give another instruction or call {self._node.resolve_service_name('~/restart')}."
         if self._lost:
-            return (
-                "Nobody follows the actions any more: the smoother is gone, nothing comes on "
-                f"{self._statuses.topic_name!r}. Start it again, {then}"
-            )
+            return f"The smoother is gone: no more messages on {self._statuses.topic_name!r}. Restart it, {then}"
         if self._is_stopped:
             return f"The smoother is stopped: {self._reason} Call {self.release}, {then}"
         return None
@@ -91,31 +88,31 @@ class SmootherWatch:
 
     @property
     def waits_for(self) -> str | None:
-        """Why the policy's actions move nothing although nothing is wrong, in a sentence; None where they do."""
+        """Why the policy's actions move nothing although there is no fault, as a sentence; None if they do."""
         if not self._taken_over or self._status is None:
             return None
-        human = "commands" if self._status.commander == "human" else "took over"
-        return f"A human {human}: the policy's actions move nothing until {self._service('resume')} is called."
+        human = "is in control" if self._status.commander == "human" else "took over"
+        return f"A human {human}: the policy's actions have no effect until {self._service('resume')} is called."
 
     def _service(self, name: str) -> str:
         smoothers = dict.fromkeys(self._smoothers.names())
         return " and ".join(f"{smoother}/{name}" for smoother in smoothers) or f"its ~/{name}"
 
     def trouble(self) -> tuple[Level, str] | None:
-        """For the diagnostics; None where all is well."""
+        """For the diagnostics; None if all is well."""
         refusal = self.refusal
         if refusal is not None:
             return (Level.ERROR if self._lost else Level.WARN), refusal
         if several := self._smoothers.several():
             return Level.WARN, (
                 f"{len(several)} smoothers follow the actions, {' and '.join(several)}: each of them moves the arm, "
-                "and a stop of one is none of the others. End all but one."
+                "and stopping one does not stop the others. Stop all but one."
             )
         if self.waits_for is not None:
             return Level.WARN, self.waits_for
         if self._status is None and self._silent >= GONE and not self._actions.get_subscription_count():
             topic = self._actions.topic_name
-            return Level.WARN, f"Nobody follows the actions: no node subscribes to {topic!r}. Start a smoother_node."
+            return Level.WARN, f"No subscriber on {topic!r}: start a smoother_node."
         return None
 
     def stop_taken(self) -> Future[bool]:
@@ -128,7 +125,7 @@ class SmootherWatch:
         return future
 
     def way(self, time_ns: int) -> float | None:
-        """How far the arm was told to go until a time of the node's clock [m], turns included; None where unknown."""
+        """How far the arm was told to go until a time of the node's clock [m], turns included; None if unknown."""
         for stamp_ns, way in reversed(self._ways):
             if stamp_ns <= time_ns:
                 return way
@@ -136,12 +133,12 @@ class SmootherWatch:
 
     @property
     def fault(self) -> str | None:
-        """Why the arm stands still until something is put right, in a sentence; None where it does not."""
+        """The fault that keeps the arm still, as a sentence; None if there is none."""
         faulty = self._status is not None and not self._lost and self._status.state == ControllerStatus.FAULT
         return self._reason if faulty else None
 
     def path(self, *, human: bool) -> float | None:
-        """How far the arm was told to go so far [m], without turns; None where unknown. It only grows.
+        """How far the arm was told to go so far [m], without turns; None if unknown. It only grows.
 
         human: while a human had taken over, else by the policy.
         """
@@ -149,7 +146,7 @@ class SmootherWatch:
         return self._paths[human] if known else None
 
     def _add_path(self, status: ControllerStatus) -> None:
-        """A smoother that was started again counts anew."""
+        """A smoother that was started again counts again."""
         distance, before = status.commanded_distance, self._counted
         if not math.isfinite(distance):
             return
@@ -166,11 +163,11 @@ class SmootherWatch:
         return self._status is None or self._lost or self._taken_over or self._still >= STILL
 
     def await_standstill(self) -> None:
-        """The arm was told to stop: how it is counts from now on."""
+        """The arm was commanded to stop: its state counts from now on."""
         self._still = 0
 
     def wait_until_known(self) -> None:
-        """Until the smoother's first status is here, or has had time to come."""
+        """Waits for the smoother's first status, up to a time limit."""
         self._known.wait(max(0.0, self._started + FIRST_STATUS - time.monotonic()))
 
     @property
@@ -196,9 +193,9 @@ class SmootherWatch:
         self._on_heard(status)
 
     def _meet(self, session: int) -> None:
-        """A smoother that was started again knows nothing of a request that ran; nor does the human who had taken over.
+        """A restarted smoother knows nothing of a running request or of a takeover.
 
-        Until the request is over, its actions still say for whom they are.
+        Until the request is over, its actions still name their session.
         """
         if session != self.session and self._smoothers.several():
             session = 0
@@ -213,7 +210,7 @@ class SmootherWatch:
         self._answer(False, after=ANSWERED)
         if self._status is None or self._lost:
             return
-        # In simulated time a smoother that says nothing may only wait for the clock.
+        # In simulated time a silent smoother may just be waiting for the clock.
         silent = self._silent >= GONE and not self._node.get_parameter("use_sim_time").value
         if silent or not self._node.count_publishers(self._statuses.topic_name):
             self._lost = True
@@ -226,7 +223,7 @@ class SmootherWatch:
             self._on_taken_over(taken_over)
 
     def _answer(self, taken: bool, *, after: int) -> None:
-        """Tells those who have waited for so many checks."""
+        """Answers the requests that have waited for this many checks."""
         told = [future for future, checks in self._waiting if checks >= after]
         self._waiting = [(future, checks) for future, checks in self._waiting if checks < after]
         for future in told:

@@ -1,4 +1,4 @@
-"""Who publishes actions or states of a smoother, as the graph knows it."""
+"""The publishers of actions or smoother states, by the ROS graph."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import time
 from rclpy.node import Node
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-# So long a middleware may go on counting a publisher whose process died: twice Fast DDS's default lease [s].
+# How long a middleware may count the publisher of a dead process: twice Fast DDS's default lease [s].
 LEASE = 40.0
-# So long a DDS middleware may know a publisher and not yet its node [s]; one outside of ROS 2 never gets a name.
+# How long a DDS middleware may know a publisher but not its node [s]; one outside of ROS 2 never gets a name.
 DISCOVERY = 3.0
-NAMELESS = "a node whose name is not known"
-_UNKNOWN = "_NODE_NAME_UNKNOWN_"  # what rmw says then
+NAMELESS = "a node of unknown name"
+_UNKNOWN = "_NODE_NAME_UNKNOWN_"  # rmw's name for it
 
 
 class Sources:
@@ -24,12 +24,12 @@ class Sources:
         self._nameless_since: float | None = None
 
     def names(self) -> list[str]:
-        """Full names of the nodes that publish there, or NAMELESS, once for each of their publishers."""
+        """Full names of the publishing nodes, or NAMELESS, once for each publisher."""
         found = [info for topic in self._topics for info in self._node.get_publishers_info_by_topic(topic)]
         return sorted(map(_full_name, found))
 
     def several(self) -> list[str]:
-        """Their names where there are more than one; else none.
+        """Their names if there are more than one; else none.
 
         Of one name there are two for a while after the first one died and was started again: that is one, also while
         the second one's name is not known yet.
@@ -48,7 +48,7 @@ def _full_name(info: TopicEndpointInfo) -> str:
 
 
 def _since(before: float | None, *, holds: bool) -> float | None:
-    """Since when it holds; None where it does not."""
+    """Since when it holds; None if it does not."""
     return None if not holds else time.monotonic() if before is None else before
 
 

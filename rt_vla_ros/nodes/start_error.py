@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class StartError(Exception):
-    """The node cannot do its work; the message is a sentence for the user."""
+    """The node cannot start; the message is a sentence for the user."""

@@ -11,9 +11,9 @@ from rt_vla_ros.os_error import in_words
 
 
 class StopLatch:
-    """Begins stopped where the node was stopped when it ended, however it ended, or where nobody can know.
+    """Starts stopped if the node was stopped when it ended, however it ended, or if that is unknown.
 
-    problem: why a stop would not survive a restart, in a sentence; None where it would.
+    problem: why a stop would not survive a restart, as a sentence; None if it would.
     """
 
     def __init__(self, node: Node, controller: Controller) -> None:
@@ -26,7 +26,7 @@ class StopLatch:
             if reason is not None:
                 self._begin_stopped(f"Stopped before this start. {reason}")
         except OSError as error:
-            self._begin_stopped(f"Perhaps stopped before this start: nobody can know. {in_words(error)}")
+            self._begin_stopped(f"Whether it was stopped before this start is unknown. {in_words(error)}")
         try:
             self._file.prepare()
         except OSError as error:
@@ -37,7 +37,7 @@ class StopLatch:
         self._logger.warning(f"{reason} It holds until {self._release} is called.")
 
     def stop(self, reason: str) -> str:
-        """The arm brakes; what there is to say of it, in a sentence."""
+        """Brakes the arm; returns a sentence about it."""
         self._controller.stop(reason)
         try:
             self._file.write(reason)
@@ -48,18 +48,19 @@ class StopLatch:
         return f"stopped until {self._release} is called"
 
     def release(self) -> str:
-        """The next action moves the arm; what there is to say of it, in a sentence."""
+        """Lets the next action move the arm; returns a sentence about it."""
         was_stopped = self._controller.state is State.STOPPED
         self._controller.release()
         try:
             self._file.clear()
         except OSError as error:
             return (
-                f"the next action moves the arm, but the next start of the smoother begins stopped: {in_words(error)}"
+                "the next action moves the arm, but the smoother will be stopped again after its next start: "
+                f"{in_words(error)}"
             )
         if was_stopped and self._controller.awaits_resume:
             return (
-                f"released; a human took over before: the policy's actions move nothing until {self._resume} is called"
+                f"released; a human has taken over: the policy's actions have no effect until {self._resume} is called"
             )
         return "the next action moves the arm" if was_stopped else "it was not stopped"
 

@@ -1,4 +1,4 @@
-"""That a human took the arm over outlives the smoother: a file that the next start of the node reads."""
+"""Keeps a human takeover across restarts of the smoother, in a file."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from rt_vla_ros.os_error import in_words
 
 
 class TakeoverMemory:
-    """Begins taken over where the node was when it ended, however it ended: the policy waits for `~/resume`.
+    """Starts taken over if the node was when it ended, however it ended: the policy waits for `~/resume`.
 
-    problem: why a takeover would not survive a restart, in a sentence; None where it would.
+    problem: why a takeover would not survive a restart, as a sentence; None if it would.
     """
 
     def __init__(self, node: Node, controller: Controller) -> None:
-        """To be made after the StopLatch, which begins stopped where nobody can read the folder."""
+        """Create it after the StopLatch, which starts stopped if the folder cannot be read."""
         self._logger, self._controller = node.get_logger(), controller
         path = takeover_path(node.context.get_domain_id(), node.get_fully_qualified_name())
         self._file = StopFile(path, "takeover")
@@ -28,7 +28,7 @@ class TakeoverMemory:
         self._kept = told is not None
         if told is not None:
             resume = node.resolve_service_name("~/resume")
-            sentence = f"{told} The policy's actions move nothing until {resume} is called."
+            sentence = f"{told} The policy's actions have no effect until {resume} is called."
             controller.take_over(sentence)
             self._logger.warning(sentence)
 

@@ -32,9 +32,9 @@ STOP_BUTTON = "The stop button of the joystick was pressed."
 
 
 class Teleop:
-    """Feeds a Takeover. stop: latches a stop with a reason. heard: called after each command that came.
+    """Feeds a Takeover. stop: latches a stop with a reason. heard: called after each received command.
 
-    resume: gives the arm back, as the service does, and says what came of it.
+    resume: gives the arm back, like the service, and returns its reply.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Teleop:
         self._simulated = bool(node.get_parameter("use_sim_time").value)
         self._reader = JoyReader(read_joy_map(_joy_map(values["joy_map"]))) if values["joy_map"] else None
         self._misfit: str | None = None  # of a joystick and its map
-        newest = QoSProfile(depth=1)  # what waited while this process was held up would be too old
+        newest = QoSProfile(depth=1)  # messages queued while this process was delayed would be too old
         twists = node.create_subscription(TwistStamped, "teleop_twist", self._on_twist, newest)
         unstamped = node.create_subscription(Twist, "teleop_twist_unstamped", self._on_unstamped, newest)
         sticks, switches = [twists.topic_name, unstamped.topic_name], list[str]()
@@ -65,7 +65,7 @@ class Teleop:
             switches.append(node.create_subscription(Bool, "teleop_deadman", self._on_deadman, newest).topic_name)
         if self._reader is not None:
             joy = node.create_subscription(Joy, "joy", self._on_joy, newest).topic_name
-            # A press that stops counts however short and old it is.
+            # A press of the stop button counts however short and old it is.
             node.create_subscription(Joy, "joy", self._on_stop_button, QoSProfile(depth=50))
             sticks, switches = [*sticks, joy], [*switches, joy]
         # After the deadman's: an executor calls them in this order where both have come.
@@ -76,7 +76,7 @@ class Teleop:
 
     @property
     def trouble(self) -> str | None:
-        """What is wrong with who publishes, in a sentence, be it that nobody holds the deadman."""
+        """A problem with the publishers, as a sentence, even if nobody holds the deadman."""
         return self._rivals or self._misfit
 
     def tick(self, denied: Callable[[], str | None]) -> None:
@@ -85,25 +85,25 @@ class Teleop:
         self._takeover.tick(self._now(), self._at(), denied=why_not, rivals=self._rivals, turn=self._turn)
 
     def resume(self) -> str | None:
-        """Why the policy may not act again, in a sentence; None where it may."""
+        """Why the policy may not act again, as a sentence; None if it may."""
         return self._takeover.resume(self._now())
 
     def _now(self) -> float:
         return seconds(int(self._node.get_clock().now().nanoseconds))
 
     def _at(self) -> float:
-        """Where a simulation waits, nobody is silent."""
+        """While a simulation waits, nobody counts as silent."""
         return self._now() if self._simulated else time.monotonic()
 
     def _turn(self, twist: HumanTwist) -> tuple[NDArray[np.float64], str] | str:
-        """In the axes in which the arm is commanded: those of the actions, or of the walls."""
+        """Transforms to the axes in which the arm is commanded: those of the actions, or of the walls."""
         source = twist.frame_id.lstrip("/") or self._default_frame
         target = self._controller.frame_id or self._workspace_frame or source
         if source == target.lstrip("/"):
             return twist.velocity, target
         placed = self._tree.lookup(target, source)
         if isinstance(placed, str):
-            return f"The human's command, in the frame {source!r}, cannot be followed: {placed}."
+            return f"The operator's command in the frame {source!r} cannot be executed: {placed}."
         return (twist.velocity.reshape(2, 3) @ rotation_of(placed.transform).T).ravel(), target
 
     def _on_twist(self, message: TwistStamped) -> None:
@@ -163,7 +163,7 @@ class Teleop:
             names = sources.several()
             if names:
                 self._rivals = f"{what} come{'s' * (what == 'The deadman')} from {len(names)} publishers, "
-                self._rivals += f"{' and '.join(names)}: end all but one."
+                self._rivals += f"{' and '.join(names)}: stop all but one."
                 return
 
 
@@ -176,7 +176,7 @@ def make_teleop(
     heard: Callable[[], None],
     resume: Callable[[], str],
 ) -> Teleop | None:
-    """None where teleop_timeout is 0. See Teleop. Raises StartError."""
+    """None if teleop_timeout is 0. See Teleop. Raises StartError."""
     if values["teleop_timeout"] == 0:
         return None
     try:
@@ -195,5 +195,5 @@ def _joy_map(given: str) -> Path:
         folder = Path()
     known = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
     if given not in known:
-        raise ValueError(f"joy_map is {given!r}, expected a file that is there, or one of {', '.join(known) or 'none'}")
+        raise ValueError(f"joy_map is {given!r}, expected an existing file or one of {', '.join(known) or 'none'}")
     return known[given]

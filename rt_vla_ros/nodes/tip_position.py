@@ -1,4 +1,4 @@
-"""Where the end effector is, by TF: only needed where the workspace has walls."""
+"""The end effector's position by TF: only needed if the workspace has walls."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rt_vla_ros.nodes.transform_tree import TransformTree
 class TipPosition:
     """Looks the tip's position up in TF.
 
-    The walls stand in `workspace_frame`, and so must the actions: in a frame that moves with the arm, such as that of
-    the flange, the tip never comes nearer to a wall.
+    The walls are fixed in `workspace_frame`, and the actions must use it as well: in a frame that moves with the arm,
+    such as the flange's, the tip never approaches a wall.
 
-    problem: why it is not known, in a sentence; None while it is.
+    problem: why it is unknown, as a sentence; None while it is known.
     """
 
     def __init__(self, tree: TransformTree, tip_frame: str, workspace_frame: str) -> None:
@@ -30,13 +30,13 @@ class TipPosition:
             return None
         if frame_id != self._workspace_frame:
             self.problem = (
-                f"The workspace has walls in the frame {self._workspace_frame!r} (workspace_frame), "
-                f"and the actions are given in {frame_id!r}."
+                f"The workspace has walls in the frame {self._workspace_frame!r} (workspace_frame), but the actions "
+                f"are in {frame_id!r}."
             )
             return None
         placed = self._tree.lookup(frame_id, self._tip_frame)
         if isinstance(placed, str):
-            self.problem = f"The workspace has walls, and TF does not know where the arm is: {placed}."
+            self.problem = f"The workspace has walls, but TF does not give the arm's position: {placed}."
             return None
         self.problem = None
         at = placed.transform.translation
@@ -44,9 +44,9 @@ class TipPosition:
 
 
 def has_walls(values: Mapping[str, Any]) -> bool:
-    """Whether the workspace has walls, be it those of a forbidden box. values: the smoother's parameters.
+    """Whether the workspace has walls, including those of forbidden boxes. values: the smoother's parameters.
 
-    Raises StartError where it has some and a frame is not named.
+    Raises StartError if it has some and a frame is not named.
     """
     walls = (*values["workspace_low"], *values["workspace_high"])
     if not any(map(math.isfinite, walls)) and not any(values["forbidden_boxes"]):
@@ -58,14 +58,14 @@ def has_walls(values: Mapping[str, Any]) -> bool:
         )
     if not workspace or workspace == tip:
         raise StartError(
-            f"The workspace has walls, but 'workspace_frame' is {workspace!r}: name the TF frame that they "
-            "and the actions are given in, one that does not move with the arm."
+            f"The workspace has walls, but 'workspace_frame' is {workspace!r}: name the TF frame of the walls and "
+            "the actions, one that does not move with the arm."
         )
     return True
 
 
 def make_tip_position(tree: TransformTree, values: Mapping[str, Any]) -> TipPosition | None:
-    """None where the workspace has no walls. Raises StartError, see `has_walls`."""
+    """None if the workspace has no walls. Raises StartError, see `has_walls`."""
     if not has_walls(values):
         return None
     return TipPosition(tree, *(values[name].lstrip("/") for name in ("tip_frame", "workspace_frame")))

@@ -1,4 +1,4 @@
-"""The TF tree as a node hears it: which frames there are, and where they are to each other now."""
+"""The TF tree as received by a node: its frames and their current relative poses."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from rt_vla_ros.nodes.guarding import GuardedNode
 from rt_vla_ros.recording.transform_streams import refuse_transform
 from rt_vla_ros.runtime.frame_buffer import ANOTHER_CLOCK
 
-# A transform older than this [s], or this far in the future, says nothing of where things are now.
+# A transform older than this [s], or this far in the future, is ignored.
 MAX_AGE = 0.5
 
 
 class Placed(NamedTuple):
-    """Where a frame is in another. at_ns: when that was so, at the latest when it was heard [ns]."""
+    """The pose of a frame in another. at_ns: its time, at the latest that of its arrival [ns]."""
 
     transform: Transform
     at_ns: int
@@ -38,12 +38,12 @@ class _Heard(NamedTuple):
 
     @property
     def lead(self) -> float:
-        """How far in the future it was when it was heard [s]."""
+        """How far in the future it was on arrival [s]."""
         return 0.0 if self.stamp_ns is None else seconds(self.stamp_ns - self.arrival_ns)
 
     def from_future(self, frame: str) -> str:
-        """That it lies too far there, in words."""
-        return f"the transform of {frame!r} lies {self.lead:.2f} s in the future"
+        """The problem of a stamp too far in the future, in words."""
+        return f"the transform of {frame!r} is stamped {self.lead:.2f} s in the future"
 
 
 class TransformTree:
@@ -61,31 +61,31 @@ class TransformTree:
         self._node, self._clock, self._on_transform = node, clock, on_transform
         self._buffer = Buffer()
         self._heard: dict[str, _Heard] = {}
-        self._future: dict[str, str] = {}  # a sentence for each frame, until it is told: a good one may follow at once
+        self._future: dict[str, str] = {}  # a sentence for each frame until it is reported
         self._names: set[str] = set()
         self._listener = TransformListener(self, node)
 
     def destroy(self) -> None:
-        """It listens no more."""
+        """Ends its subscriptions."""
         self._listener.unregister()
 
     def set_transform(self, transform: TransformStamped, authority: str) -> None:
-        """As TransformListener tells it of a transform on /tf."""
+        """Called by TransformListener for each transform on /tf."""
         if self._accepts(transform, "/tf"):
             self._take(transform, authority, nanoseconds(transform.header.stamp))
 
     def set_transform_static(self, transform: TransformStamped, authority: str) -> None:
-        """As TransformListener tells it of a transform on /tf_static."""
+        """Called by TransformListener for each transform on /tf_static."""
         if self._accepts(transform, "/tf_static"):
             self._take(transform, authority, None)
 
     def refuse(self, frame_id: str, own: Collection[str] = ()) -> str | None:
-        """Why actions in a frame cannot be carried out, in a sentence; None where the tree or `own` has it."""
+        """Why actions in a frame cannot be executed, as a sentence; None if the tree or `own` has it."""
         return refuse_frame(frame_id, self._names.union(own))
 
     def lookup(self, target: str, source: str) -> Placed | str:
-        """Where the frame `source` is in the frame `target` now, or why that is not known."""
-        target, source = target.lstrip("/"), source.lstrip("/")  # as ROS 1 wrote them
+        """The current pose of the frame `source` in the frame `target`, or why it is unknown."""
+        target, source = target.lstrip("/"), source.lstrip("/")  # as in ROS 1
         now_ns = self._clock()
         between = self._between(target, source)
         for frame in between:
@@ -101,12 +101,12 @@ class TransformTree:
         return Placed(found.transform, at_ns)
 
     def root(self, frame: str) -> str:
-        """The frame above all others of a frame's tree; itself where none is known to be."""
+        """The root of a frame's tree; the frame itself if it has no known parent."""
         chain = self._ancestors(frame.lstrip("/"))
         return self._heard[chain[-1]].parent if chain else frame.lstrip("/")
 
     def stamp_ns(self, target: str, source: str) -> int | None:
-        """The oldest stamp on the way between two frames [ns]; None where nothing that moves is known there."""
+        """The oldest stamp on the way between two frames [ns]; None if nothing that moves is known there."""
         between = [self._heard[frame].stamp_ns for frame in self._between(target.lstrip("/"), source.lstrip("/"))]
         return min((stamp_ns for stamp_ns in between if stamp_ns is not None), default=None)
 
@@ -144,22 +144,22 @@ class TransformTree:
         return chain
 
     def _unknown(self, frame: str, now_ns: int) -> str | None:
-        """Why the last transform of a frame says nothing of where it is now, else None."""
+        """Why the last transform of a frame is unusable now, else None."""
         heard = self._heard[frame]
         if heard.stamp_ns is None:
             return None
         if heard.lead > MAX_AGE:
             return heard.from_future(frame)
         if heard.arrival_ns > now_ns + SMALL_STEP * NANOSECONDS:
-            return f"no transform of {frame!r} has been heard since the clock jumped back"
+            return f"no transform of {frame!r} was received since the clock jumped back"
         age = seconds(now_ns - min(heard.stamp_ns, heard.arrival_ns))
         if age > ANOTHER_CLOCK:
-            return f"the transforms of {frame!r} are stamped by another clock: have all nodes use_sim_time alike?"
+            return f"the transforms of {frame!r} are stamped by another clock: is use_sim_time the same in all nodes?"
         return f"the last transform of {frame!r} is {age:.2f} s old" if age > MAX_AGE else None
 
 
 def _refuse_transform(message: TransformStamped) -> str | None:
-    """Why a transform is none, in a sentence, else None."""
+    """Why a transform is invalid, as a sentence, else None."""
     child, parent = message.child_frame_id.lstrip("/"), message.header.frame_id.lstrip("/")
     at, turn = message.transform.translation, message.transform.rotation
     position, quaternion = np.array([at.x, at.y, at.z]), np.array([turn.x, turn.y, turn.z, turn.w])

@@ -1,4 +1,4 @@
-"""Whether one node alone publishes the velocities that an arm, or a base, follows: it would obey several in turn."""
+"""Detects several publishers of the velocities of an arm or a base, which would follow them in turn."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ ALLOW_OTHER_VELOCITIES = Parameter(
 
 
 class VelocityRivals:
-    """For the smoother, and for who carries its velocities out.
+    """For the smoother, and for the bridges that execute its velocities.
 
-    problem: who publishes, in a sentence; None while there are not several. Of one name there are two where an old
+    problem: the publishers, as a sentence; None unless there are several. Of one name there are two where an old
     process still runs, or where the middleware has not missed one that died: nobody can know which, and nothing moves.
     """
 
@@ -37,8 +37,8 @@ class VelocityRivals:
             names = sources.names()
             if len(names) > 1:
                 self.problem = (
-                    f"Velocities on {topic!r} come from {len(names)} publishers, {' and '.join(names)}, and nothing "
-                    "moves until there is one: stop all but one. Some middlewares notice a dead process only after 20 "
-                    f"s. To allow several, set {ALLOW_OTHER_VELOCITIES.name}."
+                    f"{topic!r} has {len(names)} publishers, {' and '.join(names)}, and nothing moves until there is "
+                    "only one: stop all but one. Some middlewares detect a dead process only after 20 s. To allow "
+                    f"several, set {ALLOW_OTHER_VELOCITIES.name}."
                 )
                 return

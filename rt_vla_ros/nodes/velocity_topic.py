@@ -1,4 +1,4 @@
-"""A topic of velocities that a driver follows: what goes out on it, and whether anybody listens."""
+"""A velocity topic that a driver follows: publishes on it and watches its subscribers."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from rt_vla_ros.nodes.diagnostics import Level
 
 
 class VelocityTopic:
-    """driver: whose driver is to follow it, "arm" or "base"."""
+    """driver: which driver follows it, "arm" or "base"."""
 
     def __init__(self, node: Node, topic: str, driver: str) -> None:
         self._publisher = node.create_publisher(TwistStamped, topic, QoSProfile(depth=10))
         self._driver = driver
-        self._heard = False  # whether anybody ever listened
+        self._heard = False  # whether there ever was a subscriber
 
     def publish(self, velocity: Twist, stamp_ns: int) -> None:
-        """From the time `stamp_ns` of the node's clock on."""
+        """Publishes a velocity, stamped `stamp_ns` by the node's clock."""
         self._publisher.publish(twist_message(velocity, stamp_ns))
 
     def stand_still(self, frame_id: str, stamp_ns: int) -> None:
@@ -31,14 +31,14 @@ class VelocityTopic:
         self.publish(Twist(np.zeros(3), np.zeros(3), frame_id), stamp_ns)
 
     def unheard(self, *, moves: bool) -> tuple[Level, str] | None:
-        """Where the driver is not there, or no more, while it is told to move; how bad, and a sentence."""
+        """Level and sentence if the driver is missing or gone while motion is commanded."""
         listening = self._publisher.get_subscription_count() > 0
         self._heard = self._heard or listening
         if listening or not moves:
             return None
         level = Level.ERROR if self._heard else Level.WARN
         name = self._publisher.topic_name
-        return level, f"Nobody listens to the velocities on {name!r}: does the {self._driver}'s driver run?"
+        return level, f"No subscriber for the velocities on {name!r}: is the {self._driver}'s driver running?"
 
 
 def arm_velocity(command: Command) -> Twist:

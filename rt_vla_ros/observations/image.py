@@ -20,7 +20,7 @@ def fit_image(image: NDArray[Any], camera: CameraSpec) -> Pixels:
     "stretch": resized without a crop. Resizing is bilinear with antialiasing.
     "pad": resized with its aspect ratio kept, with black borders; bilinear without antialiasing and truncated
     to whole numbers, as `tf.image.resize_with_pad` did it for RT-1.
-    Raises ValueError, with a sentence, for any other image.
+    Raises ValueError, with a message, for any other image.
     """
     check_pixels(image, camera.name)
     height, width = image.shape[:2]

@@ -1,1 +1,1 @@
-"""From what a robot's topics say to episodes: one rule for a live graph and for bags. No ROS in here."""
+"""From a robot's topics to episodes, with the same rules for a live graph and for bags. No ROS in here."""

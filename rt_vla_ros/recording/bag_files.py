@@ -1,4 +1,4 @@
-"""The messages of recorded bags in the order in which they came, also what can be read of a damaged one. No ROS."""
+"""The messages of bags in recorded order, including the readable part of a damaged one. No ROS."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FINGERPRINT_BYTES = 64 << 10  # with the first messages and their times
 
 
 class BagError(ValueError):
-    """Nothing of the bag can be read; the message says why."""
+    """The bag cannot be read; the message says why."""
 
 
 class BagMessage(NamedTuple):
@@ -34,8 +34,8 @@ class BagMessage(NamedTuple):
 class Bag:
     """One recording: a directory of rosbag2, or a file .mcap or .db3 of one. Use it in a `with`.
 
-    kinds: types by topic, of topics with messages. notes: what is wrong with it, in sentences; more may come while it
-    is read. fingerprint: of how its first file begins, wherever that is.
+    kinds: types by topic, of topics with messages. notes: problems of the bag, as sentences; more may be added while
+    it is read. fingerprint: hash of the start of its first file, independent of its path.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,7 +43,7 @@ class Bag:
         self.path, self.notes = path, list[str]()
         self._stack = ExitStack()
         self._readers: list[Reader | McapReader] = []
-        self._salvages = False  # then nobody has counted
+        self._salvages = False  # then there are no counts
         try:
             self._open()
         except BaseException:
@@ -54,9 +54,7 @@ class Bag:
         self.kinds = {one.topic: one.msgtype for one in connections if one.msgcount or self._salvages}
         if not self.kinds:
             self._stack.close()
-            raise BagError(
-                f"{path} is no bag that can be read: there is no whole message in it. {' '.join(self.notes)}"
-            )
+            raise BagError(f"{path} is not a readable bag: it has no complete message. {' '.join(self.notes)}")
 
     def __enter__(self) -> Bag:
         return self
@@ -65,7 +63,7 @@ class Bag:
         self._stack.close()
 
     def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
-        """Those of some topics; a damaged bag ends early, with a note. Memory does not grow with its length."""
+        """The messages of some topics; a damaged bag ends early, with a note. Memory does not grow with its length."""
         for reader in self._readers:
             chosen = [one for one in reader.connections if one.topic in topics]
             count, last_ns = 0, 0
@@ -77,8 +75,8 @@ class Bag:
             except GeneratorExit:
                 raise
             except Exception as error:  # of MCAP, SQLite and of three kinds of compression
-                where = f"after {count} messages, at {last_ns / 1e9:.3f} s" if count else "at its begin"
-                note = f"{reader.path} is damaged {where}: what comes after that is left out ({_one_line(error)})."
+                where = f"after {count} messages, at {last_ns / 1e9:.3f} s" if count else "at its start"
+                note = f"{reader.path} is damaged {where}: the rest is skipped ({_one_line(error)})."
                 if note not in self.notes:
                     self.notes.append(note)
 
@@ -97,18 +95,20 @@ class Bag:
             packed = [one.name for one in sorted(self.path.glob("*.zstd"))] if self.path.is_dir() else []
             hint = f"; unpack {packed[0]} first (zstd -d)" if packed else ""
             why = _one_line(refusal) if refusal is not None else f"it has no metadata.yaml and no .mcap or .db3{hint}"
-            raise BagError(f"{self.path} is no bag that can be read: {why}.")
+            raise BagError(f"{self.path} is not a readable bag: {why}.")
         if refusal is None:
             self.notes.append(
-                f"{self.path} has no metadata.yaml, so its recorder was killed; the {len(files)} files are read one by "
-                "one (`ros2 bag reindex` writes it anew)."
+                f"{self.path} has no metadata.yaml, because its recorder was killed; the {len(files)} files are read "
+                "one by one (`ros2 bag reindex` restores it)."
             )
         elif self.path.is_dir():
-            self.notes.append(f"{self.path} is not whole: {_one_line(refusal)}. What is there is read file by file.")
+            self.notes.append(
+                f"{self.path} is incomplete: {_one_line(refusal)}. The existing files are read one by one."
+            )
         for file in files:
             self._enter_file(file)
         if not self._readers:
-            raise BagError(f"{self.path} is no bag that can be read: {' '.join(self.notes)}")
+            raise BagError(f"{self.path} is not a readable bag: {' '.join(self.notes)}")
 
     def _enter(self, path: Path) -> None:
         reader = Reader(path)
@@ -118,7 +118,8 @@ class Bag:
         beside = path.with_name(path.name + "-wal")
         if beside.exists() and beside.stat().st_size:
             self.notes.append(
-                f"{beside} holds messages that are not in {path.name} yet; copy both and run: sqlite3 {path.name} "
+                f"{beside} holds messages that are not in {path.name} yet; copy both files and run: sqlite3 "
+                f"{path.name} "
                 "'pragma wal_checkpoint'."
             )
 
@@ -133,9 +134,7 @@ class Bag:
             self._stack.callback(reader.close)
             self._readers.append(reader)
             self._salvages = True
-            self.notes.append(
-                f"{path} is damaged or was not finished ({_one_line(error)}): what is whole of it is read."
-            )
+            self.notes.append(f"{path} is damaged or unfinished ({_one_line(error)}): its complete part is read.")
 
 
 def _read(reader: Reader | McapReader, chosen: list[Connection]) -> Iterator[tuple[Connection, int, bytes]]:
@@ -143,7 +142,7 @@ def _read(reader: Reader | McapReader, chosen: list[Connection]) -> Iterator[tup
 
 
 def _parts(directory: Path, endings: tuple[str, ...] = SUFFIXES) -> list[Path]:
-    """Its files in the order in which they were written."""
+    """Its files in recorded order."""
     files = [one for one in directory.iterdir() if one.name.endswith(endings)]
     return sorted(files, key=lambda one: [int(part) if part.isdigit() else 0 for part in re.split(r"(\d+)", one.stem)])
 
@@ -158,7 +157,7 @@ def _fingerprint(path: Path) -> str:
 
 
 def _salvaged(path: Path) -> McapReader | None:
-    """A reader of an MCAP file without its end: it goes through the records, and has the topics of the whole ones."""
+    """A reader of a truncated MCAP file: it scans the records and has the topics of the complete ones."""
     reader = McapReader(path)
     reader.bio = path.open("rb")
     head = reader.bio.read(17)

@@ -1,4 +1,4 @@
-"""The action card that a recording or a dataset is made by: a file, or a directory that has one."""
+"""The action card of a recording or a dataset: a file, or a directory that has one."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from rt_vla_ros.data.lerobot_layout import META
 from rt_vla_ros.json_file import read_object
 
 CONFIRM = "TO CONFIRM: "
-"""How a guess begins, in a card's notes and in a topic map, that nobody has looked at yet."""
+"""The prefix of an unconfirmed guess in a card's notes and in a topic map."""
 
 
 def read_card(path: Path) -> ActionCard:
-    """path: a card, or the directory of one, a checkpoint or a dataset. Raises ActionCardError, OSError."""
+    """path: a card, or the directory of a card, checkpoint or dataset. Raises ActionCardError, OSError."""
     for directory in (path, path / META):
         if (directory / CARD_FILE).is_file():
             path = directory / CARD_FILE
@@ -25,7 +25,7 @@ def read_card(path: Path) -> ActionCard:
     missing = unfilled(data)
     if missing:
         where = ", ".join(missing)
-        raise ActionCardError(f"{path} has question marks at {where}: say what is meant, or take them away.")
+        raise ActionCardError(f"{path} has question marks at {where}: replace them by values, or remove them.")
     try:
         return ActionCard.from_dict(data)
     except ActionCardError as error:

@@ -1,4 +1,4 @@
-"""From the moments of an episode to an episode of a dataset: actions in the card's terms, images encoded at once."""
+"""From the samples of an episode to an episode of a dataset: actions by the card, images encoded immediately."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from rt_vla_ros.recording.robot_streams import RobotStreams
 from rt_vla_ros.recording.topic_audit import TopicAudit, first_upper
 
 CLIPPED = 0.01
-"""Share of the actions that may be beyond the card's range before it is told."""
+"""Fraction of actions outside the card's range that is not reported."""
 REPEATED = 0.02
-"""Share of the frames that may repeat an image before it is told."""
+"""Fraction of frames with a repeated image that is not reported."""
 WHO_LED: dict[tuple[str, ...], str] = {("human",): "expert", ("expert",): "expert", ("policy",): "learner"}
 Audits = list[tuple[str, TopicAudit]]
 Decode = Callable[[str, Any], NDArray[np.uint8]]
 
 
 class RecordingError(ValueError):
-    """There is nothing of an episode that could be kept; the message says why."""
+    """Nothing of an episode can be kept; the message says why."""
 
 
 @dataclass(frozen=True)
 class SavedEpisode:
-    """index: its number in the dataset. problems: in what it misses its contract, in sentences."""
+    """index: its number in the dataset. problems: violations of its contract, as sentences."""
 
     index: int
     frames: int
@@ -45,14 +45,13 @@ class SavedEpisode:
 
 
 class EpisodeBuilder:
-    """Takes the moments of one episode in turn. An action is what happens until the next moment, also of the gripper.
-
-    Of an episode that succeeded the last moment is kept too, with an action that terminates, where the card has one.
-    Memory does not grow but by the numbers of each frame. May be used in another thread than the streams.
+    """Takes the moments of one episode in order. An action is the motion until the next moment, including the gripper.
+    The last moment of a successful episode is kept as well, with a terminating action if the card has one. Memory only
+    grows by the numbers of each frame. May be used in a different thread than the streams.
     """
 
     def __init__(self, writer: LeRobotWriter, streams: RobotStreams, decode: Decode) -> None:
-        """decode: from a camera's name and what the streams have of it to RGB, uint8 (H, W, 3), in any size.
+        """decode: converts a camera's name and picture to RGB, uint8 (H, W, 3), of any size.
 
         Raises OSError.
         """
@@ -66,11 +65,11 @@ class EpisodeBuilder:
 
     @property
     def frames(self) -> int:
-        """How many are kept for sure."""
+        """Number of frames that are certainly kept."""
         return self._encoder.frames
 
     def add(self, moment: Moment) -> None:
-        """The next one. Raises ValueError where it cannot be used, which ends the episode before it; OSError."""
+        """The next one. Raises ValueError if it cannot be used, which ends the episode before it; OSError."""
         images = {}
         for camera in self._card.cameras:
             images[camera.name] = fit_image(self._decode(camera.name, moment.pictures[camera.name]), camera)
@@ -83,7 +82,7 @@ class EpisodeBuilder:
         self._pending = (moment, images, state)
 
     def discard(self) -> None:
-        """Nothing of it is kept."""
+        """Discards the episode."""
         self._encoder.abandon()
 
     def save(
@@ -94,12 +93,10 @@ class EpisodeBuilder:
         audits: Audits | None = None,
         origin: EpisodeOrigin | None = None,
     ) -> SavedEpisode:
-        """Into the dataset. over: why the episode ended early, in a sentence; then it is no success.
-
-        audits: RobotStreams.audits at its end, where this is another thread than the streams'; None: they are as then.
-        origin: of a bag's.
-
-        Raises RecordingError where there is nothing to keep, OSError where it cannot be written. Nothing is left then.
+        """Into the dataset. over: why the episode ended early, as a sentence; then it is not a success. audits:
+        RobotStreams.audits at its end, if called from a different thread than the streams'; None: the current ones.
+        origin: for an episode of a bag. Raises RecordingError if there is nothing to keep, OSError if it cannot be
+        written; nothing is left then.
         """
         try:
             found = self._streams.audits() if audits is None else audits
@@ -118,7 +115,7 @@ class EpisodeBuilder:
             )
         instructions, commanders, interventions = zip(*self._kept, strict=True)
         if not all(instructions):
-            raise RecordingError("Nobody has said what the arm shall do: give the episode an instruction.")
+            raise RecordingError("The episode has no instruction: give one.")
         problems = self._problems(over, audits)
         statistics = self._encoder.close()
         episode = EncodedEpisode(
@@ -156,9 +153,9 @@ class EpisodeBuilder:
             found += [first_upper(one) for one in audit.problems(name)]
             if name in cameras and audit.repeated > REPEATED:
                 found.append(
-                    f"{first_upper(name)} is too slow or too irregular: {audit.repeated:.0%} of the frames "
-                    f"repeat the image before; it has {audit.rate:.1f} Hz, the card "
-                    f"{self._card.control_rate:g} Hz: make the camera faster, or the card slower."
+                    f"{first_upper(name)} is too slow or irregular: {audit.repeated:.0%} of the frames repeat the "
+                    f"previous image; it runs at {audit.rate:.1f} Hz, the card at {self._card.control_rate:g} Hz: "
+                    "increase the camera's rate, or lower the card's."
                 )
         values = np.stack(self._values)
         for i, dimension in enumerate(self._card.dimensions):
@@ -168,7 +165,7 @@ class EpisodeBuilder:
             beyond = (values[:, i] < dimension.low - spare) | (values[:, i] > dimension.high + spare)
             if beyond.mean() > CLIPPED:
                 found.append(
-                    f"{beyond.mean():.0%} of the actions are beyond the card's range of {dimension.name!r}, "
+                    f"{beyond.mean():.0%} of the actions are outside the card's range of {dimension.name!r}, "
                     f"{dimension.low:g} to {dimension.high:g} {dimension.unit}; up to {np.abs(values[:, i]).max():.3g}."
                 )
         return tuple(found)

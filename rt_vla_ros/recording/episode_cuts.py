@@ -1,4 +1,4 @@
-"""Where the episodes of a bag begin and end: by a topic, by times, or one that is the whole bag."""
+"""Where the episodes of a bag begin and end: by a topic, by times, or the whole bag as one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ DISCARDS = ("discard", "abort", "cancel")
 
 @dataclass(frozen=True)
 class Cut:
-    """At a time [ns] the episode under way ends, and perhaps another begins.
+    """A time [ns] at which the current episode ends, and possibly another begins.
 
-    begins: whether one does. instruction: of that one; empty: what the topic of the instructions says. success: of the
-    one that ends; None: as is said for all. discard: whether nothing of the one that ends is kept.
+    begins: whether one begins. instruction: of the new one; empty: by the instruction topic. success: of the ended
+    one; None: the default of all. discard: whether the ended one is discarded.
     """
 
     time_ns: int
@@ -25,18 +25,18 @@ class Cut:
 
 
 class EpisodeCuts:
-    """Makes cuts of what a topic says.
+    """Makes cuts from a topic's messages.
 
     A Bool: true begins an episode, false ends it. A String: one of BEGINS begins one (also "start: what to do"), ENDS
-    and DISCARDS end it; any other text is an instruction, which begins an episode where it is not that of the one under
-    way; an empty text ends it.
+    and DISCARDS end it; any other text is an instruction, which begins an episode unless it is that of the current
+    one; an empty text ends it.
     """
 
     def __init__(self) -> None:
         self._under_way: str | None = None  # the text that began it
 
     def hear(self, value: bool | str, time_ns: int) -> Cut | None:
-        """A message of the topic; None where it changes nothing."""
+        """Handles a message of the topic; None if it changes nothing."""
         if isinstance(value, bool):
             return self._begin("true", "", time_ns) if value else self._end(time_ns)
         text = value.strip()
@@ -65,7 +65,7 @@ class EpisodeCuts:
 
 
 def cuts_at(spans: list[tuple[float, float]], begin_ns: int) -> list[Cut]:
-    """Of times from a bag's begin [s], rising."""
+    """Cuts at increasing times from a bag's start [s]."""
     cuts = []
     for first, last in spans:
         cuts.append(Cut(begin_ns + round(first * 1e9), True))

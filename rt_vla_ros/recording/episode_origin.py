@@ -1,4 +1,4 @@
-"""Of which bag an episode is, and from when on: so that none is made twice of the same."""
+"""The bag and start time of an episode, to avoid duplicates."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from rt_vla_ros.data.lerobot_layout import META
 from rt_vla_ros.data.parquet import read_lists
 
 ORIGIN = "origin"
-"""Where it stands in an episode's audit."""
+"""Its key in an episode's audit."""
 
 
 @dataclass(frozen=True)
 class EpisodeOrigin:
-    """fingerprint: of a bag, see `Bag`. begin_ns: from when on, last_ns: its last moment, both by the stamps [ns]."""
+    """fingerprint: of a bag, see `Bag`. begin_ns, last_ns: its start and last moment, by the stamps [ns]."""
 
     fingerprint: str
     begin_ns: int
     last_ns: int
 
     def to_dict(self) -> dict[str, object]:
-        """As JSON knows it."""
+        """As a JSON-compatible dict."""
         return asdict(self)
 
 
 class KnownEpisodes:
-    """The episodes of a dataset that were made of bags."""
+    """The episodes of a dataset that were converted from bags."""
 
     def __init__(self, directory: Path, episodes: int) -> None:
         """episodes: how many of them count. Raises DatasetError for tables that cannot be read."""
@@ -40,11 +40,11 @@ class KnownEpisodes:
                     self.add(number, origin)
 
     def add(self, number: int, origin: EpisodeOrigin) -> None:
-        """Episode `number` is there now."""
+        """Adds episode `number`."""
         self._found[origin.fingerprint, origin.begin_ns] = (number, origin)
 
     def find(self, fingerprint: str, begin_ns: int) -> tuple[int, EpisodeOrigin] | None:
-        """The number and origin of the episode that begins there; None where there is none."""
+        """The number and origin of the episode that begins there; None if there is none."""
         return self._found.get((fingerprint, begin_ns))
 
 

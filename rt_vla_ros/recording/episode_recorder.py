@@ -1,4 +1,4 @@
-"""Records episodes, one at a time, while their topics go on; encoding has a thread of its own."""
+"""Records episodes, one at a time, while messages keep arriving; encoding runs in its own thread."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from rt_vla_ros.recording.sample_stream import SECOND
 from rt_vla_ros.recording.topic_audit import first_upper
 
 MOST_WAITING = 64
-"""Moments that wait to be encoded; their images are in memory."""
+"""Queue of moments to be encoded; their images are in memory."""
 PRIORITY = 10
-"""Of the encoding, as `nice` counts."""
+"""Niceness of the encoding thread."""
 FINISH = 4.0
-"""A stopped episode is over after this time, also where the clock of the stamps stands still [s]."""
+"""A stopped episode ends after this time, even if the clock of the stamps is stopped [s]."""
 
 
 class EpisodeRecorder:
     """Everything is called from one thread, with `now_ns` of the clock of the stamps.
 
-    A full disk, images that cannot be decoded in time and whatever the streams say end the episode: what is whole of it
-    by then is kept, as no success and with the reason.
+    A full disk, images that cannot be decoded in time and errors of the streams end the episode: its complete part is
+    kept, as a failure and with the reason.
     """
 
     def __init__(self, writer: LeRobotWriter, streams: RobotStreams, decode: Decode) -> None:
@@ -43,23 +43,22 @@ class EpisodeRecorder:
 
     @property
     def busy(self) -> bool:
-        """Whether an episode is under way, or being written."""
+        """Whether an episode is being recorded or written."""
         return self._encoding is not None
 
     @property
     def recording(self) -> bool:
-        """Whether an episode is under way, and not being written already."""
+        """Whether an episode is being recorded, not written."""
         return self._resampler is not None
 
     @property
     def frames(self) -> int:
-        """Of the episode under way, so far."""
+        """Number of frames of the current episode so far."""
         return self._encoding.taken if self._encoding is not None else 0
 
     def start(self, instruction: str, now_ns: int) -> None:
-        """An episode begins. instruction: empty where the topic has said it already.
-
-        Raises RecordingError where one is under way or nobody says what the arm shall do; OSError.
+        """Starts an episode. instruction: empty if it was received on the topic. Raises RecordingError if one is
+        already running or there is no instruction; OSError.
         """
         if self._encoding is not None and self._encoding.dropped:
             raise RecordingError("The discarded episode is still being removed: try again in a moment.")
@@ -68,24 +67,22 @@ class EpisodeRecorder:
         self.streams.put_instruction(instruction, now_ns)
         if self.streams.instructions.at(now_ns) is None:
             topic = self.streams.topics.instruction_topic
-            raise RecordingError(
-                f"Nobody has said what the arm shall do: give an instruction, or publish it on {topic!r}."
-            )
+            raise RecordingError(f"There is no instruction: give one, or publish it on {topic!r}.")
         self._encoding = _Encoding(EpisodeBuilder(self.writer, self.streams, self._decode))
         self._resampler = Resampler(self.streams, now_ns)
         self._success, self._stopped, self._begun_ns = False, None, now_ns
 
     def stop(self, *, success: bool, now_ns: int) -> None:
-        """The episode ends now; `advance` gives it once it is written. Raises RecordingError where there is none."""
+        """Ends the episode; `advance` returns it once it is written. Raises RecordingError if there is none."""
         if self._resampler is None or self._stopped is not None:
             raise RecordingError("No episode is being recorded.")
         self._success, self._stopped = success, time.monotonic()
         self._resampler.stop(now_ns)
 
     def discard(self) -> None:
-        """Nothing of the episode under way is kept; `advance` says so once that is removed.
+        """Discards the current episode; `advance` reports it once it is removed.
 
-        Raises RecordingError where there is none.
+        Raises RecordingError if there is none.
         """
         if self._encoding is None or self._resampler is None:
             raise RecordingError("No episode is being recorded.")
@@ -93,7 +90,7 @@ class EpisodeRecorder:
         self._resampler = None
 
     def advance(self, now_ns: int) -> SavedEpisode | RecordingError | None:
-        """Call it often: takes what is decided. The episode once it is over and written, or why none of it is kept."""
+        """Processes finished moments; call it often. Returns the episode once it is written, or why it was not kept."""
         if self._encoding is None:
             self.streams.forget(now_ns)
             return None
@@ -106,7 +103,7 @@ class EpisodeRecorder:
         return outcome
 
     def problems(self, now_ns: int) -> list[str]:
-        """What is wrong with the episode under way, in sentences."""
+        """Problems of the current episode, as sentences."""
         if self._resampler is None:
             return []
         if self._resampler.over is not None:
@@ -116,11 +113,11 @@ class EpisodeRecorder:
         return found + [f"{first_upper(one.name)}: {one.audit.trouble}" for one in troubled]
 
     def finish(self, now_ns: int) -> SavedEpisode | RecordingError | None:
-        """The recorder is ended: what there is of an episode under way is kept, as no success."""
+        """Shuts the recorder down: an unfinished episode is kept as a failure."""
         if self._encoding is None:
             return None
         if self._resampler is not None:
-            self._end(self._encoding, "The recorder was ended.")
+            self._end(self._encoding, "The recorder was shut down.")
         self._encoding.join()
         return self.advance(now_ns)
 
@@ -138,9 +135,8 @@ class EpisodeRecorder:
 
 
 class _Encoding(threading.Thread):
-    """Builds an episode. taken: moments so far. trouble: why it takes no more. outcome: what became of it.
-
-    dropped: nothing of it shall be kept.
+    """Builds an episode. taken: moments so far. trouble: why it accepts no more. outcome: its result. dropped: whether
+    it is to be discarded.
     """
 
     def __init__(self, builder: EpisodeBuilder) -> None:
@@ -157,8 +153,8 @@ class _Encoding(threading.Thread):
     def put(self, moment: Moment) -> None:
         if self._items.qsize() >= MOST_WAITING and self.trouble is None:
             self.trouble = (
-                f"The images come faster than they can be encoded: {MOST_WAITING} of them waited. Take the codec h264, "
-                "a smaller size in the action card or a lower control_rate."
+                f"Images arrive faster than they can be encoded: {MOST_WAITING} of them were queued. Use the codec "
+                "h264, a smaller image size in the action card or a lower control_rate."
             )
         if self.trouble is None:
             self.taken += 1
@@ -169,14 +165,14 @@ class _Encoding(threading.Thread):
         self._items.put(how)
 
     def drop(self) -> None:
-        """It ends without a trace; moments that wait are not encoded any more."""
+        """Discards it; queued moments are not encoded any more."""
         self.dropped = True
         self._items.put(None)
 
     def run(self) -> None:
-        """The encoders' own threads are begun here and inherit the priority: messages go first, and so does control."""
+        """The encoders' own threads start here and inherit the priority: messages and control have precedence."""
         with contextlib.suppress(OSError):
-            if sys.platform == "linux":  # elsewhere it would be that of the whole process
+            if sys.platform == "linux":  # elsewhere it would apply to the whole process
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PRIORITY)
         while isinstance(item := self._items.get(), Moment):
             if not self._failed and not self.dropped:
@@ -192,7 +188,7 @@ class _Encoding(threading.Thread):
             self._builder.add(moment)
         except OSError as error:
             self._failed, self._lost, self.trouble = True, error, in_words(error)
-        except Exception as error:  # of whatever a camera sends
+        except Exception as error:  # of any image of a camera
             self._failed, self.trouble = True, f"The episode ended early: {error}"
 
     def _save(self, success: bool, over: str | None, audits: Audits) -> SavedEpisode | RecordingError:
@@ -204,7 +200,7 @@ class _Encoding(threading.Thread):
             return error
         except OSError as error:
             self._builder.discard()
-            return RecordingError(f"The episode is lost: {in_words(error)} What was recorded before it is whole.")
+            return RecordingError(f"The episode is lost: {in_words(error)} Earlier episodes are intact.")
         except Exception as error:
             self._builder.discard()
             return RecordingError(f"The episode is lost: {type(error).__name__}: {error}")

@@ -1,15 +1,15 @@
-"""THE rule by which what a robot says becomes frames, the same for a live graph and for a bag.
+"""The resampling of a robot's messages to frames, the same for a live graph and for a bag.
 
 Frame k is at t0 + k / control_rate, where t0 is just after an image of the card's first camera: the first one from the
-start on for which everything else that a frame is made of has a fresh sample. "Just after" is 10 ms, or a quarter of
-the period where that is shorter: cameras are not punctual, and one as fast as the frames would else often be late by a
-millisecond, so that frames repeat images. A frame has of each camera and each joint the newest sample whose stamp is no
-later than its time, and the tip's pose interpolated between the transforms around it. It is decided once everything has
-a sample from its time or later, or `PATIENCE_NS` after it: what comes later than that is too late.
+start on for which all other inputs of a frame have a recent sample. "Just after" is 10 ms, or a quarter of the period
+if that is shorter: cameras have jitter, and one at the frame rate would otherwise often be late by a millisecond, so
+that frames repeat images. A frame has the newest sample of each camera and joint that is no later than its time, and
+the tip's pose interpolated between the transforms around it. It is final once all inputs have a sample from its time
+or later, or `PATIENCE_NS` after it: later samples are too late.
 
-What is too old at a frame ends the episode, and so does a gap in TF. A time in which everything that frames are made of
-paused together does not count for that, up to half a second of it: one topic is lost where others go on; where none
-does, the computer stood still. It is told of.
+An input that is too old at a frame ends the episode, and so does a gap in TF. A pause of all inputs together is
+tolerated, up to half a second: if only one topic pauses, it was lost; if all do, the computer was suspended. Such
+pauses are reported.
 """
 
 from __future__ import annotations
@@ -29,22 +29,21 @@ from rt_vla_ros.recording.transform_streams import Placement, rotate, turn_betwe
 
 Vector = NDArray[np.float64]
 PATIENCE_NS = 2 * SECOND
-"""For how long a frame waits for samples from its time or later."""
+"""How long a frame waits for samples from its time or later."""
 SLACK_NS = SECOND // 100
-"""How long after an image the first frame is, at most."""
+"""Maximum delay of the first frame after its image."""
 HUMAN_NS = SECOND // 2
-"""For how long after a human's command it is the human who commands, where no status tells."""
+"""How long a human counts as the commander after a command, if there is no status."""
 STATUS_NS = SECOND
-"""An older status tells nothing."""
+"""An older status is ignored."""
 
 
 @dataclass(frozen=True)
 class Moment:
-    """What everything says at one time.
-
-    pictures, readings: see RobotStreams. tip: in the base frame. displacement: of the tip since the moment before, in
-    the axes of the actions at that moment: translation [m] and rotation vector [rad], shape (6,); zero for the first
-    one. gripper: as commanded, 0 open ... 1 closed. instruction: empty where none was given.
+    """All samples at one time. pictures, readings: see RobotStreams. tip: in the base frame. displacement: of the tip
+    since the moment before, in the axes of the actions at that moment: translation [m] and rotation vector [rad],
+    shape (6,); zero for the first one. gripper: as commanded, 0 open ... 1 closed. instruction: empty if none was
+    given.
     """
 
     time_ns: int
@@ -59,10 +58,10 @@ class Moment:
 
 
 class Resampler:
-    """Gives the moments of one episode, as soon as they are decided; memory does not grow with its length.
+    """Yields the moments of one episode as soon as they are final; memory does not grow with its length.
 
-    over: why there are no more, in a sentence; None while there may be. resume_ns: from when on another episode may
-    have what comes after a gap; None: there was none, or the stamps cannot be trusted any more.
+    over: why there are no more, as a sentence; None while there may be. resume_ns: when another episode may start
+    after a gap; None: there was no gap, or the stamps are not reliable any more.
     """
 
     def __init__(self, streams: RobotStreams, start_ns: int) -> None:
@@ -82,13 +81,13 @@ class Resampler:
 
     @property
     def time_ns(self) -> int:
-        """When the next frame is; before the first one, when it may be at the earliest."""
+        """The time of the next frame; before the first one, its earliest time."""
         if not self._started:
             return self._start_ns
         return self._first_ns + round(self._count * SECOND / self._rate)
 
     def due(self, now_ns: int) -> Iterator[Moment]:
-        """The moments that are decided by now. now_ns: by the clock of the stamps."""
+        """The moments that are final by now. now_ns: by the clock of the stamps."""
         if now_ns < self._now_ns - JUMP_NS:
             self._streams.jumps.append(f"the clock jumped back by {(self._now_ns - now_ns) / SECOND:.1f} s.")
         self._now_ns = now_ns
@@ -115,7 +114,7 @@ class Resampler:
             yield moment
 
     def stop(self, stop_ns: int) -> None:
-        """No frame is later than this."""
+        """Allows no frame after this time."""
         self._stop_ns = stop_ns
 
     @property
@@ -124,7 +123,7 @@ class Resampler:
         return self.over is not None or (self._stop_ns is not None and self.time_ns > self._stop_ns)
 
     def lacking(self) -> list[str]:
-        """What an episode that has not begun waits for, in sentences."""
+        """What an episode is waiting for before its start, as sentences."""
         if self._started:
             return []
         found = [f"{first_upper(why)}." for why in self._silent()]
@@ -139,10 +138,10 @@ class Resampler:
             newest = stream.at(self._now_ns)
             if newest is None or self._now_ns - newest[0] > max_age_ns:
                 trouble = stream.audit.trouble
-                yield f"{stream.name} has no fresh sample" + (f": {trouble.rstrip('.')}" if trouble else "")
+                yield f"{stream.name} has no recent sample" + (f": {trouble.rstrip('.')}" if trouble else "")
 
     def _needed(self) -> list[tuple[SampleStream[Any], int]]:
-        """What every frame is made of, and how old that may be [ns]."""
+        """The inputs of every frame, and their maximum ages [ns]."""
         streams, state_ns = self._streams, round(self._topics.max_state_age * SECOND)
         image_ns = round(self._topics.max_image_age * SECOND)
         needed: list[tuple[SampleStream[Any], int]] = [(one, image_ns) for one in streams.pictures.values()]
@@ -150,7 +149,7 @@ class Resampler:
         return needed + [(one, state_ns) for one in streams.moving()]
 
     def _is_decided(self, time_ns: int, now_ns: int) -> bool:
-        """Whether nothing that comes later is of that time."""
+        """Whether the samples of that time are final."""
         if now_ns < time_ns:
             return False
         return now_ns - time_ns > PATIENCE_NS or all(one.reaches(time_ns) for one, _ in self._needed())
@@ -173,14 +172,14 @@ class Resampler:
         return False
 
     def _samples(self, time_ns: int) -> list[tuple[SampleStream[Any], int, Any]] | str:
-        """Of everything its stamp and value then; which of them is silent, in a part of a sentence."""
+        """Stamp and value of all inputs at that time; or which of them is silent, as a clause."""
         found = []
         for stream, max_age_ns in self._needed():
             newest = stream.at(time_ns)
             if newest is None or self._is_stale(newest[0], time_ns, max_age_ns):
                 trouble = f" ({stream.audit.trouble})" if stream.audit.trouble else ""
-                silent = "nothing" if newest is None else f"nothing for {(time_ns - newest[0]) / SECOND:.2f} s"
-                return f"{stream.name} has said {silent}{trouble}"
+                silent = "nothing" if newest is None else f"sent nothing for {(time_ns - newest[0]) / SECOND:.2f} s"
+                return f"{stream.name} has {silent}{trouble}"
             found.append((stream, *newest))
         return found
 
@@ -224,7 +223,7 @@ class Resampler:
         )
 
     def _displacement(self, time_ns: int, tip: Placement) -> Vector | str:
-        """Since the moment before, in the axes of the actions there; why it is not known, in a part of a sentence."""
+        """Since the previous moment, in the axes of the actions there; or why it is unknown, as a clause."""
         if self._last is None:
             return np.zeros(6)
         before_ns, before, axes = self._last
@@ -267,5 +266,5 @@ class Resampler:
             return self._topics.commander
         status, human = self._streams.controls.at(time_ns), self._streams.humans.at(time_ns)
         if status is not None and time_ns - status[0] <= STATUS_NS:
-            return status[1]  # also that nobody does: a stick that is not followed may be said all the time
+            return status[1]  # also if nobody does: an inactive stick may keep publishing
         return "human" if human is not None and time_ns - human[0] <= HUMAN_NS else ""

@@ -1,4 +1,4 @@
-"""All that a robot says while it is recorded: a stream of samples for each thing that a frame is made of."""
+"""The streams of a recorded robot: samples of each input of a frame."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rt_vla_ros.recording.transform_streams import Placement, TransformStreams
 
 Vector = NDArray[np.float64]
 STANDSTILL_NS = SECOND // 2
-"""So much of a pause of everything is overlooked."""
+"""Tolerated pause of all inputs."""
 
 
 class TwistSample(NamedTuple):
@@ -30,17 +30,17 @@ class TwistSample(NamedTuple):
 
 
 class RobotStreams:
-    """Takes what the topics of a topic map say. Times are whole nanoseconds of the clock of the stamps.
+    """Takes the messages of a topic map's topics. Times are integer nanoseconds of the clock of the stamps.
 
-    Each `put...` takes the message's stamp and `now_ns`, when it is heard by that clock; a message without a stamp is
-    of when it is heard. jumps: sentences about clocks that were set back since the last `begin`.
+    Each `put...` takes the message's stamp and `now_ns`, its arrival by that clock; a message without a stamp is
+    stamped on arrival. jumps: sentences about clocks that were set back since the last `begin`.
 
-    pictures: of each camera of the card. The pictures may be anything; only those that are taken are decoded.
-    readings: by StateDimension.reading, see observations.robot_state.assemble; also the gripper's, where one is named.
+    pictures: of each camera of the card. The pictures may be of any type; only those that are used are decoded.
+    readings: by StateDimension.reading, see observations.robot_state.assemble; also the gripper's, if one is named.
     """
 
     def __init__(self, card: ActionCard, topics: TopicMap) -> None:
-        """Raises TopicMapError where the two do not fit."""
+        """Raises TopicMapError if the two do not fit."""
         topics.check(card)
         self.card, self.topics = card, topics
         self.base, self.tip, self.axes = topics.base_of(card), topics.tip_frame, topics.axes_of(card)
@@ -58,7 +58,7 @@ class RobotStreams:
         self.jumps: list[str] = []
 
     def begin(self) -> None:
-        """An episode begins: counting does."""
+        """Starts counting for an episode."""
         self.jumps = []
         for stream in self.all():
             stream.begin()
@@ -70,15 +70,14 @@ class RobotStreams:
         return [*self.pictures.values(), *self.readings.values(), *others]
 
     def moving(self) -> list[SampleStream[Placement]]:
-        """The transforms that the tip's pose and the axes of the actions are made of."""
+        """The transforms that determine the tip's pose and the axes of the actions."""
         frames = (self.tip, self.axes)
         found = [one for frame in frames for one in self.transforms.streams(self.base, frame)]
         return list({id(one): one for one in found}.values())
 
     def stood_still(self, first_ns: int, last_ns: int) -> int:
-        """How much of a time [ns] says nothing against the topics, as all that frames are made of were silent together.
-
-        Then it was the computer that stood still. At most STANDSTILL_NS of it.
+        """How much of a time [ns] all inputs were silent together, at most STANDSTILL_NS: then the computer was
+        suspended, and the topics are not at fault.
         """
         needed = [*self.pictures.values(), *self.readings.values(), *self.moving()]
         common = common_pauses([one.pauses for one in needed], (first_ns, last_ns))
@@ -88,11 +87,11 @@ class RobotStreams:
         return silent_ns
 
     def audits(self) -> list[tuple[str, TopicAudit]]:
-        """What was counted of each topic that is used, as it is now."""
+        """The current counts of each topic in use."""
         return [(one.name, copy.deepcopy(one.audit)) for one in [*self.all(), *self.moving()]]
 
     def put_picture(self, camera: str, stamp_ns: int, picture: Any, now_ns: int) -> None:
-        """An image of a camera has come; one that the card does not have is not kept."""
+        """Adds an image of a camera; one that the card does not have is ignored."""
         if camera in self.pictures:
             self._put(self.pictures[camera], stamp_ns, picture, now_ns)
 
@@ -114,7 +113,7 @@ class RobotStreams:
     def put_transform(
         self, child: str, parent: str, stamp_ns: int | None, position: Vector, quaternion: Vector, now_ns: int
     ) -> str | None:
-        """See TransformStreams.put; a sentence for one that is none."""
+        """See TransformStreams.put; a sentence if it is invalid."""
         refused = self.transforms.put(child, parent, stamp_ns, position, quaternion, now_ns)
         if refused is not None and refused.startswith("the stamps"):
             self.jumps.append(refused)
@@ -122,7 +121,7 @@ class RobotStreams:
         return refused
 
     def put_twist(self, stamp_ns: int, velocity: Vector, frame_id: str, now_ns: int) -> None:
-        """A commanded velocity, (6,) [m/s] and [rad/s]. Without a stamp (0) it is of when it is heard."""
+        """A commanded velocity, (6,) [m/s] and [rad/s]. Without a stamp (0) it is stamped on arrival."""
         sample = TwistSample(velocity, frame_id.lstrip("/") or self.axes)
         if np.isfinite(velocity).all():
             self._put(self.twists, stamp_ns or now_ns, sample, now_ns)
@@ -137,20 +136,20 @@ class RobotStreams:
             self.grippers.audit.refuse(f"the gripper's command is {closed:g}, expected 0 (open) to 1 (closed).")
 
     def put_instruction(self, text: str, now_ns: int) -> None:
-        """What the arm shall do; an empty one stops a policy and says nothing of what is shown."""
+        """The instruction; an empty one stops a policy and is ignored here."""
         if text.strip():
             self._put(self.instructions, now_ns, text.strip(), now_ns)
 
     def put_commander(self, stamp_ns: int, commander: str, now_ns: int) -> None:
-        """Who commands, as a smoother's status says: "human", "policy", or empty for nobody."""
+        """The commander by a smoother's status: "human", "policy", or empty for nobody."""
         self._put(self.controls, stamp_ns, commander if commander in COMMANDERS else "", now_ns)
 
     def put_human(self, now_ns: int) -> None:
-        """A human's command has come."""
+        """Adds a human's command."""
         self._put(self.humans, now_ns, True, now_ns)
 
     def forget(self, before_ns: int) -> None:
-        """Of what is older only what still holds is kept."""
+        """Drops older samples, except those still in effect."""
         for stream in self.all():
             stream.forget(before_ns)
         self.transforms.forget(before_ns)
@@ -159,7 +158,7 @@ class RobotStreams:
         if np.isfinite(numbers).all():
             self._put(stream, stamp_ns, numbers, now_ns)
         else:
-            stream.audit.refuse(f"a message says {numbers.tolist()}, expected finite numbers.")
+            stream.audit.refuse(f"a message has {numbers.tolist()}, expected finite numbers.")
 
     def _put(self, stream: SampleStream[Any], stamp_ns: int, value: Any, now_ns: int) -> None:
         back = stream.put(stamp_ns, value, now_ns)
@@ -175,7 +174,7 @@ def _title(reading: str, topics: TopicMap) -> str:
 
 
 def common_pauses(pauses: Iterable[Collection[tuple[int, int]]], within: tuple[int, int]) -> list[tuple[int, int]]:
-    """The stretches in which all pause. pauses: of each, first and last stamp [ns]."""
+    """The intervals in which all pause. pauses: of each, first and last stamp [ns]."""
     common = [within]
     for of_one in pauses:
         overlaps = [(max(a, c), min(b, d)) for a, b in common for c, d in of_one]

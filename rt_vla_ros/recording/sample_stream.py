@@ -1,4 +1,4 @@
-"""The samples of one topic over time, in bounded memory, and what is counted of them."""
+"""The samples of one topic over time, in bounded memory, and their statistics."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from rt_vla_ros.recording.topic_audit import TopicAudit
 _T = TypeVar("_T")
 SECOND = 1_000_000_000
 OTHER_CLOCK_NS = 10 * SECOND
-"""A stamp this far from the time at which it is heard is of another clock."""
+"""A stamp this far from its time of arrival is from another clock."""
 JUMP_NS = SECOND
-"""A stamp this far before the last one means that the clock was set back, and not that two messages overtook."""
+"""A stamp this far before the last one means that the clock was set back, not that messages were reordered."""
 KEEP_NS = 4 * SECOND
 MOST = 10_000
 PAUSE_NS = SECOND // 10
-"""A shorter time without a sample is none to speak of."""
+"""Shorter times without a sample are not pauses."""
 UNUSUAL = 1.5
-"""So many usual intervals without a sample are a pause."""
-PAUSES = 16  # that are remembered
+"""This many typical intervals without a sample are a pause."""
+PAUSES = 16  # limit of remembered pauses
 
 
 class SampleStream(Generic[_T]):
-    """Samples in the order of their stamps [ns]. What no longer holds 4 s before the newest one is forgotten.
+    """Samples in the order of their stamps [ns]. Samples that ended 4 s before the newest one are dropped.
 
-    name: for sentences, such as "camera 'front'". audit: what was counted since the last `begin`. pauses: the last ones
+    name: for sentences, such as "camera 'front'". audit: the statistics since the last `begin`. pauses: the last ones
     between two samples that were unusually long, first and last stamp of each.
     """
 
@@ -45,10 +45,9 @@ class SampleStream(Generic[_T]):
         self.audit = TopicAudit(steady=self.audit.steady)
 
     def put(self, stamp_ns: int, value: _T, now_ns: int) -> str | None:
-        """A sample has come; a sentence where the clock of its stamps was set back.
-
-        One of another clock, or older than the last, is only counted. Of two of one time the later one counts, as where
-        a simulated time stands still; of a steady topic that is the same message again.
+        """Adds a sample; returns a sentence if the clock of its stamps was set back. One from another clock, or older
+        than the last, is only counted. Of two with the same stamp the later one counts, as when simulated time is
+        stopped; on a steady topic it is a repeated message.
         """
         if abs(stamp_ns - now_ns) > OTHER_CLOCK_NS:
             self.audit.heard_of_other_clock(stamp_ns, now_ns)
@@ -78,27 +77,27 @@ class SampleStream(Generic[_T]):
         return interval_ns >= PAUSE_NS and 0 < UNUSUAL * self.audit.usual_ns <= interval_ns
 
     def forget_all(self) -> None:
-        """Nothing of before counts any more."""
+        """Forgets all samples."""
         self._stamps, self._values = [], []
         self.pauses.clear()
 
     def forget(self, before_ns: int) -> None:
-        """Only the newest sample of those up to this time is still wanted."""
+        """Keeps only the newest sample of those up to this time."""
         outdated = bisect_right(self._stamps, before_ns) - 1
         if outdated > 0:
             del self._stamps[:outdated], self._values[:outdated]
 
     def reaches(self, time_ns: int) -> bool:
-        """Whether what holds at this time cannot change any more."""
+        """Whether the sample at this time is final."""
         return bool(self._stamps) and self._stamps[-1] >= time_ns
 
     def at(self, time_ns: int) -> tuple[int, _T] | None:
-        """Stamp and value of the newest sample that is no later; None where there is none."""
+        """Stamp and value of the newest sample that is no later; None if there is none."""
         place = bisect_right(self._stamps, time_ns) - 1
         return (self._stamps[place], self._values[place]) if place >= 0 else None
 
     def after(self, time_ns: int) -> tuple[int, _T] | None:
-        """Stamp and value of the first sample that is later; None where there is none."""
+        """Stamp and value of the first sample that is later; None if there is none."""
         place = bisect_right(self._stamps, time_ns)
         return (self._stamps[place], self._values[place]) if place < len(self._stamps) else None
 

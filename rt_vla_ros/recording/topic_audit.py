@@ -1,4 +1,4 @@
-"""What is counted of one topic during an episode: rate, gaps, ages, drops."""
+"""Statistics of one topic during an episode: rate, gaps, ages, drops."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 RECENT = 200  # intervals whose median is the topic's period
 MISSING = 0.01
-"""Share of the messages of a steady topic that may be missing before it is told."""
+"""Fraction of missing messages of a steady topic that is not reported."""
 AHEAD_NS = 20_000_000
-"""Stamps of what frames are made of may lie this far in the future before it is told."""
+"""Lead of the inputs' stamps into the future that is not reported."""
 
 
 class TopicAudit:
     """Counts of the messages of one topic. Times in [ns].
 
-    steady: whether every message counts, as a camera's do. disordered: came after a newer one. other_clock: stamped by
-    another clock. unusable: could not be used, for `refusal`, a sentence. bridged_ns: the longest time for which this
-    topic and all others said nothing, and the episode went on all the same [ns].
+    steady: whether every message matters, such as a camera's. disordered: arrived after a newer one. other_clock:
+    stamped by another clock. unusable: could not be used; the reason is `refusal`. bridged_ns: the longest common
+    pause of all topics that did not end the episode [ns].
     """
 
     def __init__(self, *, steady: bool = False) -> None:
@@ -35,7 +35,7 @@ class TopicAudit:
         self._used_ns: int | None = None
 
     def heard(self, stamp_ns: int, now_ns: int) -> None:
-        """A message of this stamp has come, of the recorder's clock."""
+        """Counts a message with this stamp, by the recorder's clock."""
         self._lead_ns = max(self._lead_ns, stamp_ns - now_ns)
         if not self._own:
             self._first_ns = stamp_ns
@@ -48,7 +48,7 @@ class TopicAudit:
         self.messages += 1
 
     def heard_of_other_clock(self, stamp_ns: int, now_ns: int) -> None:
-        """One of another clock: its stamp says nothing of rate and gaps."""
+        """Counts a message of another clock: its stamp is useless for rate and gaps."""
         self.messages += 1
         self.other_clock += 1
         self._other_ns = stamp_ns - now_ns
@@ -58,7 +58,7 @@ class TopicAudit:
         return self.messages - self.other_clock
 
     def used(self, stamp_ns: int, time_ns: int) -> None:
-        """The message of this stamp is the one of a frame at `time_ns`."""
+        """The message with this stamp is used in a frame at `time_ns`."""
         age_ns = time_ns - stamp_ns
         self._ages_ns += age_ns
         self._oldest_ns = max(self._oldest_ns, age_ns)
@@ -79,33 +79,33 @@ class TopicAudit:
 
     @property
     def usual_ns(self) -> float:
-        """The median interval between two messages [ns]; 0 while few have come."""
+        """The median interval between two messages [ns]; 0 while there are few."""
         return statistics.median(self._intervals) if len(self._intervals) > 4 else 0.0
 
     @property
     def missing(self) -> int:
-        """About how many messages did not come, by the usual interval between two; 0 while few have come."""
+        """Estimated number of missing messages, by the typical interval; 0 while there are few."""
         usual = self.usual_ns
         return max(0, round((self._last_ns - self._first_ns) / usual) + 1 - self._own) if usual else 0
 
     @property
     def repeated(self) -> float:
-        """Share of the frames that have the message of the frame before."""
+        """Fraction of the frames that repeat the message of the previous frame."""
         return self._repeats / max(self._uses - 1, 1)
 
     @property
     def trouble(self) -> str:
-        """Why nothing of this topic could be used, in a part of a sentence; empty where that is not known."""
+        """Why nothing of this topic could be used, as a clause; empty if unknown."""
         if self.other_clock:
             ahead = "ahead of" if self._other_ns > 0 else "behind"
             return (
-                f"its stamps are {abs(self._other_ns) / 1e9:,.0f} s {ahead} the recorder's clock, which is another "
-                "clock: have all nodes use_sim_time alike?"
+                f"its stamps are {abs(self._other_ns) / 1e9:,.0f} s {ahead} the recorder's clock: is use_sim_time "
+                "the same in all nodes?"
             )
         return self.refusal
 
     def problems(self, name: str) -> list[str]:
-        """What is wrong with it whatever the contract says, in sentences."""
+        """Its problems independent of the contract, as sentences."""
         found = []
         if self.other_clock:
             found.append(f"{name}: {self.other_clock} messages were dropped: {self.trouble}")
@@ -119,12 +119,12 @@ class TopicAudit:
             )
         if self.bridged_ns:
             found.append(
-                f"{name}: for {self.bridged_ns / 1e9:.2f} s it and all others said nothing, so the computer stood "
-                "still; the frames of that time repeat an image, and what the arm did is taken to be even."
+                f"{name}: for {self.bridged_ns / 1e9:.2f} s neither it nor any other topic had messages, so the "
+                "computer was suspended; the frames of that time repeat an image, and the arm's motion is interpolated."
             )
         if self._lead_ns > AHEAD_NS and self._uses and not self.other_clock:
             found.append(
-                f"{name}: stamps lie up to {self._lead_ns / 1e9:.2f} s in the future; its clock is not in step."
+                f"{name}: stamps lie up to {self._lead_ns / 1e9:.2f} s in the future; its clock is not synchronized."
             )
         return found
 
@@ -146,5 +146,5 @@ class TopicAudit:
 
 
 def first_upper(text: str) -> str:
-    """As a sentence begins."""
+    """Capitalizes the first letter."""
     return text[:1].upper() + text[1:]

@@ -1,4 +1,4 @@
-"""Which topics of a robot's graph feed what its action card names: a YAML file that is also a ROS parameter file."""
+"""Maps a robot's topics to the inputs of its action card: a YAML file that is also a ROS parameter file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ACTIONS_FROM = ("tf", "commands")
 COMMANDED_BY = ("", "human", "policy", "expert")
 COMPRESSED = "/compressed"
 TOPICS_FILE = "topics.yaml"
-"""As `rt-vla card init` names it."""
+"""The name used by `rt-vla card init`."""
 
 
 class TopicMapError(ValueError):
@@ -35,7 +35,7 @@ def _entry(
 
 @dataclass(frozen=True)
 class TopicMap:
-    """See the fields' texts. Raises TopicMapError for what makes no sense."""
+    """See the descriptions of the fields. Raises TopicMapError for invalid values."""
 
     cameras: tuple[str, ...] = _entry(
         ("front=image",),
@@ -87,7 +87,7 @@ class TopicMap:
         if self.gripper_joint and self.gripper_joint_open == self.gripper_joint_closed:
             raise TopicMapError(
                 f"gripper_joint is {self.gripper_joint!r}, but gripper_joint_open and gripper_joint_closed are both "
-                f"{self.gripper_joint_open:g}: give its positions when open and when closed."
+                f"{self.gripper_joint_open:g}: set its open and closed positions."
             )
 
     def camera_topics(self) -> dict[str, str]:
@@ -102,21 +102,21 @@ class TopicMap:
         return dict(pairs)
 
     def all_topics(self) -> tuple[str, ...]:
-        """Of cameras, state, commands and who gives them; without TF and the clock, whose names are fixed."""
+        """The topics of cameras, state, commands and their source; without TF and the clock, whose names are fixed."""
         others = (self.joint_states, self.state_topic, self.gripper_topic, self.twist_topic, self.instruction_topic)
         named = (*self.camera_topics().values(), *others, self.status_topic, self.teleop_topic)
         return tuple(dict.fromkeys(topic for topic in named if topic))
 
     def base_of(self, card: ActionCard) -> str:
-        """The TF frame in which the tip's pose is given; empty where nobody says so."""
+        """The TF frame of the tip's pose; empty if unknown."""
         return self.base_frame or (self.axes_of(card) if card.frame == "base" else "")
 
     def axes_of(self, card: ActionCard) -> str:
-        """The TF frame in whose axes the actions are."""
+        """The TF frame of the axes of the actions."""
         return self.frame_id or card.frame_id.lstrip("/")
 
     def check(self, card: ActionCard) -> None:
-        """Raises TopicMapError with everything in which the map does not fit the card."""
+        """Raises TopicMapError with all mismatches of map and card."""
         problems = list(self._mismatches(card))
         if problems:
             raise TopicMapError(" ".join(problems))
@@ -131,40 +131,40 @@ class TopicMap:
                 )
         if card.postprocessing:
             yield (
-                f"The action card has the postprocessing {card.postprocessing!r}, of another robot's data; record with "
-                "a card without, whose dimensions are in SI units."
+                f"The action card has the postprocessing {card.postprocessing!r}, which is for another robot's data; "
+                "record with a card without it, in SI units."
             )
         if card.moves_base:
             yield (
-                "The action card moves a mobile base, whose motion is not recorded; record with a card without the "
-                f"roles {', '.join(BASE_ROLES)}, while the base stands still."
+                "The action card moves a mobile base, whose motion is not recorded; use a card without the roles "
+                f"{', '.join(BASE_ROLES)}, and keep the base still."
             )
         if not self.tip_frame:
             yield "tip_frame is empty: set the TF frame of the arm's tip."
         elif self.base_of(card) in ("", self.tip_frame):
-            yield "base_frame must name the TF frame of the arm's base: the card's actions are not given in it."
+            yield "base_frame must name the TF frame of the arm's base: the card's actions are in another frame."
         if any(one.kind == "gripper" for one in card.state) and not self.gripper_joint:
             yield (
                 "The card's state has the gripper, so gripper_joint, gripper_joint_open and gripper_joint_closed are "
                 "needed."
             )
         if card.index("gripper") is not None and not (self.gripper_topic or self.gripper_joint):
-            yield "The card's actions have a gripper: name its gripper_topic, or a gripper_joint."
+            yield "The card's actions have a gripper: set gripper_topic or gripper_joint."
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TopicMap:
-        """Raises TopicMapError for entries that are unknown or of another kind."""
+        """Raises TopicMapError for unknown entries or wrong types."""
         known = {one.name: one for one in fields(cls)}
         for name in values:
             if name not in known:
                 near = difflib.get_close_matches(str(name), known, n=1)
-                hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known)}."
+                hint = f"Did you mean {near[0]!r}?" if near else f"Known entries: {', '.join(known)}."
                 raise TopicMapError(f"There is no entry {name!r}. {hint}")
         return cls(**{name: _checked(known[name], value) for name, value in values.items()})
 
     @classmethod
     def load(cls, path: Path) -> TopicMap:
-        """Reads a YAML file: its `ros__parameters` but for those of other nodes, or plain entries.
+        """Reads a YAML file: its `ros__parameters`, except those of other nodes, or plain entries.
 
         path: the file, or the directory of one, see `topic_map_file`. Raises TopicMapError, OSError.
         """
@@ -204,13 +204,13 @@ def topic_map_file(path: Path) -> Path:
 
 
 OTHER_NODES = ("policy_node", "smoother_node", "sim_arm_node", "bridge_node", "console_node")
-"""Nodes whose sections may stand in the same file."""
+"""Nodes whose sections may be in the same file."""
 NODE_ONLY = ("card", "out", "codec", "instruction", "use_sim_time", "autostart")
-"""Parameters of recorder_node that may stand in the same file."""
+"""Parameters of recorder_node that may be in the same file."""
 
 
 def find_topic(topic: str, there: Collection[str]) -> str | None:
-    """Of full names the one that is meant, or the only one of this name in another namespace."""
+    """The matching full name, or the only one of this name in another namespace."""
     full = f"/{topic.lstrip('/')}"
     if full in there:
         return full
@@ -224,14 +224,14 @@ def _checked(one: Any, value: Any) -> Any:
     if isinstance(default, tuple):
         if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
             return tuple(value)
-        raise TopicMapError(f"{one.name} is {value!r}, expected a list of texts.")
+        raise TopicMapError(f"{one.name} is {value!r}, expected a list of strings.")
     if isinstance(default, float):
         number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
         if not number or not low <= value <= high:
             raise TopicMapError(f"{one.name} is {value!r}, expected a number from {low:g} to {high:g}.")
         return float(value)
     if not isinstance(value, str):
-        raise TopicMapError(f"{one.name} is {value!r}, expected a text.")
+        raise TopicMapError(f"{one.name} is {value!r}, expected a string.")
     if choices and value not in choices:
         raise TopicMapError(f"{one.name} is {value!r}, expected one of {', '.join(map(repr, choices))}.")
     return value

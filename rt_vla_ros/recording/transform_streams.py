@@ -1,4 +1,4 @@
-"""TF over time: where a frame was in another at a moment between two messages."""
+"""TF over time: the pose of a frame in another, interpolated between messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNIT_TOLERANCE = 0.01
 
 
 class Placement(NamedTuple):
-    """Where a frame is in another: position [m], shape (3,); quaternion w, x, y, z, shape (4,)."""
+    """The pose of a frame in another: position [m], shape (3,); quaternion w, x, y, z, shape (4,)."""
 
     position: Vector
     quaternion: Vector
@@ -37,24 +37,23 @@ class TransformStreams:
     """The transforms of every frame. Between two of a frame it is interpolated, along a straight line and one turn."""
 
     def __init__(self, max_gap: float, stood_still: Callable[[int, int], int] = lambda _first_ns, _last_ns: 0) -> None:
-        """max_gap: transforms of a frame farther apart than this say nothing of what is between [s].
-
-        stood_still: how much of a time between two stamps does not count for that [ns].
+        """max_gap: maximum distance of two transforms for interpolation [s]. stood_still: how much of a time between
+        two stamps does not count [ns].
         """
         self._max_gap_ns, self._stood_still = round(max_gap * SECOND), stood_still
         self._links: dict[str, _Link] = {}
 
     @property
     def frames(self) -> set[str]:
-        """All that were heard of."""
+        """All known frames."""
         return {*self._links, *(link.parent for link in self._links.values())}
 
     def put(
         self, child: str, parent: str, stamp_ns: int | None, position: Vector, quaternion: Vector, now_ns: int
     ) -> str | None:
-        """A transform from `parent` to `child` has come; a sentence where it is none, or its clock was set back.
+        """Adds a transform from `parent` to `child`; returns a sentence if it is invalid or its clock was set back.
 
-        stamp_ns: None for one that always holds. quaternion: w, x, y, z.
+        stamp_ns: None for a static one. quaternion: w, x, y, z.
         """
         child, parent = child.lstrip("/"), parent.lstrip("/")
         refusal = refuse_transform(child, parent, position, quaternion)
@@ -71,19 +70,19 @@ class TransformStreams:
         return link.stream.put(stamp_ns, placed, now_ns)
 
     def streams(self, target: str, source: str) -> list[SampleStream[Placement]]:
-        """Those of the moving frames on the way between two frames."""
+        """The streams of the moving frames on the path between two frames."""
         links = (self._links[frame] for frame in self._between(target, source))
         return [link.stream for link in links if link.stream is not None]
 
     def connected(self, target: str, source: str) -> bool:
-        """Whether there is a way between two frames."""
+        """Whether there is a path between two frames."""
         return self._root(target) == self._root(source) and {target, source} <= self.frames | {target} & {source}
 
     def at(self, target: str, source: str, time_ns: int) -> Placement | str:
-        """Where the frame `source` was in `target`, or why that is not known, in a part of a sentence."""
+        """The pose of the frame `source` in `target`, or why it is unknown, as a clause."""
         if not self.connected(target, source):
             known = ", ".join(sorted(self.frames)[:12]) or "none"
-            return f"TF has no way from {target!r} to {source!r}; its frames are: {known}"
+            return f"TF has no path from {target!r} to {source!r}; its frames are: {known}"
         up, down = self._ancestors(source), self._ancestors(target)
         from_root = HERE
         for frame in reversed([frame for frame in up if frame not in down]):
@@ -100,13 +99,13 @@ class TransformStreams:
         return compose(inverse(to_root), from_root)
 
     def forget(self, before_ns: int) -> None:
-        """Nothing before this time is asked for any more."""
+        """Drops everything before this time."""
         for link in self._links.values():
             if link.stream is not None:
                 link.stream.forget(before_ns)
 
     def begin(self) -> None:
-        """An episode begins: counting does."""
+        """Starts counting for an episode."""
         for link in self._links.values():
             if link.stream is not None:
                 link.stream.begin()
@@ -119,7 +118,7 @@ class TransformStreams:
         if before is not None and before[0] == time_ns:
             return before[1]
         if before is None or after is None:
-            return f"TF has no transform of {frame!r} {'from before' if before is None else 'after'} that moment"
+            return f"TF has no transform of {frame!r} {'before' if before is None else 'after'} that time"
         gap_ns = after[0] - before[0]
         if gap_ns > self._max_gap_ns and gap_ns - self._stood_still(before[0], after[0]) > self._max_gap_ns:
             return f"TF has a gap of {gap_ns / SECOND:.2f} s in the transforms of {frame!r}"
@@ -143,7 +142,7 @@ class TransformStreams:
 
 
 def refuse_transform(child: str, parent: str, position: Vector, quaternion: Vector) -> str | None:
-    """Why a transform is none, in a sentence, else None. quaternion: in any order."""
+    """Why a transform is invalid, as a sentence, else None. quaternion: in any order."""
     if not child or not parent or child == parent:
         return f"The transform leads from {parent[:100]!r} to {child[:100]!r}, expected two different frame names."
     numbers = np.append(position, quaternion)
@@ -155,14 +154,14 @@ def refuse_transform(child: str, parent: str, position: Vector, quaternion: Vect
 
 
 def compose(outer: Placement, inner: Placement) -> Placement:
-    """A frame in `inner`'s parent, which is placed by `outer`."""
+    """The composition of `outer` and `inner`."""
     return Placement(
         outer.position + rotate(outer.quaternion, inner.position), multiply(outer.quaternion, inner.quaternion)
     )
 
 
 def inverse(placement: Placement) -> Placement:
-    """Where the parent is in the frame."""
+    """The pose of the parent in the frame."""
     back = conjugate(placement.quaternion)
     return Placement(-rotate(back, placement.position), back)
 

@@ -1,4 +1,4 @@
-"""Whether a policy's chunk is what its action card says: one place for the running node and for the rollout."""
+"""Checks a policy's chunk against its action card, for the node and the rollout alike."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from rt_vla_ros.action_space.decoder import DecodingError
 
 
 def check_chunk(chunk: ActionChunk, card: ActionCard, *, whole: bool = True) -> None:
-    """Raises DecodingError, with a sentence, for a chunk by which no arm must be moved.
-
-    whole: all steps must be there; else the first ones are enough.
+    """Raises DecodingError, with a message, for an invalid chunk. whole: all steps are required; otherwise the first
+    ones are enough.
     """
     for problem in (
         _against_card(chunk, card, whole),
@@ -25,15 +24,15 @@ def check_chunk(chunk: ActionChunk, card: ActionCard, *, whole: bool = True) -> 
 def _against_card(chunk: ActionChunk, card: ActionCard, whole: bool) -> str | None:
     count = len(chunk.steps)
     if count != card.horizon and (whole or not 0 < count < card.horizon):
-        return f"it has {count} steps, the action card's horizon is {card.horizon}"
+        return f"it has {count} steps, but the action card's horizon is {card.horizon}"
     if not abs(chunk.period - card.period) < 1e-9:
-        return f"its steps last {chunk.period:g} s, a period of the action card {card.period:g} s"
+        return f"its period is {chunk.period:g} s, but the action card's is {card.period:g} s"
     if chunk.frame_id != card.frame_id:
-        return f"it is given in the frame {chunk.frame_id!r}, the action card says {card.frame_id!r}"
+        return f"its frame is {chunk.frame_id!r}, but the action card's is {card.frame_id!r}"
     if chunk.ensemble != card.ensemble:
-        return f"it is combined by {chunk.ensemble}, the action card says {card.ensemble}"
+        return f"its ensemble is {chunk.ensemble}, but the action card's is {card.ensemble}"
     if len(chunk.tokens) % count:
-        return f"it has {len(chunk.tokens)} tokens for {count} steps, expected as many for each step"
+        return f"it has {len(chunk.tokens)} tokens for {count} steps, expected the same number for each step"
     return None
 
 
@@ -46,5 +45,5 @@ def _in_step(number: int, step: EndEffectorStep, card: ActionCard) -> str | None
             expected = "three finite numbers" if shape else "a finite number"
             return f"the {name} of step {number} is {value}, expected {expected}"
     if step.base.any() and not card.moves_base:
-        return f"step {number} moves a base, no dimension of the action card does"
+        return f"step {number} moves a base, but the action card has no dimension for it"
     return None

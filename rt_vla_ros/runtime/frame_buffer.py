@@ -1,4 +1,4 @@
-"""The newest frame of every camera: what is used, what is too old, what was dropped."""
+"""The newest frame of every camera: which are used, too old or dropped."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 Message = TypeVar("Message")
-# A frame counts as due this share of a period before its time: cameras are not punctual.
+# A frame counts as due this fraction of a period early, to tolerate jitter of cameras.
 EARLY = 0.05
 # The camera's rate is measured over this many frames.
 RATE_FRAMES = 10
-# An age of more than three years [s]: stamps count from another beginning.
+# An age of more than three years [s]: stamps have a different epoch.
 ANOTHER_CLOCK = 1e8
 
 
 @dataclass(frozen=True)
 class Frame(Generic[Message]):
-    """A camera's image as it came: `stamp_ns` when it was taken, `arrival_ns` on the monotonic clock of this host."""
+    """A camera's image as received: `stamp_ns` when it was taken, `arrival_ns` on the monotonic clock of this host."""
 
     message: Message
     stamp_ns: int
@@ -26,39 +26,41 @@ class Frame(Generic[Message]):
 
 
 def refuse_age(camera: str, age_ns: int, max_age: float) -> str | None:
-    """Why a camera's image is of no use now, in a sentence, else None.
-
-    max_age [s] holds for the past and the future. The age is told to one digit, so that the sentence stays the same.
+    """Why a camera's image cannot be used now, as a sentence, else None. max_age [s] applies to past and future. The
+    age is rounded to one digit, so that the sentence stays the same.
     """
     if abs(age_ns) <= max_age * 1e9:
         return None
-    what = "is older than" if age_ns > 0 else "lies farther in the future than"
+    what = "is older than" if age_ns > 0 else "is stamped further in the future than"
     about, clocks = explain_age(age_ns, "camera")
     return (
-        f"The newest image {what} max_image_age ({max_age:g} s): that of camera {camera!r} is {about}. Nothing is done "
-        f"until a fresh one comes. {clocks}"
+        f"The newest image {what} max_image_age ({max_age:g} s): that of camera {camera!r} is {about}. The policy "
+        f"waits for a recent one. {clocks}"
     )
 
 
 def explain_age(age_ns: int, source: str) -> tuple[str, str]:
-    """About how old something is that came from `source`, or how far in the future; and what may be the cause."""
+    """The approximate age of data from `source`, or its lead into the future; and the probable cause."""
     about = float(f"{abs(age_ns) / 1e9:.1g}")
-    cause = f"Are the clocks of {source} and policy in step?"
+    cause = f"Are the clocks of {source} and policy synchronized?"
     if about >= ANOTHER_CLOCK:
         cause = (
-            f"Its stamps are of another clock: does the {source}'s driver set them, and have all use_sim_time alike?"
+            f"Its stamps are of another clock: does the {source}'s driver set them, and is use_sim_time the same "
+            "everywhere?"
         )
     return f"about {about:,.12g} s {'old' if age_ns > 0 else 'ahead'}", cause
 
 
 class CameraRate:
-    """Frames per second by the frames' own stamps, so that it holds in simulated time and sees what a network lost."""
+    """Frames per second by the frames' own stamps, so that it is valid in simulated time and includes network
+    losses.
+    """
 
     def __init__(self) -> None:
         self._stamps: deque[int] = deque(maxlen=RATE_FRAMES + 1)
 
     def add(self, stamp_ns: int) -> None:
-        """A stamp from before the last one means that the clock began anew."""
+        """A stamp from before the last one means that the clock restarted."""
         if self._stamps and stamp_ns < self._stamps[-1]:
             self._stamps.clear()
         if not self._stamps or stamp_ns > self._stamps[-1]:
@@ -73,7 +75,7 @@ class CameraRate:
 
 
 class FrameBuffer(Generic[Message]):
-    """Keeps one frame per camera and hands out complete sets that are due. Not thread-safe.
+    """Keeps one frame per camera and returns complete sets that are due. Not thread-safe.
 
     A set is due when every camera has a frame from `periods` periods after the last set, or 0.05 periods earlier. The
     counters: `received` frames, `dropped` ones that a newer one replaced before they were used, `stale` ones that were
@@ -96,11 +98,11 @@ class FrameBuffer(Generic[Message]):
         return max(self.ages_ns.values(), default=None)
 
     def restart(self) -> None:
-        """For a new request: any frame is due, also one that was acted on before."""
+        """For a new request: any frame is due, even one that was used before."""
         self._acted_ns, self.ages_ns = None, {}
 
     def put(self, camera: str, frame: Frame[Message]) -> None:
-        """A frame has come; those of cameras that the policy does not look through are left alone."""
+        """Adds a frame; ignores cameras that the policy does not use."""
         if camera not in self._frames:
             return
         self.received += 1
@@ -115,7 +117,7 @@ class FrameBuffer(Generic[Message]):
         self._frames[camera] = frame
 
     def take(self, now_ns: int) -> dict[str, Frame[Message]] | None:
-        """The frames to act on at the time `now_ns`, in the cameras' order; None where there is nothing to do."""
+        """The frames to act on at the time `now_ns`, in the cameras' order; None if there is nothing to do."""
         frames = {camera: frame for camera, frame in self._frames.items() if frame is not None}
         if len(frames) < len(self._frames):
             return None

@@ -1,4 +1,4 @@
-"""A camera that shows nothing new although the arm moves, or although time goes on."""
+"""Detects a frozen camera: one whose image does not change although the arm moves or time passes."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from array import array
 import numpy as np
 from numpy.typing import NDArray
 
-# For so long a stamp may come again and again [ns].
+# How long a stamp may be repeated [ns].
 SAME_STAMP_NS = 2_000_000_000
 
 
 class FrozenCamera:
     """Watches one camera while a request runs.
 
-    name: for the sentences. max_way: how far the arm may be told to go while every pixel stays the same [m]; 0: as far
-    as it likes. A real camera has noise: two images that are equal to the last bit are one image.
+    name: for the sentences. max_way: commanded motion allowed while every pixel stays the same [m]; 0: unlimited. A
+    real camera has noise: two bit-identical images are the same image.
     """
 
     def __init__(self, name: str, max_way: float) -> None:
@@ -32,11 +32,11 @@ class FrozenCamera:
     def look(
         self, data: array[int] | bytes, *, stamp_ns: int, times_ns: tuple[int, int], way: float | None
     ) -> str | None:
-        """An image has come; why the camera is not to be trusted, in a sentence.
+        """Checks an image; returns why the camera counts as frozen, as a sentence.
 
-        data: the image as it was received. stamp_ns: when it was taken. times_ns: now, by the node's clock, which may
-        stand still, and by the host's monotonic one. way: how far the arm had been told to go when the image was taken
-        [m]; None where nobody knows.
+        data: the image as received. stamp_ns: when it was taken. times_ns: now, by the node's clock, which may be
+        stopped, and by the host's monotonic one. way: commanded path length when the image was taken [m]; None if
+        unknown.
         """
         return self._same_stamp(stamp_ns, times_ns) or self._same_pixels(np.frombuffer(data, np.uint8), way)
 
@@ -46,7 +46,7 @@ class FrozenCamera:
             return None
         if min(now - since for now, since in zip(times_ns, self._since_ns, strict=True)) <= SAME_STAMP_NS:
             return None
-        return f"Camera {self._name!r} sends the same stamp again and again: its image is frozen."
+        return f"Camera {self._name!r} repeats the same stamp: its image is frozen."
 
     def _same_pixels(self, pixels: NDArray[np.uint8], way: float | None) -> str | None:
         if way is None or not self._max_way:
@@ -57,6 +57,6 @@ class FrozenCamera:
         if way - self._way < self._max_way:
             return None
         return (
-            f"Camera {self._name!r} sends the same image again and again while the arm is told to move: it is frozen, "
-            "or covered. (A simulated one without noise also does so while the arm is blocked.)"
+            f"Camera {self._name!r} repeats the same image while the arm is commanded to move: it is frozen or "
+            "covered. (A simulated camera without noise also does this while the arm is blocked.)"
         )

@@ -1,4 +1,4 @@
-"""What an incoming instruction means: a new request, the same again, a stop, or nothing that can be done."""
+"""The meaning of an incoming instruction: a new request, a repetition, a stop, or nothing executable."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 LONGEST_TEXT = 1000
-"""Of instructions and questions, where nobody says otherwise [characters]."""
+"""Default for instructions and questions [characters]."""
 
 
 class InstructionKind(Enum):
-    """What is to be done about an instruction."""
+    """What to do with an instruction."""
 
     NEW = "new"
     REPEATED = "repeated"
@@ -20,7 +20,7 @@ class InstructionKind(Enum):
 
 @dataclass(frozen=True)
 class InstructionDecision:
-    """kind: what is to be done. text: the instruction as the policy gets it. sentence: why, for the log, if at all."""
+    """kind: what to do. text: the instruction for the policy. sentence: the reason for the log, if any."""
 
     kind: InstructionKind
     text: str
@@ -30,45 +30,45 @@ class InstructionDecision:
 class InstructionGate:
     """`ros2 topic pub` repeats once a second: the same text without a pause is the same request, running or done.
 
-    The same text again after a pause of more than `pause` [s] is a new request where the first one ended by itself.
-    Where it was ended, by whatever or whoever, the same text begins nothing until another one comes or `reopen` is
-    called. Somebody may wait for a request that is none: that is said once.
+    The same text after a pause of more than `pause` [s] is a new request if the first one ended by itself. If it was
+    ended otherwise, the same text starts nothing until another one is received or `reopen` is called. An ignored
+    repetition is logged once.
     """
 
     def __init__(self, max_length: int, pause: float, restart: str) -> None:
-        """restart: what calls `reopen`, for the sentences."""
+        """restart: the service that calls `reopen`, for the messages."""
         self._max_length, self._pause, self._restart = max_length, pause, restart
         self._text: str | None = None
         self._heard = 0.0
         self._closed = False
-        self._explained = False  # that the last request is over and its text begins no other one
+        self._explained = False  # the last request is over and its text starts no other one
 
     @property
     def text(self) -> str | None:
-        """The last instruction that was taken; None before the first."""
+        """The last accepted instruction; None before the first."""
         return self._text
 
     def close(self) -> None:
-        """The request of the last text was ended, or could not begin."""
+        """The request of the last text was ended, or could not start."""
         if not self._closed:
             self._closed, self._explained = True, False
 
     def reopen(self) -> None:
-        """The last text is carried out once more."""
+        """The last text is executed again."""
         self._closed = False
 
     def refuse(self, raw: str) -> str | None:
-        """Why a text is no instruction that can be carried out, in a sentence; None where it is one."""
+        """Why a text is not a valid instruction, as a sentence; None if it is."""
         return too_long("instruction", raw, self._max_length) or (None if raw.split() else "The instruction is empty.")
 
     def take(self, raw: str, now: float) -> str:
-        """A text that begins a request in any case, as the policy gets it; see `refuse`."""
+        """A text that always starts a request, as passed to the policy; see `refuse`."""
         self._text, self._heard = as_one_line(raw), now
         self._closed = self._explained = False
         return self._text
 
     def decide(self, raw: str, *, running: bool, now: float) -> InstructionDecision:
-        """raw: the text as it came. running: whether a request is being carried out. now: any clock [s]."""
+        """raw: the text as received. running: whether a request is running. now: any clock [s]."""
         if (problem := too_long("instruction", raw, self._max_length)) is not None:
             return InstructionDecision(InstructionKind.REFUSED, "", problem)
         text = as_one_line(raw)
@@ -87,22 +87,22 @@ class InstructionGate:
         self._explained = True
         if self._closed:
             return (
-                "The same instruction again, and its request was ended: nothing begins. Give another instruction, or "
+                "The same instruction again, but its request was ended: it is ignored. Send another instruction, or "
                 f"call {self._restart}."
             )
         return (
-            f"The same instruction again within {self._pause:g} s is taken for a repetition, and its request is over: "
-            f"nothing begins. Say it again after {self._pause:g} s of silence, or call {self._restart}."
+            f"The same instruction again within {self._pause:g} s counts as a repetition, and its request is over: "
+            f"it is ignored. Send it again after {self._pause:g} s of silence, or call {self._restart}."
         )
 
 
 def as_one_line(text: str) -> str:
-    """Without spaces and line ends that mean nothing."""
+    """Collapses whitespace and line ends."""
     return " ".join(text.split())
 
 
 def too_long(what: str, text: str, max_length: int) -> str | None:
-    """A sentence where a text is too long to look into; max_length [characters]."""
+    """A sentence if a text is too long to be checked; max_length [characters]."""
     if len(text) <= max_length:
         return None
-    return f"The {what} has {len(text)} characters, at most {max_length} are taken: {text[:40]!r}..."
+    return f"The {what} has {len(text)} characters, expected at most {max_length}: {text[:40]!r}..."

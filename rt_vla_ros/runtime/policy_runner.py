@@ -1,4 +1,4 @@
-"""A policy at work in a thread of its own, so that inference never blocks a callback. No ROS in here."""
+"""Runs a policy in its own thread, so that inference never blocks a callback. No ROS in here."""
 
 from __future__ import annotations
 
@@ -17,16 +17,14 @@ from rt_vla_ros.runtime.warm_up import Warm, warm_up
 
 Message = TypeVar("Message")
 LONGEST_LOSS = 10.0
-"""A policy that is lost or late for longer ends the request [s]: nobody expects an arm to move by itself long after."""
+"""A policy that is lost or late for longer ends the request [s]: an arm must not start to move unexpectedly later."""
 
 
 @dataclass(frozen=True)
 class PolicyStep:
-    """One decision and what it was made from.
-
-    stamp_ns: of the oldest of the images, for an action is as old as that. arrival_ns: when the last of what it needs
-    was there, an image or the request, on this host's monotonic clock. took_ns: all of it, by the node's clock, which
-    stands still where a simulation waits.
+    """One decision and its inputs. stamp_ns: of the oldest image, which determines the age of the action. arrival_ns:
+    arrival of its last input, an image or the request, on this host's monotonic clock. took_ns: total, by the node's
+    clock, which stops while a simulation waits.
     """
 
     decision: PolicyDecision
@@ -45,22 +43,22 @@ class RunnerListener(Protocol):
         """An action of the running request."""
 
     def on_frames_rejected(self, sentence: str) -> None:
-        """The frames could not be used, so there is no action; the request goes on."""
+        """The frames could not be used, so there is no action; the request continues."""
 
     def on_policy_lost(self, sentence: str) -> None:
-        """What was decided before is not to be followed any more; the request goes on when the policy is back soon."""
+        """Earlier actions must not be followed any more; the request continues if the policy is back soon."""
 
     def on_request_failed(self, sentence: str) -> None:
-        """The running request cannot be carried out and is over."""
+        """The running request has failed and is over."""
 
     def on_load_failed(self, sentence: str) -> None:
         """The policy cannot be loaded; the thread has ended."""
 
 
 class PolicyRunner(Generic[Message]):
-    """Loads a policy, then acts on the newest frames as long as a request runs.
+    """Loads a policy, then acts on the newest frames while a request runs.
 
-    load: the policy, ready to be warmed up, by the rules it acts by.
+    load: returns the policy with its stepping rules, ready for warm-up.
     clock: the node's clock [ns], the one of the frames' stamps.
     threads: of torch, see policies.threads.choose_threads.
     """
@@ -79,26 +77,26 @@ class PolicyRunner(Generic[Message]):
         self._request = 0
         self._requested_ns = 0
         self._closing = self._suspended = False
-        self._not_before_ns = 0  # older frames are not acted on
-        self._end_ns: tuple[int, int] | None = None  # when the policy said that the request ends, and when it does
-        self._begun_ns: int | None = None  # of the step in the making
-        self._missed: tuple[float, str] | None = None  # since when the policy cannot decide, of a steady clock; why
+        self._not_before_ns = 0  # older frames are not used
+        self._end_ns: tuple[int, int] | None = None  # when the policy decided the end of the request, and when it ends
+        self._begun_ns: int | None = None  # of the current step
+        self._missed: tuple[float, str] | None = None  # since when the policy is lost, by a steady clock; why
         self._stepper: PolicyStepper[Message] | None = None
         self._thread = threading.Thread(target=self._work, name="policy", daemon=True)
 
     @property
     def lock(self) -> threading.Condition:
-        """While it is held, no action comes."""
+        """While it is held, there are no actions."""
         return self._changed
 
     @property
     def running(self) -> bool:
-        """Whether a request is being carried out: until the arm has had the time for its last step, see `conclude`."""
+        """Whether a request is running: until the arm has had the time for its last step, see `conclude`."""
         return self._instruction is not None
 
     @property
     def busy_ns(self) -> int:
-        """How long the step in the making has taken so far, on the monotonic clock; 0 between two steps."""
+        """How long the current step has taken so far, on the monotonic clock; 0 between two steps."""
         begun_ns = self._begun_ns
         return 0 if begun_ns is None else time.monotonic_ns() - begun_ns
 
@@ -108,11 +106,11 @@ class PolicyRunner(Generic[Message]):
         return None if self._stepper is None else self._stepper.buffer
 
     def start(self) -> None:
-        """Begins to load the policy."""
+        """Starts loading the policy."""
         self._thread.start()
 
     def request(self, instruction: str) -> None:
-        """Carries out an instruction from the next frames on, in place of the one before."""
+        """Executes an instruction from the next frames on, replacing the previous one."""
         with self._changed:
             self._instruction, self._end_ns, self._missed = instruction, None, None
             self._request += 1
@@ -122,22 +120,21 @@ class PolicyRunner(Generic[Message]):
             self._changed.notify_all()
 
     def cancel(self) -> None:
-        """Ends the running request; when this returns, no action of it will come any more."""
+        """Ends the running request; after this returns, there are no more actions of it."""
         with self._changed:
             self._instruction = self._end_ns = None
             self._request += 1
 
     def suspend(self) -> None:
-        """The request stays, but nothing is decided until `go_on`: what is being decided now does not come any more.
-
-        Nor does an end count that the policy has seen coming.
+        """Keeps the request but pauses decisions until `go_on`: a decision in progress is dropped, and so is a pending
+        end of the request.
         """
         with self._changed:
             self._suspended, self._end_ns = True, None
             self._request += 1
 
     def go_on(self) -> None:
-        """The request goes on as if it began now: without a history, and from frames that are taken from now on."""
+        """Continues the request as if it began now: without a history, and from frames taken from now on."""
         with self._changed:
             self._suspended, self._not_before_ns, self._missed = False, self._clock(), None
             self._requested_ns = time.monotonic_ns()
@@ -146,7 +143,7 @@ class PolicyRunner(Generic[Message]):
             self._changed.notify_all()
 
     def conclude(self) -> bool:
-        """Ends the request where the policy said that it is over and its last step's time is; whether it did."""
+        """Ends the request if the policy has terminated it and its last step is over; whether it did."""
         with self._changed:
             if self._end_ns is None:
                 return False
@@ -157,14 +154,14 @@ class PolicyRunner(Generic[Message]):
             return True
 
     def offer(self, camera: str, frame: Frame[Message]) -> None:
-        """A frame has come."""
+        """Adds a frame."""
         with self._changed:
             if self._stepper is not None:
                 self._stepper.buffer.put(camera, frame)
                 self._changed.notify_all()
 
     def close(self, timeout: float = 0.3) -> bool:
-        """Ends the thread; False where it is left behind, in a loading or an inference longer than `timeout` [s]."""
+        """Ends the thread; False if it is still busy loading or in an inference after `timeout` [s]."""
         with self._changed:
             self._closing = True
             self.cancel()
@@ -211,9 +208,8 @@ class PolicyRunner(Generic[Message]):
         return None
 
     def _give_up(self) -> float | None:
-        """With the lock held: ends a request whose policy was missed for too long; else how long it still may be [s].
-
-        None where it is not missed.
+        """With the lock held: ends a request whose policy was lost for too long; otherwise the remaining time [s].
+        None if it is not lost.
         """
         if self._missed is None or self._instruction is None or self._suspended:
             return None
@@ -221,7 +217,7 @@ class PolicyRunner(Generic[Message]):
         left = since + LONGEST_LOSS - time.monotonic()
         if left > 0:
             return left
-        why = f"The policy could not decide for more than {LONGEST_LOSS:g} s, so the request does not go on. {why}"
+        why = f"The policy could not decide for more than {LONGEST_LOSS:g} s, so the request has ended. {why}"
         self._end(self._request, ValueError(why))
         return None
 
@@ -274,7 +270,7 @@ class PolicyRunner(Generic[Message]):
             self._end(request, error)
 
     def _lost(self, stepper: PolicyStepper[Message], request: int, error: PolicyLostError) -> None:
-        """The request begins anew, from a frame that is taken from now on: the policy may be back long after this."""
+        """The request restarts, from a frame that is taken from now on: the policy may be back long after this."""
         with self._changed:
             if request == self._request:
                 self._end_ns, self._not_before_ns = None, self._clock()
@@ -283,9 +279,8 @@ class PolicyRunner(Generic[Message]):
                 self._listener.on_policy_lost(_sentence(error))
 
     def _tell(self, request: int, step: PolicyStep) -> bool:
-        """Whether the policy goes on.
-
-        An action that cannot be told must not end the thread: nobody would learn why nothing comes any more.
+        """Whether the policy continues. An action that cannot be published must not end the thread: the reason would
+        be lost.
         """
         with self._changed:
             self._give_up()
@@ -312,16 +307,15 @@ class PolicyRunner(Generic[Message]):
 
 
 def _is_late(decision: PolicyDecision, age_ns: int) -> bool:
-    """Of the first steps of a chunk, none of which ends the request: whether their time is over.
-
-    They would be done in place of those that are due in the chunk before. age_ns: of the image.
+    """Whether the time of the first steps of a chunk is over, if none of them ends the request. They would replace the
+    steps due in the previous chunk. age_ns: of the image.
     """
     chunk = decision.chunk
     return not decision.whole and chunk.terminates_at is None and age_ns >= len(chunk.steps) * chunk.period * 1e9
 
 
 def _sentence(error: Exception) -> str:
-    """What is told to people: the error's own words where it was meant for them, else also where it came from."""
+    """The message for users: the error's own text if meant for them, otherwise with its location."""
     text = str(error).strip() or type(error).__name__
     if isinstance(error, ValueError | OSError | ImportError):
         return text

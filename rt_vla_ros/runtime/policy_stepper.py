@@ -24,13 +24,13 @@ Message = TypeVar("Message")
 
 
 class StateSource(Protocol):
-    """Where the robot's state comes from, for a policy whose card has one."""
+    """The source of the robot's state, for a policy whose card has one."""
 
     def is_known(self, stamp_ns: int, now_ns: int) -> bool:
-        """Whether `at` has its final answer for images of that stamp; False while a later one is worth waiting for."""
+        """Whether `at` is final for images of that stamp; False while waiting may improve it."""
 
     def at(self, stamp_ns: int) -> NDArray[np.float64]:
-        """The state at that time, shape (S,), in the card's order. Raises StateError where there is none to act on."""
+        """The state at that time, shape (S,), in the card's order. Raises StateError if there is no usable one."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class DueFrames(Generic[Message]):
     """Frames to act on, one per camera.
 
     stamp_ns: of the oldest of them, for an action is as old as that. arrival_ns: when the last one was there, on this
-    host's monotonic clock. first: the policy has to begin anew with them. state: the robot's, of that stamp, or why
-    there is none; None where the policy takes none.
+    host's monotonic clock. first: the policy has to begin again with them. state: the robot's, of that stamp, or why
+    there is none; None if the policy takes none.
     """
 
     frames: Mapping[str, Frame[Message]]
@@ -51,7 +51,7 @@ class DueFrames(Generic[Message]):
 
 @dataclass(frozen=True)
 class PolicyDecision:
-    """chunk: what to publish. unsure: why it is not the policy's own, None where it is. inference_ns: of `act` so far.
+    """chunk: to be published. unsure: why it is not the policy's own, None if it is. inference_ns: of `act` so far.
 
     A step of the chunk that terminates ends the request: the policy does not decide again.
     whole: False for the first steps of a chunk that is still being decided.
@@ -67,9 +67,9 @@ class PolicyStepper(Generic[Message]):
     """Frames in, decisions out. Not thread-safe, except that `decide` may run while frames are offered and taken.
 
     decode: camera name and message -> RGB image in the size of the policy's camera; raises ValueError with a sentence.
-    max_image_age: older frames are not acted on [s].
-    states: the robot's state; None where the policy takes none. Frames wait for the state of their time.
-    stream: the first steps of a chunk come before the rest is decided, where `refuse_stream` has nothing against it.
+    max_image_age: older frames are not used [s].
+    states: the robot's state; None if the policy takes none. Frames wait for the state of their time.
+    stream: publish the first steps of a chunk before the rest is decided, if `refuse_stream` allows it.
     """
 
     def __init__(
@@ -95,25 +95,25 @@ class PolicyStepper(Generic[Message]):
         self._acted_ns = 0  # stamp of the last frames that were taken
 
     def restart(self) -> None:
-        """A new request begins: any frame is due, also one that was acted on before."""
+        """A new request begins: any frame is due, even one that was used before."""
         self.buffer.restart()
         self._waiting = None
         self._first = True
 
     def take(self, now_ns: int) -> DueFrames[Message] | None:
-        """The frames to act on at the time `now_ns`; None where there is nothing to do."""
+        """The frames to act on at the time `now_ns`; None if there is nothing to do."""
         frames = self._waiting or self.buffer.take(now_ns)
         if frames is None:
             return None
         stamp_ns = min(frame.stamp_ns for frame in frames.values())
         if self._waiting is not None and abs(now_ns - stamp_ns) > self._max_age_ns:
-            self._waiting = None  # nobody looked at them in time
+            self._waiting = None  # they were not polled in time
             return self.take(now_ns)
         if self._states is not None and not self._states.is_known(stamp_ns, now_ns):
             self._waiting = frames
             return None
         self._waiting = None
-        # The buffer lets older frames pass only where the clock began anew: no history reaches across that.
+        # The buffer passes older frames only after a clock restart: the history does not extend across it.
         first = self._first or stamp_ns < self._acted_ns
         self._acted_ns = stamp_ns
         arrival_ns = max(frame.arrival_ns for frame in frames.values())
@@ -126,7 +126,7 @@ class PolicyStepper(Generic[Message]):
             return error
 
     def begun(self) -> None:
-        """The policy has taken the instruction of the running request."""
+        """The policy has received the instruction of the running request."""
         self._first = False
 
     def decide(self, due: DueFrames[Message]) -> PolicyDecision:
@@ -137,21 +137,21 @@ class PolicyStepper(Generic[Message]):
     def decisions(self, due: DueFrames[Message]) -> Iterator[PolicyDecision]:
         """The chunk, and before it, where chunks are streamed, its first steps.
 
-        Raises ValueError for frames that cannot be used, StateError where the robot's state is not known, DecodingError
-        for a chunk that is not what the action card says, and what the policy raises.
+        Raises ValueError for frames that cannot be used, StateError if the robot's state is unknown, DecodingError for
+        a chunk that contradicts the action card, and the policy's exceptions.
         """
         if isinstance(due.state, StateError):
             raise due.state
         images = {camera: self._decode(self.policy, camera, frame.message) for camera, frame in due.frames.items()}
         started = time.monotonic_ns()
         observation = Observation(images, due.stamp_ns / 1_000_000_000, due.state)
-        told: tuple[EndEffectorStep, ...] = ()  # of this chunk, by which the arm moves already
+        told: tuple[EndEffectorStep, ...] = ()  # of this chunk, already published
         count, card = 0, self.policy.card
         for chunk in self._chunks(observation):
             check_chunk(chunk, card, whole=not self._stream)
             count = len(chunk.steps)
             admitted, unsure = self._gate.admit(chunk)
-            if unsure is None or count == card.horizon:  # the whole chunk may be surer than its beginning
+            if unsure is None or count == card.horizon:  # the whole chunk may be more confident than its beginning
                 steps = told + self._until_next(admitted).steps[len(told) :]
                 inference_ns = time.monotonic_ns() - started
                 yield PolicyDecision(replace(admitted, steps=steps), unsure, inference_ns, count == card.horizon)
@@ -166,7 +166,7 @@ class PolicyStepper(Generic[Message]):
             yield self.policy.act(observation)
 
     def _until_next(self, chunk: ActionChunk) -> ActionChunk:
-        """Without the steps from a terminate on before which the policy decides anew: the arm waits for that there."""
+        """Cuts steps from a terminate on if the policy decides again before it: the arm waits there."""
         end = chunk.terminates_at
         if end is None or end < self.policy.card.execute_steps:
             return chunk
@@ -175,12 +175,12 @@ class PolicyStepper(Generic[Message]):
 
 
 def refuse_stream(policy: Policy) -> str | None:
-    """Why the first steps of the policy's chunks cannot come before the rest, in a sentence; None where they can."""
+    """Why the first steps of the policy's chunks cannot be streamed, as a sentence; None if they can."""
     if not isinstance(policy, StreamingPolicy):
-        return f"The policy {policy.name!r} decides all steps at once: its chunks are published whole."
+        return f"The policy {policy.name!r} decides all steps at once: its chunks are not streamed."
     if policy.card.ensemble.rule not in ALONE:
         return (
-            f"The action card combines chunks by the rule {policy.card.ensemble.rule!r}, for which they must be whole: "
-            "they are published so."
+            f"The action card combines chunks by the rule {policy.card.ensemble.rule!r}, which needs whole chunks: "
+            "they are not streamed."
         )
     return None

@@ -1,4 +1,4 @@
-"""Questions about the current images, answered by the policy's own model in a thread of its own. No ROS in here."""
+"""Questions about the current images, answered by the policy's own model in its own thread. No ROS in here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Answer:
-    """text: what the model said. problem: why there is none, in a sentence. seconds: how long it took [s]."""
+    """text: the model's answer. problem: why there is none, as a sentence. seconds: how long it took [s]."""
 
     text: str = ""
     problem: str = ""
@@ -27,11 +27,11 @@ class Answer:
 
 def without_words(name: str) -> str:
     """Why a policy of this name answers no questions."""
-    return f"The policy {name!r} has no words; RT-2 policies answer questions."
+    return f"The policy {name!r} does not generate text; RT-2 policies answer questions."
 
 
 class QuestionQueue:
-    """Takes one question at a time; who comes meanwhile is told so, instead of waiting in a line of unknown length."""
+    """Answers one question at a time; others are rejected meanwhile instead of queued."""
 
     def __init__(self, max_length: int) -> None:
         """max_length: of a question [characters]."""
@@ -54,7 +54,7 @@ class QuestionQueue:
         if problem is None:
             with self._lock:
                 if self._busy:
-                    problem = "Another question is being answered; ask again when it is."
+                    problem = "Another question is being answered; ask again afterwards."
                 else:
                     self._busy = True
         if problem is not None:
@@ -82,7 +82,7 @@ class QuestionQueue:
         begin = time.monotonic()
         try:
             answer = Answer(policy.ask(images(policy), question))
-        except Exception as error:  # the caller waits for an answer in any case
+        except Exception as error:  # the caller always waits for an answer
             answer = Answer(problem=str(error).strip() or type(error).__name__)
         with self._lock:
             self._busy = False

@@ -1,4 +1,4 @@
-"""The last samples of something that is measured, and which of them is of the time of an image."""
+"""The last samples of a measurement, looked up by the time of an image."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ MOST = 10_000
 class SampleHistory:
     """Samples in the order of their stamps [ns]. Not thread-safe.
 
-    max_gap_ns: farther from an image's stamp, a sample says nothing of that image. keep_ns: samples are dropped that
-    are older than this before the newest one.
+    max_gap_ns: maximum distance of a sample from an image's stamp. keep_ns: samples this much older than the newest
+    are dropped.
     """
 
     def __init__(self, max_gap_ns: int, keep_ns: int) -> None:
@@ -29,7 +29,7 @@ class SampleHistory:
         return self._stamps[-1] if self._stamps else None
 
     def put(self, stamp_ns: int, value: Vector) -> None:
-        """A sample no newer than the last is dropped; one from long before it means that the clock began anew."""
+        """A sample no newer than the last is dropped; one from long before it means that the clock restarted."""
         if self._stamps and stamp_ns <= self._stamps[-1]:
             if self._stamps[-1] - stamp_ns <= self._max_gap_ns:
                 return
@@ -40,7 +40,7 @@ class SampleHistory:
         del self._stamps[:outdated], self._values[:outdated]
 
     def at(self, stamp_ns: int) -> Vector | None:
-        """The sample nearest to a time, of two the earlier; None where none is near."""
+        """The sample nearest to a time, of two the earlier; None if none is near."""
         after = bisect_left(self._stamps, stamp_ns)
         nearest = min(
             range(max(0, after - 1), min(after + 1, len(self._stamps))),
@@ -52,6 +52,6 @@ class SampleHistory:
         return self._values[nearest]
 
     def reaches(self, stamp_ns: int) -> bool:
-        """Whether a sample from this time or soon after it is there, so that `at` gives the same from now on."""
+        """Whether there is a sample from this time or soon after it, so that the result of `at` is final."""
         after = bisect_left(self._stamps, stamp_ns)
         return after < len(self._stamps) and self._stamps[after] - stamp_ns <= self._max_gap_ns

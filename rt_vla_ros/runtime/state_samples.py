@@ -1,4 +1,4 @@
-"""Samples of all that a policy's state is made of, and the state at the time of an image."""
+"""Samples of all parts of a policy's state, and the state at the time of an image."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from rt_vla_ros.runtime.frame_buffer import explain_age
 from rt_vla_ros.runtime.sample_history import SampleHistory
 
 MISSED = 2.0
-"""A part of the state that was silent for this long is missed [s]."""
+"""A part of the state that was silent for this long is reported as missing [s]."""
 
 
 class StateSamples:
-    """See policy_stepper.StateSource. Of each reading the sample nearest to the image's time counts, as it is.
-
-    max_age: samples farther from the image's time say nothing of it [s]. keep: how long samples are kept [s].
+    """See policy_stepper.StateSource. Of each reading the sample nearest to the image's time is used, without
+    interpolation. max_age: maximum distance of samples from the image's time [s]. keep: how long samples are kept [s].
     patience: at what age an image no longer waits for samples from its time or later [s].
-    clock: the node's, the one of the stamps [ns]. changed: its lock guards the samples; it is notified of those that
-    are waited for. origin: where a dimension's samples are expected, and why none come, in a part of a sentence.
+    clock: the node's, the one of the stamps [ns]. changed: its lock guards the samples; it is notified of awaited
+    ones. origin: the expected source of a dimension's samples, and why there are none, as a clause.
     """
 
     def __init__(
@@ -50,7 +49,7 @@ class StateSamples:
         return self._samples[reading].newest_ns
 
     def put(self, reading: str, stamp_ns: int, value: NDArray[np.float64]) -> None:
-        """A sample has come. value: as observations.robot_state.assemble takes it."""
+        """Adds a sample. value: as observations.robot_state.assemble takes it."""
         with self._changed:
             self._samples[reading].put(stamp_ns, value)
             self._arrivals[reading] = time.monotonic()
@@ -72,15 +71,15 @@ class StateSamples:
         return assemble(self._dimensions, found)
 
     def lacking(self, stamp_ns: int) -> list[str]:
-        """Which dimensions have no sample of that time, and why, in a sentence each."""
+        """Which dimensions have no sample of that time, and why, as a sentence each."""
         return [self._lack(one) for one in self._dimensions if self._samples[one.reading].at(stamp_ns) is None]
 
     def trouble(self) -> str | None:
-        """Which dimension has been silent for 2 s, and why, in a sentence; None where all are there."""
+        """Which dimension has been silent for 2 s, and why, as a sentence; None if there is none."""
         now = time.monotonic()
         for one in self._dimensions:
             if now - self._arrivals[one.reading] > MISSED:
-                return f"{one} has not come for more than {MISSED:g} s: {self._origin(one)}."
+                return f"No {one} for more than {MISSED:g} s: {self._origin(one)}."
         return None
 
     def _lack(self, dimension: StateDimension) -> str:
@@ -93,6 +92,6 @@ class StateSamples:
             return f"{dimension} is stale: none of its values is within {limit} of the image's time."
         about, cause = explain_age(age_ns, "arm")
         return (
-            f"{dimension} is stale: its newest value is {about}, farther from the image's time than {limit}. Nothing "
-            f"is done until a fresh one comes. {cause}"
+            f"{dimension} is stale: its newest value is {about}, further from the image's time than {limit}. The "
+            f"policy waits for a recent one. {cause}"
         )

@@ -1,4 +1,4 @@
-"""The first steps of a policy: slow ones, made before an arm is in motion."""
+"""The first, slow steps of a policy, made before an arm moves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION, WARM_UP_RUNS, Policy
 from rt_vla_ros.policies.threads import choose_threads
 from rt_vla_ros.runtime.confidence_gate import legal_doubt
 
-# A decision keeps up that leaves this share of the time to the next one to images, messages and other processes.
+# A decision keeps up if it leaves this fraction of the period to images, messages and other processes.
 SPARE = 0.5
 
 
@@ -27,7 +27,7 @@ class Warm:
 
 
 def warm_up(policy: Policy, threads: int = 0) -> Warm:
-    """Steps on black images and the middle of the state's ranges, in the thread in which the policy will act.
+    """Runs steps on black images and the middle of the state's ranges, in the policy's thread.
 
     threads: see choose_threads.
     """

@@ -18,13 +18,13 @@ HOW_TO_LISTEN = (
 
 
 def check_listening(host: str, token: str | None, client_ca: str) -> None:
-    """Raises ValueError, with a sentence, where everybody on the network could use the server."""
+    """Raises ValueError, with a message, if everybody on the network could use the server."""
     if token is None and not client_ca and not is_loopback(host):
         raise ValueError(f"The server would listen on {host!r}. {HOW_TO_LISTEN}")
 
 
 def said_of_listening(host: str, token: str | None, client_ca: str, certificate: str) -> str:
-    """Who can reach a server that listens on this address, in a sentence."""
+    """Who can reach a server that listens on this address, as a sentence."""
     if is_loopback(host):
         return "Only this machine reaches it."
     allowed = [*(["the token"] if token is not None else []), *(["a certificate"] if client_ca else [])]
@@ -36,7 +36,7 @@ class RobotAccess:
     """A token, and who has guessed at it."""
 
     def __init__(self, token: str | None, clock: Callable[[], float] = time.monotonic) -> None:
-        """token: that is demanded; None where none is. clock: steady [s]."""
+        """token: that is demanded; None if none is. clock: steady [s]."""
         self._token, self._clock, self._attempts = token, clock, Attempts()
 
     def status(self, authorization: str | None, origin: str | None, address: str) -> int:

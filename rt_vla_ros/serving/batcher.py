@@ -30,7 +30,7 @@ class Batcher(Generic[T]):
       for `max_wait` or for as long as one batch instead of two would save, or when a deadline leaves no more time.
     - Whose turn was the longest time ago comes first, so that no robot is passed over.
     - A request is late when its deadline has passed, or when by the shortest of the last batches it cannot be met. The
-      estimate is not believed for ever: after a second without a batch the next request is tried.
+      estimate is not believed forever: after a second without a batch the next request is tried.
 
     Not thread-safe. All times are of one steady clock [s].
     """
@@ -62,7 +62,7 @@ class Batcher(Generic[T]):
         return None if older is None else older.item
 
     def drop(self, session: object) -> T | None:
-        """The session is over, or begins anew. Its request, which is not decided any more."""
+        """The session is over, or restarts. Its request, which is not decided any more."""
         self._asked.pop(session, None)
         self._turns.pop(session, None)
         return self.withdraw(session)
@@ -82,7 +82,7 @@ class Batcher(Generic[T]):
         return [one.item for one in found]
 
     def due(self, now: float) -> float | None:
-        """When the next batch is to be taken; None where nothing waits."""
+        """When the next batch is to be taken; None if nothing waits."""
         if not self._waiting:
             return None
         active = [session for session, asked in self._asked.items() if now - asked <= ACTIVE]

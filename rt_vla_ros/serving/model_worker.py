@@ -114,7 +114,7 @@ class ModelWorker:
             ticket.late()
 
     def close(self, timeout: float = 2.0) -> bool:
-        """Ends the thread; False where it is left behind, in a batch or a loading that takes longer [s]."""
+        """Ends the thread; False if it is left behind, in a batch or a loading that takes longer [s]."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()

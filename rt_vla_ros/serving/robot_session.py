@@ -123,7 +123,7 @@ class RobotSession:
             raise ValueError(problem)
         images = decode_images(message.meta, message.body, self._policy.card)
         if self._asking.locked():
-            raise ValueError("Another question is being answered; ask again when it is.")
+            raise ValueError("Another question is being answered; ask again afterwards.")
         async with self._asking:
             answer = await asyncio.to_thread(session.ask, images, question)
         return RemoteMessage(MessageKind.ANSWER, message.number, {"answer": answer})
@@ -171,7 +171,7 @@ class RobotSession:
         self._policy.worker.expire()
 
     async def _observation(self, message: RemoteMessage) -> Observation:
-        """Raises RemoteWireError, with a sentence, for what the card does not allow."""
+        """Raises RemoteWireError, with a message, for what the card does not allow."""
         card, meta = self._policy.card, message.meta
         raw = all(isinstance(one, dict) and one.get("format") == RAW for one in read.items(meta, "images", 64))
         if raw:

@@ -107,7 +107,7 @@ class SceneLayout:
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """What is on the card that each object stands on, in the objects' order; "" where there is none."""
+        """What is on the card that each object stands on, in the objects' order; "" if there is none."""
         return tuple(
             next((card.symbol for card in self.cards if card.is_under(item.x, item.y)), "") for item in self.objects
         )

@@ -55,7 +55,7 @@ class HumanCommand:
 
 
 class ScriptedHuman:
-    """Of one scene. Times are those of the scene [s]; `reason`: why it took over, in a sentence; empty before.
+    """Of one scene. Times are those of the scene [s]; `reason`: why it took over, as a sentence; empty before.
 
     watches: it leaves the arm to a policy until that goes wrong; otherwise it does the task from the start.
     """
@@ -121,7 +121,7 @@ class ScriptedHuman:
         return np.asarray(self._velocity + self._wobble)
 
     def _mistake(self, now: float) -> str:
-        """Why a human would take over now, in a sentence; empty where the policy does well."""
+        """Why a human would take over now, as a sentence; empty if the policy does well."""
         sim, gripped = self._sim, self._sim.gripped()
         closed = sim.gripper_closedness > OPEN
         wrong = gripped is not None and gripped != self._target and closed

@@ -66,7 +66,7 @@ class TabletopSim:
     ) -> None:
         """size: width, height of `render`'s pictures [px]. detailed: the arm's visual meshes in `render_for_display`.
 
-        Raises FileNotFoundError where the arm's MJCF is missing, ValueError where it does not fit its description.
+        Raises FileNotFoundError if the arm's MJCF is missing, ValueError if it does not fit its description.
         """
         self.arm = arm or find_arm()
         self.joint_names = (*self.arm.joint_names, self.arm.gripper_joint_name)
@@ -239,7 +239,7 @@ class TabletopSim:
 
     @property
     def time(self) -> float:
-        """Simulated time since the reset [s]: a whole number of control periods, without rounding drift."""
+        """Simulated time since the reset [s]: an integer of control periods, without rounding drift."""
         return self._ticks * CONTROL_PERIOD
 
     @property
@@ -324,14 +324,14 @@ class TabletopSim:
         return fingers
 
     def gripped(self) -> int | None:
-        """Index of the object between the fingers, touched by both; None where there is none."""
+        """Index of the object between the fingers, touched by both; None if there is none."""
         both = set.intersection(*self.touched())
         return min(both) if both else None
 
     def render(self, camera: str) -> NDArray[np.uint8]:
         """What a policy's camera sees now: RGB, uint8, shape (height, width, 3) of the constructor's size.
 
-        Raises ValueError for an unknown camera, RuntimeError where no OpenGL library is found.
+        Raises ValueError for an unknown camera, RuntimeError if no OpenGL library is found.
         """
         return self._renderer(*self.size, for_display=False).render(self.model, self.data, self.camera_id(camera))
 

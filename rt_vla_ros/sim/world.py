@@ -21,7 +21,7 @@ class SimWorld:
     """
 
     def __init__(self, sim: TabletopSim, suite: str, seed: int, instruction: str) -> None:
-        """Raises ValueError, with a sentence, for a scene that cannot be made."""
+        """Raises ValueError, with a message, for a scene that cannot be made."""
         self.sim, self.time_ns = sim, START_NS
         self.scene = self._set_up(suite, seed, instruction)
 

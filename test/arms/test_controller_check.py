@@ -53,7 +53,7 @@ def test_an_inactive_one_says_how_to_switch() -> None:
         (replace(GOOD, type=TYPES["velocity"][0]), "command_interface is 'position'"),
         (replace(GOOD, claimed=CLAIMED[::-1]), "Set the parameter joints to its order: [b, a]"),
         (replace(GOOD, claimed=("a/velocity", "b/velocity")), "commands a/velocity, b/velocity, expected a/position"),
-        (replace(GOOD, claimed=("a/position",)), "Give it these joints"),
+        (replace(GOOD, claimed=("a/position",)), "Set its parameter joints to these joints"),
         (replace(GOOD, claimed=()), "commands nothing"),
         (replace(GOOD, state="inactive", required=CLAIMED[::-1]), "Set the parameter joints to its order"),
         (replace(GOOD, state="finalized"), "is finalized"),

@@ -70,12 +70,12 @@ def test_a_sliding_joint_reaches_as_far_as_it_slides() -> None:
 @pytest.mark.parametrize(
     ("urdf", "sentence"),
     [
-        ("", "is no XML"),
+        ("", "is not valid XML"),
         ('<!DOCTYPE r [<!ENTITY a SYSTEM "file:///etc/passwd">]><robot>&a;</robot>', "declares a document type"),
         ("<robot>" + '<link name="a"/>' * 2001 + "</robot>", "has 2001 links, expected at most 2000"),
-        (robot(("a", "fixed", "base", "tip")), "no joint that moves but a gripper's"),
-        (robot(("a", "revolute", "x", "y"), ("b", "revolute", "y", "x")), "go round in a circle"),
-        (robot(("a", "revolute", "x", "y")).replace("0 0 0.5", "0 0 far"), "an origin that is no three numbers"),
+        (robot(("a", "fixed", "base", "tip")), "no movable joint except a gripper's"),
+        (robot(("a", "revolute", "x", "y"), ("b", "revolute", "y", "x")), "form a cycle"),
+        (robot(("a", "revolute", "x", "y")).replace("0 0 0.5", "0 0 far"), "an origin that is not three numbers"),
         (robot(("a", "revolute", "x", "y")).replace("0 0 0.5", "0 0 inf"), "expected finite numbers"),
     ],
 )

@@ -112,5 +112,5 @@ def test_a_name_that_is_not_there_is_told_with_those_that_are(changes: dict[str,
 
 @pytest.mark.parametrize("text", ["", "no xml", "<robot>"])
 def test_what_is_no_xml_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no XML"):
+    with pytest.raises(ValueError, match="is not valid XML"):
         urdf_for_gazebo(text, "c.yaml", str)

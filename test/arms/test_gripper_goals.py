@@ -71,7 +71,7 @@ def test_a_goal_that_somebody_else_canceled_is_told_and_not_sent_again() -> None
     assert sent(goals, 1.0) == 1
     goals.ended(1, GoalOutcome.CANCELED)
     assert goals.problem is not None
-    assert "not this node" in goals.problem
+    assert "this node did not cancel" in goals.problem
     assert sent(goals, 1.0) is None
     assert sent(goals, 0.0) == 2
 
@@ -133,14 +133,14 @@ def test_fingers_that_stop_at_an_object_have_done_their_work_and_those_that_cann
     sent(goals, 0.0)
     assert not goals.closing
     goals.ended(2, GoalOutcome.STALLED)
-    assert goals.problem == "The gripper's action server stalled while it opened: something holds the fingers."
+    assert goals.problem == "The gripper's action server stalled while opening: something blocks the fingers."
 
 
 def test_a_server_that_comes_back_gets_the_newest_wish_once() -> None:
     goals = GripperGoals()
     sent(goals, 1.0)
     goals.server_gone()
-    assert goals.problem == "The gripper's action server went away while it carried out a goal."
+    assert goals.problem == "The gripper's action server disappeared during a goal."
     goals.wish(0.0)
     goals.wish(1.0)
     assert goals.due(1.0) == (2, 1.0)

@@ -125,8 +125,8 @@ def test_it_brakes_within_the_joints_accelerations(arm: PlayedJoints, twist: np.
     ("spoil", "words"),
     [
         (lambda arm: arm.hold_states(), "The last joint state of 'panda_joint1' is 0.2"),
-        (lambda arm: arm.say(3, float("nan")), "The joint states say that 'panda_joint4' is at nan."),
-        (lambda arm: arm.say(3, float("inf")), "The joint states say that 'panda_joint4' is at inf."),
+        (lambda arm: arm.say(3, float("nan")), "The joint states have an invalid position of 'panda_joint4': nan."),
+        (lambda arm: arm.say(3, float("inf")), "The joint states have an invalid position of 'panda_joint4': inf."),
     ],
 )
 def test_without_the_joints_states_it_stands_still_at_once(arm: PlayedJoints, spoil, words: str) -> None:
@@ -158,7 +158,7 @@ def test_a_solver_that_is_killed_stands_still_and_is_started_again(one: PlayedJo
     while one.commander.velocities.any():
         one.tick(np.array([0.1, 0, 0, 0, 0, 0]))
     assert time.monotonic() - begin < 0.2
-    told = "The process of the inverse kinematics has ended (signal 9)", "has not answered within 20 ms"  # at first
+    told = "The inverse kinematics process has ended (signal 9)", "has not answered within 20 ms"  # at first
     assert any(reason in one.commander.reason for reason in told)
     one.until_ready()
     assert one.commander.solver.pid not in (None, first)
@@ -199,10 +199,10 @@ def test_a_solver_that_cannot_start_is_given_up_with_its_reason(monkeypatch: pyt
         for _ in range(200):
             arm.tick(None)
             time.sleep(0.01)
-            if "not any more" in (arm.commander.reason or ""):
+            if "not restarted again" in (arm.commander.reason or ""):
                 break
         assert "has ended (exit code 3)" in arm.commander.reason
-        assert "It was started 5 times within a minute and is not any more." in arm.commander.solver.problem
+        assert "It was started 5 times within a minute, so it is not restarted again." in arm.commander.solver.problem
 
 
 def test_the_commanded_position_does_not_run_away(positions: PlayedJoints) -> None:

@@ -27,9 +27,9 @@ def test_messages_of_several_drivers_are_put_together_in_order(feedback: JointFe
 @pytest.mark.parametrize(
     ("names", "positions", "stamp", "words"),
     [
-        (["a", "b"], [1.0], NOW, "It names 2 joints and has 1 positions."),
+        (["a", "b"], [1.0], NOW, "It has 2 joint names and 1 positions."),
         (["a", "a"], [1.0, 2.0], NOW, "has the joint 'a' more than once"),
-        (["a", "b"], [1.0, 2.0], math.nan, "Its stamp is no time."),
+        (["a", "b"], [1.0, 2.0], math.nan, "Its stamp is invalid."),
     ],
 )
 def test_a_message_that_makes_no_sense_is_not_used(
@@ -68,6 +68,6 @@ def test_a_position_that_is_none(feedback: JointFeedback, position: float) -> No
 
 def test_what_is_missing_is_named_beside_what_is_there() -> None:
     feedback = JointFeedback(("a", "b"), max_age=0.2)
-    assert "No joint state has come" in str(feedback.read(NOW))
+    assert "No joint state received" in str(feedback.read(NOW))
     feedback.put(["a", "c"], [1.0, 1.0], NOW, NOW)
     assert feedback.read(NOW) == "The joint states lack b; they have a, c."

@@ -81,7 +81,7 @@ def test_a_policy_acts_and_the_expert_labels(tmp_path: Path) -> None:
         (["--seed", "70000"], "The seed is 70000, expected 0 to 65535."),
         (["--device", "cpu"], "--device needs a policy; give one with --policy."),
         (["--expert-share", "0.5"], "--expert-share needs a policy; give one with --policy."),
-        (["--episodes", "0"], "expected a whole number, 1 or more"),
+        (["--episodes", "0"], "expected an integer, 1 or more"),
     ],
 )
 def test_refuses_with_a_sentence(

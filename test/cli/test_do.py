@@ -45,7 +45,7 @@ def test_it_says_what_the_policy_waits_for(capfd: pytest.CaptureFixture[str]) ->
     code, lines, _ = done(capfd, "give", "way")
     assert code == 0
     told = [line for line in lines if "human" in line or "acting" in line]
-    assert told == ["A human commands.", "The policy is acting again."]
+    assert told == ["A human is in control.", "The policy is acting again."]
 
 
 @pytest.mark.usefixtures("taker")
@@ -138,7 +138,7 @@ def test_without_a_policy_node_it_says_what_to_start(
     assert code == 2
     assert "no policy node on the graph" in err
     code, _, err = done(capfd, "lift", "--action", "no/such")
-    assert "no policy node offers the action '/no/such'. There is none." in err
+    assert "no policy node offers the action '/no/such'. There are none." in err
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "nan", "inf", "soon", "1e12"])

@@ -151,4 +151,4 @@ def test_a_host_s_certificate_is_looked_at(tmp_path: Path, monkeypatch: pytest.M
     folder.renew(HostName("robot"), days=1, now=now - timedelta(days=3))
     (expired,) = findings(machine.certificates)
     assert not expired.fine
-    assert "has expired for this host's clock" in expired.sentence
+    assert "has expired by this host's clock" in expired.sentence

@@ -101,7 +101,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         (
             "smoother_node",
             "max_liner_velocity: 0.1",
-            "Did you mean 'max_linear_velocity'? A safety setting must not get",
+            "Did you mean 'max_linear_velocity'? A safety setting must not be",
         ),
         (
             "policy_node",
@@ -122,11 +122,11 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         ("smoother_node", "dry_run: 'true'", "must be bool, and is 'true' (str)"),
         ("smoother_node", "workspace_low: [0, 0, 0]", "must be a list of float, and is [0, 0, 0] (a list of int)"),
         ("smoother_node", "workspace_low: []", "'workspace_low' was given without a value"),
-        ("smoother_node", "tip_frame: $(var tip)", "with a substitution that nobody has made"),
+        ("smoother_node", "tip_frame: $(var tip)", "an unresolved substitution"),
         ("policy_node", "image_transport: h264", "'image_transport' is 'h264', expected one of raw, compressed"),
         ("policy_node", "cameras: front", "must be a list of str, and is 'front' (str)"),
         ("policy_node", "use_sim_time: 1", "'use_sim_time' must be bool"),
-        ("policy_node", "cameras: [front, front]", "expected at least one name, each once"),
+        ("policy_node", "cameras: [front, front]", "expected one or more unique names"),
         ("policy_node", "min_confidence: 1.0", "min_confidence is 1: the arm holds still"),
         ("policy_node", "max_image_age: 1.0", "max_image_age (1 s) is not below max_action_age (1 s)"),
         ("smoother_node", "dry_run: true", "dry_run is true: the arm will get no commands."),
@@ -217,7 +217,7 @@ def compared(folder: Path, card: ActionCard, *texts: str) -> list[tuple[bool, st
 @pytest.mark.parametrize(
     ("card", "text", "fine", "sentence"),
     [
-        ({}, section("/**", "cameras: [wrist]"), False, "It looks through the camera 'front'; the parameter 'cameras'"),
+        ({}, section("/**", "cameras: [wrist]"), False, "It needs the camera 'front'; the parameter 'cameras'"),
         ({"state": STATE}, section("/**", "device: cpu"), False, "'x' (tip:x) needs the parameter 'tip_frame'"),
         ({}, section("/**", "cameras: [front, wrist]"), True, "The policy does not use wrist"),
         (

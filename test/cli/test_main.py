@@ -45,7 +45,7 @@ def test_an_unknown_command_is_answered_with_a_near_one(capsys: pytest.CaptureFi
     assert main(["topik"]) == 2
     assert capsys.readouterr().err == "rt-vla: unknown command 'topik'. Did you mean 'topic'?\n"
     assert main(["xyzzy"]) == 2
-    assert "There is: action, bag, bench, " in capsys.readouterr().err
+    assert "Available: action, bag, bench, " in capsys.readouterr().err
 
 
 def test_words_that_are_no_text_are_refused_before_anything_begins(capsys: pytest.CaptureFixture[str]) -> None:
@@ -182,9 +182,9 @@ def test_streams_that_are_closed_are_open_for_a_command() -> None:
 def test_near_names_are_offered_and_else_what_there_is() -> None:
     assert did_you_mean("polcy", ["policy", "smoother"]) == "Did you mean 'policy'?"
     assert did_you_mean("ab", ["ax", "bx", "abc", "abd"]) == "Did you mean 'abc' or 'abd'?"
-    assert did_you_mean("q", ["b", "a"]) == "There is: a, b."
-    assert did_you_mean("q", [f"n{i:02}" for i in range(20)], most=2) == "There is: n00, n01 and 18 more."
-    assert did_you_mean("q", []) == "There is none."
+    assert did_you_mean("q", ["b", "a"]) == "Available: a, b."
+    assert did_you_mean("q", [f"n{i:02}" for i in range(20)], most=2) == "Available: n00, n01 and 18 more."
+    assert did_you_mean("q", []) == "There are none."
 
 
 def test_a_policy_that_there_is_not_is_refused_before_torch_is_loaded(tmp_path: Path) -> None:

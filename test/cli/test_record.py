@@ -150,5 +150,5 @@ def test_raw_messages_are_kept_beside_it(
     assert main(["record", *given, "--bag", str(tmp_path / "bag")]) == 0
     out, err = capfd.readouterr()
     assert f"{tmp_path / 'bag'}: 0 messages of 0 topics in" in out
-    assert "Nothing came on /clock, /controller_status, " in err
+    assert "No messages on /clock, /controller_status, " in err
     assert (tmp_path / "bag" / "metadata.yaml").is_file()

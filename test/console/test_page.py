@@ -246,7 +246,7 @@ def test_the_stick_is_let_go_at_once(room: Room, page: Any, how: str) -> None:
     page.mouse.move(*middle)
     page.mouse.down()
     page.mouse.move(middle[0], middle[1] - box["height"] / 3)
-    until(lambda: room.watcher.moves, "the stick moves nothing")
+    until(lambda: room.watcher.moves, "the stick is off")
     if how == "pointerup":
         page.mouse.up()
     elif how == "blur":
@@ -358,7 +358,7 @@ def test_when_the_server_dies_the_page_says_so_and_comes_back(room: Room, page: 
     page.wait_for_selector("body:not(.lost)")
     room.errors = errors  # without those of the connection
     word(page, "Stopped")
-    assert page.inner_text("#reason").startswith("The human's command is lost")
+    assert page.inner_text("#reason").startswith("The operator's command is lost")
 
 
 def test_what_is_pressed_while_nothing_is_heard_moves_nothing_but_stop_is_done(room: Room, page: Any) -> None:

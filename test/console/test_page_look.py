@@ -93,7 +93,7 @@ class Shown:
         board, at = self.board, time.monotonic()
         board.smoother(SmootherHeard(state, text or "It follows the policy's actions.", text or "policy", True), at)
         said = {"instruction": text or "pick up the blue ball"}
-        board.policy(PolicyHeard(0, text or "Carrying out the instruction.", text or "rt2-mini", True), said, at)
+        board.policy(PolicyHeard(0, text or "Executing the instruction.", text or "rt2-mini", True), said, at)
         plan = text or "reach the red cube"
         board.action(ActionHeard(0.8, 1.0, 0.05, plan, text or "base", (0.0, 0.0, 1.0), False, False, WAY), at)
         for level in range(4):

@@ -232,7 +232,7 @@ def test_a_page_is_closed_when_its_login_ends(serve: Callable[..., Served]) -> N
     state(page)
     served.rules.change_token("another one of more than 16")
     for one in (page, looking):
-        with pytest.raises(ConnectionClosed, match="The login has ended"):
+        with pytest.raises(ConnectionClosed, match="The login has expired"):
             list(one)
     assert served.get("/main.js", Cookie=secret).status == 403
 
@@ -377,7 +377,7 @@ def test_the_stick_is_let_go_when_nothing_comes(served: Served) -> None:
     begun = time.monotonic()
     until(lambda: not served.stick.read(time.monotonic()).held)
     assert time.monotonic() - begun < SILENCE + 1.0
-    assert "was let go" in served.stick.problem
+    assert "was released" in served.stick.problem
 
 
 def test_a_page_that_is_far_away_moves_no_stick(served: Served) -> None:
@@ -429,7 +429,7 @@ def test_a_message_that_is_too_long_ends_the_connection_alone(served: Served) ->
 def test_there_are_not_too_many_pages(served: Served) -> None:
     for _ in range(MOST_PAGES):
         state(served.open())
-    with pytest.raises(ConnectionClosed, match="as many as this server takes"):
+    with pytest.raises(ConnectionClosed, match="the maximum of this server"):
         state(served.open())
 
 

@@ -42,7 +42,7 @@ def test_without_a_smoother_nobody_knows() -> None:
 
 
 def test_before_the_first_action_the_policy_has_the_word() -> None:
-    idle = (State.IDLE, "No action has come yet.")
+    idle = (State.IDLE, "No action received yet.")
     assert state_word(idle, None)[:2] == ("Waiting", NO_POLICY)
     assert state_word(idle, POLICY._replace(name="", message="The policy is being loaded.")).word == "Loading"
     assert state_word(idle, POLICY)[:2] == ("Ready", POLICY.message)

@@ -54,7 +54,7 @@ def test_a_port_that_is_taken_at_one_address_is_taken(monkeypatch: pytest.Monkey
     resolved(monkeypatch, "127.0.0.1", "127.0.0.2")
     with socket.create_server(("127.0.0.2", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ValueError, match="is the port taken"):
+        with pytest.raises(ValueError, match="is the port in use"):
             WebThread(None, "localhost", port)
         with socket.create_server(("127.0.0.1", port)):
             pass  # and nothing was left behind at the other one

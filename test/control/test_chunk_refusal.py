@@ -19,7 +19,7 @@ BAD: dict[str, tuple[Callable[[], ActionChunk], str]] = {
     "too long": (lambda: chunk(*[X] * 301), "The action's 301 steps last 60.2 s, expected at most 60 s."),
     "tokens": (
         lambda: chunk(*[X] * 8, tokens=tuple(range(57))),
-        "The action has 57 tokens for 8 steps, expected as many for each step.",
+        "The action has 57 tokens for 8 steps, expected the same number for each step.",
     ),
     "period": (
         lambda: chunk(*[X] * 8, period=0.0),
@@ -29,18 +29,18 @@ BAD: dict[str, tuple[Callable[[], ActionChunk], str]] = {
         lambda: chunk(X, period=1e-300),
         "The action's period is 1e-300 s, expected more than 0 and at most 10 s.",
     ),
-    "NaN period": (lambda: chunk(*[X] * 8, period=NAN), "The action holds a number that is not finite."),
+    "NaN period": (lambda: chunk(*[X] * 8, period=NAN), "The action holds a non-finite value."),
     "far": (
         lambda: changed(EIGHT, 7, translation=np.array([3.0, 0, 0])),
-        "The action (steps[7]) goes 3 m far, more than max_translation (0.15 m).",
+        "The action (steps[7]) translates 3 m, more than max_translation (0.15 m).",
     ),
     "wide": (
         lambda: changed(EIGHT, 2, rotation=np.array([0, 0, -3.0])),
-        "The action (steps[2]) turns by 3 rad, more than max_rotation (0.8 rad).",
+        "The action (steps[2]) rotates 3 rad, more than max_rotation (0.8 rad).",
     ),
     "gripper": (
         lambda: changed(EIGHT, 1, gripper=-0.5),
-        "The action's gripper (steps[1]) is -0.5, expected 0 (open) to 1 (closed), or -1 (as it is).",
+        "The action's gripper (steps[1]) is -0.5, expected 0 (open) to 1 (closed), or -1 (unchanged).",
     ),
     "shape": (
         lambda: changed(EIGHT, 0, rotation=np.zeros(4)),
@@ -51,7 +51,7 @@ BAD: dict[str, tuple[Callable[[], ActionChunk], str]] = {
         lambda number=number, name=name, value=value: changed(
             EIGHT, number, **{name: value if name == "gripper" else np.array([0, value, 0])}
         ),
-        f"The action (steps[{number}]) holds a number that is not finite.",
+        f"The action (steps[{number}]) holds a non-finite value.",
     )
     for number in (0, 4, 7)
     for name in ("translation", "rotation", "gripper")
@@ -91,12 +91,12 @@ def test_a_terminate_stops_whatever_else_the_chunk_says() -> None:
 def test_a_chunk_that_is_bad_and_terminates_later_is_refused(number: int) -> None:
     controller = Controller()
     wrong = changed(changed(EIGHT, number, terminate=True), 5, translation=np.array([NAN, 0, 0]))
-    assert controller.accept(wrong, stamp=0, now=0) == "The action (steps[5]) holds a number that is not finite."
+    assert controller.accept(wrong, stamp=0, now=0) == "The action (steps[5]) holds a non-finite value."
 
 
 def test_a_chunk_that_begins_in_the_far_future_is_refused() -> None:
     assert Controller().accept(EIGHT, stamp=3600, now=0) == (
-        "The action's image lies 3.6e+03 s in the future: the clocks of camera and controller differ."
+        "The action's image is stamped 3.6e+03 s in the future: the clocks of camera and controller differ."
     )
 
 

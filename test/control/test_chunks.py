@@ -33,7 +33,7 @@ def test_the_steps_of_a_chunk_are_done_one_after_the_other_without_a_pause() -> 
     np.testing.assert_allclose([c.linear[0] for c in commands[14:20]], 0.2, atol=1e-3)
     assert (commands[-1].state, commands[-1].reason) == (
         State.HOLDING,
-        "The last action is carried out and the next has not come.",
+        "The last action is done; waiting for the next.",
     )
 
 
@@ -50,7 +50,7 @@ def test_a_chunk_that_comes_after_the_time_of_all_its_steps_moves_nothing() -> N
     commands = run(controller, 0.5, 0.5)
     assert max(map(speed, commands)) == 0
     assert {(c.state, c.reason) for c in commands} == {
-        (State.HOLDING, "The action came 0.5 s after its image: the time of all its steps had passed.")
+        (State.HOLDING, "The action arrived 0.5 s after its image, after the time of all its steps.")
     }
 
 
@@ -84,7 +84,7 @@ def test_a_chunk_is_not_followed_beyond_max_chunk_age() -> None:
     assert commands[after - 2].state is State.MOVING
     assert commands[after].state is State.HOLDING
     assert commands[after].reason == (
-        "The action's image is more than max_chunk_age (0.5 s) old: what is left of it is not done."
+        "The action's image is more than max_chunk_age (0.5 s) old: its remaining steps are skipped."
     )
     assert all(speed(c) == 0 for c in commands[after + round(controller.limits.stopping_time / TICK) + 1 :])
     assert commands[-1].reason == "The policy has been silent for more than 1 s."
@@ -121,7 +121,7 @@ def test_a_chunk_without_steps_drops_what_was_decided_before_and_takes_older_ima
     assert controller.accept(chunk(), stamp=float("nan"), now=0.1) is None
     commands = run(controller, 0.1, 0.4)
     assert {(c.state, c.reason) for c in commands} == {
-        (State.HOLDING, "The policy dropped what it had decided before; its next action has not come.")
+        (State.HOLDING, "The policy dropped its earlier actions; its next action is pending.")
     }
     assert all(speed(c) == 0 for c in commands[round(controller.limits.stopping_time / TICK) + 1 :])
     assert controller.accept(chunk(Y, Y, Y, Y), stamp=-0.1, now=0.5) is None
@@ -148,7 +148,7 @@ def test_a_terminate_in_the_middle_stops_when_its_step_comes_due(number: int) ->
     first = [c.state for c in commands].index(State.TERMINATED)
     assert first * TICK == pytest.approx(number * PERIOD)
     assert speed(commands[first - 1]) > 0.1
-    assert commands[first].reason == "The policy says that the instruction is carried out."
+    assert commands[first].reason == "The policy reports that the instruction is done."
     assert all(speed(c) == 0 for c in commands[first + round(controller.limits.stopping_time / TICK) + 1 :])
     late = controller.accept(chunk(X, X), stamp=number * PERIOD - 0.01, now=1.0)
     assert late is not None

@@ -36,7 +36,7 @@ def braked(controller: Controller, now: float) -> list[Command]:
 def test_before_the_first_action_nothing_is_sent() -> None:
     command = Controller().tick(5.0)
     assert (command.state, command.commanding, command.gripper, speed(command)) == (State.IDLE, False, None, 0)
-    assert command.reason == "No action has come yet."
+    assert command.reason == "No action received yet."
 
 
 def test_a_dead_policy_moves_nothing_beyond_its_last_action() -> None:
@@ -57,7 +57,7 @@ def test_a_terminate_brakes_and_waits_for_the_next_request() -> None:
     commands = braked(controller, 0.1)
     assert {c.state for c in commands} == {State.TERMINATED}
     assert all(c.terminate and c.gripper is None for c in commands)
-    assert commands[0].reason == "The policy says that the instruction is carried out."
+    assert commands[0].reason == "The policy reports that the instruction is done."
     assert commands[0].commanding
     assert not commands[-1].commanding
     assert controller.accept(action(), stamp=1.1, now=1.1) is None
@@ -104,14 +104,14 @@ def test_a_terminate_carries_its_own_reason() -> None:
 
 
 BAD = {
-    "not finite": (lambda: action((np.nan, 0, 0)), "The action holds a number that is not finite."),
-    "infinite turn": (lambda: action(rotation=(0, np.inf, 0)), "The action holds a number that is not finite."),
-    "NaN gripper": (lambda: action(gripper=np.nan), "The action holds a number that is not finite."),
-    "too far": (lambda: action((0.2, 0, 0)), "The action goes 0.2 m far, more than max_translation (0.15 m)."),
-    "too wide": (lambda: action(rotation=(0, 0, 3)), "The action turns by 3 rad, more than max_rotation (0.8 rad)."),
+    "not finite": (lambda: action((np.nan, 0, 0)), "The action holds a non-finite value."),
+    "infinite turn": (lambda: action(rotation=(0, np.inf, 0)), "The action holds a non-finite value."),
+    "NaN gripper": (lambda: action(gripper=np.nan), "The action holds a non-finite value."),
+    "too far": (lambda: action((0.2, 0, 0)), "The action translates 0.2 m, more than max_translation (0.15 m)."),
+    "too wide": (lambda: action(rotation=(0, 0, 3)), "The action rotates 3 rad, more than max_rotation (0.8 rad)."),
     "gripper": (
         lambda: action(gripper=1.5),
-        "The action's gripper is 1.5, expected 0 (open) to 1 (closed), or -1 (as it is).",
+        "The action's gripper is 1.5, expected 0 (open) to 1 (closed), or -1 (unchanged).",
     ),
     "period": (lambda: action(period=0), "The action's period is 0 s, expected more than 0 and at most 10 s."),
     "no frame": (lambda: action(frame_id=""), "The action names no frame."),
@@ -121,7 +121,7 @@ BAD = {
     ),
     "frame": (
         lambda: action(frame_id="end_effector"),
-        "The action is given in the frame 'end_effector' while the arm moves in 'base'.",
+        "The action is in the frame 'end_effector' while the arm moves in 'base'.",
     ),
 }
 
@@ -142,8 +142,8 @@ def test_an_action_of_no_sane_policy_brakes_until_a_good_one_comes(bad: str) -> 
     ("stamp", "sentence"),
     [
         (3.5, "The action's image is 1.5 s old, more than max_action_age (1 s)."),
-        (5.75, "The action's image lies 0.75 s in the future: the clocks of camera and controller differ."),
-        (float("nan"), "The action's stamp is not a time."),
+        (5.75, "The action's image is stamped 0.75 s in the future: the clocks of camera and controller differ."),
+        (float("nan"), "The action's stamp is not a valid time."),
     ],
 )
 def test_an_action_from_a_stale_or_future_image_is_refused(stamp: float, sentence: str) -> None:
@@ -158,7 +158,7 @@ def test_an_action_from_a_stale_or_future_image_is_refused(stamp: float, sentenc
 def test_the_same_action_again_changes_nothing() -> None:
     controller, reference = moving(), moving()
     sentence = controller.accept(action((0, 0, 0.04)), stamp=0, now=0.1)
-    assert sentence == "The action's image (0.000 s) is no newer than that of the action before."
+    assert sentence == "The action's image (0.000 s) is not newer than that of the previous action."
     for a, b in zip(run(controller, 0.1, 0.5), run(reference, 0.1, 0.5), strict=True):
         np.testing.assert_array_equal(a.linear, b.linear)
         assert (a.state, a.reason) == (b.state, b.reason)
@@ -169,7 +169,7 @@ def test_a_stop_is_latched_until_released() -> None:
     controller.stop()
     braked(controller, 0.1)
     assert controller.accept(action(), stamp=1.1, now=1.1) == (
-        "No action is taken until the stop is released. The stop service was called."
+        "Actions are ignored until the stop is released. The stop service was called."
     )
     controller.fault("something else")
     controller.reset()
@@ -177,7 +177,7 @@ def test_a_stop_is_latched_until_released() -> None:
     assert {(c.state, c.reason) for c in commands} == {(State.STOPPED, "The stop service was called.")}
     controller.release()
     command = controller.tick(2.12)
-    assert (command.state, command.reason) == (State.IDLE, "The stop was released; no action has come since.")
+    assert (command.state, command.reason) == (State.IDLE, "The stop was released; waiting for an action.")
     assert controller.accept(action(), stamp=2.12, now=2.12) is None
     assert run(controller, 2.12, 0.1)[-1].state is State.MOVING
 
@@ -201,7 +201,7 @@ def test_zero_is_still_sent_for_a_while_after_standstill_and_then_nothing(act: C
     assert sent == [True] * (first + count + 1) + [False] * (len(sent) - first - count - 1)
 
 
-@pytest.mark.parametrize(("jump", "words"), [(-30.0, "jumped back by 30 s"), (3.0, "No tick came for 3 s")])
+@pytest.mark.parametrize(("jump", "words"), [(-30.0, "jumped back by 30 s"), (3.0, "No tick for 3 s")])
 def test_after_a_jump_of_the_clock_the_arm_stands_still_at_once(jump: float, words: str) -> None:
     controller = moving()
     command = controller.tick(0.1 + jump)
@@ -213,7 +213,7 @@ def test_after_a_jump_of_the_clock_the_arm_stands_still_at_once(jump: float, wor
     assert run(controller, now, 0.1)[-1].state is State.MOVING
 
 
-@pytest.mark.parametrize(("jump", "words"), [(-30.0, "jumped back by 30 s"), (3.0, "No tick came for 3 s")])
+@pytest.mark.parametrize(("jump", "words"), [(-30.0, "jumped back by 30 s"), (3.0, "No tick for 3 s")])
 def test_a_jump_of_the_clock_is_a_fault_also_where_an_action_comes_before_the_next_tick(
     jump: float, words: str
 ) -> None:
@@ -242,7 +242,7 @@ def test_a_terminate_after_a_jump_of_the_clock_stands_still_at_once() -> None:
 def test_an_action_before_the_first_tick_is_a_fault_where_that_tick_does_not_come() -> None:
     controller = Controller()
     assert controller.accept(action(), stamp=0, now=0) is None
-    assert controller.tick(3.0).reason == "No tick came for 3 s: the process or the clock stood still."
+    assert controller.tick(3.0).reason == "No tick for 3 s: the process or the clock was paused."
 
 
 def test_two_ticks_at_one_time_move_nothing_twice() -> None:
@@ -262,7 +262,7 @@ def test_a_position_that_grows_old_is_brought_up_to_date_by_the_commands() -> No
     controller.accept(action((0.15, 0, 0), period=0.8), stamp=0, now=0)
     commands = run(controller, 0, 0.8)
     assert 0.045 < travelled(commands)[0] < 0.0501
-    assert commands[-1].reason == "Following an action, held back by the wall of the workspace."
+    assert commands[-1].reason == "Following an action, held back by the workspace wall."
 
 
 def test_a_jump_while_nothing_moves_is_no_fault() -> None:

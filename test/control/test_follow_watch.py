@@ -74,7 +74,7 @@ def test_a_slow_motion_that_is_not_followed_shows_in_a_longer_window() -> None:
 
 
 def test_it_says_what_was_measured() -> None:
-    begin = "The arm does not follow: told"
+    begin = "The arm does not follow: commanded"
     still = follow(0.1, 0.0, 1)
     assert still is not None
     assert still.startswith(begin)
@@ -82,11 +82,11 @@ def test_it_says_what_was_measured() -> None:
     assert "smoothing filter" in str(follow(0.2, 0.57, 1))
     assert "does its driver scale velocities?" in str(follow(0.2, 1.5, 1))
     back = str(follow(0.2, -1.0, 1))
-    assert "in another direction, 180 degrees beside it" in back
+    assert "in another direction, 180 degrees off" in back
     turned = str(follow(0.0, 0.5, 1, turn=1.0))
     assert f"{begin} to turn by" in turned
     assert "degrees within" in turned
-    assert "it is told to stand still: it went" in str(follow(0.05, 1.0, 1, told=0.0))
+    assert "it is commanded to stand still: it went" in str(follow(0.05, 1.0, 1, told=0.0))
 
 
 def test_a_slow_drift_is_noticed() -> None:
@@ -156,5 +156,5 @@ def test_a_time_that_cannot_be_is_refused(follow_time: float) -> None:
 
 @pytest.mark.parametrize("tolerance", [0.0, 1.0, np.nan])
 def test_a_tolerance_that_cannot_be_is_refused(tolerance: float) -> None:
-    with pytest.raises(ValueError, match="expected a share between 0 and 1"):
+    with pytest.raises(ValueError, match="expected a fraction between 0 and 1"):
         FollowWatch(0.4, tolerance)

@@ -67,7 +67,7 @@ def test_stop_counts_always_and_where_the_rest_does_not_fit() -> None:
 def test_a_joystick_with_too_few_axes_or_buttons_is_named() -> None:
     assert MAP.refuse(2, 6) is None
     for few in ((1, 6), (2, 5), (0, 0)):
-        assert f"{few[0]} axes and {few[1]} buttons, and the map needs 2 and 6" in str(MAP.refuse(*few))
+        assert f"{few[0]} axes and {few[1]} buttons, but the map needs 2 and 6" in str(MAP.refuse(*few))
 
 
 @pytest.mark.parametrize(
@@ -75,10 +75,10 @@ def test_a_joystick_with_too_few_axes_or_buttons_is_named() -> None:
     [
         ("", "holds NoneType, expected axes"),
         ("[1]", "holds list"),
-        ("a: [", "is no YAML"),
+        ("a: [", "is not valid YAML"),
         ("axes: {x: {axis: 0, scale: 1}}", "holds axes, expected"),
-        ("axes: {}\nbuttons: {deadman: 0}", "at least one of axes"),
-        ("axes: {x: {axis: 0, scale: 1}}\nbuttons: {stop: 0}", "without it nothing may move"),
+        ("axes: {}\nbuttons: {deadman: 0}", "at least one entry in axes"),
+        ("axes: {x: {axis: 0, scale: 1}}\nbuttons: {stop: 0}", "motion requires a deadman"),
         ("axes: {w: {axis: 0, scale: 1}}\nbuttons: {deadman: 0}", "axes holds w, expected some of x, y"),
         ("axes: {x: 3}\nbuttons: {deadman: 0}", "axes.x is 3"),
         ("axes: {x: {axis: 0, scale: .nan}}\nbuttons: {deadman: 0}", "axes.x is"),

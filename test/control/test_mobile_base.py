@@ -262,8 +262,8 @@ def test_without_a_base_an_action_that_moves_one_is_refused_and_says_what_to_set
     run(controller, 0, 0.1)
     sentence = controller.accept(drive(STILL, (0.0, 0.2, -0.1), arm=(0.01, 0, 0)), stamp=0.1, now=0.1)
     assert sentence == (
-        "The action (steps[1]) moves the base (x 0 m, y 0.2 m, yaw -0.1 rad), and nothing here drives one. Where "
-        "base_twist_cmds reaches a mobile base, set the smoother's parameter drive_base (drive_base:=true with "
+        "The action (steps[1]) moves the base (x 0 m, y 0.2 m, yaw -0.1 rad), but driving a base is off. If a mobile "
+        "base subscribes to base_twist_cmds, set the smoother's parameter drive_base (drive_base:=true with "
         "policy.launch.py)."
     )
     commands = run(controller, 0.1, 1.0)
@@ -276,11 +276,11 @@ def test_without_a_base_an_action_that_moves_one_is_refused_and_says_what_to_set
 @pytest.mark.parametrize(
     ("base", "sentence"),
     [
-        ((np.nan, 0, 0), "The action holds a number of the base that is not finite."),
-        ((0, -np.inf, 0), "The action holds a number of the base that is not finite."),
-        ((0, 0, np.nan), "The action holds a number of the base that is not finite."),
-        ((0.4, -0.4, 0), "The action moves the base 0.566 m far, more than max_base_translation (0.5 m)."),
-        ((1e308, 1e308, 0), "The action moves the base 1.41e+308 m far, more than max_base_translation (0.5 m)."),
+        ((np.nan, 0, 0), "The action holds a non-finite value for the base."),
+        ((0, -np.inf, 0), "The action holds a non-finite value for the base."),
+        ((0, 0, np.nan), "The action holds a non-finite value for the base."),
+        ((0.4, -0.4, 0), "The action moves the base 0.566 m, more than max_base_translation (0.5 m)."),
+        ((1e308, 1e308, 0), "The action moves the base 1.41e+308 m, more than max_base_translation (0.5 m)."),
         ((0, 0, -0.9), "The action turns the base by 0.9 rad, more than max_base_rotation (0.8 rad)."),
         ((0, 0), "The action does not have three numbers for the base."),
     ],
@@ -290,7 +290,7 @@ def test_what_no_base_can_do_is_refused_whole(base: Sequence[float], sentence: s
     controller = Controller(base=base_limits)
     refused = controller.accept(drive(base, arm=(0.01, 0, 0)), stamp=0, now=0)
     assert refused is not None
-    assert refused == sentence or (base_limits is None and "nothing here drives one" in refused)
+    assert refused == sentence or (base_limits is None and "driving a base is off" in refused)
     assert controller.state is State.FAULT
     assert not any(speed(command) or command.base.any() for command in run(controller, 0, 0.5))
 
@@ -319,7 +319,7 @@ def test_the_newest_chunk_with_another_base_is_no_longer_version_of_it() -> None
     controller = mobile()
     assert controller.accept(drive(FORWARD, FORWARD), stamp=0, now=0) is None
     known = controller.accept(drive((0.04, 0, 0), FORWARD, FORWARD), stamp=0, now=0.1)
-    assert known == "The action's image (0.000 s) is no newer than that of the action before."
+    assert known == "The action's image (0.000 s) is not newer than that of the previous action."
     assert controller.accept(drive(FORWARD, FORWARD, FORWARD), stamp=0, now=0.1) is None
 
 

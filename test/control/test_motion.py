@@ -183,7 +183,7 @@ def test_the_arm_stops_at_the_wall_of_its_workspace_and_turns_at_once() -> None:
             assert position[0] <= 0.5 + 1e-9
         if k == 9:
             assert position[0] > 0.495
-    assert "Following an action, held back by the wall of the workspace." in reasons
+    assert "Following an action, held back by the workspace wall." in reasons
     assert position[0] == pytest.approx(0.1, abs=0.02)
     assert position[1] == pytest.approx(0.4, abs=0.02)
 
@@ -267,7 +267,7 @@ def test_a_long_chunk_ends_at_the_wall_also_where_poses_come_late(late: float) -
         command = controller.tick(now)
         reasons.add(command.reason)
         path.append(path[-1] + command.linear * TICK)
-    assert "Following an action, held back by the wall of the workspace." in reasons
+    assert "Following an action, held back by the workspace wall." in reasons
     assert 0.49 < max(x for x, _, _ in path) <= 0.5 + 1e-6
     assert path[-1][1] == pytest.approx(0.16, abs=REST_TRANSLATION)
     assert controller.state is State.HOLDING

@@ -46,7 +46,7 @@ def test_a_request_that_was_refused_once_does_not_begin_by_itself_later() -> Non
     refuse(gate, A)
     refuse(gate, B)
     gate.done()
-    assert "Give it an instruction anew." in str(refuse(gate, B, active=False))
+    assert "Send the instruction again." in str(refuse(gate, B, active=False))
     assert refuse(gate, B._replace(number=2), active=False) is None
     assert gate.running == B._replace(number=2)
 
@@ -94,7 +94,7 @@ def test_of_several_publishers_each_must_say_who_it_is() -> None:
     assert refuse_unnamed(A, ["/a", "/b"]) is None
     assert refuse_unnamed(RequestKey("", 0), []) is None
     sentence = str(refuse_unnamed(RequestKey("", 0), ["/a", "/b"]))
-    assert sentence.startswith("Actions come from 2 publishers, /a and /b, and this one does not say from which")
+    assert sentence.startswith("Actions have 2 publishers, /a and /b, and this one is unnamed")
 
 
 def test_it_remembers_only_so_many() -> None:

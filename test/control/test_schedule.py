@@ -177,16 +177,15 @@ def test_steps_after_one_that_terminates_have_no_part_in_the_mean() -> None:
     [
         (
             chunk((0, 0, 0), (0, 0, 0), period=0.1, ensemble=Ensemble("mean", 0, 2)),
-            "The action's period is 0.1 s, and 0.2 s in a chunk before it that it is combined with.",
+            "The action's period is 0.1 s, but 0.2 s in an earlier chunk of its ensemble.",
         ),
         (
             chunk((0, 0, 0), (0, 0, 0), frame_id="tool", ensemble=Ensemble("mean", 0, 2)),
-            "The action's frame is 'tool', and 'base' in a chunk before it that it is combined with.",
+            "The action's frame is 'tool', but 'base' in an earlier chunk of its ensemble.",
         ),
         (
             chunk((0, 0, 0), (0, 0, 0), ensemble=Ensemble("weighted", 0.5, 2)),
-            "The action's ensemble is weighted 0.5 over 2, and mean 0.0 over 2 in a chunk before it that it is "
-            "combined with.",
+            "The action's ensemble is weighted 0.5 over 2, but mean 0.0 over 2 in an earlier chunk of its ensemble.",
         ),
     ],
 )
@@ -251,7 +250,7 @@ def test_another_chunk_of_the_same_image_changes_nothing(again: ActionChunk) -> 
     controller = Controller()
     controller.accept(chunk((0.03, 0, 0), (0, 0, 0)), stamp=0, now=0)
     sentence = controller.accept(again, stamp=0, now=0.0)
-    assert sentence == "The action's image (0.000 s) is no newer than that of the action before."
+    assert sentence == "The action's image (0.000 s) is not newer than that of the previous action."
     assert controller.state is State.MOVING
     np.testing.assert_allclose(travelled(run(controller, 0, 1.0))[0], 0.03, atol=REST_TRANSLATION)
 

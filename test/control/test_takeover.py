@@ -73,7 +73,7 @@ def test_while_the_deadman_is_held_the_human_commands_and_actions_are_dropped(ce
     cell.take()
     commands = cell.run(1.0)
     assert (commands[-1].state, cell.controller.commander) == (State.HUMAN, "human")
-    assert commands[-1].reason == "A human commands."
+    assert commands[-1].reason == "A human is in control."
     np.testing.assert_allclose(commands[-1].linear, FORWARD[:3], atol=1e-6)
     np.testing.assert_allclose(commands[-1].angular, FORWARD[3:], atol=1e-6)
     assert cell.controller.refused == 5
@@ -164,7 +164,7 @@ def test_a_fault_of_the_arm_bars_the_human_until_the_deadman_is_pressed_again(ce
     cell.extra = {"denied": "The arm is not ready: it is paused."}
     commands = cell.run(0.5)
     assert commands[-1].state is State.FAULT
-    assert commands[-1].reason.startswith("The arm is not ready: it is paused. Let go of the deadman")
+    assert commands[-1].reason.startswith("The arm is not ready: it is paused. Release the teleoperation deadman")
     cell.extra = {}
     assert not any(speed(c) for c in cell.run(0.5))
     assert cell.controller.awaits_resume
@@ -221,7 +221,7 @@ def test_limits_and_walls_hold_for_the_human() -> None:
     assert max(np.linalg.norm(c.linear) for c in commands) <= 0.2 + 1e-9
     assert max(np.linalg.norm(c.angular) for c in commands) <= limits.max_angular_velocity + 1e-9
     assert 0.09 < position[0] <= 0.1
-    assert commands[-1].reason == "A human commands, held back by the wall of the workspace."
+    assert commands[-1].reason == "A human is in control, held back by the workspace wall."
     assert "slowed down" in commands[5].reason
 
 
@@ -246,8 +246,8 @@ def test_an_arm_that_is_commanded_after_silence_moves_at_once() -> None:
 @pytest.mark.parametrize(
     ("lose", "words"),
     [
-        (lambda cell: setattr(cell, "held", None), "nothing has been heard of the deadman for more than 0.25 s"),
-        (lambda cell: setattr(cell, "velocity", None), "no twist has come for more than 0.25 s"),
+        (lambda cell: setattr(cell, "held", None), "no deadman message for more than 0.25 s"),
+        (lambda cell: setattr(cell, "velocity", None), "no twist for more than 0.25 s"),
         (lambda cell: setattr(cell, "velocity", (np.nan, 0, 0, 0, 0, 0)), "not finite"),
         (lambda cell: setattr(cell, "velocity", (0, 0, 0, 0, 0, np.inf)), "not finite"),
         (lambda cell: setattr(cell, "velocity", (0, 1e300, 0, 0, 0, 0)), "expected at most 1000"),
@@ -263,7 +263,7 @@ def test_a_human_who_is_lost_is_a_stop_that_is_latched(cell: Cell, lose: Callabl
     lose(cell)
     commands = cell.run(1.0)
     assert commands[-1].state is State.STOPPED
-    assert commands[-1].reason.startswith("The human's command is lost: ")
+    assert commands[-1].reason.startswith("The operator's command is lost: ")
     assert words in commands[-1].reason
     stopped = next(i for i, c in enumerate(commands) if c.state is State.STOPPED)
     assert stopped * TICK <= 0.25 + 2 * TICK
@@ -371,8 +371,8 @@ def test_a_terminate_of_a_clock_that_lags_stops_what_came_since_the_resume(cell:
 def test_it_is_not_resumed_while_the_deadman_is_held(cell: Cell) -> None:
     cell.take()
     cell.run(0.1)
-    assert "let go of it first" in str(cell.human.resume(cell.now))
-    assert "let go of the deadman first" in str(cell.controller.resume(cell.now))
+    assert "release it first" in str(cell.human.resume(cell.now))
+    assert "release the deadman first" in str(cell.controller.resume(cell.now))
 
 
 def test_a_reset_does_not_give_the_arm_back(cell: Cell) -> None:

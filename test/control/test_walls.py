@@ -86,7 +86,7 @@ def test_the_controller_says_what_holds_it_back() -> None:
         controller.set_pose((0.1, 0.0, 0.1), tick * TICK)
         command = controller.tick(tick * TICK)
     assert not command.linear.any()
-    assert controller.reason == "Following an action, held back by the wall of the workspace or a forbidden box."
+    assert controller.reason == "Following an action, held back by the workspace wall or a forbidden box."
 
 
 @pytest.mark.parametrize(

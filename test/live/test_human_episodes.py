@@ -58,5 +58,5 @@ def test_a_journal_that_was_cut_off_is_read(tmp_path: Path) -> None:
     assert played(tmp_path) == [HumanEpisode("pick-any", 5, True, "success", "", 4.2)]
     assert played(tmp_path / "nowhere") == []
     (tmp_path / EPISODES).write_text('{"suite": "pick-any"}\n')
-    with pytest.raises(ValueError, match=r"episodes\.jsonl is no journal of a human's episodes .* remove it"):
+    with pytest.raises(ValueError, match=r"episodes\.jsonl is not a valid journal of human episodes .* remove it"):
         played(tmp_path)

@@ -87,12 +87,12 @@ def test_nobody_to_ask_and_nothing_to_ask() -> None:
 
 def test_whatever_goes_wrong_is_recorded_and_the_next_is_asked() -> None:
     desk = Desk("what?")
-    wrong = (said(problem="No image has come yet."), RuntimeError("The client is gone."), TimeoutError(), None)
+    wrong = (said(problem="No image yet."), RuntimeError("The client is gone."), TimeoutError(), None)
     for number, found in enumerate(wrong):
         desk.go_on(float(number))
         desk.pending[-1].answer(found)
     problems = [record.problem for record in desk.told]
-    assert problems == ["No image has come yet.", "The client is gone.", "TimeoutError", "The question was dropped."]
+    assert problems == ["No image yet.", "The client is gone.", "TimeoutError", "The question was dropped."]
     assert not desk.asker.waiting
 
 

@@ -56,7 +56,7 @@ def keep_acting(rig: Rig, state: State) -> None:
 
 
 def test_nothing_moves_without_an_arm_status(rig: Rig) -> None:
-    sentence = "No arm status has come on '/arm_status' (require_arm_status): does the arm's bridge run?"
+    sentence = "No arm status received on '/arm_status' (require_arm_status): is the arm's bridge running?"
     rig.bench.until_diagnostics("smoother_node", ERROR, sentence)
     rig.act()
     assert rig.until_state(State.FAULT).reason == sentence
@@ -84,7 +84,7 @@ def test_an_arm_that_is_not_ready_any_more_ends_the_motion_with_its_reason(rig: 
     rig.until_state(State.MOVING)
     bridge.ready = False
     bridge.reason = ""
-    rig.bench.until(lambda: rig.node._conditions._arm.problem == "The arm is not ready: its bridge says no reason.")
+    rig.bench.until(lambda: rig.node._conditions._arm.problem == "The arm is not ready: its bridge gives no reason.")
 
 
 def test_an_arm_whose_bridge_falls_silent_is_a_fault(rig: Rig, bridge: Bridge) -> None:
@@ -110,7 +110,7 @@ def test_two_bridges_are_named_and_nothing_moves(rig: Rig, bridge: Bridge) -> No
     other = Bridge(rig.bench, "another_bridge")
     rig.act()
     reason = rig.until_state(State.FAULT).reason
-    assert reason.startswith("The arm's status comes from 2 publishers, /another_bridge and /bridge: nothing moves")
+    assert reason.startswith("arm_status has 2 publishers, /another_bridge and /bridge: nothing moves")
     rig.bench.kill(other.node)
     rig.bench.until(lambda: rig.node._conditions._arm.problem is None)
 

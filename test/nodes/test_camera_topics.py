@@ -28,12 +28,10 @@ def test_the_calibration_is_beside_the_images(images: str, info: str) -> None:
 
 @pytest.mark.parametrize("names", [[], ["front", "front"], ["a/b"], [""], ["1st"]])
 def test_names_that_make_no_topics(names: list[str]) -> None:
-    with pytest.raises(StartError, match="expected at least one name, each once, of letters, digits and _"):
+    with pytest.raises(StartError, match="expected one or more unique names of letters, digits and _"):
         camera_topics(names)
 
 
 def test_a_camera_that_the_node_does_not_have() -> None:
     assert missing_camera(card(), ["wrist", "front"]) is None
-    assert (
-        missing_camera(card(), ["wrist"]) == "It looks through the camera 'front'; the parameter 'cameras' has wrist."
-    )
+    assert missing_camera(card(), ["wrist"]) == "It needs the camera 'front'; the parameter 'cameras' has wrist."

@@ -351,7 +351,7 @@ def test_a_terminate_within_a_chunk_ends_both_at_the_same_tick(
 
     through_ros(keep_bench, monkeypatch, policy, 2)
     benches[0].until_diagnostics("policy_node", 0, "Waiting for an instruction.")
-    benches[0].until_diagnostics("smoother_node", 0, "The policy says that the instruction is carried out.")
+    benches[0].until_diagnostics("smoother_node", 0, "The policy reports that the instruction is done.")
     assert round(benches[0].call(TaskOutcome, "sim_arm_node/outcome").seconds, 9) == offline.seconds
 
 

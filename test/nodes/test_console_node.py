@@ -150,7 +150,7 @@ def test_stop_goes_out_at_once_and_the_service_says_whether_it_was_taken(make: A
     bench.until(lambda: bench.world.count_publishers("/stop"))
     ok, sentence = answer(bench, page, kind="stop")
     assert not ok
-    assert sentence == "Nobody offers the service /smoother_node/stop: does its node run?"
+    assert sentence == "The service /smoother_node/stop is not available: is its node running?"
     bench.until(lambda: stops)
     bench.world.create_service(Trigger, "smoother_node/stop", respond(Trigger, message="it stands"))
     bench.until(lambda: page.state["offers"].get("stop"))
@@ -207,7 +207,7 @@ def test_without_a_policy_an_instruction_moves_nothing_and_says_why(make: Any) -
     bench, page = make()
     ok, sentence = answer(bench, page, kind="instruct", text="lift it")
     assert not ok
-    assert sentence == "Nobody offers the action /policy_node/execute: does the policy node run?"
+    assert sentence == "The action /policy_node/execute is not available: is the policy node running?"
 
 
 def test_an_instruction_from_elsewhere_is_shown_and_a_request_can_be_ended(make: Any) -> None:
@@ -266,7 +266,7 @@ def test_a_page_that_falls_silent_lets_the_stick_go(make: Any) -> None:
     bench.until(lambda: deadman[-1].data)
     page.fall_silent()
     bench.until(lambda: not deadman[-1].data and twists[-1].twist.linear.x == 0.0)
-    bench.until(lambda: "was let go" in page.state["stick"]["problem"])
+    bench.until(lambda: "was released" in page.state["stick"]["problem"])
 
 
 def test_a_smoother_that_was_started_anew_lets_the_stick_go(make: Any) -> None:
@@ -304,7 +304,7 @@ def test_cameras_are_heard_only_while_somebody_looks(make: Any) -> None:
 
         threading.Thread(target=look, daemon=True).start()
         bench.until(lambda: images.get_subscription_count())
-        bench.until(lambda: "No image comes on /image." in page.state["cameras"]["front"]["problem"])
+        bench.until(lambda: "No images received on /image." in page.state["cameras"]["front"]["problem"])
         image = Image(height=8, width=8, step=24, encoding="rgb8", data=pixels)
 
         def shown() -> bool:
@@ -353,13 +353,13 @@ def test_the_way_of_a_chunk_is_drawn_into_the_picture_of_a_camera(make: Any) -> 
             camera.update(page.state["cameras"]["front"])
             return sentence in camera.get("undrawn", "")
 
-        bench.until(lambda: told("set their parameter tip_frame"))
+        bench.until(lambda: told("set the parameter tip_frame"))
         policy.values = [KeyValue(key="tip_frame", value="tool")]
-        bench.until(lambda: told("TF does not say where the tool goes"))
+        bench.until(lambda: told("The tool path is unknown from TF"))
         fixed.sendTransform(placed("tool", "base", (0.4, 0.0, 0.2), (0.0, 0.0, 0.0, 1.0)))
-        bench.until(lambda: told("No camera_info has come on /camera_info"))
+        bench.until(lambda: told("No camera_info received on /camera_info"))
         infos.publish(info)
-        bench.until(lambda: told("TF does not say where the camera is"))
+        bench.until(lambda: told("The camera pose is unknown from TF"))
         half = 0.5**0.5
         fixed.sendTransform(placed("camera", "base", (0.4, 0.0, 1.2), (half, -half, 0.0, 0.0)))
         bench.until(lambda: told("") and camera["path"] is not None)
@@ -383,7 +383,7 @@ def test_instructions_that_nodes_know_are_offered(make: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("host:=0.0.0.0",), "Outside localhost the page demands a token"),
+        (("host:=0.0.0.0",), "Outside localhost the page requires a token"),
         (("host:=0.0.0.0", "token_file:=/none/there"), "The token cannot be read: /none/there"),
         (("key:=key.pem",), "'key' is given without 'certificate'"),
         (("certificate:=/none/there.pem",), "The certificate '/none/there.pem'"),
@@ -411,7 +411,7 @@ def test_outside_localhost_it_serves_with_a_token(make_bench: Callable[..., Node
     bench.until(lambda: node._rules.token == "another one of more than 16")
     assert not node._rules.is_known({COOKIE: secret}, time.monotonic())
     file.write_text("short")
-    bench.until_diagnostics("console_node", 1, f"Nobody can log in. The token in {file} has 5 characters")
+    bench.until_diagnostics("console_node", 1, f"Login is impossible. The token in {file} has 5 characters")
     assert node._rules.log_in("short", "", time.monotonic()) is None
     file.write_text("a third one of more than 16")
     bench.until_diagnostics("console_node", 0, node.url)
@@ -437,5 +437,5 @@ def test_secrets_that_others_may_read_are_refused_at_the_start(
 def test_a_port_that_is_taken_is_refused_at_the_start(make_bench: Callable[..., NodeBench]) -> None:
     with socket.create_server(("localhost", 0)) as taken:
         make_bench("-p", f"console_node:port:={taken.getsockname()[1]}", "-p", "console_node:host:=127.0.0.1")
-        with pytest.raises(StartError, match="is the port taken"):
+        with pytest.raises(StartError, match="is the port in use"):
             ConsoleNode()

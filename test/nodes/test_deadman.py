@@ -46,7 +46,7 @@ def only_another_request_moves(rig: Rig, switch: Switch) -> None:
 
 def test_nothing_moves_while_no_deadman_switch_is_held(rig: Rig) -> None:
     rig.act()
-    assert rig.until_state(State.FAULT).reason.startswith("The deadman switch is not held: nothing moves without true")
+    assert rig.until_state(State.FAULT).reason.startswith("The deadman switch is not held: motion requires true")
     Switch(rig, held=False)
     rig.act()
     rig.bench.spin_for(0.1)
@@ -108,7 +108,7 @@ def test_the_topic_stop_latches(bench: NodeBench) -> None:
     rig.act(period=1.0)
     rig.until_state(State.MOVING)
     rig.bench.publisher(Empty, "stop").publish(Empty())
-    assert rig.until_state(State.STOPPED).reason == "Somebody published on the topic stop."
+    assert rig.until_state(State.STOPPED).reason == "A message was received on the topic stop."
     rig.act()
     rig.bench.spin_for(0.1)
     assert rig.statuses[-1].state == State.STOPPED

@@ -67,7 +67,7 @@ def test_an_arm_that_does_not_follow_ends_the_request_and_the_next_time_it_is_la
     arm = Arm(rig, share=0.0)
     arm.act_until(lambda: rig.statuses[-1].state == State.FAULT)
     reason = rig.statuses[-1].reason
-    assert reason.startswith("The arm does not follow: told ")
+    assert reason.startswith("The arm does not follow: commanded ")
     assert "went 0 mm" in reason
     assert reason.endswith("The request is over: give another instruction, or call the policy's ~/restart.")
     rig.until_still()
@@ -78,7 +78,7 @@ def test_an_arm_that_does_not_follow_ends_the_request_and_the_next_time_it_is_la
     assert not velocity(rig.twists[-1]).any()
     arm.request = 2
     arm.act_until(lambda: rig.statuses[-1].state == State.STOPPED)
-    assert rig.statuses[-1].reason.endswith("It is not the first time in a row.")
+    assert rig.statuses[-1].reason.endswith("This is a repeated failure.")
     rig.bench.call(Trigger, "smoother_node/release")
     arm.request = 3
     arm.act_until(lambda: rig.statuses[-1].state == State.FAULT)  # who released it has one more attempt
@@ -95,7 +95,7 @@ def test_an_arm_that_follows_goes_on(rig: Rig) -> None:
 
 def test_where_nobody_can_know_whether_it_follows_nothing_moves(rig: Rig) -> None:
     rig.act()
-    assert rig.until_state(State.FAULT).reason.startswith("Nobody can know whether the arm follows (follow_time): ")
+    assert rig.until_state(State.FAULT).reason.startswith("Whether the arm follows cannot be checked (follow_time): ")
     assert not any(velocity(twist).any() for twist in rig.twists)
 
 

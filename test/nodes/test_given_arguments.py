@@ -137,7 +137,8 @@ BOTH = section("/**", "command_rate: 60.0") + section("/**/smoother_node", "dry_
 def test_a_safety_setting_that_another_section_wins_over_ends_the_start(check: Check, arguments: str) -> None:
     """ROS takes sections in the order in which each was first named: `-p` is part of `/**`, which came before."""
     with pytest.raises(
-        StartError, match=r"dry_run := true .* has no effect: the section '/\*\*/smoother_node' .* counts"
+        StartError,
+        match=r"dry_run := true .* has no effect: it is overridden by the section '/\*\*/smoother_node' ",
     ):
         check(arguments, BOTH, section("/**"))
 

@@ -142,14 +142,14 @@ def test_fingers_that_hold_something_are_no_fault(make_rig: MakeRig) -> None:
     rig.bench.until(lambda: not rig.node._goals.busy)
     rig.says("follows")
     rig.wish(0.0)
-    rig.says("stalled while it opened")
+    rig.says("stalled while opening")
 
 
 def test_a_goal_that_is_never_carried_out_is_told(make_rig: MakeRig) -> None:
     rig = make_rig("patience:=0.3")
     Hand(rig.bench, control.ParallelGripperCommand, SERVER, "never")
     rig.wish(1.0)
-    rig.says("has not carried out a goal within 0.3 s")
+    rig.says("has not completed a goal within 0.3 s")
 
 
 def test_a_controller_that_comes_late_or_comes_back_gets_the_newest_wish_once(
@@ -158,12 +158,12 @@ def test_a_controller_that_comes_late_or_comes_back_gets_the_newest_wish_once(
     rig = make_rig()
     rig.wish(0.0)
     rig.wish(1.0)
-    rig.says(f"Nobody takes goals on '/{SERVER}'")
+    rig.says(f"No gripper server on '/{SERVER}'")
     hand = Hand(rig.bench, control.ParallelGripperCommand, SERVER)
     rig.says("follows")
     assert [list(goal.command.position) for goal in hand.goals] == [[0.0]]
     hand.server.destroy()
-    rig.says("Nobody takes goals")
+    rig.says("No gripper server")
     again = Hand(rig.bench, control.ParallelGripperCommand, SERVER)
     rig.bench.until(lambda: again.goals)
     rig.bench.spin_for(0.3)
@@ -206,7 +206,7 @@ def test_after_a_human_took_over_no_wish_of_the_policy_moves_the_fingers(make_ri
     rig = make_rig()
     statuses = play_smoother(rig)
     rig.wish(1.0)
-    rig.says(f"Nobody takes goals on '/{SERVER}'")
+    rig.says(f"No gripper server on '/{SERVER}'")
     statuses.publish(ControllerStatus(state=ControllerStatus.HUMAN, commander="human"))
     rig.bench.until(lambda: rig.node._smoother == ControllerStatus.HUMAN)
     hand = Hand(rig.bench, control.ParallelGripperCommand, SERVER)
@@ -234,7 +234,7 @@ def test_after_a_stop_no_wish_from_before_moves_the_fingers(make_rig: MakeRig) -
     rig = make_rig()
     statuses = play_smoother(rig)
     rig.wish(0.0)
-    rig.says(f"Nobody takes goals on '/{SERVER}'")
+    rig.says(f"No gripper server on '/{SERVER}'")
     statuses.publish(ControllerStatus(state=ControllerStatus.STOPPED))
     rig.bench.until(lambda: rig.node._smoother == ControllerStatus.STOPPED)
     rig.wish(0.0)  # one that was on its way

@@ -164,7 +164,7 @@ def test_sixteen_bits_are_scaled_and_rounded() -> None:
 def test_a_depth_image_is_no_camera_image(encoding: str) -> None:
     sentence = check_image(image(encoding, np.zeros((2, 2), np.uint16)))
     assert sentence is not None
-    assert sentence.startswith(f"The image's encoding is {encoding!r}: distances, not colours (REP 118).")
+    assert sentence.startswith(f"The image's encoding is {encoding!r}: depth, not color (REP 118).")
 
 
 @pytest.mark.parametrize("encoding", ["", "8UC2", "16SC1", "64FC3", "RGB8", "jpeg"])
@@ -256,6 +256,6 @@ def test_a_node_without_a_working_cv_bridge_says_what_to_install(
         check=False,
     )
     assert ended.returncode == 1
-    assert "Images cannot be converted, cv_bridge fails with" in ended.stderr
+    assert "Images cannot be converted: cv_bridge fails with" in ended.stderr
     assert all(word in ended.stderr for word in words), ended.stderr
     assert "Traceback" not in ended.stderr

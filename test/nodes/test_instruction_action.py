@@ -104,7 +104,7 @@ def test_while_the_policy_is_loaded_a_goal_says_so_and_its_limit_counts(
         result = ended.result().result
         assert heard[0] == "The policy is being loaded: weights, 3 of 9."
         assert result.outcome == Result.TIMED_OUT
-        assert result.sentence == "The time limit of 0.5 s is over. The policy is being loaded: weights, 3 of 9."
+        assert result.sentence == "The time limit of 0.5 s is reached. The policy is being loaded: weights, 3 of 9."
         ended = send(Duration())
         heard.clear()
         bench.until(lambda: heard)
@@ -130,7 +130,7 @@ def test_the_goal_succeeds_when_the_policy_says_done_and_the_arm_stands_still(ri
     rig.bench.spin_for(0.5)
     assert not result.done(), "the arm brakes"
     rig.smoother.tell(state=TERMINATED, commanding=False, commanded_distance=0.3)
-    sentence = "The policy says that the instruction is carried out."
+    sentence = "The policy reports that the instruction is done."
     assert asker.end(result) == (GoalStatus.STATUS_SUCCEEDED, Result.SUCCEEDED, sentence)
     told = result.result().result
     assert told.distance == pytest.approx(0.3)
@@ -170,8 +170,8 @@ def test_a_smoother_that_says_nothing_does_not_hold_the_result_back(
 def test_the_time_limit_ends_it(rig: Rig, asker: Asker) -> None:
     result = asker.begin(limit=Duration(nanosec=300_000_000))
     rig.until_action()
-    assert asker.end(result) == (GoalStatus.STATUS_ABORTED, Result.TIMED_OUT, "The time limit of 0.3 s is over.")
-    assert rig.until_stop().plan == "The time limit of 0.3 s is over."
+    assert asker.end(result) == (GoalStatus.STATUS_ABORTED, Result.TIMED_OUT, "The time limit of 0.3 s is reached.")
+    assert rig.until_stop().plan == "The time limit of 0.3 s is reached."
     assert nanoseconds(result.result().result.duration) >= 300_000_000
 
 
@@ -214,7 +214,7 @@ def test_another_instruction_takes_its_place_and_the_same_one_does_not(rig: Rig,
     rig.until_action()
     assert not result.done()
     rig.say("push the ball")
-    expected = "Another instruction took its place: 'push the ball'."
+    expected = "Preempted by another instruction: 'push the ball'."
     assert asker.end(result) == (GoalStatus.STATUS_ABORTED, Result.REPLACED, expected)
     rig.until_action()
     assert rig.policy.instructions == [PICK, "push the ball"]
@@ -224,7 +224,7 @@ def test_another_goal_takes_its_place_even_with_the_same_text(rig: Rig, asker: A
     first = asker.begin()
     rig.until_action()
     second = asker.begin()
-    assert asker.end(first)[1:] == (Result.REPLACED, f"Another goal took its place: {PICK!r}.")
+    assert asker.end(first)[1:] == (Result.REPLACED, f"Preempted by another goal: {PICK!r}.")
     rig.until_action()
     assert not second.done()
     rig.bench.until(lambda: asker.feedback and asker.feedback[-1].step == 1)
@@ -244,7 +244,7 @@ def test_the_restart_service_ends_the_goal(rig: Rig, asker: Asker) -> None:
     result = asker.begin()
     rig.until_action()
     assert rig.bench.call(Trigger, "policy_node/restart").success
-    assert asker.end(result)[1:] == (Result.REPLACED, "The request was begun anew by the restart service.")
+    assert asker.end(result)[1:] == (Result.REPLACED, "The request was restarted by the restart service.")
 
 
 def test_a_policy_that_fails_ends_the_goal(rig: Rig, asker: Asker) -> None:
@@ -296,7 +296,7 @@ def test_a_fault_from_before_its_first_action_does_not_end_it(
     rig: Rig, asker: Asker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(instruction_action, "LASTING", 0.2)
-    rig.smoother.tell(state=ControllerStatus.FAULT, reason="The policy has gone: nobody publishes actions any more.")
+    rig.smoother.tell(state=ControllerStatus.FAULT, reason="The policy is gone: no node publishes actions any more.")
     rig.bench.until(lambda: rig.node._smoother.fault)
     result = asker.begin()
     rig.bench.spin_for(0.6)
@@ -310,7 +310,7 @@ def test_a_smoother_that_dies_ends_the_goal(rig: Rig, asker: Asker, monkeypatch:
     result = asker.begin()
     rig.until_action()
     rig.smoother.fall_silent()
-    sentence = "The request was ended: the smoother, which followed its actions, was gone."
+    sentence = "The request was aborted: the smoother that followed its actions is gone."
     assert asker.end(result) == (GoalStatus.STATUS_ABORTED, Result.FAULT, sentence)
     assert not asker.send().accepted
 
@@ -321,7 +321,7 @@ def test_a_smoother_that_dies_ends_the_goal(rig: Rig, asker: Asker, monkeypatch:
         ("", Duration(), "The instruction is empty."),
         ("\n ", Duration(), "The instruction is empty."),
         ("x" * 2000, Duration(), "The instruction has 2000 characters, at most 1000 are taken"),
-        (PICK, Duration(sec=-1), "Its time limit is -1 s; 0 means none."),
+        (PICK, Duration(sec=-1), "Its time limit is -1 s, expected 0 (none) or more."),
     ],
 )
 def test_what_cannot_be_carried_out_is_refused(
@@ -382,7 +382,7 @@ def test_the_end_of_the_node_is_told(rig: Rig, asker: Asker) -> None:
     result = asker.begin()
     rig.until_action()
     rig.node.close()
-    assert asker.end(result)[1:] == (Result.STOPPED, "The policy node was ended.")
+    assert asker.end(result)[1:] == (Result.STOPPED, "The policy node was shut down.")
 
 
 def test_after_a_goal_the_same_text_by_topic_begins_nothing(rig: Rig, asker: Asker) -> None:
@@ -403,7 +403,7 @@ def refused(rig: Rig, reason: str) -> list[RefusedRequest]:
     return [RefusedRequest(publisher=newest.publisher, request=newest.request, reason=reason)]
 
 
-RIVAL = "The arm follows /other/policy_node: the actions of /policy_node are refused. Give it an instruction anew."
+RIVAL = "The arm follows /other/policy_node: the actions of /policy_node are refused. Send the instruction again."
 GUARD = "The arm is not ready: Servo halts for a collision. The request is over."
 
 
@@ -461,7 +461,7 @@ def test_a_goal_waits_while_a_human_commands_and_says_so(rig: Rig, asker: Asker)
     result = asker.begin(limit=Duration(sec=2))
     rig.until_action()
     rig.smoother.tell(state=ControllerStatus.HUMAN, commander="human", awaits_resume=True)
-    rig.bench.until(lambda: asker.feedback and asker.feedback[-1].waits_for.startswith("A human commands"))
+    rig.bench.until(lambda: asker.feedback and asker.feedback[-1].waits_for.startswith("A human is in control"))
     rig.bench.spin_for(2.5)
     assert not result.done()
     rig.smoother.tell(state=ControllerStatus.IDLE, commander="", awaits_resume=False)
@@ -476,7 +476,7 @@ def test_a_fault_while_a_human_commands_does_not_end_the_goal(
     result = asker.begin()
     rig.until_action()
     rig.smoother.tell(
-        state=ControllerStatus.FAULT, reason="The human's command cannot be followed.", awaits_resume=True
+        state=ControllerStatus.FAULT, reason="The operator's command cannot be executed.", awaits_resume=True
     )
     rig.bench.spin_for(0.6)
     assert not result.done()

@@ -180,7 +180,7 @@ def test_an_action_whose_stamp_is_no_time_is_a_fault_and_a_terminate_stops(
         message.header.stamp.sec, message.header.stamp.nanosec = sec, nanosec
         policy.publish(message)
         bench.until(lambda wanted=state: statuses and statuses[-1].state == wanted)
-    assert "The action's stamp is not a time." in {status.reason for status in statuses}
+    assert "The action's stamp is not a valid time." in {status.reason for status in statuses}
     assert node.callbacks_failed == 0
 
 
@@ -190,7 +190,7 @@ def test_a_period_that_is_no_duration_is_a_fault(bench: NodeBench) -> None:
     message = chunk_message(action(), node.get_clock().now().nanoseconds, "base", 0)
     message.period.nanosec = 2**32 - 1
     policy.publish(message)
-    bench.until(lambda: statuses and statuses[-1].reason == "The action holds a number that is not finite.")
+    bench.until(lambda: statuses and statuses[-1].reason == "The action holds a non-finite value.")
 
 
 @pytest.mark.parametrize("kind", [200, 255])

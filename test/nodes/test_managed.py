@@ -110,7 +110,7 @@ def test_enable_is_the_same_switch(bench: NodeBench) -> None:
     bench.until(lambda: bridge.state == "active")
     assert bench.call(SetBool, "bridge/enable", data=False).success
     assert bridge.state == "inactive"
-    assert bridge.refusal == "The node is disabled; call /bridge/enable to have instructions carried out."
+    assert bridge.refusal == "The node is disabled; call /bridge/enable to execute instructions."
     assert bench.call(SetBool, "bridge/enable", data=False).success
     assert bench.call(SetBool, "bridge/enable", data=True).success
     assert bridge.state == "active"
@@ -148,7 +148,7 @@ def test_while_it_is_ended_it_is_not_open(bench: NodeBench) -> None:
     bridge = bench.add(Bridge())
     bench.until(lambda: bridge.state == "active")
     bridge.close()
-    assert (bridge.is_open, bridge.refusal) == (False, "The node was ended.")
+    assert (bridge.is_open, bridge.refusal) == (False, "The node was shut down.")
 
 
 def test_a_stop_that_fails_cleans_up(bench: NodeBench) -> None:

@@ -41,7 +41,7 @@ def test_servo_is_told_nothing_before_the_bridge_is_active(make_bench: Benches) 
     rig.bench.spin_for(0.5)
     assert len(rig.statuses) - heard >= 5, "the smoother takes an arm that is silent for one that is gone"
     change(rig.bench, "servo_bridge_node", "configure")
-    rig.until_said("The bridge to Servo is disabled; call /servo_bridge_node/enable to have velocities carried out.")
+    rig.until_said("The bridge to Servo is disabled; call /servo_bridge_node/enable to execute velocities.")
     change(rig.bench, "servo_bridge_node", "activate")
     rig.until_ready()
     assert servo.kind == 1
@@ -125,8 +125,8 @@ def test_a_solver_that_was_given_up_has_another_chance_when_the_bridge_is_enable
 
     bench = make_bench("-p", "ros2_control_bridge_node:command_rate:=50.0", "-p", "solver_python:=/nowhere/python")
     rig = BridgeRig(bench, "position")
-    said = rig.until_not_ready("The solver of the inverse kinematics cannot start")
-    assert "Once that is put right, disable and enable the bridge (its ~/enable)." in said
+    said = rig.until_not_ready("The inverse kinematics solver cannot start")
+    assert "After fixing this, disable and enable the bridge (its ~/enable)." in said
     node: Ros2ControlBridgeNode = rig.node
     object.__setattr__(node._commander_settings, "solver_python", "")
     enable(bench, "ros2_control_bridge_node", wanted=False)

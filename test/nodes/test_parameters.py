@@ -60,7 +60,7 @@ def test_a_misspelt_safety_setting_ends_the_start(smoother: Declares, given: str
 
 @pytest.mark.parametrize("given", ["min_z:=0.1", "max_q:=1.0", "collision_timeout:=1.0"])
 def test_a_limit_that_there_is_not_ends_the_start(smoother: Declares, given: str) -> None:
-    with pytest.raises(StartError, match="A safety setting must not get lost, so the node does not start"):
+    with pytest.raises(StartError, match="A safety setting must not be lost, so the node does not start"):
         smoother(given)
 
 
@@ -95,7 +95,7 @@ def test_what_ros_declares_itself_is_known(smoother: Declares, capfd: pytest.Cap
     ("given", "sentence"),
     [
         ("workspace_low:=[]", "'workspace_low' was given without a value"),
-        ("tip_frame:=$(var tip)", r"'tip_frame' is '\$\(var tip\)', with a substitution that nobody has made"),
+        ("tip_frame:=$(var tip)", r"'tip_frame' is '\$\(var tip\)', an unresolved substitution"),
         ("max_linear_velocity:=1", "'max_linear_velocity' must be float"),
         ("max_linear_velocity:=nan", "'max_linear_velocity' must be float from 0.0001 to 5"),
         ("max_linear_velocity:=-.inf", "'max_linear_velocity' must be float from 0.0001 to 5"),

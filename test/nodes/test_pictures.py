@@ -59,7 +59,7 @@ def test_both_transports_refuse_distances(encoding: str) -> None:
         check_picture(depth),
     }
     assert len(both) == 1
-    assert f"The image's encoding is '{encoding}': distances, not colours" in str(both.pop())
+    assert f"The image's encoding is '{encoding}': depth, not color" in str(both.pop())
     with pytest.raises(ValueError, match=r"^Camera 'wrist' cannot be used: The image's encoding is"):
         rgb_from_picture(depth, "wrist")
 
@@ -70,7 +70,7 @@ def test_both_transports_refuse_distances(encoding: str) -> None:
 def test_compressed_distances_are_recognised_however_they_are_written(words: str) -> None:
     message = compressed("", RAMP)
     message.format = words
-    assert "distances, not colours" in str(check_picture(message))
+    assert "depth, not color" in str(check_picture(message))
 
 
 @pytest.mark.parametrize("kind", ["raw", "compressed"])
@@ -101,14 +101,14 @@ def test_an_animation_is_refused() -> None:
     stream, frame = io.BytesIO(), PillowImage.new("L", (4, 4))
     frame.save(stream, "GIF", save_all=True, append_images=[PillowImage.new("L", (4, 4), 255)])
     message = CompressedImage(format="gif", data=array("B", stream.getvalue()))
-    assert "is no readable JPEG or PNG: it begins like neither." in str(check_picture(message))
+    assert "is not a readable JPEG or PNG: it has the header of neither." in str(check_picture(message))
 
 
 @pytest.mark.parametrize("data", [b"", b"\0\0\0\1g" * 50, b"\0" * 250])
 def test_the_sentence_about_an_unreadable_image_is_always_the_same(data: bytes) -> None:
     said = {check_picture(CompressedImage(format="h264", data=array("B", data))) for _ in range(3)}
     assert said == {
-        f"The compressed image ('h264', {len(data)} bytes) is no readable JPEG or PNG: it begins like neither."
+        f"The compressed image ('h264', {len(data)} bytes) is not a readable JPEG or PNG: it has the header of neither."
     }
 
 

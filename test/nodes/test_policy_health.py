@@ -37,15 +37,15 @@ def test_a_decision_may_take_as_long_as_the_steps_before_it_last(
 
 def test_it_is_said_whether_the_arm_pauses() -> None:
     quick, late, slow = (report(4, 1, took) for took in (0.2, 0.39, 0.41))
-    assert quick.message == "Carrying out the instruction."
+    assert quick.message == "Executing the instruction."
     assert late.message == (
-        "Carrying out the instruction. Most decisions take longer than 0.2 s, after which the next is due, but the "
-        "steps of a chunk last until it comes."
+        "Executing the instruction. Most decisions take longer than the decision period of 0.2 s, but the steps of a "
+        "chunk last until the next one."
     )
     assert slow.message == report(4, 1, 5.0).message
     assert slow.message.startswith("Most decisions take longer than 0.4 s: the steps of a chunk, 0.8 s from its image")
     assert "execute_steps" not in slow.message
-    assert "So does a smaller execute_steps" in report(4, 4, 0.5).message
+    assert "Or reduce execute_steps" in report(4, 4, 0.5).message
     assert {key: slow.values[key] for key in ("horizon", "execute_steps", "chunk_s")} == {
         "horizon": 4,
         "execute_steps": 1,

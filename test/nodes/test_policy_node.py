@@ -46,7 +46,7 @@ def test_it_acts_on_the_image_and_says_which(rig: Rig) -> None:
     assert 0 < nanoseconds(action.latency) < 5e9
     np.testing.assert_array_equal(rig.policy.seen[-1].images["front"], GREY)
     assert rig.policy.instructions == ["pick up the red cube"]
-    rig.bench.until_diagnostics("policy_node", OK, "Carrying out the instruction.")
+    rig.bench.until_diagnostics("policy_node", OK, "Executing the instruction.")
 
 
 def test_an_image_before_its_time_is_not_acted_on(rig: Rig) -> None:
@@ -82,7 +82,7 @@ def test_the_same_instruction_after_a_stop_begins_nothing_and_that_is_logged(
 
     def heard() -> bool:
         said[0] += "".join(capfd.readouterr())
-        return "was ended: nothing begins. Give another instruction, or call /policy_node/restart." in said[0]
+        return "was ended: it is ignored. Send another instruction, or call /policy_node/restart." in said[0]
 
     rig.bench.until(heard, "it was not logged")
 
@@ -158,9 +158,7 @@ def test_a_stale_image_moves_nothing(rig: Rig) -> None:
 
 
 def test_a_missing_camera_is_named(rig: Rig) -> None:
-    rig.bench.until_diagnostics(
-        "policy_node", WARN, "No image of camera 'front' has come for more than 2 s on the topic"
-    )
+    rig.bench.until_diagnostics("policy_node", WARN, "No image of camera 'front' for more than 2 s on the topic")
     rig.say("pick up the red cube")
     rig.bench.until_diagnostics("policy_node", ERROR, "No image of camera 'front'")
     assert rig.actions == []
@@ -176,7 +174,7 @@ def test_a_camera_that_the_policy_does_not_look_through_is_not_missed(
     wrist.publish(image_message(GREY, rig.now_ns(), "wrist"))
     for _ in range(12):
         rig.until_action()
-    rig.bench.until_diagnostics("policy_node", OK, "Carrying out the instruction.")
+    rig.bench.until_diagnostics("policy_node", OK, "Executing the instruction.")
 
 
 def test_a_camera_that_is_too_slow_is_named_with_advice(rig: Rig) -> None:
@@ -186,7 +184,7 @@ def test_a_camera_that_is_too_slow_is_named_with_advice(rig: Rig) -> None:
         rig.camera.publish(message)
         rig.bench.until(lambda count=i: rig.node._runner.buffer.received == count + 1)
     rig.bench.until_diagnostics(
-        "policy_node", WARN, "Images of camera 'front' come slower than the policy acts (5 Hz)."
+        "policy_node", WARN, "Images of camera 'front' arrive slower than the policy acts (5 Hz)."
     )
 
 
@@ -203,7 +201,7 @@ def test_an_inference_that_hangs_is_named_until_it_ends(
     assert len(rig.actions) == 1
     rig.policy.gate.set()
     rig.until_action()
-    rig.bench.until_diagnostics("policy_node", OK, "Carrying out the instruction.")
+    rig.bench.until_diagnostics("policy_node", OK, "Executing the instruction.")
 
 
 def test_a_policy_that_is_slower_than_its_period_is_named_while_it_acts(bench: NodeBench, policy: PlayedPolicy) -> None:
@@ -238,7 +236,7 @@ def test_it_stops_the_arm_when_it_is_ended(rig: Rig) -> None:
     rig.say("pick up the red cube")
     rig.until_action()
     rig.node.close()
-    assert rig.until_stop().plan == "The policy node was ended."
+    assert rig.until_stop().plan == "The policy node was shut down."
 
 
 def test_compressed_images(make_bench: Callable[..., NodeBench], policy: PlayedPolicy) -> None:
@@ -271,9 +269,7 @@ def test_a_policy_that_looks_through_another_camera_is_refused(
 ) -> None:
     bench = make_bench("-p", "policy_node:cameras:=[wrist]")
     node = bench.add(PolicyNode())
-    bench.until_diagnostics(
-        "policy_node", ERROR, "It looks through the camera 'front'; the parameter 'cameras' has wrist."
-    )
+    bench.until_diagnostics("policy_node", ERROR, "It needs the camera 'front'; the parameter 'cameras' has wrist.")
     assert node.failure is not None
 
 
@@ -303,5 +299,5 @@ def test_an_unknown_policy_is_refused_before_torch_is_loaded() -> None:
 @pytest.mark.parametrize("cameras", ["[front, front]", "['no name']"])
 def test_camera_names_must_be_names(make_bench: Callable[..., NodeBench], cameras: str) -> None:
     make_bench("-p", f"policy_node:cameras:={cameras}")
-    with pytest.raises(StartError, match="expected at least one name, each once"):
+    with pytest.raises(StartError, match="expected one or more unique names"):
         PolicyNode()

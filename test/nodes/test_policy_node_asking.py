@@ -90,7 +90,7 @@ def test_a_policy_without_words_says_so(bench: NodeBench, monkeypatch: pytest.Mo
     Rig(bench, monkeypatch, ConstantPolicy())
     answer = bench.call(Ask, "policy_node/ask", question="what do you see?")
     assert not answer.success
-    assert answer.message == "The policy 'constant' has no words; RT-2 policies answer questions."
+    assert answer.message == "The policy 'constant' does not generate text; RT-2 policies answer questions."
 
 
 def test_below_min_confidence_the_arm_holds_and_is_told_why(
@@ -102,9 +102,9 @@ def test_below_min_confidence_the_arm_holds_and_is_told_why(
     rig.user.publish(String(data="pick up the red cube"))
     action = rig.until_action()
     assert (action.steps[0].translation.x, action.steps[0].gripper) == (0, -1)
-    assert "less sure than min_confidence (0.5)" in action.plan
+    assert "confidence is below min_confidence (0.5)" in action.plan
     assert not action.terminate
-    bench.until_diagnostics("policy_node", ERROR, "less sure than min_confidence (0.5): the arm holds still")
+    bench.until_diagnostics("policy_node", ERROR, "confidence is below min_confidence (0.5): the arm holds still")
 
 
 def test_a_model_that_hardly_writes_actions_is_warned_of_and_holds_below_min_legal_probability(
@@ -117,7 +117,7 @@ def test_a_model_that_hardly_writes_actions_is_warned_of_and_holds_below_min_leg
     action = rig.until_action()
     assert (action.steps[0].translation.x, action.steps[0].gripper) == (0, -1)
     assert (action.confidence, action.legal_probability) == (1.0, 0.0002)
-    bench.until_diagnostics("policy_node", ERROR, "less often than min_legal_probability (0.5): the arm holds")
+    bench.until_diagnostics("policy_node", ERROR, "is below min_legal_probability (0.5): the arm holds")
     assert rig.node._report().values["legal_probability"] == "0.0002"
     said = capfd.readouterr()
-    assert "left free, the model would write an action with a probability of 0.0002 only" in said.out + said.err
+    assert "unconstrained, the model would write an action with a probability of only 0.0002" in said.out + said.err

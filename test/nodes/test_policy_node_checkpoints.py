@@ -94,15 +94,13 @@ def test_an_unsure_action_is_held_and_said(make_bench: Make, tmp_path: Path) -> 
     assert any(token not in (0, 127, 128) for token in action.tokens[1:4])  # it wanted to move
     assert tuple(getattr(action.steps[0].translation, axis) for axis in "xyz") == (0, 0, 0)
     assert not action.terminate
-    assert "less sure than min_confidence (0.9): the arm holds still" in action.plan
-    bench.until_diagnostics("policy_node", ERROR, "less sure than min_confidence (0.9)")
+    assert "confidence is below min_confidence (0.9): the arm holds still" in action.plan
+    bench.until_diagnostics("policy_node", ERROR, "confidence is below min_confidence (0.9)")
 
 
 def test_a_camera_that_the_node_has_not_is_told(make_bench: Make, tmp_path: Path) -> None:
     bench, _ = start(make_bench, save_vlm(tmp_path, "qwen2_vl", card=rt2_card("front", "wrist")))
-    bench.until_diagnostics(
-        "policy_node", ERROR, "It looks through the camera 'wrist'; the parameter 'cameras' has front"
-    )
+    bench.until_diagnostics("policy_node", ERROR, "It needs the camera 'wrist'; the parameter 'cameras' has front")
 
 
 def test_cuda_graphs_are_for_gpus(make_bench: Make, tmp_path: Path) -> None:

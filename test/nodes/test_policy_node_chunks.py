@@ -19,7 +19,7 @@ from rt_vla_ros.observations.observation import Observation
 
 OK, WARN, ERROR = 0, 1, 2
 CUBE, BALL = "pick up the red cube", "pick up the blue ball"
-DONE = "The policy says that the instruction is carried out."
+DONE = "The policy reports that the instruction is done."
 
 
 class PlayedChunkPolicy(PlayedPolicy):
@@ -57,7 +57,7 @@ def test_all_steps_are_published_and_the_next_come_when_they_are_due(rig: Rig) -
     assert [step.translation.x for step in first.steps] == [0.001, 0.002, 0.003, 0.004]
     assert nanoseconds(first.period) == PERIOD_NS
     assert nanoseconds(second.header.stamp) - nanoseconds(first.header.stamp) >= 1.95 * PERIOD_NS
-    rig.bench.until_diagnostics("policy_node", OK, "Carrying out the instruction.")
+    rig.bench.until_diagnostics("policy_node", OK, "Executing the instruction.")
 
 
 def test_what_was_decided_for_another_request_is_dropped_at_once(rig: Rig) -> None:
@@ -70,7 +70,7 @@ def test_what_was_decided_for_another_request_is_dropped_at_once(rig: Rig) -> No
     rig.until_action()
     rig.bench.until(lambda: len(rig.actions) >= 5)
     assert lengths(rig.actions)[:5] == [4, 0, 4, 0, 4]
-    assert {rig.actions[i].plan for i in (1, 3)} == {"Another request begins."}
+    assert {rig.actions[i].plan for i in (1, 3)} == {"Another request has started."}
     assert not any(action.terminate for action in rig.actions)
     assert rig.policy.instructions == [CUBE, BALL, BALL]
 
@@ -113,7 +113,9 @@ def test_a_chunk_of_another_length_ends_the_request(rig: Rig, policy: PlayedChun
     policy.chunk = replace(policy.chunk, steps=policy.chunk.steps[:3])
     rig.say(CUBE)
     rig.show()
-    sentence = "The request failed: The policy's chunk cannot be used: it has 3 steps, the action card's horizon is 4."
+    sentence = (
+        "The request failed: The policy's chunk cannot be used: it has 3 steps, but the action card's horizon is 4."
+    )
     assert rig.until_stop().plan == sentence
     assert lengths(rig.actions) == [1]
     rig.bench.until_diagnostics("policy_node", ERROR, sentence)
@@ -141,4 +143,4 @@ def test_that_a_policy_cannot_be_streamed_is_logged(
 ) -> None:
     monkeypatch.setattr(policy_node, "load_policy", lambda name, **_options: PlayedPolicy())
     Rig(make_bench("-p", "policy_node:stream:=true"), PlayedPolicy())
-    assert "The policy 'constant' decides all steps at once: its chunks are published whole." in capfd.readouterr().err
+    assert "The policy 'constant' decides all steps at once: its chunks are not streamed." in capfd.readouterr().err

@@ -87,14 +87,14 @@ def test_each_camera_is_judged_by_its_own_stamps(rig: Rig, camera: str, lead: fl
         return rig.actions
 
     rig.bench.until(acted)
-    rig.bench.until_diagnostics("policy_node", OK, "Carrying out the instruction.")
+    rig.bench.until_diagnostics("policy_node", OK, "Executing the instruction.")
 
 
 @pytest.mark.parametrize(("lead", "words"), [(5.0, "'wrist' is about 5 s ahead"), (-5.0, "'wrist' is about 5 s old")])
 def test_questions_are_answered_about_fresh_images_only(rig: Rig, lead: float, words: str) -> None:
     rig.show(front=0.0)
     assert (
-        rig.bench.call(Ask, "policy_node/ask", question="?").message == "No image of the camera 'wrist' has come yet."
+        rig.bench.call(Ask, "policy_node/ask", question="?").message == "No image received from the camera 'wrist' yet."
     )
     rig.show(front=0.0, wrist=lead)
     assert words in rig.bench.call(Ask, "policy_node/ask", question="?").message
@@ -106,7 +106,7 @@ def test_questions_are_answered_about_fresh_images_only(rig: Rig, lead: float, w
     ("words", "pixels", "said"),
     [
         ("16UC1; png compressed ", np.full((96, 96), 30_000, np.uint16), "The image's encoding is '16UC1': distances"),
-        ("png", None, "The compressed image ('png', 8 bytes) is no readable JPEG or PNG"),
+        ("png", None, "The compressed image ('png', 8 bytes) is not a readable JPEG or PNG"),
     ],
 )
 def test_a_compressed_image_that_cannot_be_used_is_told_at_once(

@@ -89,7 +89,7 @@ def test_the_same_model_that_is_back_moves_the_arm_by_a_fresh_image(
     stamp = action.header.stamp
     assert stamp.sec * 10**9 + stamp.nanosec > gone
     assert next(iter(action.tokens)) == 1  # a new history
-    rig.bench.until_diagnostics("policy_node", OK, "Carrying out the instruction.")
+    rig.bench.until_diagnostics("policy_node", OK, "Executing the instruction.")
 
 
 def test_a_server_that_stays_away_ends_the_request_and_its_return_moves_nothing(

@@ -112,7 +112,7 @@ def rig(make_bench: Callable[..., NodeBench], tmp_path: Path) -> RecorderRig:
 def test_the_dataset_has_what_was_published(rig: RecorderRig, tmp_path: Path) -> None:
     rig.run(0.6)
     answer = rig.call(StartEpisode, "start", instruction="lift the cube")
-    assert (answer.success, answer.message) == (True, "An episode began.")
+    assert (answer.success, answer.message) == (True, "Recording started.")
     rig.commander = "policy"
     rig.run(1.0)
     rig.commander = "human"
@@ -233,7 +233,7 @@ def test_what_a_smoother_only_shows_commands_nothing(rig: RecorderRig, tmp_path:
 
 
 def test_what_is_asked_at_the_wrong_time_is_refused(rig: RecorderRig) -> None:
-    assert "Nobody has said what the arm shall do" in rig.call(StartEpisode, "start", instruction="").message
+    assert "There is no instruction" in rig.call(StartEpisode, "start", instruction="").message
     assert rig.call(Trigger, "discard").message == "No episode is being recorded."
     assert "has no episodes yet" in rig.call(SetBool, "label", data=True).message
     answer = rig.call(SetBool, "stop", data=True)
@@ -248,7 +248,7 @@ def test_what_is_asked_at_the_wrong_time_is_refused(rig: RecorderRig) -> None:
 
 
 def test_it_says_what_it_waits_for(rig: RecorderRig) -> None:
-    rig.bench.until_diagnostics("recorder_node", 1, "no /clock has come")
+    rig.bench.until_diagnostics("recorder_node", 1, "no /clock was received")
     rig.run(0.1)
     rig.bench.until_diagnostics("recorder_node", 0, "Ready;")
 

@@ -236,7 +236,7 @@ def test_a_policy_gets_the_state_of_its_image_however_late_it_comes(
     arm.move(arm.rig.stamp_ns + 20 * MS, 0.5)
     bench.until(lambda: arm.rig.actions)
     assert policy.seen[0].state.tolist() == [0.25]
-    bench.until_diagnostics("policy_node", 0, "Carrying out the instruction.")
+    bench.until_diagnostics("policy_node", 0, "Executing the instruction.")
 
 
 def test_a_stale_state_moves_nothing(bench: NodeBench, policy: PlayedPolicy) -> None:

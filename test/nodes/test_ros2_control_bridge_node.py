@@ -75,7 +75,7 @@ def test_faults_on_the_graph_stop_the_arm_and_say_why(make_bench: Benches) -> No
     for twist, frame, words in (
         ((float("nan"), 0, 0, 0, 0, 0), "panda_link0", "not finite"),
         ((0.1, 0, 0, 0, 0, float("inf")), "panda_link0", "not finite"),
-        ((0.1, 0, 0, 0, 0, 0), "nowhere", "TF does not know it in 'panda_link0'"),
+        ((0.1, 0, 0, 0, 0, 0), "nowhere", "TF cannot transform to 'panda_link0'"),
         ((0.1, 0, 0, 0, 0, 0), "", "without a frame"),
     ):
         rig.drive(0.1, 0, 0, 0, 0, 0, seconds=0.1)
@@ -124,16 +124,16 @@ def test_a_solver_that_is_killed_stops_the_arm_at_once(make_bench: Benches) -> N
     [
         ({"state": "inactive"}, (), "ros2 control switch_controllers --activate forward_position_controller"),
         ({"joints": NAMES[::-1]}, (), "Set the parameter joints to its order: [panda_joint7, panda_joint6"),
-        ({"joints": NAMES[:6]}, (), "Give it these joints in this order"),
+        ({"joints": NAMES[:6]}, (), "Set its parameter joints to these joints in this order"),
         ({"kind": "joint_trajectory_controller/JointTrajectoryController"}, (), "expected one of position_controllers"),
         ({}, ("controller:=arm_controller",), "has no controller 'arm_controller'; it has forward_position_controller"),
         ({}, ("controller_manager:=/other/controller_manager",), "No controller manager answers at '/other/contro"),
         ({}, ("tip_frame:=tool0",), "The URDF has no link 'tool0' (tip_frame)"),
         ({}, ("base_frame:=panda_link7",), "No joint moves"),
         ({}, ("joints:=[panda_joint1]",), "it lacks panda_joint2"),
-        ({"urdf": "<robot"}, (), "The robot description is no XML"),
+        ({"urdf": "<robot"}, (), "The robot description is not valid XML"),
         ({"urdf": panda_urdf(fingers=True)}, (), "several ends, panda_leftfinger, panda_rightfinger"),
-        ({}, ("solver_python:=/nowhere/python",), "The solver of the inverse kinematics cannot start"),
+        ({}, ("solver_python:=/nowhere/python",), "The inverse kinematics solver cannot start"),
     ],
 )
 def test_what_would_not_move_as_told_is_refused_with_what_to_do(
@@ -167,7 +167,7 @@ def test_a_controller_that_somebody_deactivated_is_not_taken_back(
     rig.until_ready()
     switches = list(rig.arm.switches)
     rig.arm.controller.state = "inactive"
-    assert "does not take it back" in rig.until_not_ready("is inactive")
+    assert "does not activate it again" in rig.until_not_ready("is inactive")
     rig.bench.spin_for(1.5)
     assert rig.arm.switches == switches
     assert not rig.statuses[-1].ready
@@ -175,7 +175,7 @@ def test_a_controller_that_somebody_deactivated_is_not_taken_back(
 
 def test_a_description_that_comes_later_counts_and_the_end_is_to_stand_still(make_bench: Benches) -> None:
     rig = make(make_bench, "velocity", urdf="<robot name='none'/>")
-    rig.until_not_ready("The URDF is no tree")
+    rig.until_not_ready("The URDF is not a tree")
     rig.describe(panda_urdf())
     rig.until_ready()
     rig.drive(0.1, 0, 0, 0, 0, 0)

@@ -61,7 +61,7 @@ def test_a_node_that_cannot_start_says_why_and_fails(bench: NodeBench) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["-p", "dry_run:=true"], "'-p dry_run:=true' has no effect: a node takes ROS arguments alone."),
+        (["-p", "dry_run:=true"], "'-p dry_run:=true' has no effect: a node accepts only ROS arguments."),
         (["--ros-args", "--parameters", "x"], "unknown ROS arguments"),
         (["--ros-args", "--params-file", "/no/such/file.yaml"], "/no/such/file.yaml"),
         (["--ros-args", "-p", "dryrun:=true"], "Did you mean 'dry_run'?"),

@@ -36,7 +36,7 @@ def servo_of(rig: ServoRig) -> StandInServo:
 def test_it_makes_the_handshake_and_is_ready(rig: ServoRig) -> None:
     assert servo_of(rig).kind == 1
     assert not servo_of(rig).paused
-    rig.bench.until_diagnostics("servo_bridge_node", OK, "Servo carries out velocities.")
+    rig.bench.until_diagnostics("servo_bridge_node", OK, "Servo executes velocities.")
     assert rig.statuses[-1].header.stamp.sec > 0
 
 
@@ -49,7 +49,7 @@ def test_it_is_heard_often_enough(rig: ServoRig) -> None:
 
 def test_without_a_servo_it_says_how_to_start_one(bench: NodeBench) -> None:
     rig = ServoRig(bench, servo=None)
-    rig.until_said("There is no MoveIt Servo: nobody offers '/servo_node/switch_command_type'.")
+    rig.until_said("No MoveIt Servo: the service '/servo_node/switch_command_type' is not available.")
     servo = bench.add(StandInServo())
     rig.until_ready()
     assert servo.kind == 1
@@ -62,7 +62,7 @@ def test_a_servo_of_another_name(make_bench: Callable[..., NodeBench]) -> None:
 
 def test_a_servo_that_was_started_again_gets_its_handshake_again(rig: ServoRig) -> None:
     rig.bench.kill(rig.servo)
-    rig.until_said("There is no MoveIt Servo")
+    rig.until_said("No MoveIt Servo")
     rig.servo = rig.bench.add(StandInServo())
     rig.until_ready()
     assert rig.servo.kind == 1
@@ -72,7 +72,7 @@ def test_a_servo_that_refuses_velocities_is_told_of(bench: NodeBench) -> None:
     servo = StandInServo()
     servo.refuses = True
     rig = ServoRig(bench, servo=servo)
-    rig.until_said("did not take TWIST")
+    rig.until_said("did not accept TWIST")
     servo.refuses = False
     rig.until_ready()
 
@@ -106,7 +106,7 @@ def test_a_setting_that_was_made_wrong_is_noticed_when_a_motion_begins(rig: Serv
     servo_of(rig).set_parameters([rclpy.parameter.Parameter("moveit_servo.scale.linear", value=0.05)])
     rig.bench.spin_for(0.1)
     rig.smooth(state, commanding=True)
-    assert rig.until_said("cuts velocities off at 0.05 m/s") < SOON
+    assert rig.until_said("clips velocities at 0.05 m/s") < SOON
 
 
 def test_a_human_who_commands_once_more_gets_the_handshake_again(rig: ServoRig) -> None:
@@ -121,7 +121,7 @@ def test_a_human_who_commands_once_more_gets_the_handshake_again(rig: ServoRig) 
 
 def test_without_the_smoothers_limits_nothing_is_ready(bench: NodeBench) -> None:
     rig = ServoRig(bench, servo=StandInServo(), limits=False)
-    rig.until_said("The smoother's parameters cannot be read: nobody answers '/smoother_node/get_parameters'")
+    rig.until_said("The smoother's parameters cannot be read: no answer from '/smoother_node/get_parameters'")
 
 
 def test_on_demand_nothing_is_checked_and_that_is_said(make_bench: Callable[..., NodeBench]) -> None:
@@ -140,7 +140,7 @@ def test_servo_is_paused_where_the_arm_rests_and_that_is_no_problem(rig: ServoRi
     heard = len(rig.statuses)
     rig.bench.spin_for(0.6)
     assert all(status.ready for status in rig.statuses[heard:])
-    rig.bench.until_diagnostics("servo_bridge_node", OK, "Servo is paused until there is something to do.")
+    rig.bench.until_diagnostics("servo_bridge_node", OK, "Servo is paused until it is needed.")
 
 
 def test_servo_is_woken_by_an_instruction_or_by_the_motion_itself(rig: ServoRig) -> None:
@@ -168,14 +168,14 @@ def test_a_servo_that_does_not_wake_ends_the_motion(rig: ServoRig) -> None:
     rig.keep_on(State.TERMINATED, lambda: servo_of(rig).paused)
     servo_of(rig).refuses = True
     rig.smooth(State.MOVING, commanding=True)
-    assert rig.until_said("Servo does not wake: no answer from '/servo_node/pause_servo'.") < SOON
+    assert rig.until_said("Servo does not unpause: no answer from '/servo_node/pause_servo'.") < SOON
 
 
 def test_a_pause_by_somebody_else_ends_the_motion_and_is_not_undone(rig: ServoRig) -> None:
     rig.smooth(State.MOVING, commanding=True)
     rig.bench.spin_for(0.1)
     rig.bench.call(SetBool, "servo_node/pause_servo", data=True)
-    assert rig.until_said("It was paused by somebody else") < SOON
+    assert rig.until_said("It was paused by another client") < SOON
     rig.keep_on(State.FAULT, lambda: len(rig.statuses) > 100)
     rig.instructions.publish(String(data="pick up the red cube"))
     rig.bench.spin_for(0.2)
@@ -216,7 +216,7 @@ def test_a_slow_down_is_a_warning(rig: ServoRig) -> None:
 
 def test_its_last_word_is_that_it_is_gone(rig: ServoRig) -> None:
     rig.node.close()
-    rig.bench.until(lambda: rig.said == "The bridge to Servo was ended.")
+    rig.bench.until(lambda: rig.said == "The bridge to Servo was shut down.")
 
 
 def test_a_failing_callback_is_told(rig: ServoRig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,7 +130,7 @@ def test_velocities_that_are_cut_off_are_told(rig: MotionRig) -> None:
     rig.servo.set_parameters([Parameter("moveit_servo.scale.linear", value=0.01)])
     begun = time.monotonic()
     rig.move()
-    rig.until_fault("cuts velocities off at 0.01 m/s", begun)
+    rig.until_fault("clips velocities at 0.01 m/s", begun)
 
 
 def test_a_bridge_that_dies_is_noticed(rig: MotionRig) -> None:

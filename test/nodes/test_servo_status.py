@@ -15,7 +15,7 @@ from rt_vla_ros.nodes.servo_status import halt_of, slow_down_of
         (ServoStatus.HALT_FOR_SINGULARITY, "singularity (status 2). Move the arm out of it"),
         (ServoStatus.HALT_FOR_COLLISION, "collision"),
         (ServoStatus.JOINT_BOUND, "end of a joint"),
-        (7, "Servo's status is 7, which means nothing to this package"),
+        (7, "Servo's status is 7, which is unknown to this package"),
         (-128, "Servo's status is -128"),
     ],
 )
@@ -34,7 +34,7 @@ def test_a_halt_says_what_to_do(code: int, words: str) -> None:
 )
 def test_a_slow_down_is_no_halt(code: int) -> None:
     assert halt_of(code) is None
-    assert "less far than it is told to" in (slow_down_of(code) or "")
+    assert "it moves less than commanded" in (slow_down_of(code) or "")
 
 
 def test_all_well_is_neither() -> None:

@@ -69,7 +69,7 @@ def test_a_code_that_stays_without_commands_does_not_lock_the_arm(watched: Watch
     assert watched.problem
     watched.pass_time(3 * LOOK, -1)
     assert watched.problem is None
-    assert "How the last command ended: Servo cannot use the velocities" in (watched.watch.warning() or "")
+    assert "Result of the last command: Servo cannot use the velocities" in (watched.watch.warning() or "")
 
 
 def test_an_old_code_counts_again_where_the_next_motion_does_not_change_it(watched: Watched) -> None:
@@ -94,7 +94,7 @@ def test_silence_is_a_problem_until_a_status_comes(watched: Watched) -> None:
     watched.pass_time(SILENT - 2 * LOOK, None)
     assert watched.problem is None
     watched.pass_time(4 * LOOK, None)
-    assert "nothing comes on '/servo_node/status' any more" in (watched.problem or "")
+    assert "no more messages on '/servo_node/status'" in (watched.problem or "")
     assert watched.watch.status(0, watched.now)
     assert watched.problem is None
     assert not watched.watch.status(0, watched.now)

@@ -61,7 +61,7 @@ def rig(bench: NodeBench) -> Rig:
 def test_it_follows_velocities_and_stops_by_itself_when_they_stop(rig: Rig) -> None:
     assert rig.rise() > 0.02
     rig.bench.until_diagnostics("sim_arm_node", 0, "Following velocities.")
-    rig.bench.until_diagnostics("sim_arm_node", 0, "Standing still: no fresh velocity comes.")
+    rig.bench.until_diagnostics("sim_arm_node", 0, "Standing still: no recent velocity command.")
     rig.bench.spin_for(0.3)
     at = rig.sim.ee_position
     rig.bench.spin_for(0.3)
@@ -71,8 +71,8 @@ def test_it_follows_velocities_and_stops_by_itself_when_they_stop(rig: Rig) -> N
 @pytest.mark.parametrize(
     ("frame", "velocity", "words"),
     [
-        ("world", UP, "A velocity was refused. TF does not know the frame 'world' of the actions"),
-        ("panda_link0", float("nan"), "A velocity with a number that is not finite was refused."),
+        ("world", UP, "A velocity was rejected. TF does not know the frame 'world' of the actions"),
+        ("panda_link0", float("nan"), "A velocity with a non-finite value was rejected."),
     ],
 )
 def test_a_velocity_that_cannot_be_followed_moves_nothing(rig: Rig, frame: str, velocity: float, words: str) -> None:
@@ -88,7 +88,7 @@ def test_an_old_velocity_or_one_from_the_future_moves_nothing(rig: Rig, age: flo
     for _ in range(10):
         rig.drive(UP, age=age)
         rig.bench.spin_for(0.02)
-    rig.bench.until_diagnostics("sim_arm_node", 0, "Standing still: no fresh velocity comes.")
+    rig.bench.until_diagnostics("sim_arm_node", 0, "Standing still: no recent velocity command.")
     assert ("s in the future." in rig.bench.diagnostics["/sim_arm_node"][1]) == (age < 0)
     assert np.linalg.norm(rig.sim.ee_position - before) < 2e-3
 

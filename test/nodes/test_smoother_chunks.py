@@ -27,7 +27,7 @@ def rig(bench: NodeBench) -> Rig:
 
 def test_a_chunk_is_carried_out_without_a_pause_and_its_terminate_stops_the_arm(rig: Rig) -> None:
     rig.decide(changed(FOUR, 3, terminate=True), ensemble="mean", ensemble_chunks=2)
-    assert rig.until_state(State.TERMINATED).reason == "The policy says that the instruction is carried out."
+    assert rig.until_state(State.TERMINATED).reason == "The policy reports that the instruction is done."
     rig.until_still()
     speeds = [float(np.linalg.norm(velocity(twist))) for twist in rig.twists]
     moving = [i for i, speed in enumerate(speeds) if speed > 0]
@@ -51,7 +51,7 @@ def test_a_policy_that_is_gone_does_not_have_its_steps_finished(rig: Rig) -> Non
     rig.decide(chunk(*[UP] * 9))
     rig.until_state(State.MOVING)
     rig.bench.world.destroy_publisher(rig.policy)
-    assert rig.until_state(State.FAULT).reason == "The policy has gone: nobody publishes actions any more."
+    assert rig.until_state(State.FAULT).reason == "The policy is gone: no node publishes actions any more."
     rig.until_still()
     assert rig.statuses[-1].commanded_distance < 0.2
 

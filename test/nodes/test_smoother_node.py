@@ -36,8 +36,8 @@ def rig(bench: NodeBench) -> Rig:
 def test_before_an_action_it_says_that_it_waits_and_sends_nothing(rig: Rig) -> None:
     rig.bench.until(lambda: len(rig.statuses) > 10)
     assert not rig.twists
-    assert (rig.statuses[-1].state, rig.statuses[-1].reason) == (State.IDLE, "No action has come yet.")
-    rig.bench.until_diagnostics("smoother_node", OK, "No action has come yet.")
+    assert (rig.statuses[-1].state, rig.statuses[-1].reason) == (State.IDLE, "No action received yet.")
+    rig.bench.until_diagnostics("smoother_node", OK, "No action received yet.")
 
 
 def test_an_action_in_a_frame_that_tf_does_not_know_is_a_fault(rig: Rig) -> None:
@@ -135,13 +135,13 @@ def test_a_policy_that_left_the_graph_is_noticed_before_its_silence(
     assert rig.statuses[-1].state == State.MOVING
     rig.bench.world.destroy_publisher(rig.policy)
     status = rig.until_state(State.FAULT)
-    assert status.reason == "The policy has gone: nobody publishes actions any more."
+    assert status.reason == "The policy is gone: no node publishes actions any more."
 
 
 @pytest.mark.parametrize(
     ("publisher", "state", "reason"),
     [
-        ("/dying/policy_node#1", State.FAULT, "The policy has gone: /dying/policy_node publishes no actions any more."),
+        ("/dying/policy_node#1", State.FAULT, "The policy is gone: /dying/policy_node publishes no actions any more."),
         ("/beyond/a/bridge#1", State.MOVING, ""),  # the graph never had it: it may be there still
     ],
 )
@@ -168,10 +168,10 @@ def test_a_second_publisher_of_actions_is_named_until_it_is_gone(
     rig = Rig(make_bench("-r", "action:=/shared/action"))
     other = rig.bench.add(Node("policy_node", namespace="/other"))
     rival = other.create_publisher(ChunkMsg, "action", 10)
-    sentence = "Actions come from 2 publishers, /other/policy_node and /world: the one whose request runs is followed,"
+    sentence = "Actions have 2 publishers, /other/policy_node and /world: the one whose request runs is followed,"
     rig.bench.until_diagnostics("smoother_node", WARN, sentence)
     other.destroy_publisher(rival)
-    rig.bench.until_diagnostics("smoother_node", OK, "No action has come yet.")
+    rig.bench.until_diagnostics("smoother_node", OK, "No action received yet.")
     other.create_publisher(ChunkMsg, "action", 10)
     rig.bench.until_diagnostics("smoother_node", WARN, sentence)
     rig.bench.spin_for(0.3)
@@ -201,14 +201,14 @@ def test_of_two_publishers_the_one_whose_request_runs_is_followed(rig: Rig) -> N
     assert [(one.publisher, one.request) for one in status.refused] == [("/other/policy_node#2", 1)]
     assert status.refused[0].reason.startswith("The arm follows /world: the actions of /other/policy_node are refused.")
     rig.act()  # does not say who it is
-    assert "this one does not say from which" in rig.until_state(State.FAULT).reason
+    assert "this one is unnamed" in rig.until_state(State.FAULT).reason
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"translation": (np.nan, 0, 0)}, "The action holds a number that is not finite."),
-        ({"translation": (3.0, 0, 0)}, "The action goes 3 m far, more than max_translation (0.15 m)."),
+        ({"translation": (np.nan, 0, 0)}, "The action holds a non-finite value."),
+        ({"translation": (3.0, 0, 0)}, "The action translates 3 m, more than max_translation (0.15 m)."),
         ({"frame": ""}, "The action names no frame."),
         ({"age": 5.0}, "s old, more than max_action_age (1 s)."),
         ({"age": -5.0}, "s in the future: the clocks of camera and controller differ."),
@@ -231,7 +231,7 @@ def test_of_what_is_too_long_only_the_beginning_is_told(rig: Rig, changes: dict[
 
 
 def test_an_arm_that_nobody_drives_any_more_is_told_of(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    sentence = "Nobody listens to the velocities on '/delta_twist_cmds': does the arm's driver run?"
+    sentence = "No subscriber for the velocities on '/delta_twist_cmds': is the arm's driver running?"
     driver = next(s for s in rig.bench.world.subscriptions if s.topic_name == "/delta_twist_cmds")
     rig.act(period=5.0, translation=(0.1, 0.0, 0.0))
     rig.bench.until(lambda: rig.twists)
@@ -245,7 +245,7 @@ def test_an_arm_that_was_never_there_is_a_warning(bench: NodeBench) -> None:
     node, policy = bench.add(SmootherNode()), bench.publisher(ChunkMsg, "action")
     publish_frames(bench, node)
     policy.publish(chunk_message(action(period=5.0), node.get_clock().now().nanoseconds, "panda_link0", 0))
-    bench.until_diagnostics("smoother_node", WARN, "Nobody listens to the velocities on '/delta_twist_cmds'")
+    bench.until_diagnostics("smoother_node", WARN, "No subscriber for the velocities on '/delta_twist_cmds'")
 
 
 def test_a_terminate_is_passed_on_and_taken_back_by_the_next_action(rig: Rig) -> None:
@@ -301,7 +301,7 @@ def test_dry_run_is_everything_but_commands_and_can_be_ended(make_bench: Callabl
 def test_a_clock_that_never_comes_is_named(make_bench: Callable[..., NodeBench]) -> None:
     bench = make_bench("-p", "smoother_node:use_sim_time:=true")
     bench.add(SmootherNode())
-    bench.until_diagnostics("smoother_node", WARN, "use_sim_time is set, but no /clock has come")
+    bench.until_diagnostics("smoother_node", WARN, "use_sim_time is set, but no /clock was received")
 
 
 def test_in_simulated_time_an_action_that_overtook_the_clock_waits_for_it(
@@ -404,7 +404,7 @@ WALLS = tuple(word for one in WALLED for word in ("-p", f"smoother_node:{one}"))
 def test_within_walls_nothing_moves_while_tf_does_not_know_the_tip(make_bench: Callable[..., NodeBench]) -> None:
     rig = Rig(make_bench(*WALLS))
     rig.act(translation=(0, 0, 0.04))
-    rig.bench.until_diagnostics("smoother_node", ERROR, "The workspace has walls, and TF does not know where")
+    rig.bench.until_diagnostics("smoother_node", ERROR, "The workspace has walls, but TF does not give")
     rig.bench.until(lambda: rig.statuses[-1].state == ControllerStatus.FAULT)
     assert not any(velocity(twist).any() for twist in rig.twists)
 
@@ -425,7 +425,7 @@ def test_a_wall_acts_where_tf_knows_the_tip(make_bench: Callable[..., NodeBench]
         rig.bench.spin_for(0.02)
         return str(rig.statuses[-1].reason)
 
-    rig.bench.until(lambda: act_at(0.5) == "Following an action, held back by the wall of the workspace.")
+    rig.bench.until(lambda: act_at(0.5) == "Following an action, held back by the workspace wall.")
     rig.bench.until(lambda: act_at(0.5) and not velocity(rig.twists[-1]).any(), "it goes through the wall")
     rig.bench.until(lambda: act_at(0.1) == "Following an action." and velocity(rig.twists[-1]).any())
     rig.bench.until(lambda: "in the future" in act_at(0.1, ahead=60), "it believes a clock that is ahead")

@@ -27,7 +27,7 @@ def test_a_stop_without_a_smoother_says_that_nothing_latched_it(rig: Rig) -> Non
     rig.until_action()
     answer = rig.bench.call(Trigger, "policy_node/stop")
     assert not answer.success
-    assert answer.message.startswith("the request is over, but no smoother says that it is stopped: nothing keeps")
+    assert answer.message.startswith("the request has ended, but no smoother confirmed the stop: another action")
     stop = rig.until_stop()
     assert (stop.plan, stop.stop) == ("The stop service of the policy was called.", True)
     assert (
@@ -66,17 +66,17 @@ def test_a_smoother_that_falls_silent_is_gone(rig: Rig) -> None:
     rig.say("pick up the red cube")
     rig.until_action()
     rig.smoother.fall_silent()
-    rig.bench.until_diagnostics("policy_node", ERROR, "Nobody follows the actions any more: the smoother is gone")
-    assert rig.until_stop().plan == "The request was ended: the smoother, which followed its actions, was gone."
+    rig.bench.until_diagnostics("policy_node", ERROR, "The smoother is gone")
+    assert rig.until_stop().plan == "The request was aborted: the smoother that followed its actions is gone."
 
 
 def test_without_a_smoother_it_acts_for_those_who_listen_and_says_where_nobody_does(
     bench: NodeBench, policy: PlayedPolicy
 ) -> None:
     bench.add(PolicyNode())
-    bench.until_diagnostics("policy_node", WARN, "Nobody follows the actions: no node subscribes to '/action'.")
+    bench.until_diagnostics("policy_node", WARN, "No subscriber on '/action': start a smoother_node.")
     bench.listen(ChunkMsg, "action")
-    bench.until(lambda: "Nobody follows" not in bench.diagnostics["/policy_node"][1])
+    bench.until(lambda: "No subscriber on" not in bench.diagnostics["/policy_node"][1])
 
 
 def test_a_frozen_camera_of_two_is_named(make_bench: Callable[..., NodeBench], policy: PlayedPolicy) -> None:
@@ -92,8 +92,8 @@ def test_a_frozen_camera_of_two_is_named(make_bench: Callable[..., NodeBench], p
         rig.bench.spin_for(0.05)
         if rig.actions and rig.actions[-1].terminate:
             break
-    assert rig.until_stop().plan.startswith("Camera 'wrist' sends the same image again and again")
-    rig.bench.until_diagnostics("policy_node", ERROR, "Camera 'wrist' sends the same image again and again")
+    assert rig.until_stop().plan.startswith("Camera 'wrist' repeats the same image")
+    rig.bench.until_diagnostics("policy_node", ERROR, "Camera 'wrist' repeats the same image")
 
 
 def test_a_camera_whose_stamp_stands_still_ends_the_request_and_is_named(
@@ -109,7 +109,7 @@ def test_a_camera_whose_stamp_stands_still_ends_the_request_and_is_named(
         return rig.actions[-1].terminate
 
     rig.bench.until(named)
-    said = "Camera 'front' sends the same stamp again and again: its image is frozen."
+    said = "Camera 'front' repeats the same stamp: its image is frozen."
     assert rig.actions[-1].plan == said
     rig.bench.until_diagnostics("policy_node", ERROR, said)
 
@@ -140,16 +140,16 @@ def test_a_text_that_is_repeated_while_the_smoother_is_stopped_is_answered_in_th
         rig.say("pick up the red cube")
         rig.bench.spin_for(0.05)
     said = "".join(capfd.readouterr())
-    assert said.count("The instruction is not carried out.") == 1
-    assert said.count("its request was ended: nothing begins.") == 1
+    assert said.count("The instruction is rejected.") == 1
+    assert said.count("its request was ended: it is ignored.") == 1
 
 
 def test_while_a_human_commands_the_request_waits_and_then_goes_on(rig: Rig) -> None:
     rig.say("pick up the red cube")
     rig.until_action()
     rig.smoother.tell(state=ControllerStatus.HUMAN, commander="human", awaits_resume=True)
-    sentence = "the policy's actions move nothing until /world/resume is called."
-    rig.bench.until_diagnostics("policy_node", WARN, f"A human commands: {sentence}")
+    sentence = "the policy's actions have no effect until /world/resume is called."
+    rig.bench.until_diagnostics("policy_node", WARN, f"A human is in control: {sentence}")
     seen, count = len(rig.policy.seen), len(rig.actions)
     rig.show()
     rig.show()
@@ -165,7 +165,7 @@ def test_while_a_human_commands_the_request_waits_and_then_goes_on(rig: Rig) -> 
 
 def test_an_instruction_while_a_human_commands_waits_too(rig: Rig) -> None:
     rig.smoother.tell(state=ControllerStatus.HUMAN, commander="human", awaits_resume=True)
-    rig.bench.until_diagnostics("policy_node", WARN, "A human commands")
+    rig.bench.until_diagnostics("policy_node", WARN, "A human is in control")
     rig.say("pick up the red cube")
     rig.show()
     rig.show()

@@ -67,10 +67,10 @@ def test_where_nobody_can_know_whether_it_was_stopped_it_begins_stopped(
     loop.symlink_to(loop)
     monkeypatch.setenv("ROS_HOME", str(loop))
     node = bench.add(SmootherNode())
-    bench.until_diagnostics("smoother_node", WARN, "Perhaps stopped before this start: nobody can know. ")
+    bench.until_diagnostics("smoother_node", WARN, "Whether it was stopped before this start is unknown. ")
     assert first_state(bench, node) == State.STOPPED
     answer = bench.call(Trigger, "smoother_node/release")
-    assert (answer.success, "the next start of the smoother begins stopped" in answer.message) == (True, True)
+    assert (answer.success, "the smoother will be stopped again after its next start" in answer.message) == (True, True)
 
 
 def test_where_nothing_can_be_written_a_stop_is_one_and_it_is_said_that_it_will_not_last(

@@ -152,7 +152,7 @@ def test_a_stop_of_the_policy_holds_through_pauses_and_respawns_until_it_is_rele
     answer = rig.bench.call(Trigger, "policy_node/stop")
     assert (answer.success, answer.message.partition(";")[0]) == (
         True,
-        "the request is over, and the smoother is stopped until /smoother_node/release is called",
+        "the request has ended, and the smoother is stopped until /smoother_node/release is called",
     )
     assert rig.until_state(State.STOPPED).reason == "The stop service of the policy was called."
     rig.until_still()
@@ -204,7 +204,7 @@ def test_a_frozen_camera_ends_the_request_and_is_named(rig: Rig) -> None:
     rig.say(PICK)
     rig.bench.until(rig.moved)
     rig.frozen = True
-    said = "Camera 'front' sends the same image again and again"
+    said = "Camera 'front' repeats the same image"
     rig.bench.until_diagnostics("policy_node", ERROR, said)
     assert rig.until_state(State.TERMINATED).reason.startswith(said)
     rig.until_still()
@@ -219,15 +219,15 @@ def test_a_policy_whose_smoother_is_gone_says_so_and_ends_its_request(rig: Rig) 
     rig.say(PICK)
     rig.bench.until(rig.moved)
     rig.bench.kill(rig.smoother)
-    rig.bench.until_diagnostics("policy_node", ERROR, "Nobody follows the actions any more: the smoother is gone")
-    said = "The request was ended: the smoother, which followed its actions, was gone."
+    rig.bench.until_diagnostics("policy_node", ERROR, "The smoother is gone")
+    said = "The request was aborted: the smoother that followed its actions is gone."
     rig.bench.until(lambda: rig.actions[-1].plan == said)
     refused = rig.bench.call(Trigger, "policy_node/restart")
-    assert (refused.success, refused.message[:36]) == (False, "Nobody follows the actions any more:")
+    assert (refused.success, refused.message[:36]) == (False, "The smoother is gone: no more messages on")
     rig.twists.clear()
     rig.smoother = rig.bench.add(SmootherNode())
     rig.settle()
-    rig.bench.until_diagnostics("policy_node", ERROR, "The request was ended: the smoother")
+    rig.bench.until_diagnostics("policy_node", ERROR, "The request was aborted: the smoother")
     rig.say_with_pauses()
     assert rig.moved() == 0
     assert rig.bench.call(Trigger, "policy_node/restart").success
@@ -241,7 +241,7 @@ def test_a_smoother_that_was_started_again_at_once_does_not_take_the_request_up(
     rig.twists.clear()
     rig.statuses.clear()
     rig.smoother = rig.bench.add(SmootherNode())  # before anybody missed it
-    said = "The request was ended: the smoother, which followed its actions, was gone."
+    said = "The request was aborted: the smoother that followed its actions is gone."
     rig.bench.until_diagnostics("policy_node", ERROR, said)
     rig.settle()
     rig.say_with_pauses()

@@ -39,7 +39,7 @@ def test_a_human_takes_over_and_gives_back(rig: Rig) -> None:
     human = PlayedHuman(rig.bench)
     rig.act(period=2.0)
     assert rig.until_state(State.MOVING).commander == "policy"
-    assert resume(rig).message == "no human had taken over"
+    assert resume(rig).message == "there was no takeover"
     human.held = True
     status = rig.until_state(State.HUMAN)
     assert (status.commander, status.awaits_resume) == ("human", True)
@@ -48,7 +48,7 @@ def test_a_human_takes_over_and_gives_back(rig: Rig) -> None:
     rig.bench.spin_for(0.1)
     assert rig.statuses[-1].state == State.HUMAN
     refused = resume(rig)
-    assert (refused.success, "let go of it first" in refused.message) == (False, True)
+    assert (refused.success, "release it first" in refused.message) == (False, True)
     human.held = False
     rig.bench.until(lambda: rig.statuses[-1].commander == "")
     rig.until_still()
@@ -90,7 +90,7 @@ def test_a_human_whose_driver_dies_is_a_latched_stop(rig: Rig) -> None:
     assert "is lost" in rig.until_state(State.STOPPED).reason
     rig.until_still()
     released = rig.bench.call(Trigger, "smoother_node/release")
-    assert "the policy's actions move nothing until /smoother_node/resume is called" in released.message
+    assert "the policy's actions have no effect until /smoother_node/resume is called" in released.message
     assert rig.until_state(State.HUMAN).awaits_resume
     rig.act()
     rig.bench.spin_for(0.1)
@@ -114,7 +114,7 @@ def test_two_sticks_are_named_and_stop_where_the_deadman_is_held(rig: Rig) -> No
     other = rig.bench.add(Node("other"))
     other.create_publisher(TwistStamped, "teleop_twist", 10)
     rig.bench.until(lambda: rig.node._teleop is not None and rig.node._teleop.trouble is not None)
-    rig.bench.until_diagnostics("smoother_node", 1, "come from 2 publishers, /other and /world: end all but one.")
+    rig.bench.until_diagnostics("smoother_node", 1, "come from 2 publishers, /other and /world: stop all but one.")
     assert rig.statuses[-1].state == State.IDLE
     human.held = True
     assert "come from 2 publishers" in rig.until_state(State.STOPPED).reason
@@ -202,15 +202,15 @@ def test_an_arm_that_is_not_ready_bars_a_human(make_bench: Callable[..., NodeBen
     human = PlayedHuman(rig.bench)
     human.held = True
     reason = rig.until_state(State.FAULT).reason
-    assert reason.startswith("No arm status has come")
-    assert "Let go of the deadman of teleoperation and hold it again." in reason
+    assert reason.startswith("No arm status received")
+    assert "Release the teleoperation deadman and hold it again." in reason
     assert not any(velocity(twist).any() for twist in rig.twists)
 
 
 def test_nobody_takes_over_where_teleoperation_is_off(make_bench: Callable[..., NodeBench]) -> None:
     rig = Rig(make_bench("-p", "smoother_node:teleop_timeout:=0.0"))
     assert rig.node.count_subscribers("teleop_twist") == 0
-    assert resume(rig).message == "no human had taken over"
+    assert resume(rig).message == "there was no takeover"
 
 
 def test_a_stick_that_is_its_own_deadman_takes_over_by_its_motion(make_bench: Callable[..., NodeBench]) -> None:
@@ -313,7 +313,7 @@ def test_what_waited_while_the_smoother_was_held_up_is_not_done_one_by_one(pad_r
 def test_a_joystick_that_does_not_fit_its_map_is_named(pad_rig: Rig) -> None:
     pad = Gamepad(pad_rig)
     pad.axes = [0.0, 0.0]
-    pad_rig.bench.until_diagnostics("smoother_node", 1, "The joystick has 2 axes and 11 buttons, and the map needs 8")
+    pad_rig.bench.until_diagnostics("smoother_node", 1, "The joystick has 2 axes and 11 buttons, but the map needs 8")
 
 
 def test_a_map_that_is_not_there_ends_the_start(make_bench: Callable[..., NodeBench]) -> None:
@@ -331,7 +331,7 @@ def test_a_dry_run_does_not_give_the_arm_back(rig: Rig) -> None:
     rig.node.set_parameters([Parameter("dry_run", value=True)])
     rig.bench.until(lambda: rig.statuses[-1].dry_run)
     assert rig.statuses[-1].awaits_resume
-    assert "except that a human took over" in rig.bench.call(Trigger, "smoother_node/reset").message
+    assert "except for the takeover" in rig.bench.call(Trigger, "smoother_node/reset").message
     rig.bench.spin_for(0.1)
     assert rig.statuses[-1].awaits_resume
 
@@ -347,11 +347,11 @@ def test_a_resume_says_what_is_still_in_the_way(make_bench: Callable[..., NodeBe
     rig.bench.spin_for(0.2)
     answer = resume(rig)
     assert answer.success
-    assert ", once this is put right: " in answer.message
+    assert ", once this is resolved: " in answer.message
     assert "The deadman switch is not held" in answer.message
     assert "It is a dry run" in answer.message
     rig.bench.call(Trigger, "smoother_node/stop")
-    assert ", once this is put right: The deadman switch" in rig.bench.call(Trigger, "smoother_node/release").message
+    assert ", once this is resolved: The deadman switch" in rig.bench.call(Trigger, "smoother_node/release").message
 
 
 def test_a_takeover_outlives_a_smoother_that_is_killed(rig: Rig) -> None:

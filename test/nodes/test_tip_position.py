@@ -138,7 +138,7 @@ def test_one_transform_from_the_future_is_a_fault_and_the_next_ones_count_again(
     arm.drive(arm.tell, 0.15)
     arm.tell(ahead=3600.9)
     arm.drive(arm.tell, 0.5)
-    assert "TF does not know where the arm is: the transform of 'link' lies 3600." in arm.reasons
+    assert "TF does not give the arm's position: the transform of 'link' is stamped 3600." in arm.reasons
     arm.until_state(State.MOVING, arm.tell)
     arm.until_near_the_wall(arm.tell)
 
@@ -156,7 +156,7 @@ def test_a_clock_that_is_not_in_step_is_a_fault_until_it_is(arm: Arm, lead: floa
     arm.drive(lambda: arm.tell(ahead=lead))
     assert arm.statuses[-1].state == State.FAULT
     assert ("in the future" if lead > 0 else "s old.") in arm.statuses[-1].reason
-    arm.bench.until_diagnostics("smoother_node", ERROR, "The workspace has walls, and TF does not know where the arm")
+    arm.bench.until_diagnostics("smoother_node", ERROR, "The workspace has walls, but TF does not give the arm")
     arm.until_state(State.MOVING, arm.tell)
 
 
@@ -192,6 +192,6 @@ def test_after_a_reset_of_the_simulation_nothing_from_before_it_counts(make_benc
     arm.drive(go_on_and_tell, 0.2)
     simulated[0] = SECOND
     arm.drive(go_on, 0.6)
-    assert "no transform of 'link' has been heard since the clock jumped back" in arm.statuses[-1].reason
+    assert "no transform of 'link' was received since the clock jumped back" in arm.statuses[-1].reason
     arm.until_state(State.MOVING, go_on_and_tell)
     assert arm.tip < WALL + STOPPING

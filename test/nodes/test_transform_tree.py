@@ -72,7 +72,7 @@ def test_walls_whose_frames_have_a_slash_are_those_without(heard: Heard) -> None
 def test_stamps_of_another_clock_are_told_as_such(heard: Heard) -> None:
     heard.now_ns *= 1_000_000
     heard.hear(transform("base", "link"))
-    assert "'link' are stamped by another clock: have all nodes use_sim_time alike?" in str(heard.at())
+    assert "'link' are stamped by another clock: is use_sim_time the same in all nodes?" in str(heard.at())
 
 
 def test_transforms_are_composed_along_the_tree(heard: Heard) -> None:
@@ -109,7 +109,7 @@ def test_the_one_that_was_heard_last_counts_whatever_stamps_came_before(heard: H
 
 @pytest.mark.parametrize("lead", [0.6, 4.0, 3600.0])
 def test_one_from_the_future_is_told_once_and_then_good_ones_count(heard: Heard, lead: float) -> None:
-    sentence = f"the transform of 'link' lies {lead:.2f} s in the future"
+    sentence = f"the transform of 'link' is stamped {lead:.2f} s in the future"
     heard.hear(transform("base", "link", 9.0, at=lead))
     assert [heard.at(), heard.at()] == [sentence] * 2
     heard.hear(transform("base", "link", 9.0, at=lead), transform("base", "link", 2.0))
@@ -128,7 +128,7 @@ def test_an_old_one_does_not_replace_a_newer_one(heard: Heard) -> None:
 
 def test_what_was_heard_before_the_clock_went_back_does_not_count(heard: Heard) -> None:
     heard.now_ns = 10 * SECOND
-    assert heard.at() == "no transform of 'link' has been heard since the clock jumped back"
+    assert heard.at() == "no transform of 'link' was received since the clock jumped back"
     heard.hear(transform("base", "link"))
     assert heard.at() == "the transform of 'link' lies 990.00 s in the future"
     heard.hear(transform("base", "link", 2.0, at=-990.0))
@@ -182,4 +182,4 @@ def test_what_is_no_transform_is_dropped_counted_and_logged_once(
     heard.hear(*[broken] * 5)
     assert heard.at() == (1.0, 0.5)
     assert heard.node.messages_dropped == 5
-    assert capfd.readouterr().err.count("A message on /tf was dropped: ") == 1
+    assert capfd.readouterr().err.count("Dropped a message on /tf: ") == 1

@@ -120,7 +120,7 @@ def test_a_deadman_that_is_let_go_stops_the_base(make_bench: Callable[..., NodeB
     rig.decide(drive())
     rig.until_driving()
     timer.cancel()
-    assert rig.until_state(State.FAULT).reason.startswith("The deadman switch is lost")
+    assert rig.until_state(State.FAULT).reason.startswith("Deadman switch timeout")
     rig.until_base_stands()
 
 
@@ -173,7 +173,7 @@ def test_a_base_that_nobody_drives_is_told_of(make_bench: Callable[..., NodeBenc
     for _ in range(4):
         rig.decide(drive())
         rig.bench.spin_for(0.3)
-    sentence = "Nobody listens to the velocities on '/base_twist_cmds': does the base's driver run?"
+    sentence = "No subscriber for the velocities on '/base_twist_cmds': is the base's driver running?"
     rig.bench.until_diagnostics("smoother_node", WARN, sentence)
 
 

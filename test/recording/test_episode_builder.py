@@ -124,7 +124,7 @@ def test_without_an_instruction_nothing_is_kept(writer: LeRobotWriter, robot: Re
     list(robot.run(0.5))
     resampler = Resampler(robot.streams, robot.now_ns)
     builder = build(writer, robot, list(robot.run(1.0, resampler)))
-    with pytest.raises(RecordingError, match="Nobody has said what the arm shall do"):
+    with pytest.raises(RecordingError, match="The episode has no instruction"):
         builder.save(success=True)
 
 
@@ -145,8 +145,8 @@ def test_a_contract_that_is_missed_is_told(writer: LeRobotWriter) -> None:
     robot.velocity = np.array([0.3, 0.0, 0.0])
     _, moments = robot.record(4.0)
     problems = build(writer, robot, moments).save(success=True).problems
-    assert "The camera 'front' is too slow or too irregular" in problems[0]
-    assert "beyond the card's range of 'world_vector_x', -0.04 to 0.04 m; up to 0.06" in problems[1]
+    assert "The camera 'front' is too slow or irregular" in problems[0]
+    assert "outside the card's range of 'world_vector_x', -0.04 to 0.04 m; up to 0.06" in problems[1]
 
 
 def test_corrections_are_marked(writer: LeRobotWriter) -> None:

@@ -76,7 +76,7 @@ def test_what_is_asked_at_the_wrong_time_is_refused(session: Session) -> None:
     for act in (session.recorder.discard, session.stop):
         with pytest.raises(RecordingError, match=r"No episode is being recorded\."):
             act()
-    with pytest.raises(RecordingError, match="give an instruction, or publish it on 'instruction'"):
+    with pytest.raises(RecordingError, match="give one, or publish it on 'instruction'"):
         session.recorder.start(" ", session.robot.now_ns)
     session.start()
     with pytest.raises(RecordingError, match="An episode is being recorded already"):
@@ -94,7 +94,7 @@ def test_a_discarded_episode_and_the_end_of_the_recorder(session: Session, tmp_p
     session.run(1.0)
     saved = session.recorder.finish(session.robot.now_ns)
     assert isinstance(saved, SavedEpisode)
-    assert (saved.index, saved.success, saved.problems[0]) == (0, False, "The recorder was ended.")
+    assert (saved.index, saved.success, saved.problems[0]) == (0, False, "The recorder was shut down.")
     assert len(LeRobotDataset(tmp_path / "set")) == 1
 
 
@@ -141,9 +141,9 @@ def test_an_unplugged_camera_ends_the_episode_by_itself(session: Session) -> Non
     assert "the camera 'front' has said nothing for" in saved.problems[0]
     session.start()
     session.run(2.0)
-    assert session.recorder.problems(session.robot.now_ns) == ["The camera 'front' has no fresh sample."]
+    assert session.recorder.problems(session.robot.now_ns) == ["The camera 'front' has no recent sample."]
     lost = session.stop()
-    assert str(lost) == "Nothing was recorded. The camera 'front' has no fresh sample."
+    assert str(lost) == "Nothing was recorded. The camera 'front' has no recent sample."
 
 
 def test_a_full_disk_while_it_records_loses_that_episode(
@@ -161,8 +161,8 @@ def test_a_full_disk_while_it_records_loses_that_episode(
         patch.setattr(VideoWriter, "add", full)
         lost = session.until_over()
     assert str(lost) == (
-        "The episode is lost: set: no space left on the disk; make room, or name another place. What was recorded "
-        "before it is whole."
+        "The episode is lost: set: no space left on the disk; make room, or name another place. Earlier episodes are "
+        "intact."
     )
     session.start()
     session.run(1.0)
@@ -184,4 +184,4 @@ def test_images_that_wait_are_bounded(tmp_path: Path, monkeypatch: pytest.Monkey
     saved = session.until_over()
     assert isinstance(saved, SavedEpisode)
     assert not saved.success
-    assert saved.problems[0].startswith("The images come faster than they can be encoded: 3 of them waited.")
+    assert saved.problems[0].startswith("Images arrive faster than they can be encoded: 3 of them were queued.")

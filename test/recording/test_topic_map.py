@@ -77,13 +77,13 @@ def test_all_that_does_not_fit_the_card_is_told_at_once() -> None:
     card = replace(CARD, frame="end_effector", state=TABLETOP_STATE)
     with pytest.raises(TopicMapError) as told:
         TopicMap(cameras=("wrist=image",), gripper_topic="").check(card)
-    for part in ("add front=TOPIC", "tip_frame is empty", "state has the gripper", "name its gripper_topic"):
+    for part in ("add front=TOPIC", "tip_frame is empty", "state has the gripper", "set gripper_topic"):
         assert part in str(told.value)
     with pytest.raises(TopicMapError, match="base_frame must name"):
         TopicMap(tip_frame="tool").check(replace(card, state=()))
     dimensions = (*CARD.dimensions[:-1], replace(CARD.dimensions[-1], low=-1.0))
     libero = replace(CARD, postprocessing="libero", dimensions=dimensions, gripper_open=-1.0)
-    with pytest.raises(TopicMapError, match="has the postprocessing 'libero', of another robot's data"):
+    with pytest.raises(TopicMapError, match="has the postprocessing 'libero', which is for another robot's data"):
         TopicMap(tip_frame="tool").check(libero)
     wheels = (*CARD.dimensions, ActionDimension("wheels", "base_x", -0.1, 0.1, "m"))
     with pytest.raises(TopicMapError, match="moves a mobile base, whose motion is not recorded"):

@@ -25,14 +25,14 @@ def with_step(number: int, **changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"steps": ()}, "it has 0 steps, the action card's horizon is 4"),
-        ({"steps": STEPS[:3]}, "it has 3 steps, the action card's horizon is 4"),
-        ({"steps": STEPS * 2}, "it has 8 steps, the action card's horizon is 4"),
-        ({"period": 0.1}, "its steps last 0.1 s, a period of the action card 0.2 s"),
-        ({"period": np.nan}, "its steps last nan s, a period of the action card 0.2 s"),
-        ({"frame_id": "tool0"}, "it is given in the frame 'tool0', the action card says 'panda_link0'"),
+        ({"steps": ()}, "it has 0 steps, but the action card's horizon is 4"),
+        ({"steps": STEPS[:3]}, "it has 3 steps, but the action card's horizon is 4"),
+        ({"steps": STEPS * 2}, "it has 8 steps, but the action card's horizon is 4"),
+        ({"period": 0.1}, "its period is 0.1 s, but the action card's is 0.2 s"),
+        ({"period": np.nan}, "its period is nan s, but the action card's is 0.2 s"),
+        ({"frame_id": "tool0"}, "its frame is 'tool0', but the action card's is 'panda_link0'"),
         ({"ensemble": Ensemble("mean", chunks=2)}, "the action card says Ensemble(rule='newest'"),
-        ({"tokens": (1, 2, 3)}, "it has 3 tokens for 4 steps, expected as many for each step"),
+        ({"tokens": (1, 2, 3)}, "it has 3 tokens for 4 steps, expected the same number for each step"),
         ({"steps": (*STEPS[:3], None)}, "step 3 is None, expected an EndEffectorStep"),
         (with_step(3, translation=np.array([0, np.nan, 0])), "the translation of step 3 is"),
         (with_step(1, rotation=np.array([0, 0, -np.inf])), "the rotation of step 1 is"),
@@ -40,7 +40,7 @@ def with_step(number: int, **changes: Any) -> dict[str, Any]:
         (with_step(2, gripper=np.nan), "the gripper of step 2 is nan, expected a finite number"),
         (with_step(2, base=np.array([0, np.inf, 0])), "the base of step 2 is [ 0. inf  0.], expected three finite"),
         (with_step(1, base=np.zeros(2)), "the base of step 1 is [0. 0.], expected three finite numbers"),
-        (with_step(3, base=np.array([0, 0, 0.1])), "step 3 moves a base, no dimension of the action card does"),
+        (with_step(3, base=np.array([0, 0, 0.1])), "step 3 moves a base, but the action card has no dimension for it"),
     ],
 )
 def test_what_is_not_as_the_card_says_is_refused(changes: dict[str, Any], sentence: str) -> None:

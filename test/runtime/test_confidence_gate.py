@@ -25,7 +25,7 @@ def test_sure_actions_pass_as_they_are() -> None:
 def test_an_unsure_action_becomes_standing_still_with_the_gripper_as_it_was() -> None:
     held, sentence = ConfidenceGate(0.5).admit(step(0.2, gripper=0.0))
     assert sentence is not None
-    assert "less sure than min_confidence (0.5)" in sentence
+    assert "confidence is below min_confidence (0.5)" in sentence
     assert held.plan == f"{sentence} plan"
     (still,) = held.steps
     assert not still.translation.any()
@@ -45,7 +45,7 @@ def test_what_a_model_would_hardly_write_becomes_standing_still() -> None:
     doubtful = replace(step(0.9), legal_probability=0.0002)
     held, sentence = gate.admit(doubtful)
     assert sentence is not None
-    assert "less often than min_legal_probability (0.3): the arm holds still" in sentence
+    assert "is below min_legal_probability (0.3): the arm holds still" in sentence
     assert (held.steps[0].gripper, held.confidence, held.legal_probability) == (KEEP_GRIPPER, 0.9, 0.0002)
     assert not held.steps[0].translation.any()
     assert gate.admit(replace(step(0.9, terminate=True), legal_probability=0.0002))[1] is None
@@ -63,4 +63,4 @@ def test_a_model_that_hardly_writes_actions_is_doubted() -> None:
     for value in (0.0002, 0.0, np.nan):
         doubt = legal_doubt(value)
         assert doubt is not None
-        assert f"with a probability of {value:.2g} only" in doubt
+        assert f"with a probability of only {value:.2g}" in doubt

@@ -7,8 +7,8 @@ import pytest
 from rt_vla_ros.runtime.frozen_camera import SAME_STAMP_NS, FrozenCamera
 
 SECOND = 1_000_000_000
-SAME_IMAGE = "Camera 'front' sends the same image again and again while the arm is told to move: it is frozen"
-SAME_STAMP = "Camera 'front' sends the same stamp again and again: its image is frozen."
+SAME_IMAGE = "Camera 'front' repeats the same image while the arm is commanded to move: it is frozen"
+SAME_STAMP = "Camera 'front' repeats the same stamp: its image is frozen."
 
 
 def looked(ways: list[float | None], pixels: list[bytes], max_way: float = 0.05) -> list[bool]:

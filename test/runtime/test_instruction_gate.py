@@ -53,7 +53,7 @@ def test_the_text_of_a_request_that_was_ended_begins_nothing_until_another_comes
         d.close()
         explained = [d.decide(PICK, running=False, now=t + pause).sentence for pause in (0, 10, 20)]
         assert explained == [
-            "The same instruction again, and its request was ended: nothing begins. Give another instruction, or call "
+            "The same instruction again, but its request was ended: it is ignored. Send another instruction, or call "
             "/policy_node/restart.",
             "",
             "",
@@ -77,8 +77,8 @@ def test_a_repetition_that_begins_nothing_is_explained_once_a_request() -> None:
     d.decide(PICK, running=False, now=0)
     sentences = [d.decide(PICK, running=False, now=2 + t).sentence for t in range(3)]
     assert sentences == [
-        "The same instruction again within 3 s is taken for a repetition, and its request is over: nothing begins. "
-        "Say it again after 3 s of silence, or call /policy_node/restart.",
+        "The same instruction again within 3 s counts as a repetition, and its request is over: it is ignored. Send "
+        "it again after 3 s of silence, or call /policy_node/restart.",
         "",
         "",
     ]

@@ -72,7 +72,7 @@ def test_a_chunk_of_another_length_is_refused() -> None:
     policy = ChunkPolicy()
     policy.chunk = chunk_of(chunk_card(horizon=3))
     one = stepper(policy)
-    with pytest.raises(DecodingError, match="it has 3 steps, the action card's horizon is 4"):
+    with pytest.raises(DecodingError, match="it has 3 steps, but the action card's horizon is 4"):
         one.decide(due(one))
 
 

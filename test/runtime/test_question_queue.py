@@ -50,7 +50,7 @@ def images(_policy: Policy) -> dict[str, Pixels]:
 
 
 def no_images(_policy: Policy) -> dict[str, Pixels]:
-    raise ValueError("No image has come yet.")
+    raise ValueError("No image yet.")
 
 
 def test_one_question_at_a_time() -> None:
@@ -71,7 +71,7 @@ def test_one_question_at_a_time() -> None:
     ("policy", "question", "problem"),
     [
         (None, "what?", "being loaded"),
-        (ConstantPolicy(), "what?", "'constant' has no words; RT-2 policies answer questions"),
+        (ConstantPolicy(), "what?", "'constant' does not generate text; RT-2 policies answer questions"),
         (Talker(), "  ", "The question is empty"),
         (Talker(), "why " * 2_500_000, "The question has 10000000 characters, at most 1000 are taken: 'why why"),
     ],
@@ -88,6 +88,6 @@ def test_whatever_goes_wrong_is_the_answer_and_the_next_question_is_taken() -> N
     desk.ask(policy, images, "broken?", listener.tell)
     assert listener.wait(1).problem == "The model broke."
     desk.ask(policy, no_images, "what?", listener.tell)
-    assert listener.wait(2).problem == "No image has come yet."
+    assert listener.wait(2).problem == "No image yet."
     desk.ask(policy, images, "what?", listener.tell)
     assert listener.wait(3).problem == ""

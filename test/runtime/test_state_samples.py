@@ -57,9 +57,9 @@ def test_it_is_waited_for_every_part_but_not_for_ever(samples: StateSamples) -> 
     ("stamps", "words"),
     [
         ({"a": 0}, "The state's dimension 'b' (joint:b) is missing: nobody sends b."),
-        ({"a": 0, "b": -2000}, "'b' (joint:b) is stale: its newest value is about 2 s old, farther from the image's"),
+        ({"a": 0, "b": -2000}, "'b' (joint:b) is stale: its newest value is about 2 s old, further from the image's"),
         ({"a": 3000, "b": 0}, "'a' (joint:a) is stale: its newest value is about 3 s ahead"),
-        ({"a": 0, "b": -5000}, "is about 5 s old, farther from the image's time than max_state_age (0.1 s)."),
+        ({"a": 0, "b": -5000}, "is about 5 s old, further from the image's time than max_state_age (0.1 s)."),
         ({"a": 0, "b": 99}, "none of its values is within max_state_age (0.1 s) of the image's time."),
         ({"a": 0, "b": 2e12}, "Its stamps are of another clock: does the arm's driver set them"),
     ],
@@ -95,4 +95,4 @@ def test_silence_is_told_before_anybody_asks(samples: StateSamples, monkeypatch:
     assert samples.trouble() is None
     monkeypatch.setattr(state_samples, "MISSED", -1.0)
     put(samples, a=0)
-    assert samples.trouble() == ("The state's dimension 'a' (joint:a) has not come for more than -1 s: nobody sends a.")
+    assert samples.trouble() == ("The state's dimension 'a' (joint:a) for more than -1 s: nobody sends a.")

@@ -87,7 +87,7 @@ def main(*names: str) -> None:
                     time.sleep(2.2)  # a line of progress is shown every two seconds
                 handle.publish_feedback(ExecuteInstruction.Feedback(confidence=-1.0, distance=-1.0))
             if handle.request.instruction == "give way":
-                feedback.waits_for = "A human commands."
+                feedback.waits_for = "A human is in control."
                 handle.publish_feedback(feedback)
                 time.sleep(0.05)  # feedback and result come by different ways
                 feedback.waits_for = ""

@@ -1,4 +1,4 @@
-"""Actions: list them, say who offers and uses one, send one a goal."""
+"""Actions: list them, show their clients and servers, send a goal."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ _STATUSES = {
     getattr(GoalStatus, f"STATUS_{name}"): name
     for name in ("ACCEPTED", "EXECUTING", "CANCELING", "SUCCEEDED", "CANCELED", "ABORTED")
 }
-CANCELING = 5.0  # how long the response to a cancelation is waited for [s]
+CANCELING = 5.0  # timeout of the response to a cancel request [s]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     add_list(verbs, "actions")
-    kind = verbs.add_parser("type", help="say the type of an action")
-    kind.add_argument("action_name", help="e.g. /policy_node/execute")
-    info = verbs.add_parser("info", help="say which nodes offer and use an action")
-    info.add_argument("action_name", help="e.g. /policy_node/execute")
-    info.add_argument("-t", "--show-types", action="store_true", help="with its type")
-    info.add_argument("-c", "--count", action="store_true", help="only how many there are")
+    kind = verbs.add_parser("type", help="print the type of an action")
+    kind.add_argument("action_name", help="name of the action, e.g. /policy_node/execute")
+    info = verbs.add_parser("info", help="print the clients and servers of an action")
+    info.add_argument("action_name", help="name of the action, e.g. /policy_node/execute")
+    info.add_argument("-t", "--show-types", action="store_true", help="also print the types")
+    info.add_argument("-c", "--count", action="store_true", help="print only the count")
     sending = verbs.add_parser("send_goal", help="send a goal and wait for its result; Ctrl-C cancels it")
-    sending.add_argument("action_name", help="e.g. /policy_node/execute")
-    sending.add_argument("action_type", help="e.g. rt_vla_ros/action/ExecuteInstruction")
+    sending.add_argument("action_name", help="name of the action, e.g. /policy_node/execute")
+    sending.add_argument("action_type", help="type of the action, e.g. rt_vla_ros/action/ExecuteInstruction")
     sending.add_argument("goal", nargs="?", default="{}", help="the goal in YAML")
     sending.add_argument("-f", "--feedback", action="store_true", help="print the feedback")
     sending.add_argument(
-        "--timeout", type=positive_float, metavar="S", help="how long a server is waited for; default: for ever"
+        "--timeout", type=positive_float, metavar="S", help="seconds to wait for a server; default: no limit"
     )
 
 
@@ -84,12 +84,12 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _nodes(node: Node, action: str, names_and_types_by_node: Any) -> list[tuple[str, list[str]]]:
-    """Full names of the nodes that have the action, with its types there."""
+    """Full names of the nodes with the action, with its types."""
     found = []
     for name, namespace in sorted(node.get_node_names_and_namespaces()):
         try:
             types = dict(names_and_types_by_node(node, name, namespace)).get(action)
-        except RuntimeError:  # it has gone meanwhile
+        except RuntimeError:  # it has left the graph meanwhile
             continue
         if types is not None:
             found.append((f"{namespace.rstrip('/')}/{name}", types))
@@ -114,11 +114,11 @@ def _send_goal(args: argparse.Namespace) -> int:
 def _follow(node: Node, client: Any, goal: Any, on_feedback: Any, interrupts: list[int]) -> int:
     sent = client.send_goal_async(goal, feedback_callback=on_feedback)
     spin_until(node, lambda: sent.done() or bool(interrupts))
-    if not sent.done():  # a goal that may still arrive shall be canceled then
+    if not sent.done():  # cancel a goal that may still arrive
         spin_until(node, sent.done, CANCELING)
     handle = sent.result()
     if handle is None:
-        raise CliError("the server does not answer; whether it took the goal is not known")
+        raise CliError("the server does not answer; it is unknown whether it accepted the goal")
     if not handle.accepted:
         print("Goal was rejected.")
         return 1
@@ -138,9 +138,9 @@ def _cancel(node: Node, handle: Any) -> None:
     print("Canceling goal...", flush=True)
     canceled = handle.cancel_goal_async()
     if not spin_until(node, canceled.done, CANCELING):
-        raise CliError(f"the server did not answer within {CANCELING:g} s; whether the goal is canceled is not known")
+        raise CliError(f"the server did not answer within {CANCELING:g} s; it is unknown whether the goal is canceled")
     if not canceled.result().goals_canceling:
-        raise CliError("the server did not cancel the goal: it has ended, or cannot be canceled")
+        raise CliError("the server did not cancel the goal: it has ended or cannot be canceled")
     print("Goal canceled.", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Recorded messages (rosbag2, in MCAP or SQLite): say what is in a bag, play it, record one."""
+"""Bags (rosbag2, MCAP or SQLite): print information about a bag, play it, record one."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _STORAGES = {".mcap": "mcap", ".db3": "sqlite3"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    info = verbs.add_parser("info", help="say what is in a bag")
-    info.add_argument("bag_path", type=Path, help="its directory, or a file .mcap or .db3")
-    play = verbs.add_parser("play", help="publish what is in a bag", description=bag_play.__doc__)
-    play.add_argument("bag_path", type=Path, help="its directory, or a file .mcap or .db3")
+    info = verbs.add_parser("info", help="print information about a bag")
+    info.add_argument("bag_path", type=Path, help="directory of the bag, or a .mcap or .db3 file")
+    play = verbs.add_parser("play", help="play back a bag", description=bag_play.__doc__)
+    play.add_argument("bag_path", type=Path, help="directory of the bag, or a .mcap or .db3 file")
     bag_play.add_arguments(play)
-    record = verbs.add_parser("record", help="write what is published into a bag", description=bag_record.__doc__)
+    record = verbs.add_parser("record", help="record topics into a bag", description=bag_record.__doc__)
     bag_record.add_arguments(record)
 
 
@@ -46,7 +46,7 @@ def _opened(path: Path) -> Iterator[Reader]:
         bag.open()
     except Exception as error:  # of YAML, SQLite, MCAP and compression alike
         text = str(error) if isinstance(error, (ReaderError, OSError)) else one_line(error)
-        raise CliError(f"{path} is no bag that can be read: {text}") from error
+        raise CliError(f"{path} is not a readable bag: {text}") from error
     try:
         yield bag
     finally:

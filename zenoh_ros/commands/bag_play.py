@@ -1,4 +1,4 @@
-"""Publish the messages of a bag in the pace in which they were recorded: `rt-vla bag play BAG --rate 2 --clock`."""
+"""Play back a bag at its recorded rate: `rt-vla bag play BAG --rate 2 --clock`."""
 
 from __future__ import annotations
 
@@ -30,39 +30,50 @@ _DEPTH = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-r", "--rate", type=positive_float, default=1.0, help="times as fast (%(default)s)")
-    parser.add_argument("--topics", nargs="+", metavar="TOPIC", help="only these")
-    parser.add_argument("--exclude-topics", nargs="+", default=[], metavar="TOPIC", help="all but these")
-    parser.add_argument("-m", "--remap", nargs="+", default=[], metavar="OLD:=NEW", help="publish under other names")
-    parser.add_argument("-l", "--loop", action="store_true", help="begin again at the end, until Ctrl-C")
-    parser.add_argument("-d", "--delay", type=positive_float, default=0.0, metavar="S", help="wait before the start")
-    parser.add_argument("--start-offset", type=positive_float, default=0.0, metavar="S", help="leave out the first S")
-    parser.add_argument("--playback-duration", type=positive_float, metavar="S", help="end after S of recorded time")
+    parser.add_argument("-r", "--rate", type=positive_float, default=1.0, help="playback rate (%(default)s)")
+    parser.add_argument("--topics", nargs="+", metavar="TOPIC", help="topics to play; default: all")
+    parser.add_argument("--exclude-topics", nargs="+", default=[], metavar="TOPIC", help="topics to exclude")
+    parser.add_argument("-m", "--remap", nargs="+", default=[], metavar="OLD:=NEW", help="remap topic names")
+    parser.add_argument("-l", "--loop", action="store_true", help="repeat until Ctrl-C")
+    parser.add_argument(
+        "-d",
+        "--delay",
+        type=positive_float,
+        default=0.0,
+        metavar="S",
+        help="seconds to wait before the start",
+    )
+    parser.add_argument(
+        "--start-offset", type=positive_float, default=0.0, metavar="S", help="skip the first S seconds"
+    )
+    parser.add_argument(
+        "--playback-duration", type=positive_float, metavar="S", help="play at most S seconds of recorded time"
+    )
     parser.add_argument(
         "--clock",
         nargs="?",
         type=positive_float,
         const=_CLOCK_RATE,
         metavar="HZ",
-        help=f"publish the recorded time on /clock, {_CLOCK_RATE:g} times a second unless HZ says otherwise",
+        help=f"publish the recorded time on /clock, {_CLOCK_RATE:g} times a second or HZ",
     )
 
 
 def play(bag: Reader, args: argparse.Namespace) -> int:
-    """Publishes what was chosen; 0, or 1 where nothing of it can be."""
+    """Publishes the selected topics; 0, or 1 if none of them can be published."""
     chosen = _chosen(bag, args)
     with graph_node("rosbag2_player") as node:
         publishers = _publishers(node, chosen, _renamed(args.remap))
         if not publishers:
             return 1
         clock = None if args.clock is None else _ClockPublisher(node, args.clock)
-        settle(node)  # who listens is known before the first message
+        settle(node)  # subscribers are discovered before the first message
         time.sleep(args.delay)
         while True:
             _play_once(bag, [one for one in chosen if one.id in publishers], publishers, clock, args)
             if not args.loop:
                 break
-        time.sleep(0.1)  # the last message is on its way
+        time.sleep(0.1)  # the last message is still in transit
     return 0
 
 
@@ -88,7 +99,7 @@ def _play_once(
     end_ns = None if args.playback_duration is None else start_ns + round(args.playback_duration * 1e9)
     began = time.monotonic()
     if clock is not None:
-        clock.tell(start_ns)  # before anything that is stamped by it
+        clock.tell(start_ns)  # before any message that is stamped by it
 
     def wait_for(stamp_ns: int) -> None:
         at = began + (stamp_ns - start_ns) / 1e9 / args.rate
@@ -116,19 +127,19 @@ def _renamed(rules: list[str]) -> dict[str, str]:
     for rule in rules:
         old, separator, new = rule.partition(":=")
         if not (old and separator and new):
-            raise CliError(f"the remapping {rule!r} is not of the form OLD:=NEW")
+            raise CliError(f"invalid remapping {rule!r}, expected OLD:=NEW")
         names[absolute(old)] = absolute(new)
     return names
 
 
 def _publishers(node: Node, chosen: list[Connection], names: dict[str, str]) -> dict[int, Publisher]:
-    """By the connection's number; what cannot be published is said and left out."""
+    """By the connection's number; topics that cannot be published are reported and skipped."""
     publishers = {}
     for connection in chosen:
         try:
             kind = _message_class(connection)
         except (CliError, ValueError) as error:
-            print(f"{connection.topic} is left out: {error}", file=sys.stderr)
+            print(f"{connection.topic} is skipped: {error}", file=sys.stderr)
             continue
         topic = names.get(connection.topic, connection.topic)
         publishers[connection.id] = node.create_publisher(kind, topic, _offered(connection))
@@ -136,10 +147,10 @@ def _publishers(node: Node, chosen: list[Connection], names: dict[str, str]) -> 
 
 
 def _message_class(connection: Connection) -> Any:
-    """By the definition that the bag holds, where nothing else knows the type."""
+    """From the definition in the bag if the type is not known otherwise."""
     name = connection.msgtype
     if connection.ext.serialization_format != "cdr":  # type: ignore[union-attr]
-        raise ValueError(f"its messages are not in CDR but in {connection.ext.serialization_format}")  # type: ignore[union-attr]
+        raise ValueError(f"its messages are not CDR but {connection.ext.serialization_format}")  # type: ignore[union-attr]
     unknown = name not in types.message_names() and str(STAND_INS) in sys.path
     if unknown and connection.msgdef.format is MessageDefinitionFormat.MSG:
         types.learn(types.parse_messages(connection.msgdef.data, name))
@@ -148,12 +159,12 @@ def _message_class(connection: Connection) -> Any:
         return message_class(name)
     made = interface(name, "msg")
     if connection.digest.startswith("RIHS01_") and connection.digest != types.type_hash(name):
-        raise ValueError(f"it was recorded with another definition of {name} than the one here")
+        raise ValueError(f"it was recorded with a different definition of {name}")
     return made
 
 
 def _offered(connection: Connection) -> QoSProfile:
-    """As it was offered when it was recorded."""
+    """The recorded QoS profile."""
     offered = connection.ext.offered_qos_profiles  # type: ignore[union-attr]
     if not offered:
         return QoSProfile(depth=_DEPTH)

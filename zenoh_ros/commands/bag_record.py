@@ -1,4 +1,4 @@
-"""Write what is published into a bag (rosbag2, MCAP) until Ctrl-C: `rt-vla bag record -o BAG /image /tf /tf_static`."""
+"""Record topics into a bag (rosbag2, MCAP) until Ctrl-C: `rt-vla bag record -o BAG /image /tf /tf_static`."""
 
 from __future__ import annotations
 
@@ -25,53 +25,56 @@ from zenoh_ros.commands.qos_options import as_offered
 from zenoh_ros.commands.topic_types import topic_class
 from zenoh_ros.wire import types
 
-_LOOK = 0.5  # between two looks for topics that have come [s]
-_DEPTH = 100  # messages that may wait while one is written
+_LOOK = 0.5  # between two checks for new topics [s]
+_DEPTH = 100  # queue of messages to be written
 _VERSION: Literal[8, 9] = 9  # of rosbag2's metadata
 _PRESETS = ("none", "zstd_fast")
 _FOREVER = QosTime(2147483647, 4294967295)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("topics", nargs="*", metavar="TOPIC", help="these; they may come later")
-    parser.add_argument("-a", "--all", action="store_true", help="every topic that is not hidden")
+    parser.add_argument("topics", nargs="*", metavar="TOPIC", help="topics to record; they may appear later")
+    parser.add_argument("-a", "--all", action="store_true", help="record all topics that are not hidden")
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="BAG", help="the bag, a new directory (default: rosbag2_ and the time)"
+        "-o", "--output", type=Path, metavar="BAG", help="new directory of the bag (default: rosbag2_ and the time)"
     )
     parser.add_argument(
-        "--storage-preset-profile", choices=_PRESETS, default="none", help="zstd_fast compresses (%(default)s)"
+        "--storage-preset-profile",
+        choices=_PRESETS,
+        default="none",
+        help="MCAP preset; zstd_fast compresses (%(default)s)",
     )
 
 
 def record(args: argparse.Namespace) -> int:
-    """Records until an interrupt; 0, or 1 where nothing came."""
+    """Records until an interrupt; 0, or 1 if nothing was recorded."""
     if bool(args.topics) == args.all:
-        raise CliError("say which topics to record, or --all" + (", not both" if args.all else ""))
+        raise CliError("give the topics to record, or --all" + (", not both" if args.all else ""))
     path = args.output or Path(datetime.now().strftime("rosbag2_%Y_%m_%d-%H_%M_%S"))
     wanted = None if args.all else sorted({absolute(topic) for topic in args.topics})
     began = time.monotonic()
     with graph_node("rosbag2_recorder") as node, noted_interrupts(most=1) as interrupts:
         settle(node)
         with BagRecorder(node, path, wanted, compressed=args.storage_preset_profile != "none") as bag:
-            print(f"Recording into {path}; Ctrl-C ends it.", flush=True)
+            print(f"Recording to {path}; press Ctrl-C to stop.", flush=True)
             while not interrupts:
                 bag.look()
                 spin_until(node, lambda: bool(interrupts), _LOOK)
     heard = sum(bag.counts.values())
     print(f"{path}: {heard} messages of {len(bag.counts)} topics in {time.monotonic() - began:.1f} s.", flush=True)
     if silent := sorted({*(wanted or ())} - {topic for topic, count in bag.counts.items() if count}):
-        print(f"Nothing came on {', '.join(silent)}.", file=sys.stderr)
+        print(f"No messages on {', '.join(silent)}.", file=sys.stderr)
     return 0 if heard else 1
 
 
 class BagRecorder:
-    """Subscribes to topics as they come and writes each message as it came, stamped with the time of arrival.
+    """Subscribes to topics as they appear and writes each message unchanged, stamped with the time of arrival.
 
-    What was written before a process is killed can be read, up to the last megabyte.
+    If the process is killed, the bag is readable except for the last megabyte.
     """
 
     def __init__(self, node: Node, path: Path, wanted: list[str] | None, *, compressed: bool = False) -> None:
-        """wanted: full names of topics; None: all that are not hidden. Raises CliError where the bag cannot be made."""
+        """wanted: full names of topics; None: all that are not hidden. Raises CliError if the bag cannot be made."""
         self._node, self._wanted, self._path = node, wanted, path
         self.counts: dict[str, int] = {}
         self._left_out: set[str] = set()
@@ -82,7 +85,7 @@ class BagRecorder:
             )
             self._bag.open()
         except (WriterError, OSError) as error:
-            raise CliError(f"{path}: no bag can be begun there: {error}") from error
+            raise CliError(f"{path}: cannot create a bag there: {error}") from error
 
     def __enter__(self) -> BagRecorder:
         return self
@@ -95,7 +98,7 @@ class BagRecorder:
                 raise self._full(error) from error
 
     def look(self) -> None:
-        """Subscribes to what has come since. Raises CliError where the bag cannot be written."""
+        """Subscribes to new topics. Raises CliError if the bag cannot be written."""
         known = topics(self._node)
         for topic in known if self._wanted is None else self._wanted:
             new = topic in known and topic not in self.counts and topic not in self._left_out
@@ -111,7 +114,7 @@ class BagRecorder:
             text, digest = definition_text(name), types.type_hash(name)
         except (CliError, types.UnknownType) as error:
             self._left_out.add(topic)
-            print(f"{topic} is left out: {error}", file=sys.stderr, flush=True)
+            print(f"{topic} is skipped: {error}", file=sys.stderr, flush=True)
             return
         profile = as_offered(QoSProfile(depth=_DEPTH), [one.qos_profile for one in publishers])
         self.counts[topic] = 0
@@ -137,7 +140,7 @@ class BagRecorder:
             raise self._full(error) from error
 
     def _full(self, error: OSError) -> CliError:
-        return CliError(f"{self._path} cannot be written ({one_line(error)}); it holds what came before")
+        return CliError(f"{self._path} cannot be written ({one_line(error)}); it holds the messages until then")
 
 
 def definition_text(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What the ROS commands share: a hidden node on the graph, and patience until the graph is known."""
+"""Shared by the ROS commands: a hidden node on the graph, and waiting for discovery."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from rclpy.signals import SignalHandlerOptions
 
 from zenoh_ros.commands.errors import CliError, did_you_mean
 
-# What a command that asks for something by name waits for it [s].
+# Timeout of a command that looks something up by name [s].
 PATIENCE = 3.0
-# And for a service and its answer [s].
+# Timeout of a service and its response [s].
 ANSWER = 5.0
 _QUIET = 0.4
-# Between two looks [s]. They are counted, so that time in which a busy machine stops this process does not count.
+# Poll period [s]. Polls are counted, so that time in which a busy machine suspends this process does not count.
 _POLL = 0.02
 
 
@@ -31,7 +31,7 @@ def graph_node(name: str | None = None) -> Iterator[Node]:
     """A node of this process, hidden unless it is given a name; off the graph afterwards.
 
     Raises:
-        CliError: the graph cannot be joined; also for a name within the block that is none.
+        CliError: the graph cannot be joined; also for an invalid name within the block.
     """
     try:
         # Ctrl-C stays Python's: the commands end by KeyboardInterrupt, wherever they are.
@@ -50,9 +50,9 @@ def graph_node(name: str | None = None) -> Iterator[Node]:
 
 
 def settle(node: Node, *, quiet: float = _QUIET, longest: float = 3.0) -> None:
-    """Returns when nothing new has been heard of the graph for `quiet` seconds.
+    """Returns when the graph has not changed for `quiet` seconds.
 
-    Where nobody at all has been heard of, `longest` are waited for: who hosts the router may be busy.
+    If no other node was discovered, waits up to `longest`: the router's process may be busy.
     """
     last, same = _picture(node), 0
     for _ in range(round(longest / _POLL)):
@@ -64,7 +64,7 @@ def settle(node: Node, *, quiet: float = _QUIET, longest: float = 3.0) -> None:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float | None) -> bool:
-    """Whether the condition became true in time; None: waits for ever."""
+    """Whether the condition became true in time; None: waits forever."""
     for _ in count() if seconds is None else range(round(seconds / _POLL)):
         if condition():
             return True
@@ -107,7 +107,7 @@ def node_names(node: Node) -> list[str]:
 
 
 def require_node(node: Node, name: str) -> str:
-    """The full name of a node that was asked for.
+    """The full name of the requested node.
 
     Raises:
         CliError: it does not come within PATIENCE.
@@ -119,7 +119,7 @@ def require_node(node: Node, name: str) -> str:
 
 
 def require_name(wanted: str, kind: str, known: Callable[[], dict[str, list[str]]]) -> list[str]:
-    """The types of a topic or service that was asked for.
+    """The types of the requested topic or service.
 
     Raises:
         CliError: it does not come within PATIENCE.
@@ -155,7 +155,7 @@ def call(node: Node, service_type: Any, name: str, request: Any, seconds: float 
             raise CliError(f"no service {name!r} within {seconds:g} s. {did_you_mean(name, _shown(services(node)))}")
         future = client.call_async(request)
         if not spin_until(node, future.done, seconds):
-            raise CliError(f"service {name!r} did not answer within {seconds:g} s; does its node still run?")
+            raise CliError(f"service {name!r} did not answer within {seconds:g} s; is its node still running?")
         return future.result()
     finally:
         node.destroy_client(client)

@@ -1,4 +1,4 @@
-"""Types of messages, services and actions: list them, show one, list those of a package."""
+"""Interface types (messages, services, actions): list them, show one, list those of a package."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _KINDS = {"Messages": "msg", "Services": "srv", "Actions": "action"}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb, text in (
-        ("list", "list all types"),
-        ("package", "list the types of a package"),
-        ("packages", "list the packages that have types"),
+        ("list", "list all interface types"),
+        ("package", "list the interface types of a package"),
+        ("packages", "list the packages with interface types"),
     ):
         listing = verbs.add_parser(verb, help=text)
         if verb == "package":
-            listing.add_argument("package_name", help="e.g. sensor_msgs")
+            listing.add_argument("package_name", help="name of the package, e.g. sensor_msgs")
         listing.add_argument("-m", "--only-msgs", action="store_true", help="only messages")
         listing.add_argument("-s", "--only-srvs", action="store_true", help="only services")
         listing.add_argument("-a", "--only-actions", action="store_true", help="only actions")
-    show = verbs.add_parser("show", help="show a type's definition")
+    show = verbs.add_parser("show", help="show the definition of an interface type")
     show.add_argument("type", help="e.g. geometry_msgs/msg/TwistStamped; - reads it from standard input")
     comments = show.add_mutually_exclusive_group()
-    comments.add_argument("--all-comments", action="store_true", help="with the comments of the types within it too")
-    comments.add_argument("--no-comments", action="store_true", help="without comments and empty lines")
+    comments.add_argument("--all-comments", action="store_true", help="include the comments of nested types")
+    comments.add_argument("--no-comments", action="store_true", help="omit comments and empty lines")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,7 +55,9 @@ def _listed(args: argparse.Namespace) -> list[str]:
     if args.verb == "packages":
         return packages
     if args.package_name not in packages:
-        raise CliError(f"no package {args.package_name!r} with types. {did_you_mean(args.package_name, packages)}")
+        raise CliError(
+            f"no package {args.package_name!r} with interface types. {did_you_mean(args.package_name, packages)}"
+        )
     return [name for name in everything if name.startswith(f"{args.package_name}/")]
 
 
@@ -68,7 +70,7 @@ def _full_name(name: str) -> str:
 
 
 def _shown(name: str, comments: bool, inner_comments: bool, indent: str = "") -> Iterator[str]:
-    """The lines of a definition, those of the types within it indented below their fields."""
+    """The lines of a definition, those of nested types indented below their fields."""
     package = name.partition("/")[0]
     for line in source(name).splitlines():
         bare = line.partition("#")[0].rstrip()
@@ -89,7 +91,7 @@ def _message_of(line: str, package: str) -> str | None:
 
 
 def source(name: str) -> str:
-    """The text of the type's file; where there is none, one made of what is known."""
+    """The text of the type's file, or one generated from its fields."""
     file = type_files().get(name)
     if file is not None:
         return file.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Ctrl-C, or a SIGTERM, that a command takes at its own time: what it began on the graph must be ended there first."""
+"""Defers Ctrl-C and SIGTERM, so that a command can first end what it started on the graph."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from types import FrameType
 
 @contextmanager
 def noted_interrupts(most: int) -> Iterator[list[int]]:
-    """Within, SIGINT and SIGTERM are noted in the list that this gives; after `most` of them, one ends the command."""
+    """Within the block, SIGINT and SIGTERM are appended to the yielded list; after `most` of them, the next ends the
+    command.
+    """
     noted: list[int] = []
 
     def note(number: int, _frame: FrameType | None) -> None:

@@ -1,7 +1,7 @@
-"""Keys for a graph that only hosts with a certificate are on: make them, look at them, say who may do what.
+"""Keys for a graph restricted to hosts with a certificate: create and show them, and set access rules.
 
-The folder DIR gets a subfolder for each host, which is copied to it; the rest stays where it is, off the robots.
-On each host, ZENOH_SESSION_CONFIG_URI names the session.json5 of its folder. docs/security.md goes through it.
+The folder DIR gets a subfolder for each host, which is copied to it; keep the rest off the robots.
+On each host, set ZENOH_SESSION_CONFIG_URI to the session.json5 of its folder; see docs/security.md.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _HOST_DAYS = 365
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    create = verbs.add_parser("create", help="make an authority, and a folder for each host")
-    add = verbs.add_parser("add", help="make a folder for one more host")
-    renew = verbs.add_parser("renew", help="make a host's certificate anew; its key stays")
+    create = verbs.add_parser("create", help="create an authority, and a folder for each host")
+    add = verbs.add_parser("add", help="create a folder for another host")
+    renew = verbs.add_parser("renew", help="renew a host's certificate; its key stays")
     for verb in (create, add, renew):
         _directory(verb)
         verb.add_argument(
@@ -33,30 +33,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             action="append",
             required=True,
             metavar="NAME[=ADDRESS,...]",
-            help="its name, and what others reach it by if that is not the name; repeat for more"
-            + ("; on the first one runs the router" if verb is create else ""),
+            help="its name, and its addresses if they differ from the name; repeatable"
+            + ("; the first one runs the router" if verb is create else ""),
         )
-        verb.add_argument("--days", type=positive_int, default=_HOST_DAYS, help="a certificate holds (%(default)s)")
+        verb.add_argument(
+            "--days", type=positive_int, default=_HOST_DAYS, help="days of validity of a certificate (%(default)s)"
+        )
     for verb in (create, add):
         verb.add_argument(
             "--at",
             type=Path,
             metavar="PATH",
-            help="where a host's folder will lie on the host (default: as it lies here)",
+            help="path of a host's folder on the host (default: the same as here)",
         )
-    _directory(verbs.add_parser("show", help="who has a certificate, until when, and its fingerprint"))
-    restrict = verbs.add_parser("restrict", help="say who alone may publish a topic, or call a service or action")
+    _directory(verbs.add_parser("show", help="list the certificates, with expiry and fingerprint"))
+    restrict = verbs.add_parser("restrict", help="restrict who may publish a topic, or call a service or action")
     _directory(restrict)
     restrict.add_argument(
         "rules",
         nargs="*",
         metavar="NAME=HOST,...",
-        help="such as /action=gpu; the router's host may always. All restrictions at once: without any, all are lifted",
+        help="e.g. /action=gpu; the router's host always may. Give all restrictions at once; without any, all are "
+        "lifted",
     )
 
 
 def _directory(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directory", type=Path, metavar="DIR", help="the folder with the keys")
+    parser.add_argument("directory", type=Path, metavar="DIR", help="folder of the keys")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     except ImportError as error:
         if (error.name or "").split(".")[0] != "cryptography":
             raise
-        raise CliError(f"keys are made by a library that is not here ({error}): pip install cryptography") from error
+        raise CliError(f"the library for keys is missing ({error}): pip install cryptography") from error
     verbs = {"create": _create, "add": _add, "renew": _renew, "show": _show, "restrict": _restrict}
     try:
         folder = KeyFolder(args.directory) if args.verb == "create" else KeyFolder.open(args.directory)
@@ -80,14 +83,15 @@ def _create(args: argparse.Namespace, folder: KeyFolder) -> int:
 
     hosts = [HostName.parse(text) for text in args.host]
     if len({host.name for host in hosts}) < len(hosts):
-        raise CliError("a name is given to two hosts: access rules tell them apart by it")
+        raise CliError("two hosts have the same name, but access rules need unique names")
     now = datetime.now(timezone.utc)
     folder.create(args.directory, now)
     for number, host in enumerate(hosts):
         folder.add(host, router=hosts[0].reached_by if number else None, days=args.days, at=args.at, now=now)
     print(
-        f"{folder.path}: an authority until {folder.authority.until:%Y-%m-%d}, and {len(hosts)} hosts. The router runs "
-        f"on {hosts[0].name}; others reach it at {hosts[0].reached_by}. Keep {folder.path}/authority off the robots.\n"
+        f"{folder.path}: an authority valid until {folder.authority.until:%Y-%m-%d}, and "
+        f"{len(hosts)} hosts. The router runs on {hosts[0].name} and is reached at "
+        f"{hosts[0].reached_by}. Keep {folder.path}/authority off the robots.\n"
     )
     for host in hosts:
         _tell(folder, host.name, args.at)
@@ -112,7 +116,7 @@ def _renew(args: argparse.Namespace, folder: KeyFolder) -> int:
     for host in [HostName.parse(text) for text in args.host]:
         path = folder.renew(host, days=args.days, now=datetime.now(timezone.utc))
         until = read_certificate(path).until
-        print(f"{path} holds until {until:%Y-%m-%d}: copy it to {host.name}, and start what runs there again.")
+        print(f"{path} is valid until {until:%Y-%m-%d}: copy it to {host.name}, and restart the nodes there.")
     return 0
 
 
@@ -139,7 +143,7 @@ def _restrict(args: argparse.Namespace, folder: KeyFolder) -> int:
         topic, _, names = rule.partition("=")
         topic = f"/{topic.strip('/')}"
         if not names or topic in restrictions:
-            raise CliError(f"{rule!r}: expected each topic once, as NAME=HOST,HOST, such as /action=gpu")
+            raise CliError(f"{rule!r}: expected each topic once, as NAME=HOST,HOST, e.g. /action=gpu")
         restrictions[topic] = names.split(",")
     folder.restrict(restrictions)
     router = folder.router_host()
@@ -147,13 +151,13 @@ def _restrict(args: argparse.Namespace, folder: KeyFolder) -> int:
         print(f"{topic}: only {', '.join(dict.fromkeys([*names, router]))} may publish or call it.")
     if not restrictions:
         print("Every host with a certificate may publish and call everything.")
-    print(f"Copy the settings (*.json5) to the hosts and start what runs there again; above all to {router}.")
+    print(f"Copy the settings (*.json5) to the hosts, first of all to {router}, and restart the nodes there.")
     return 0
 
 
 def _tell(folder: KeyFolder, name: str, at: Path | None) -> None:
     place = (at or folder.path / name).expanduser().absolute()
-    print(f"{name}: copy {folder.path / name} to it, as {place}, and before anything starts there:")
+    print(f"{name}: copy {folder.path / name} to {place} on it, and set before starting any node:")
     print(f"  export ZENOH_SESSION_CONFIG_URI={place}/session.json5")
     if name == folder.router_host():
         print(f"  ./rt-vla router    # or, with ROS 2: ZENOH_ROUTER_CONFIG_URI={place}/router.json5 and rmw_zenohd")

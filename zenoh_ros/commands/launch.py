@@ -21,22 +21,24 @@ from zenoh_ros.commands.errors import CliError, did_you_mean, one_line
 
 _PYTHON_ENDINGS = (".launch.py", "_launch.py", ".py")
 _ENDINGS = ("launch.py", "launch.xml", "launch.yaml", "launch.yml")
-# What launch itself looks up without anybody declaring it.
+# What launch itself looks up without a declaration.
 _ALWAYS_TAKEN = {"sigterm_timeout", "sigkill_timeout", "emulate_tty", "launch-prefix", "launch-prefix-filter"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", nargs="+", metavar="FILE_OR_NAME", help="[PACKAGE] FILE [name:=value ...]")
     shown = parser.add_mutually_exclusive_group()
-    shown.add_argument("-p", "--print", "--print-description", action="store_true", help="print the description")
+    shown.add_argument("-p", "--print", "--print-description", action="store_true", help="print the launch description")
     shown.add_argument("-s", "--show-args", "--show-arguments", action="store_true", help="show the file's arguments")
-    parser.add_argument("-n", "--noninteractive", action="store_true", help="no person is at a terminal")
-    parser.add_argument("-d", "--debug", action="store_true", help="errors come with their tracebacks")
+    parser.add_argument("-n", "--noninteractive", action="store_true", help="run without a terminal")
+    parser.add_argument("-d", "--debug", action="store_true", help="print tracebacks of errors")
     parser.add_argument(
-        "-a", "--show-all-subprocesses-output", action="store_true", help="show what every process prints"
+        "-a", "--show-all-subprocesses-output", action="store_true", help="show the output of all processes"
     )
-    parser.add_argument("--launch-prefix", metavar="COMMAND", help="put before every program, e.g. 'gdb --args'")
-    parser.add_argument("--launch-prefix-filter", metavar="REGEX", help="only before programs whose name it matches")
+    parser.add_argument("--launch-prefix", metavar="COMMAND", help="prefix of every program, e.g. 'gdb --args'")
+    parser.add_argument(
+        "--launch-prefix-filter", metavar="REGEX", help="regular expression of the programs that get the prefix"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         description = get_launch_description_from_any_launch_file(path)
         declared = description.get_launch_arguments()
-    except Exception as error:  # the file is the user's own program: anything may come out of it
+    except Exception as error:  # the file is the user's own program and may raise anything
         if args.debug:
             raise
         text = str(error) if isinstance(error, RuntimeError) else one_line(error)
@@ -69,13 +71,13 @@ def run(args: argparse.Namespace) -> int:
 def _launch(
     path: str, given: dict[str, str], declared: Iterable[DeclareLaunchArgument], args: argparse.Namespace
 ) -> int:
-    """Starts nothing where an argument has no effect: a misspelt `dry_run:=true` must not move an arm."""
+    """Starts nothing if an argument has no effect: a misspelt `dry_run:=true` must not move an arm."""
     include = IncludeLaunchDescription(AnyLaunchDescriptionSource(path), launch_arguments=list(given.items()))
     known = [argument.name for argument in declared]
     lost = [name for name in given if name not in known and name not in _ALWAYS_TAKEN]
 
     def check(_context: LaunchContext) -> list[Shutdown] | None:
-        # Included files and functions have taken some, perhaps; the launch of a real ROS 2 does not tell.
+        # Included files and functions may have used some; the real ROS 2 launch does not tell.
         without_effect = getattr(include, "without_effect", [])
         lost[:] = [name for name in lost if name in without_effect]
         return [Shutdown(reason="an argument has no effect")] if lost else None
@@ -90,7 +92,7 @@ def _launch(
 
 
 def launch_file(words: list[str]) -> str:
-    """The path of the launch file that was asked for.
+    """The path of the requested launch file.
 
     Args:
         words: a path; the name of a registered package's file, with or without `.launch.py`; or a package and a name.
@@ -111,12 +113,12 @@ def launch_file(words: list[str]) -> str:
     for candidate in (name, *(name + ending for ending in _PYTHON_ENDINGS)):
         found = [str(path) for path in files if path.name == candidate]
         if len(found) > 1:
-            raise CliError(f"there is more than one {candidate!r}, give its path: {', '.join(found)}")
+            raise CliError(f"there is more than one {candidate!r}, give the path: {', '.join(found)}")
         if found:
             return found[0]
     if len(words) == 1 and name in get_packages_with_prefixes():
         there = [path.name for path in sorted(_share(name).rglob("*")) if path.name.endswith(_ENDINGS)]
-        raise CliError(f"{name!r} is a package: give one of its launch files too. {did_you_mean('', there)}")
+        raise CliError(f"{name!r} is a package: add one of its launch files. {did_you_mean('', there)}")
     places = " or ".join(map(str, folders)) or "a registered package"
     there = [path.name for path in files if path.name.endswith(_ENDINGS)]
     raise CliError(f"no launch file {name!r}, neither as a path nor in {places}. {did_you_mean(name, there)}")

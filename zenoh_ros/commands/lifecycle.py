@@ -1,4 +1,4 @@
-"""Managed nodes: list them, say and change their states."""
+"""Managed nodes: list them, get and set their states."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from zenoh_ros.wire.printable import printable
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     nodes = verbs.add_parser("nodes", help="list the managed nodes")
-    nodes.add_argument("-a", "--all", action="store_true", help="also those with a _ in front")
-    nodes.add_argument("-c", "--count-nodes", action="store_true", help="only how many there are")
-    getting = verbs.add_parser("get", help="say the state of a node, or of all")
-    getting.add_argument("node_name", nargs="?", help="e.g. /policy_node")
-    getting.add_argument("--include-hidden-nodes", action="store_true", help="also those with a _ in front")
-    setting = verbs.add_parser("set", help="have a node make a transition, and wait until it has")
-    setting.add_argument("node_name", help="e.g. /policy_node")
-    setting.add_argument("transition", help="configure, activate, deactivate, cleanup or shutdown, or its number")
-    listing = verbs.add_parser("list", help="list the transitions that begin where a node is")
-    listing.add_argument("node_name", help="e.g. /policy_node")
-    listing.add_argument("-a", "--all", action="store_true", help="all that there are")
+    nodes.add_argument("-a", "--all", action="store_true", help="include hidden nodes")
+    nodes.add_argument("-c", "--count-nodes", action="store_true", help="print only the count")
+    getting = verbs.add_parser("get", help="print the state of a node, or of all nodes")
+    getting.add_argument("node_name", nargs="?", help="name of the node, e.g. /policy_node")
+    getting.add_argument("--include-hidden-nodes", action="store_true", help="include hidden nodes")
+    setting = verbs.add_parser("set", help="trigger a transition and wait for its end")
+    setting.add_argument("node_name", help="name of the node, e.g. /policy_node")
+    setting.add_argument("transition", help="configure, activate, deactivate, cleanup or shutdown, or its id")
+    listing = verbs.add_parser("list", help="list the transitions available in a node's state")
+    listing.add_argument("node_name", help="name of the node, e.g. /policy_node")
+    listing.add_argument("-a", "--all", action="store_true", help="list all transitions")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -92,15 +92,15 @@ def _set(node: Node, args: argparse.Namespace) -> int:
 
 
 def _change(node: Node, name: str, request: Any) -> bool:
-    """However long it takes, as long as the node is there: a policy may be loaded for minutes."""
+    """Waits without limit while the node is there: loading a policy may take minutes."""
     service = f"{name}/change_state"
     client = node.create_client(ChangeState, service)
     if not wait_until(client.service_is_ready, ANSWER):
-        raise CliError(f"no service {service!r} within {ANSWER:g} s; does its node still run?")
+        raise CliError(f"no service {service!r} within {ANSWER:g} s; is its node still running?")
     future = client.call_async(request)
     spin_until(node, lambda: future.done() or not client.service_is_ready())
     if not future.done():
-        raise CliError(f"{name} has gone before it answered.")
+        raise CliError(f"{name} left the graph before it answered.")
     return bool(future.result().success)
 
 
@@ -115,10 +115,10 @@ def _is_managed(name: str, offered: dict[str, list[str]]) -> bool:
 
 
 def _require(node: Node, name: str) -> str:
-    """The full name of a managed node; CliError where there is none."""
+    """The full name of a managed node; CliError if there is none."""
     full_name = require_node(node, name)
     if not wait_until(lambda: _is_managed(full_name, services(node)), ANSWER):
-        raise CliError(f"{full_name} is no managed node. {did_you_mean(full_name, _managed(node, hidden=False))}")
+        raise CliError(f"{full_name} is not a managed node. {did_you_mean(full_name, _managed(node, hidden=False))}")
     return full_name
 
 

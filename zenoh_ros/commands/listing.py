@@ -1,4 +1,4 @@
-"""`topic list` and `service list`: the same options, the same words."""
+"""`topic list` and `service list`, with the same options and help."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from zenoh_ros.commands.graph import graph_node, is_hidden, settle
 def add_list(verbs: Any, kind: str) -> None:
     """The verb `list` of a command. kind: what is listed, in the plural."""
     listing = verbs.add_parser("list", help=f"list all {kind}")
-    listing.add_argument("-t", "--show-types", action="store_true", help="with their types")
-    listing.add_argument("-c", f"--count-{kind}", action="store_true", dest="count", help="only how many there are")
-    listing.add_argument(
-        f"--include-hidden-{kind}", action="store_true", dest="hidden", help="also those with a _ in front"
-    )
+    listing.add_argument("-t", "--show-types", action="store_true", help="also print the types")
+    listing.add_argument("-c", f"--count-{kind}", action="store_true", dest="count", help="print only the count")
+    listing.add_argument(f"--include-hidden-{kind}", action="store_true", dest="hidden", help=f"include hidden {kind}")
 
 
 def run_list(args: argparse.Namespace, known: Callable[[Node], dict[str, list[str]]]) -> int:

@@ -13,11 +13,11 @@ from zenoh_ros.commands.graph import graph_node, is_hidden, node_names, require_
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     listing = verbs.add_parser("list", help="list all nodes")
-    listing.add_argument("-a", "--all", action="store_true", help="also those with a _ in front")
-    listing.add_argument("-c", "--count-nodes", action="store_true", help="only how many there are")
-    info = verbs.add_parser("info", help="say what a node publishes, hears, offers and asks")
-    info.add_argument("node_name", help="e.g. /policy_node")
-    info.add_argument("--include-hidden", action="store_true", help="also topics and services with a _ in front")
+    listing.add_argument("-a", "--all", action="store_true", help="include hidden nodes")
+    listing.add_argument("-c", "--count-nodes", action="store_true", help="print only the count")
+    info = verbs.add_parser("info", help="print a node's topics, services and actions")
+    info.add_argument("node_name", help="name of the node, e.g. /policy_node")
+    info.add_argument("--include-hidden", action="store_true", help="include hidden topics and services")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import math
 
 
 def positive_float(text: str) -> float:
-    """A number above zero; argparse says what was wrong."""
+    """A number above zero; argparse reports an invalid one."""
     try:
         value = float(text)
     except ValueError:
@@ -18,7 +18,7 @@ def positive_float(text: str) -> float:
 
 
 def nonnegative_float(text: str) -> float:
-    """A number, 0 or more; argparse says what was wrong."""
+    """A number, 0 or more; argparse reports an invalid one."""
     try:
         value = float(text)
     except ValueError:
@@ -29,15 +29,15 @@ def nonnegative_float(text: str) -> float:
 
 
 def nonnegative_int(text: str) -> int:
-    """A whole number, 0 or more; argparse says what was wrong."""
+    """An integer, 0 or more; argparse reports an invalid one."""
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected an integer, 0 or more, got {text!r}")
     return int(text)
 
 
 def positive_int(text: str) -> int:
-    """A whole number, 1 or more; argparse says what was wrong."""
+    """An integer, 1 or more; argparse reports an invalid one."""
     value = nonnegative_int(text)
     if value == 0:
-        raise argparse.ArgumentTypeError("expected a whole number, 1 or more, got '0'")
+        raise argparse.ArgumentTypeError("expected an integer, 1 or more, got '0'")
     return value

@@ -44,25 +44,25 @@ _TYPES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    listing = verbs.add_parser("list", help="list the parameters of a node, or of all")
-    listing.add_argument("node_name", nargs="?", help="e.g. /policy_node")
-    getting = verbs.add_parser("get", help="say a parameter's value")
-    getting.add_argument("node_name", help="e.g. /policy_node")
-    getting.add_argument("parameter_name", help="e.g. policy")
-    getting.add_argument("--hide-type", action="store_true", help="only the value")
+    listing = verbs.add_parser("list", help="list the parameters of a node, or of all nodes")
+    listing.add_argument("node_name", nargs="?", help="name of the node, e.g. /policy_node")
+    getting = verbs.add_parser("get", help="get a parameter")
+    getting.add_argument("node_name", help="name of the node, e.g. /policy_node")
+    getting.add_argument("parameter_name", help="name of the parameter, e.g. policy")
+    getting.add_argument("--hide-type", action="store_true", help="print only the value")
     setting = verbs.add_parser("set", help="set a parameter")
-    setting.add_argument("node_name", help="e.g. /smoother_node")
-    setting.add_argument("parameter_name", help="e.g. dry_run")
-    setting.add_argument("value", help="in YAML: true, 5, 0.5, text, [1, 2]")
-    describing = verbs.add_parser("describe", help="say what parameters mean and may be")
-    describing.add_argument("node_name", help="e.g. /smoother_node")
-    describing.add_argument("parameter_names", nargs="+", help="e.g. max_linear_velocity")
-    loading = verbs.add_parser("load", help="set what a parameter file has for a node")
-    loading.add_argument("node_name", help="e.g. /smoother_node")
-    loading.add_argument("parameter_file", help="its path")
-    loading.add_argument("--no-use-wildcard", action="store_true", help="leave out what the file has for all nodes")
-    dump = verbs.add_parser("dump", help="print all parameters of a node as a parameter file")
-    dump.add_argument("node_name", help="e.g. /policy_node")
+    setting.add_argument("node_name", help="name of the node, e.g. /smoother_node")
+    setting.add_argument("parameter_name", help="name of the parameter, e.g. dry_run")
+    setting.add_argument("value", help="value in YAML: true, 5, 0.5, text, [1, 2]")
+    describing = verbs.add_parser("describe", help="print the descriptors of parameters")
+    describing.add_argument("node_name", help="name of the node, e.g. /smoother_node")
+    describing.add_argument("parameter_names", nargs="+", help="names of the parameters, e.g. max_linear_velocity")
+    loading = verbs.add_parser("load", help="load a parameter file for a node")
+    loading.add_argument("node_name", help="name of the node, e.g. /smoother_node")
+    loading.add_argument("parameter_file", help="path of the parameter file")
+    loading.add_argument("--no-use-wildcard", action="store_true", help="ignore the wildcard sections of the file")
+    dump = verbs.add_parser("dump", help="dump all parameters of a node as a parameter file")
+    dump.add_argument("node_name", help="name of the node, e.g. /policy_node")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -103,7 +103,7 @@ def _set(node: Node, args: argparse.Namespace) -> int:
     try:
         parameter = Parameter(name=args.parameter_name, value=get_parameter_value(string_value=args.value))
     except AssertionError as error:
-        raise CliError(f"{args.value!r} is no value of a parameter: {error}") from error
+        raise CliError(f"{args.value!r} is not a valid parameter value: {error}") from error
     request = SetParameters.Request(parameters=[parameter])
     (result,) = call(node, SetParameters, f"{full_name}/set_parameters", request).results
     if result.successful:

@@ -1,4 +1,4 @@
-"""The quality of service that a command asks for."""
+"""The quality of service of a command."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _PROFILES = ("default", "sensor_data", "system_default", "services_default", "pa
 
 def add_qos_arguments(parser: argparse.ArgumentParser, default_profile: str) -> None:
     """The options of ros2cli."""
-    parser.add_argument("--qos-profile", choices=_PROFILES, default=default_profile, help="preset (%(default)s)")
-    parser.add_argument("--qos-reliability", choices=("reliable", "best_effort"), help="instead of the preset's")
-    parser.add_argument("--qos-durability", choices=("volatile", "transient_local"), help="instead of the preset's")
-    parser.add_argument("--qos-history", choices=("keep_last", "keep_all"), help="instead of the preset's")
-    parser.add_argument("--qos-depth", type=int, metavar="N", help="instead of the preset's")
+    parser.add_argument("--qos-profile", choices=_PROFILES, default=default_profile, help="QoS preset (%(default)s)")
+    parser.add_argument("--qos-reliability", choices=("reliable", "best_effort"), help="overrides the preset")
+    parser.add_argument("--qos-durability", choices=("volatile", "transient_local"), help="overrides the preset")
+    parser.add_argument("--qos-history", choices=("keep_last", "keep_all"), help="overrides the preset")
+    parser.add_argument("--qos-depth", type=int, metavar="N", help="overrides the preset")
 
 
 def asked_for(args: argparse.Namespace) -> QoSProfile:
-    """The preset, changed by what was given."""
+    """The preset with the given overrides."""
     profile = copy.copy(QoSPresetProfiles.get_from_short_key(args.qos_profile))
     if args.qos_depth is not None:
         profile.depth = args.qos_depth
@@ -42,7 +42,7 @@ def asked_for(args: argparse.Namespace) -> QoSProfile:
 
 
 def fitting_publishers(node: Node, topic: str, args: argparse.Namespace) -> QoSProfile:
-    """What was asked for; where nothing was said, what hears all publishers, as reliably as they send."""
+    """The given profile, or by default one that matches all publishers, as reliable as they are."""
     profile = asked_for(args)
     fitted = as_offered(copy.copy(profile), [info.qos_profile for info in node.get_publishers_info_by_topic(topic)])
     if args.qos_reliability is None:
@@ -53,7 +53,7 @@ def fitting_publishers(node: Node, topic: str, args: argparse.Namespace) -> QoSP
 
 
 def as_offered(profile: QoSProfile, publishers: Sequence[QoSProfile]) -> QoSProfile:
-    """The profile, changed to hear all publishers, as reliably as they send; as it is where there are none."""
+    """The profile, adapted to match all publishers, as reliable as they are; unchanged if there are none."""
     if publishers:
         reliable = all(offered.reliability == QoSReliabilityPolicy.RELIABLE for offered in publishers)
         profile.reliability = QoSReliabilityPolicy.RELIABLE if reliable else QoSReliabilityPolicy.BEST_EFFORT

@@ -1,7 +1,7 @@
-"""The graph's router in a process of its own, as ROS 2's rmw_zenohd: for other hosts, and for who wants to see them.
+"""The graph's router as a separate process, like rmw_zenohd: for other hosts, and to watch their connections.
 
-Without it, the first process of a host is its router, for this host alone. With keys (docs/security.md) it listens to
-the network, and says who comes, who goes, whom it refuses and what it drops.
+Without it, the first process of a host is its router, for this host only. With keys (docs/security.md) it listens on
+the network and reports connections, disconnections, rejected hosts and dropped messages.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--listen",
         metavar="ENDPOINT",
-        help="where, such as tls/192.168.1.10:7447 (default: with keys tls/[::]:7447, which is every address of this "
+        help="endpoint, e.g. tls/192.168.1.10:7447 (default: with keys tls/[::]:7447, which is every address of this "
         "host; without keys tcp/localhost:7447)",
     )
 

@@ -15,9 +15,13 @@ from zenoh_ros.commands.errors import CliError, did_you_mean
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "program", metavar="[PACKAGE] EXECUTABLE", help="a package and its program; of our own the program will do"
+        "program",
+        metavar="[PACKAGE] EXECUTABLE",
+        help="package and executable; the package is optional for this project's nodes",
     )
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="handed to it, e.g. --ros-args -p device:=cpu")
+    parser.add_argument(
+        "arguments", nargs=argparse.REMAINDER, help="arguments of the node, e.g. --ros-args -p device:=cpu"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,7 +47,7 @@ def own_programs() -> dict[str, str]:
 
 
 def _names() -> str:
-    return " or ".join(package.name for package in packages.registered()) or "any package that is known by itself"
+    return " or ".join(package.name for package in packages.registered()) or "any registered package"
 
 
 def program(package: str, executable: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Services: list them, say the type of one, describe one, call one."""
+"""Services: list them, print type or info, call one."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ from zenoh_ros.commands.values import fill, interface, parse_values, stamp
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     add_list(verbs, "services")
-    kind = verbs.add_parser("type", help="say the type of a service")
-    kind.add_argument("service_name", help="e.g. /smoother_node/stop")
-    info = verbs.add_parser("info", help="say the type of a service, and how many offer and ask it")
-    info.add_argument("service_name", help="e.g. /smoother_node/stop")
+    kind = verbs.add_parser("type", help="print the type of a service")
+    kind.add_argument("service_name", help="name of the service, e.g. /smoother_node/stop")
+    info = verbs.add_parser("info", help="print the type of a service and the counts of its clients and servers")
+    info.add_argument("service_name", help="name of the service, e.g. /smoother_node/stop")
     asking = verbs.add_parser("call", help="call a service")
-    asking.add_argument("service_name", help="e.g. /smoother_node/stop")
-    asking.add_argument("service_type", help="e.g. std_srvs/srv/Trigger")
+    asking.add_argument("service_name", help="name of the service, e.g. /smoother_node/stop")
+    asking.add_argument("service_type", help="type of the service, e.g. std_srvs/srv/Trigger")
     asking.add_argument("values", nargs="?", default="{}", help="the request in YAML")
     asking.add_argument(
-        "--timeout", type=positive_float, default=ANSWER, metavar="S", help="for service and answer (%(default)s)"
+        "--timeout",
+        type=positive_float,
+        default=ANSWER,
+        metavar="S",
+        help="timeout for the service and its response (%(default)s)",
     )
 
 

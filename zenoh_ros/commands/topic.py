@@ -1,4 +1,4 @@
-"""Topics: publish to one, print one, list them, describe one, measure one."""
+"""Topics: publish, echo, list, info, and measurements."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from zenoh_ros.commands.listing import add_list, run_list
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    topic_pub.add_arguments(verbs.add_parser("pub", help="publish a message", description=topic_pub.__doc__))
-    topic_echo.add_arguments(verbs.add_parser("echo", help="print messages", description=topic_echo.__doc__))
+    topic_pub.add_arguments(verbs.add_parser("pub", help="publish messages", description=topic_pub.__doc__))
+    topic_echo.add_arguments(
+        verbs.add_parser("echo", help="print the messages of a topic", description=topic_echo.__doc__)
+    )
     topic_rate.add_arguments(verbs)
     add_list(verbs, "topics")
-    info = verbs.add_parser("info", help="say who publishes and who listens")
-    info.add_argument("topic_name", help="e.g. /image")
-    info.add_argument("-v", "--verbose", action="store_true", help="with nodes and quality of service")
-    kind = verbs.add_parser("type", help="say the type of a topic")
-    kind.add_argument("topic_name", help="e.g. /image")
+    info = verbs.add_parser("info", help="print the publishers and subscribers of a topic")
+    info.add_argument("topic_name", help="name of the topic, e.g. /image")
+    info.add_argument("-v", "--verbose", action="store_true", help="also print nodes and quality of service")
+    kind = verbs.add_parser("type", help="print the type of a topic")
+    kind.add_argument("topic_name", help="name of the topic, e.g. /image")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -14,20 +14,29 @@ from zenoh_ros.commands.values import interface, to_csv, to_yaml
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("topic_name", help="e.g. /action")
-    parser.add_argument("message_type", nargs="?", help="default: what the graph says; given, the topic may come later")
-    parser.add_argument("--once", action="store_true", help="print the first message and end")
-    parser.add_argument("--timeout", type=positive_float, metavar="S", help="end after this time; 1 where nothing came")
-    parser.add_argument("--field", help="only this field, e.g. pose.position")
-    parser.add_argument("-f", "--full-length", action="store_true", help="cut nothing")
+    parser.add_argument("topic_name", help="name of the topic, e.g. /action")
     parser.add_argument(
-        "-l", "--truncate-length", type=nonnegative_int, default=128, metavar="N", help="cut after N (%(default)s)"
+        "message_type", nargs="?", help="message type; default: from the graph. With a type, the topic may appear later"
+    )
+    parser.add_argument("--once", action="store_true", help="exit after the first message")
+    parser.add_argument(
+        "--timeout", type=positive_float, metavar="S", help="exit after this time; exit code 1 if there was no message"
+    )
+    parser.add_argument("--field", help="print only this field, e.g. pose.position")
+    parser.add_argument("-f", "--full-length", action="store_true", help="print arrays and strings in full")
+    parser.add_argument(
+        "-l",
+        "--truncate-length",
+        type=nonnegative_int,
+        default=128,
+        metavar="N",
+        help="truncate arrays and strings after N (%(default)s)",
     )
     parser.add_argument("--no-arr", action="store_true", help="do not print arrays")
-    parser.add_argument("--no-str", action="store_true", help="do not print texts")
+    parser.add_argument("--no-str", action="store_true", help="do not print strings")
     shape = parser.add_mutually_exclusive_group()
-    shape.add_argument("--flow-style", action="store_true", help="a message in one line")
-    shape.add_argument("--csv", action="store_true", help="a message in one line, its values with commas between")
+    shape.add_argument("--flow-style", action="store_true", help="print each message in one line")
+    shape.add_argument("--csv", action="store_true", help="print each message as comma-separated values")
     add_qos_arguments(parser, "sensor_data")
 
 
@@ -38,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     with graph_node() as node:
         message_type = given or topic_class(node, topic)
         path = _checked_path(message_type, args.field)
-        settle(node, quiet=0.1, longest=0.5)  # to know the publishers' quality of service
+        settle(node, quiet=0.1, longest=0.5)  # to discover the publishers' quality of service
 
         def on_message(message: Any) -> None:
             nonlocal heard

@@ -17,26 +17,32 @@ from zenoh_ros.commands.values import fill, interface, parse_values, stamp
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("topic_name", help="e.g. /instruction")
-    parser.add_argument("message_type", help="e.g. std_msgs/msg/String")
-    parser.add_argument("values", nargs="?", default="{}", help="fields in YAML; what is left out has its default")
-    parser.add_argument("-r", "--rate", type=positive_float, default=1.0, metavar="HZ", help="how often (%(default)s)")
+    parser.add_argument("topic_name", help="name of the topic, e.g. /instruction")
+    parser.add_argument("message_type", help="message type, e.g. std_msgs/msg/String")
+    parser.add_argument("values", nargs="?", default="{}", help="fields in YAML; omitted fields have their default")
+    parser.add_argument(
+        "-r", "--rate", type=positive_float, default=1.0, metavar="HZ", help="publishing rate (%(default)s)"
+    )
     parser.add_argument("-p", "--print", type=int, default=1, metavar="N", help="print every Nth message (%(default)s)")
     times = parser.add_mutually_exclusive_group()
-    times.add_argument("-1", "--once", action="store_true", help="publish one message and end")
-    times.add_argument("-t", "--times", type=nonnegative_int, default=0, metavar="N", help="publish N and end")
+    times.add_argument("-1", "--once", action="store_true", help="publish one message and exit")
+    times.add_argument(
+        "-t", "--times", type=nonnegative_int, default=0, metavar="N", help="publish N messages and exit"
+    )
     parser.add_argument(
         "-w",
         "--wait-matching-subscriptions",
         type=nonnegative_int,
         metavar="N",
-        help="wait for N listeners first; with --once and --times: 1",
+        help="wait for N subscriptions first; default with --once and --times: 1",
     )
+    parser.add_argument("--max-wait-time-secs", type=positive_float, metavar="S", help="timeout of -w; default: none")
     parser.add_argument(
-        "--max-wait-time-secs", type=positive_float, metavar="S", help="for how long; default: for ever"
-    )
-    parser.add_argument(
-        "--keep-alive", type=positive_float, default=0.1, metavar="S", help="stay after the last one (%(default)s)"
+        "--keep-alive",
+        type=positive_float,
+        default=0.1,
+        metavar="S",
+        help="time to stay alive after the last message (%(default)s)",
     )
     parser.add_argument("-n", "--node-name", help="name of the publishing node")
     add_qos_arguments(parser, "default")
@@ -84,4 +90,4 @@ def _wait_for_listeners(publisher: Publisher, wanted: int, longest: float | None
         return
     print(f"Waiting for at least {wanted} matching subscription(s)...", flush=True)
     if not wait_until(lambda: there() >= wanted, longest):
-        raise CliError(f"{wanted} listener(s) expected within {longest:g} s, there are {there()}; -w 0 does not wait")
+        raise CliError(f"expected {wanted} subscription(s) within {longest:g} s, found {there()}; use -w 0 not to wait")

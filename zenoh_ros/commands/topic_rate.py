@@ -1,4 +1,4 @@
-"""Measure a topic once a second, until Ctrl-C: how often messages come, how large they are, how late."""
+"""Measure a topic's rate, bandwidth or delay once a second, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _REPORT_PERIOD = 1.0
 
 
 class Meter(Protocol):
-    """What is told of each message, and once a second asked for a report."""
+    """Gets each message, and is asked for a report once a second."""
 
     def tick(self, message: Any, now: float, ros_now: float) -> None:
         """A message came, or its bytes; `now` by a steady clock, `ros_now` by the node's [s]."""
 
     def report(self, now: float) -> str | None:
-        """As `ros2 topic` prints it; None where there is nothing to say."""
+        """As `ros2 topic` prints it; None if there is nothing to report."""
 
 
 class RateMeter:
@@ -101,9 +101,9 @@ def _spread(values: deque[float]) -> str:
 
 # verb: what it measures, how many messages it looks at
 METERS: dict[str, tuple[Callable[[int], Meter], int, str]] = {
-    "hz": (RateMeter, 10000, "measure how often messages come"),
-    "bw": (BandwidthMeter, 100, "measure how many bytes come"),
-    "delay": (DelayMeter, 10000, "measure how old messages are by their header's stamp"),
+    "hz": (RateMeter, 10000, "measure the rate of messages"),
+    "bw": (BandwidthMeter, 100, "measure the bandwidth"),
+    "delay": (DelayMeter, 10000, "measure the delay of messages by their header's stamp"),
 }
 
 
@@ -111,14 +111,14 @@ def add_arguments(verbs: Any) -> None:
     """The verbs of `topic` that measure."""
     for verb, (_, window, text) in METERS.items():
         parser = verbs.add_parser(verb, help=text, description=f"{text[0].upper()}{text[1:]}, until Ctrl-C.")
-        parser.add_argument("topic_name", help="e.g. /image")
+        parser.add_argument("topic_name", help="name of the topic, e.g. /image")
         parser.add_argument(
             "-w",
             "--window",
             type=positive_int,
             default=window,
             metavar="N",
-            help="look at the last N messages (%(default)s)",
+            help="window size in messages (%(default)s)",
         )
 
 
@@ -130,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
     with graph_node() as node:
         message_type = topic_class(node, topic)
         if kind is DelayMeter and not hasattr(message_type, "header"):
-            raise CliError(f"the messages of {topic} have no header whose stamp says when they were made")
+            raise CliError(f"the messages of {topic} have no header with a stamp")
 
         def on_message(message: Any) -> None:
             nonlocal heard

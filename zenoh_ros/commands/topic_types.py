@@ -1,4 +1,4 @@
-"""The message class of a topic; of a type that is not known here, one of the topic's nodes is asked what it is."""
+"""The message class of a topic; an unknown type is requested from one of the topic's nodes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def topic_class(node: Node, topic: str) -> Any:
     """The class of the topic's messages.
 
     Raises:
-        CliError: there is no such topic, or its type is known neither here nor to its nodes.
+        CliError: there is no such topic, or its type is unknown here and to its nodes.
     """
     name = require_name(topic, "topic", lambda: topics(node))[0]
     try:
@@ -27,14 +27,14 @@ def topic_class(node: Node, topic: str) -> Any:
         made = _asked_for(node, topic, name) if str(STAND_INS) in sys.path else None
         if made is None:
             raise CliError(
-                f"the type of {topic} is {name}, which is not known here and not described by a node that publishes "
-                "it: put the prefix of its package on AMENT_PREFIX_PATH"
+                f"the type of {topic} is {name}, which is unknown here and not described by its publishers: put the "
+                "prefix of its package on AMENT_PREFIX_PATH"
             ) from unknown
         return made
 
 
 def _asked_for(node: Node, topic: str, name: str) -> Any:
-    """The class as one of the topic's nodes describes it; None where none does."""
+    """The class as one of the topic's nodes describes it; None if none does."""
     for info in (*node.get_publishers_info_by_topic(topic), *node.get_subscriptions_info_by_topic(topic)):
         request = GetTypeDescription.Request(
             type_name=name, type_hash=str(info.topic_type_hash), include_type_sources=False
@@ -51,7 +51,7 @@ def _asked_for(node: Node, topic: str, name: str) -> Any:
 
 
 def _made(name: str, type_hash: str, described: Any) -> Any:
-    """None where it is not the type that is published."""
+    """None if it is not the type that is published."""
     from zenoh_ros.wire import messages, types
 
     plain: dict[str, Any] = {

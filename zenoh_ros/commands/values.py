@@ -32,7 +32,7 @@ def interface(name: str, kind: str) -> Any:
         kind: "msg", "srv" or "action".
 
     Raises:
-        CliError: there is none; the message lists near names.
+        CliError: there is none; the message lists similar names.
     """
     package, _, rest = name.partition("/")
     short = rest.removeprefix(f"{kind}/")
@@ -41,7 +41,7 @@ def interface(name: str, kind: str) -> Any:
             found = getattr(importlib.import_module(f"{package}.{kind}"), short, None)
         except ImportError:
             found = None
-        except KeyError as error:  # its file, or that of a type within it, is missing or cannot be read
+        except KeyError as error:  # its file, or that of a nested type, is missing or unreadable
             raise CliError(str(error)) from error
         if found is not None:
             return found
@@ -53,11 +53,11 @@ def parse_values(text: str) -> dict[str, Any]:
     """The mapping in a command's YAML.
 
     Raises:
-        CliError: it is not YAML, or no mapping; the message says where.
+        CliError: it is not YAML or not a mapping; the message says where.
     """
     try:
         values = yaml.safe_load(text) if text.strip() else {}
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date that there is not, lists in lists in lists
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # an invalid date, deeply nested lists
         mark = getattr(error, "problem_mark", None)
         where = "" if mark is None else f" at line {mark.line + 1}, column {mark.column + 1}"
         raise CliError(f"the values are not YAML{where}: {getattr(error, 'problem', None) or error}") from error
@@ -123,7 +123,7 @@ def to_yaml(
 
 
 def to_csv(message: Any, *, limit: int | None = 128, no_arr: bool = False, no_str: bool = False) -> str:
-    """All values of a message, or of a field, in their order with commas between, as `to_yaml` shows them."""
+    """All values of a message or a field, in order and comma-separated, as `to_yaml` shows them."""
     values = _leaves(_plain(message, "", limit, no_arr, no_str))
     return ",".join(printable(str(value)) for value in values)
 
@@ -137,7 +137,7 @@ def _leaves(plain: Any) -> Iterator[Any]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Never writes references, for no field is another one's."""
+    """Never writes references, because fields do not share values."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -199,7 +199,7 @@ def _scalar(type_name: str, value: Any, path: str) -> Any:
     if type_name.startswith(("string", "wstring")):
         if isinstance(value, (str, int, float)) and not isinstance(value, bool):
             return str(value)
-        raise CliError(f"field {path!r} is a text, but YAML reads {value!r}: put it in quotes")
+        raise CliError(f"field {path!r} is a string, but YAML reads {value!r}: put it in quotes")
     if isinstance(value, str):
         value = _number(type_name, value)
     if type_name == "boolean" and value in (0, 1):
@@ -216,7 +216,7 @@ def _scalar(type_name: str, value: Any, path: str) -> Any:
 
 
 def _number(type_name: str, text: str) -> Any:
-    """The number in a text that YAML does not take for one, `1e-3` or `nan`; the text where there is none."""
+    """The number in a string that YAML does not parse as one, `1e-3` or `nan`; otherwise the string."""
     try:
         return float(text) if type_name in ("double", "float") else int(text)
     except ValueError:
@@ -232,7 +232,7 @@ def _check_length(bounds: dict[str, str | None], value: list[Any], path: str) ->
 
 
 def _check_range(type_name: str, value: int, path: str) -> None:
-    """Message classes check this only where they are told to (ROS_PYTHON_CHECK_FIELDS)."""
+    """Message classes check this only if ROS_PYTHON_CHECK_FIELDS is set."""
     match = _WHOLE.fullmatch(type_name)
     if match is None:
         return

@@ -22,7 +22,7 @@ EVERYWHERE = ("localhost", "127.0.0.1", "::1")  # processes of one host talk ove
 
 @dataclass(frozen=True)
 class CertificateEntry:
-    """What a certificate says.
+    """The content of a certificate.
 
     Attributes:
         name: its common name.
@@ -61,13 +61,13 @@ def make_certificate(
     """A host's certificate in PEM, for both sides of a link; it ends with the authority's at the latest.
 
     Raises:
-        ValueError: a file is not what it should be, or a name is none.
+        ValueError: a file is invalid, or a name is.
     """
     issuer, signer, own = _read(authority), _read_key(authority_key), _read_key(host_key)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     until = min(now + timedelta(days=min(days, AUTHORITY_DAYS)), issuer.not_valid_after_utc)
     if until <= now:
-        raise ValueError(f"{authority}: the authority ended on {until:%Y-%m-%d}; begin anew with `rt-vla keys create`")
+        raise ValueError(f"{authority}: the authority ended on {until:%Y-%m-%d}; start over with `rt-vla keys create`")
     builder = _builder(subject, own.public_key(), now, until).issuer_name(issuer.subject)
     names = x509.SubjectAlternativeName([_general_name(text) for text in dict.fromkeys((*addresses, *EVERYWHERE))])
     both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
@@ -82,7 +82,7 @@ def make_certificate(
 
 
 def read_certificate(path: Path) -> CertificateEntry:
-    """What a certificate says. Raises ValueError where the file holds none."""
+    """The content of a certificate. Raises ValueError if the file holds none."""
     certificate = _read(path)
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -145,16 +145,16 @@ def _read(path: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except ValueError as error:
-        raise ValueError(f"{path}: this is no certificate in PEM") from error
+        raise ValueError(f"{path}: not a PEM certificate") from error
 
 
 def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: this is no private key in PEM without a password") from error
+        raise ValueError(f"{path}: not a PEM private key without a password") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ValueError(f"{path}: expected a key on an elliptic curve, as `rt-vla keys create` makes it")
+        raise ValueError(f"{path}: expected an elliptic-curve key, as made by `rt-vla keys create`")
     return key
 
 
@@ -163,6 +163,6 @@ def _pem(certificate: x509.Certificate) -> bytes:
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:
-    """Never over what is there, and never readable for others in between."""
+    """Never overwrites a file, and never makes it readable for others in between."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)

@@ -1,4 +1,4 @@
-"""What a user of a folder of keys is told."""
+"""Errors of a key folder."""
 
 
 class KeyFolderError(Exception):

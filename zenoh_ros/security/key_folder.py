@@ -68,8 +68,8 @@ class KeyFolder:
         folder = cls(path)
         if path.exists() and any(path.iterdir()):
             raise KeyFolderError(
-                f"{path}: there is something in it already, and keys are never overwritten; `rt-vla keys add` adds a "
-                "host, `rt-vla keys renew` makes a certificate anew"
+                f"{path}: not empty, and keys are never overwritten; use `rt-vla keys add` to add a host, `rt-vla "
+                "keys renew` to renew a certificate"
             )
         _private_folder(path)
         _private_folder(folder._certificate.parent)
@@ -81,7 +81,9 @@ class KeyFolder:
         """One that is there."""
         folder = cls(path)
         if not folder._certificate.is_file():
-            raise KeyFolderError(f"{path}: there is no {AUTHORITY_FOLDER}/ca.pem; `rt-vla keys create {path}` makes it")
+            raise KeyFolderError(
+                f"{path}: there is no {AUTHORITY_FOLDER}/ca.pem; create it with `rt-vla keys create {path}`"
+            )
         return folder
 
     @property
@@ -97,11 +99,11 @@ class KeyFolder:
         """What the hosts connect to."""
         found = next(iter(self.path.glob(f"*/{files.ROUTER}")), None)
         if found is None:
-            raise KeyFolderError(f"{self.path}: no host has {files.ROUTER}, so that none is the router's")
+            raise KeyFolderError(f"{self.path}: no host has {files.ROUTER}, so none is the router")
         return authority.read_certificate(found.parent / files.CERTIFICATE).addresses[0]
 
     def router_host(self) -> str:
-        """The host of the router: it hands on what others say, so that it may all that they may."""
+        """The host of the router: it forwards the messages of all, so it needs all permissions."""
         return next((path.parent.name for path in self.path.glob(f"*/{files.ROUTER}")), "")
 
     def add(self, host: HostName, *, router: str | None, days: int, at: Path | None, now: datetime) -> Path:
@@ -114,11 +116,11 @@ class KeyFolder:
         folder = self.path / host.name
         if folder.exists():
             raise KeyFolderError(
-                f"{folder}: this host is there, and keys are never overwritten; `rt-vla keys renew` makes a "
-                "certificate anew"
+                f"{folder}: this host exists, and keys are never overwritten; use `rt-vla keys renew` to renew its "
+                "certificate"
             )
         if not self._key.is_file():
-            raise KeyFolderError(f"{self._key}: the authority's key is not here; add hosts where it lies")
+            raise KeyFolderError(f"{self._key}: the authority's key is not here; add hosts on the machine that has it")
         _private_folder(folder)
         try:
             authority.make_host_key(folder / files.KEY)
@@ -141,7 +143,7 @@ class KeyFolder:
         """A new certificate for the same key, for its old addresses unless `host` has some; the old is kept."""
         path = self.path / host.name / files.CERTIFICATE
         if not path.is_file():
-            raise KeyFolderError(f"{path}: there is none to renew; `rt-vla keys add` adds a host")
+            raise KeyFolderError(f"{path}: nothing to renew; use `rt-vla keys add` to add a host")
         old = authority.read_certificate(path)
         kept = path.with_name(f"cert_until_{old.until:%Y-%m-%d_%H%M%S}.pem")
         content = self._signed(HostName(host.name, host.addresses or old.addresses), days, now)
@@ -154,10 +156,10 @@ class KeyFolder:
         names = [host.name for host in self.hosts()]
         for topic, allowed in restrictions.items():
             if not _TOPIC.fullmatch(topic):
-                raise KeyFolderError(f"{topic!r}: expected the name of a topic, service or action, such as /action")
+                raise KeyFolderError(f"{topic!r}: expected the name of a topic, service or action, e.g. /action")
             for name in allowed:
                 if name not in names:
-                    raise KeyFolderError(f"{topic}={name}: no host of this name; there is {', '.join(names)}")
+                    raise KeyFolderError(f"{topic}={name}: no host of this name; known hosts: {', '.join(names)}")
         router = self.router_host()
         with_router = {topic: [*allowed, router] for topic, allowed in restrictions.items()}
         block = files.access_control(with_router, names)

@@ -33,8 +33,8 @@ def router_settings(at: Path) -> dict[str, Any]:
 def access_control(restrictions: Mapping[str, Sequence[str]], names: Iterable[str]) -> dict[str, Any]:
     """Zenoh's block for "only these may publish this topic, or call this service (or action)".
 
-    In Zenoh, one may do what the rules for oneself allow, or those for everybody. Everybody, names that are not known
-    yet too, is therefore refused all of these topics, and each who may something has rules that refuse the rest.
+    In Zenoh, a subject may do what its own rules or those for everybody allow. Therefore everybody, including names
+    not known yet, is denied all of these topics, and each permitted subject has rules that deny the rest.
 
     Args:
         restrictions: the names of certificates, by topic, such as `{"/action": ["gpu"]}`.
@@ -92,13 +92,13 @@ def write_settings(path: Path, settings: Mapping[str, Any]) -> None:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """Settings that `write_settings` wrote. Raises KeyFolderError where somebody made other JSON5 of them."""
+    """Settings that `write_settings` wrote. Raises KeyFolderError if they were edited to other JSON5."""
     try:
         settings = json.loads(path.read_text())
     except ValueError as error:
         raise KeyFolderError(
-            f"{path}: this is no plain JSON any more ({error}); take comments out, or put `access_control` of "
-            "access.json5 in by hand"
+            f"{path}: not plain JSON any more ({error}); remove comments, or insert `access_control` of access.json5 "
+            "by hand"
         ) from error
     if not isinstance(settings, dict):
         raise KeyFolderError(f"{path}: expected settings of Zenoh in braces")

@@ -15,5 +15,5 @@
 
 Names of topics and services are fully qualified ("/demo/image"). Message and service classes come from
 `messages.message_class("sensor_msgs/msg/Image")` and `messages.service_class("std_srvs/srv/Trigger")`.
-`on_data` hooks run in Zenoh's receive thread: they must only wake somebody.
+`on_data` hooks run in Zenoh's receive thread: they must only wake another thread.
 """

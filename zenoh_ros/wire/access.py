@@ -1,7 +1,7 @@
-"""Says aloud what Zenoh's access control drops: Zenoh itself does it in silence.
+"""Logs what Zenoh's access control drops, which Zenoh itself does silently.
 
-Rules go by the common names of certificates. A publisher or client shows itself by its liveliness token, its session's
-certificate is known where there is a direct link to it, and the rules are in this host's own settings.
+Rules go by the common names of certificates. A publisher or client is seen by its liveliness token, its session's
+certificate is known if there is a direct link to it, and the rules are in this host's own settings.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ class AccessRules:
 
 
 class AccessWatch:
-    """Complains of each endpoint of the graph that the rules keep out, its own included.
+    """Warns of each endpoint on the graph that the rules deny, including its own.
 
-    Of others only where this session would have heard them: it hosts the router, or has the other end of the topic.
+    Of others only if this session would have received them: it hosts the router, or has the other end of the topic.
     """
 
     def __init__(self, session: Session, rules: AccessRules) -> None:

@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 
 class ArgumentError(ValueError):
-    """A ROS argument that cannot be understood."""
+    """An invalid ROS argument."""
 
 
 class UnknownArgumentError(ArgumentError):
@@ -94,7 +94,7 @@ class RosArguments:
         return next((rule.target for rule in fitting), None)
 
     def remap(self, full_name: str, node_name: str, namespace: str, kind: str) -> str | None:
-        """Give what a fully qualified topic or service name becomes, or None where no rule fits.
+        """Give what a fully qualified topic or service name becomes, or None if no rule fits.
 
         Args:
             kind: "topic" or "service".
@@ -147,7 +147,7 @@ def parse_arguments(argv: Iterable[str]) -> RosArguments:
 
 
 def remove_ros_arguments(argv: Iterable[str]) -> list[str]:
-    """Give the command line without its ROS arguments: what stands between --ros-args and --, and `from:=to`."""
+    """Return the command line without its ROS arguments: what stands between --ros-args and --, and `from:=to`."""
     kept: list[str] = []
     inside = False
     for word in argv:
@@ -205,7 +205,7 @@ def _read_parameter(rule: str, table: ParameterTable) -> None:
     try:
         read_value(match["value"], table.entry(match["node"] or ANY_NODE, match["name"]))
     except ValueError as error:
-        raise ArgumentError(f"the parameter rule '{rule}' has no usable value: {error}") from error
+        raise ArgumentError(f"the parameter rule '{rule}' has no valid value: {error}") from error
 
 
 def _read_log_level(rule: str) -> tuple[str, str]:

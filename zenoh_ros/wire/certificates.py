@@ -1,7 +1,7 @@
-"""What TLS needs of the files that Zenoh's settings name, and why the other side refuses them: in sentences.
+"""What TLS needs of the files that Zenoh's settings name, and why the other side refuses them: as sentences.
 
-Zenoh itself says "Timeout!" whatever is wrong with a certificate. Python's own TLS is asked instead: first with itself,
-over this host's files, then with whoever does not answer.
+Zenoh itself reports "Timeout!" for any problem with a certificate. Python's own TLS is used instead: first against
+itself with this host's files, then against the host that does not answer.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ SOON_S = 30 * 86400.0
 """A certificate that ends sooner is said to."""
 _EXPIRED, _NOT_YET, _HOST_NAME, _ADDRESS = 10, 9, 62, 64  # OpenSSL's X509_V_ERR_...
 _ANSWER_S = 1.0
-_NEW = "`rt-vla keys renew` makes a new one where the authority's key lies (docs/security.md)"
+_NEW = "renew it with `rt-vla keys renew` on the machine with the authority's key (docs/security.md)"
 # What the other side says of this host's certificate, as the TLS alert that it sends.
 _ALERTS = {
-    "UNKNOWN_CA": "it does not know the authority of this host's certificate {name}: both need certificates of one "
-    "`rt-vla keys create`",
-    "CERTIFICATE_EXPIRED": "for it, this host's certificate {name} has expired: " + _NEW + ", or its clock is wrong",
-    "CERTIFICATE_REQUIRED": "it wants a certificate of this host: {tls} connect_certificate and connect_private_key",
-    "BAD_CERTIFICATE": "it does not take this host's certificate {name}: it may not hold yet for the other's clock",
+    "UNKNOWN_CA": "it does not trust the authority of this host's certificate {name}: both need certificates of the "
+    "same `rt-vla keys create`",
+    "CERTIFICATE_EXPIRED": "it considers this host's certificate {name} expired: " + _NEW + ", or its clock is wrong",
+    "CERTIFICATE_REQUIRED": "it requires a certificate of this host: {tls} connect_certificate and connect_private_key",
+    "BAD_CERTIFICATE": "it rejects this host's certificate {name}: it may not be valid yet by the other host's clock",
 }
 
 
@@ -70,7 +70,7 @@ class TlsFiles:
         return bool(self._mtls and self.authority and all((*self._listen, *self._connect)))
 
     def own_certificate(self) -> Certificate | None:
-        """This host's certificate; None where the settings are for less than both sides of a link.
+        """This host's certificate; None if the settings are for less than both sides of a link.
 
         Raises:
             WireError: files are missing, do not belong together, or do not hold now.
@@ -83,11 +83,7 @@ class TlsFiles:
             raise WireError(f"the certificate {self._listen[0]} cannot be used: {_own_fault(error)}") from error
         except ssl.SSLError as error:
             what = ", ".join(str(path) for path in dict.fromkeys((*self._listen, *self._connect, self.authority)))
-            why = (
-                "key and certificate do not belong together"
-                if "MISMATCH" in (error.reason or "")
-                else "no PEM is in one"
-            )
+            why = "key and certificate do not match" if "MISMATCH" in (error.reason or "") else "one is not a PEM file"
             raise WireError(f"{what}: {why} ({error.reason or error})") from error
         except OSError as error:
             paths = (*self._listen, *self._connect, self.authority)
@@ -100,7 +96,7 @@ class TlsFiles:
         return [key for key in keys if os.path.exists(key) and os.stat(key).st_mode & 0o077]
 
     def refusal(self, address: tuple[str, int]) -> str:
-        """Why TLS with who listens there fails, or that it does not, in a sentence; "" where nothing is known."""
+        """Why TLS with who listens there fails, or that it does not, as a sentence; "" if nothing is known."""
         try:
             context, name = self._client(), self._own_name()
             context.check_hostname = self._verify_name
@@ -111,15 +107,15 @@ class TlsFiles:
                 try:
                     link.recv(1)  # with TLS 1.3 the other side's verdict comes after the handshake
                 except TimeoutError:
-                    return "the certificates are fine, so that it is busy or no Zenoh router of this graph"
+                    return "the certificates are valid, so it is busy or not a Zenoh router of this graph"
         except ssl.SSLCertVerificationError as error:
             return _others_fault(error, address[0])
         except ssl.SSLError as error:
             reason = error.reason or ""
             sentence = next((text for alert, text in _ALERTS.items() if reason.endswith(alert)), "")
             if "WRONG_VERSION" in reason or "RECORD_LAYER" in reason:
-                return "it does not speak TLS: it was started without keys, or is another program"
-            return sentence.format(name=name, tls=TLS) or f"it says {reason or error}"
+                return "it does not use TLS: it was started without keys, or is another program"
+            return sentence.format(name=name, tls=TLS) or f"it reports {reason or error}"
         except (OSError, WireError):
             return ""
         return ""
@@ -166,23 +162,23 @@ def _shown(server: ssl.SSLContext, client: ssl.SSLContext) -> Certificate:
 
 def _own_fault(error: ssl.SSLCertVerificationError) -> str:
     if error.verify_code == _EXPIRED:
-        return f"it, or its authority's, has expired for this host's clock: {_NEW}, or put the clock right"
+        return f"it, or its authority's, has expired by this host's clock: {_NEW}, or correct the clock"
     if error.verify_code == _NOT_YET:
-        return "it does not hold yet for this host's clock: put the clock right"
-    return f"it is not of the authority in root_ca_certificate ({error.verify_message})"
+        return "it is not valid yet by this host's clock: correct the clock"
+    return f"it was not issued by the authority in root_ca_certificate ({error.verify_message})"
 
 
 def _others_fault(error: ssl.SSLCertVerificationError, host: str) -> str:
     if error.verify_code == _EXPIRED:
-        return f"its certificate has expired for this host's clock: {_NEW}, or put the clock right"
+        return f"its certificate has expired by this host's clock: {_NEW}, or correct the clock"
     if error.verify_code == _NOT_YET:
-        return "its certificate does not hold yet for this host's clock: put the clock right"
+        return "its certificate is not valid yet by this host's clock: correct the clock"
     if error.verify_code in (_HOST_NAME, _ADDRESS):
         return (
-            f"its certificate is not for {host}: connect to a name that it is for (`rt-vla keys show`), or make it one "
+            f"its certificate is not for {host}: connect to one of its names (`rt-vla keys show`), or add the name "
             "with `rt-vla keys renew --host NAME=ADDRESS`"
         )
-    return "its certificate is of another authority: both need certificates of one `rt-vla keys create`"
+    return "its certificate is from another authority: both need certificates of the same `rt-vla keys create`"
 
 
 def _readable(path: str) -> bool:

@@ -1,4 +1,4 @@
-"""Warnings about what others send: however many there are, the log stays short."""
+"""Rate-limited warnings about received data."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ _LONGEST = 500  # characters
 
 
 class Complaints:
-    """Warnings of one kind, of which the first of each sender is logged, as long as there are few senders.
-
-    After that the tenth, the hundredth, the thousandth is, with how many there were.
+    """Warnings of one kind: logs the first of each sender while there are few senders, then only the tenth, hundredth,
+    thousandth, with the count.
 
     Args:
         in_full: how many senders are few.
@@ -31,4 +30,4 @@ class Complaints:
             self._known.add(sender)
             _LOG.warning("%s", sentence)
         elif self.count >= 10 and str(self.count).strip("0") == "1":
-            _LOG.warning("%s (%d such by now; few of them are logged)", sentence, self.count)
+            _LOG.warning("%s (%d so far; only some are logged)", sentence, self.count)

@@ -86,11 +86,11 @@ class Console:
             self._levels[name] = level
 
     def level(self, name: str) -> Severity:
-        """Give the level that was set for exactly this logger."""
+        """Return the level that was set for exactly this logger."""
         return self._levels.get(name, Severity.UNSET)
 
     def effective_level(self, name: str) -> Severity:
-        """Give the level that counts: the logger's own, else its parent's, else INFO."""
+        """Return the level that counts: the logger's own, else its parent's, else INFO."""
         while True:
             level = self._levels.get(name, Severity.UNSET)
             if level != Severity.UNSET or not name:
@@ -103,7 +103,7 @@ class Console:
             self._sinks[name] = sink
 
     def remove_sink(self, name: str, sink: Callable[[ConsoleRecord], None]) -> None:
-        """Stop that; does nothing where another sink has taken the name."""
+        """Stop that; does nothing if another sink has taken the name."""
         with self._lock:
             if self._sinks.get(name) == sink:
                 del self._sinks[name]

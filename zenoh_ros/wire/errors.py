@@ -1,4 +1,4 @@
-"""What can go wrong on the wire."""
+"""Errors of the wire protocol."""
 
 
 class WireError(RuntimeError):

@@ -160,13 +160,13 @@ class Graph:
 def _type_mismatch(new: EndpointKey, other: EndpointKey) -> str:
     return (
         f"{new.name}: {new.node.full_name} uses {new.type_name} ({new.type_hash[:15]}…), "
-        f"{other.node.full_name} uses {other.type_name} ({other.type_hash[:15]}…); "
-        "they will not hear each other: both sides need the same message definition"
+        f"{other.node.full_name} uses {other.type_name} ({other.type_hash[:15]}…); they cannot communicate: both "
+        "sides need the same message definition"
     )
 
 
 def _qos_mismatch(new: EndpointKey, other: EndpointKey) -> str:
-    """The sentence that rclpy logs for an incompatible QoS; "" where both fit."""
+    """The sentence that rclpy logs for an incompatible QoS; "" if both fit."""
     offers, asks = (new, other) if new.kind == EndpointKind.PUBLISHER else (other, new)
     policy = incompatibility(offers.qos, asks.qos) if offers.kind == EndpointKind.PUBLISHER else ""
     if not policy:

@@ -64,7 +64,7 @@ class MessagePackages(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        """Give the module its lazily made classes."""
+        """Return the module its lazily made classes."""
         package, _, kind = module.__name__.partition(".")
         if not kind:
             return

@@ -84,7 +84,7 @@ def _body_fault(name: str, forbidden: str, what: str, allowed: str) -> NameFault
 
 
 def expand_name(name: str, node_name: str, namespace: str) -> str:
-    """Give the fully qualified form of a topic or service name as seen from a node.
+    """Return the fully qualified form of a topic or service name as seen from a node.
 
     Args:
         name: relative ("image"), absolute ("/clock") or private ("~/status"); may hold {node}, {ns} and {namespace}.

@@ -1,7 +1,7 @@
 """ROS parameter files and `-p` values: the steps of rcl_yaml_param_parser (ROS 2 Jazzy) over the events of libyaml.
 
-Odd files mean here what they mean there. Only what rcl takes and reads as something else is refused: a list or a
-mapping in a list, and a 'ros__parameters' that is no mapping.
+Odd files mean here what they mean there. Only what rcl silently misreads is refused: a list or a mapping in a list,
+and a 'ros__parameters' that is not a mapping.
 """
 
 from __future__ import annotations
@@ -37,13 +37,15 @@ def read_file(path: str | Path, table: ParameterTable) -> None:
 
 
 def read_value(text: str, entry: NamedValue) -> None:
-    """Give an entry the value in a text as on the command line: 1, 1.0, true, words, [1, 2].
+    """Return an entry the value in a text as on the command line: 1, 1.0, true, words, [1, 2].
 
     Raises:
-        ValueError: nothing, no YAML, a mapping, or a list of different types.
+        ValueError: empty, invalid YAML, a mapping, or a list of different types.
     """
     if not text:
-        raise ValueError("no value; expected bool, int, float, str or a list of one of them, and '' for an empty text")
+        raise ValueError(
+            "no value; expected bool, int, float, str or a list of one of them, and '' for an empty string"
+        )
     values = _Values()
     for event in _events(text.encode("utf-8", "surrogateescape")):
         if isinstance(event, yaml.MappingStartEvent):
@@ -142,7 +144,7 @@ class _FileReader:
     def take(self, event: yaml.Event) -> None:
         if self._opens_section and not isinstance(event, yaml.MappingStartEvent):
             raise ValueError(
-                f"{_line(event)}: '{PARAMETERS_KEY}' of '{self._node}' is no mapping; expected name: value"
+                f"{_line(event)}: '{PARAMETERS_KEY}' of '{self._node}' is not a mapping; expected name: value"
             )
         self._opens_section = False
         if isinstance(event, yaml.ScalarEvent):
@@ -171,7 +173,7 @@ class _FileReader:
     def _open_section(self, event: yaml.ScalarEvent) -> None:
         name = self._node_path.text
         if not self._node_path.depth:
-            raise ValueError(f"{_line(event)}: no node's name stands over '{PARAMETERS_KEY}'")
+            raise ValueError(f"{_line(event)}: there is no node name above '{PARAMETERS_KEY}'")
         if _NODE_NAME.fullmatch(name) is None:
             raise ValueError(
                 f"{_line(event)}: '{name}' is not the name of a node: expected letters, digits and '_' between '/', "

@@ -53,7 +53,7 @@ class ParameterTable:
         return entries[-1]
 
     def for_node(self, qualified_name: str) -> dict[str, ParameterValue | None]:
-        """Give the values for the node called `qualified_name` ("/arm/policy_node").
+        """Return the values for the node called `qualified_name` ("/arm/policy_node").
 
         The nodes and patterns of the table count in the order in which each was first named, and a later one wins: a
         section of the node's own does not win over a `/**` that comes after it. None stands for an empty list.
@@ -63,6 +63,6 @@ class ParameterTable:
 
 
 def matches(pattern: str, qualified_name: str) -> bool:
-    """Tell whether a section's name means a node: `*` stands for one token, `**` for any number of them."""
+    """Return whether a section's name means a node: `*` stands for one token, `**` for any number of them."""
     expression = f"/{pattern.removeprefix('/')}".replace("/*", r"(?:/\w+)")
     return re.fullmatch(expression, qualified_name, re.ASCII) is not None

@@ -102,7 +102,7 @@ def write_yaml(content: Any, *, flow: bool = False) -> str:
         flow: in one line, for the command line.
 
     Raises:
-        ValueError: a whole number of more than 64 bits.
+        ValueError: an integer of more than 64 bits.
     """
     width = 2**31 - 1 if flow else None
     text = yaml.dump(content, Dumper=_Writer, sort_keys=False, default_flow_style=flow, allow_unicode=True, width=width)

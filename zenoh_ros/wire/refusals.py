@@ -1,4 +1,4 @@
-"""Whom a router refuses: Zenoh's own log says why, in its words and on standard output; here it is made a sentence."""
+"""Connections that a router rejects: translates the reasons in Zenoh's log on standard output."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ import zenoh
 
 _LINE = re.compile(r"zenoh_link_tls::unicast: (?P<reason>.*?)\.?( Hint: .*)?$")
 _COLOR = re.compile("\x1b\\[[0-9;]*m")
-_SAME_AUTHORITY = "it and this router need certificates of one `rt-vla keys create`"
-_NEW = "`rt-vla keys renew`, or put the clock right that is wrong"
+_SAME_AUTHORITY = "it and this router need certificates of the same `rt-vla keys create`"
+_NEW = "`rt-vla keys renew`, or correct the wrong clock"
 # Parts of what Zenoh's TLS says, and what it means here.
 _MEANINGS = (
-    ("UnknownIssuer", f"its certificate is of another authority: {_SAME_AUTHORITY}"),
-    ("BadSignature", f"its certificate is of another authority: {_SAME_AUTHORITY}"),
-    ("alert: UnknownCA", f"it does not know the authority of this router's certificate: {_SAME_AUTHORITY}"),
-    ("alert: DecryptError", f"it does not know the authority of this router's certificate: {_SAME_AUTHORITY}"),
+    ("UnknownIssuer", f"its certificate is from another authority: {_SAME_AUTHORITY}"),
+    ("BadSignature", f"its certificate is from another authority: {_SAME_AUTHORITY}"),
+    ("alert: UnknownCA", f"it does not trust the authority of this router's certificate: {_SAME_AUTHORITY}"),
+    ("alert: DecryptError", f"it does not trust the authority of this router's certificate: {_SAME_AUTHORITY}"),
     ("certificate expired", f"its certificate has expired: {_NEW}"),
-    ("alert: CertificateExpired", f"for its clock, this router's certificate has expired: {_NEW}"),
-    ("certificate not valid yet", f"its certificate does not hold yet: {_NEW}"),
-    ("peer sent no certificates", "it shows no certificate: it was started without keys"),
-    ("handshake eof", "it ended the handshake itself, as one does that only looks who is there"),
-    ("CertificateRequired", "it shows no certificate: it was started without keys"),
-    ("InvalidContentType", "it does not speak TLS: it was started without keys, or its endpoint begins with tcp/"),
-    ("corrupt message", "it does not speak TLS: it was started without keys, or its endpoint begins with tcp/"),
+    ("alert: CertificateExpired", f"by its clock, this router's certificate has expired: {_NEW}"),
+    ("certificate not valid yet", f"its certificate is not valid yet: {_NEW}"),
+    ("peer sent no certificates", "it presents no certificate: it was started without keys"),
+    ("handshake eof", "it ended the handshake itself, like a port scan"),
+    ("CertificateRequired", "it presents no certificate: it was started without keys"),
+    ("InvalidContentType", "it does not use TLS: it was started without keys, or its endpoint begins with tcp/"),
+    ("corrupt message", "it does not use TLS: it was started without keys, or its endpoint begins with tcp/"),
     (
         "alert: BadCertificate",
-        "this router's certificate is not for the name that it connects to, or does not hold yet for its clock: "
-        "`rt-vla keys show` says for which names it is",
+        "this router's certificate is not for the name that it connects to, or is not valid yet by its clock: see "
+        "the names in `rt-vla keys show`",
     ),
 )
 

@@ -1,4 +1,4 @@
-"""The graph's router in a process that does nothing else, and says who comes, who goes and who is refused."""
+"""The graph's router in a separate process, which reports connections, disconnections and rejected hosts."""
 
 from __future__ import annotations
 
@@ -48,18 +48,20 @@ class Router:
         self._listener = (
             listen(lambda event: self._known.append(_address(event.link.dst)), history=True) if listen else None
         )
-        who = "those with a certificate of its authority" if settings.secure else "whoever reaches it"
+        who = "hosts with a certificate of its authority" if settings.secure else "any host that can reach it"
         self.introduction = f"Router at {self._session.router}, for {who}."
         if not settings.secure and host not in LOCALHOST:
-            self.introduction += " They can move the arm: `rt-vla keys create` makes keys (docs/security.md)."
+            self.introduction += " They can move the arm: create keys with `rt-vla keys create` (docs/security.md)."
 
     def look(self) -> None:
-        """Tells who has come and gone since it last looked, but for processes with this host's own certificate."""
+        """Reports connections and disconnections since the last call, except of processes with this host's
+        certificate.
+        """
         present = {}
         for link in self._links():
             name, address = link.auth_identifier, _address(link.dst)
             if name != self._session.certificate_name or not name:
-                present[f"{link.zid} {address}"] = f"{name or 'somebody without a certificate'} ({address})"
+                present[f"{link.zid} {address}"] = f"{name or 'a host without a certificate'} ({address})"
         for key in present.keys() - self._present.keys():
             _LOG.info("%s has joined", present[key])
         for key in self._present.keys() - present.keys():
@@ -77,8 +79,8 @@ class Router:
         new = remote_addresses(self._port) - set(self._known)
         self._known.extend(new)
         hosts = {address.rpartition(":")[0] for address in new}
-        who = f"Somebody (at {hosts.pop()}, it seems)" if len(hosts) == 1 else "Somebody"
-        self._refused.add((who, meaning(reason)), f"{who} was refused: {meaning(reason)} [{reason}]")
+        who = f"A host (probably {hosts.pop()})" if len(hosts) == 1 else "Somebody"
+        self._refused.add((who, meaning(reason)), f"{who} was rejected: {meaning(reason)} [{reason}]")
 
 
 def _address(locator: str) -> str:

@@ -1,4 +1,4 @@
-"""Says aloud when the router on another host is lost, why as far as it can be found out, and when it is back."""
+"""Logs when the router on another host is lost, the probable reason, and when it is back."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import zenoh
 _LOG = logging.getLogger("zenoh_ros.wire")
 _LOOK_S = 0.5
 _LOST_AFTER_S = 2.0
-"""A shorter break is not worth a sentence."""
+"""Shorter interruptions are not logged."""
 _SAY_AGAIN_S = 60.0
 
 
 class RouterWatch:
-    """Watches the only link of a client; Zenoh tries to open it again by itself, for ever and in silence."""
+    """Watches the only link of a client; Zenoh itself reconnects silently and without limit."""
 
     def __init__(self, session: zenoh.Session, router: str, reason: Callable[[], str]) -> None:
         """reason: gives a sentence on why the router cannot be reached; it may take a second."""
@@ -37,10 +37,10 @@ class RouterWatch:
             now = time.monotonic()
             if self._session.info.routers_zid():
                 if said_at:
-                    _LOG.warning("%s is connected again after %.0f s", self._router, now - lost_at)
+                    _LOG.warning("%s is reconnected after %.0f s", self._router, now - lost_at)
                 lost_at = said_at = 0.0
                 continue
             lost_at = lost_at or now
             if now - lost_at > _LOST_AFTER_S and (not said_at or now - said_at > _SAY_AGAIN_S):
                 said_at = now
-                _LOG.warning("The connection to the graph is lost and tried again: %s", self._reason())
+                _LOG.warning("Lost the connection to the graph, reconnecting: %s", self._reason())

@@ -40,7 +40,7 @@ class Request:
         """Send the response, once; a client that has gone is no error."""
         query, self._query = self._query, None
         if query is None:
-            raise WireError(f"{self._key.name}: this request has been answered already")
+            raise WireError(f"{self._key.name}: this request was already answered")
         attachment = Attachment.now(self.attachment.sequence, self.attachment.gid).pack()
         with query:
             query.reply(self._key.data_key(), serialize(response), attachment=attachment)
@@ -117,7 +117,7 @@ class Service:
             query.drop()
             return
         if str(query.key_expr) != self._data_key:
-            # Nothing of ROS asks several services at once, and access control lets it pass.
+            # ROS never calls several services at once, and access control would let it pass.
             self._complaints.add("pattern", f"{self.key.name}: a request to all of {query.key_expr} is dropped")
             query.drop()
             return
@@ -129,8 +129,8 @@ class Service:
 class Client:
     """A client of a service; made by `Node.create_client`.
 
-    A request that finds no service waits for one and is sent once; what happened to it after that is not known, so it
-    is never sent again.
+    A request without a service waits for one and is sent once; its fate after that is unknown, so it is never sent
+    again.
 
     Attributes:
         key: its entry in the graph (name, type, hash, QoS, gid).

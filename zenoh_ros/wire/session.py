@@ -1,9 +1,9 @@
-"""One process's place on the graph: a Zenoh session that hosts the graph's router or connects to it.
+"""A process's session on the graph: a Zenoh session that hosts the graph's router or connects to it.
 
-Every process tries to bind the router's endpoint first; whoever comes first hosts the router for all, so that a graph
-needs no daemon. Processes find each other through it by gossip and then talk directly: when the host ends, those that
-know each other go on, and the next process that starts binds the endpoint again and is found by all within a second.
-A router on another host is never bound, only connected to, and everything goes through it.
+Every process tries to bind the router's endpoint first; the first one hosts the router for all, so that no daemon is
+needed. Processes find each other through it by gossip and then talk directly: when the host ends, those that know each
+other go on, and the next process that starts binds the endpoint again and is found by all within a second. A router on
+another host is never bound, only connected to, and everything goes through it.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ DEFAULT_ROUTER = f"tcp/{DEFAULT_ADDRESS}"
 LOCALHOST = ("localhost", "127.0.0.1", "::1", "[::1]")
 ANY_ADDRESS = ("0.0.0.0", "[::]", "::")
 CERTIFICATES = (
-    f"give this host keys of that graph: `rt-vla keys` makes them, and {FILE_VARIABLE} names their settings "
+    f"give this host keys of that graph: create them with `rt-vla keys`, and set {FILE_VARIABLE} to their settings "
     "(docs/security.md)"
 )
 PATIENCE_S = 4.0
 _HIGHEST_DOMAIN = 232
 _CONNECT_WAIT_S = 1.5
 _QUERY_TIMEOUT_MS = 600_000
-# A program that accepts the connection and says nothing is given up after this.
+# Timeout of a program that accepts the connection but sends nothing.
 _OPEN_TIMEOUT_MS = 3_000
 # A message of several megabytes is dropped where its parts wait longer than this: a busy reader takes some time.
 _FRAGMENTS_WAIT_US = 500_000
@@ -77,7 +77,7 @@ class Session:
         self._nodes: list[Node] = []
         self._watches: list[AccessWatch | RouterWatch] = []
         self._lock = threading.Lock()
-        # Zenoh's threads call Python: an interpreter that ends while they run waits for them for ever.
+        # Zenoh's threads call Python: an interpreter that ends while they run waits for them forever.
         atexit.register(self.close)
 
     @classmethod
@@ -118,7 +118,7 @@ class Session:
             zenoh_session = zenoh.open(_configuration(settings, "router"))
         except zenoh.ZError as error:
             raise WireError(
-                f"{settings.router} cannot be bound ({_plain(error)}): is a router there already?"
+                f"{settings.router} cannot be bound ({_plain(error)}): is a router already running?"
             ) from error
         session = cls(zenoh_session, domain=domain_from_environment(), router=settings.router, hosts_router=True)
         session._watch(settings, certificate)
@@ -194,7 +194,7 @@ def domain_from_environment() -> int:
 
 
 def _own_certificate(settings: ZenohSettings) -> Certificate | None:
-    """This host's, with a warning where it ends soon; None without TLS. Raises WireError where it does not hold."""
+    """This host's, with a warning where it ends soon; None without TLS. Raises WireError if it does not hold."""
     certificate = TlsFiles(settings.tls).own_certificate() if settings.secure else None
     if certificate is not None and (sentence := certificate.ends_soon()):
         _LOG.warning("%s", sentence)
@@ -209,8 +209,8 @@ def _bind_or_connect(settings: ZenohSettings, patience: float) -> tuple[zenoh.Se
     host, port = split_endpoint(settings.router)
     if host in ANY_ADDRESS:
         raise WireError(
-            f"router endpoint {settings.router!r}: every address of this host, which `rt-vla router --listen` takes; "
-            f"here expected that of the router, such as {settings.protocol}/localhost:{port}"
+            f"router endpoint {settings.router!r}: this means every address of this host, which only `rt-vla router "
+            f"--listen` accepts; expected the router's address, such as {settings.protocol}/localhost:{port}"
         )
     if _only_connects(settings):
         # Peers of another host listen on their own localhost, so only their router can carry what is said to them.
@@ -227,7 +227,7 @@ def _bind_or_connect(settings: ZenohSettings, patience: float) -> tuple[zenoh.Se
             reason = _plain(error)
         try:
             session = zenoh.open(_configuration(settings, "peer"))
-        except zenoh.ZError as error:  # such as a protocol that there is not
+        except zenoh.ZError as error:  # such as an unknown protocol
             needs = f"; {CERTIFICATES}" if settings.secure else ""
             raise WireError(f"router endpoint {settings.router!r} cannot be used ({_plain(error)}){needs}") from error
         if _connected(session, min(deadline, time.monotonic() + _CONNECT_WAIT_S)):
@@ -266,13 +266,13 @@ def _explain(settings: ZenohSettings, host: str, port: int, reason: str = "") ->
         return f"{router} cannot be bound or reached ({why}); check the host and port in {ROUTER_VARIABLE}"
     if settings.secure:
         refusal = TlsFiles(settings.tls).refusal(address)
-        return f"{router} is there, but TLS with it failed: {refusal or CERTIFICATES}"
+        return f"{router} is reachable, but the TLS handshake failed: {refusal or CERTIFICATES}"
     if _speaks_tls(address):
-        entry = f"begin the endpoint with tls/ and {CERTIFICATES}"
-        return f"{router} is answered in TLS, by a graph for those with a certificate: {entry}"
+        entry = f"start the endpoint with tls/ and {CERTIFICATES}"
+        return f"{router} is a TLS endpoint of a graph that requires certificates: {entry}"
     return (
-        f"{router} is answered by a program that is not a Zenoh router of this graph; end that program "
-        f"or choose another port with {ROUTER_VARIABLE}=tcp/localhost:PORT"
+        f"{router} is in use by a program that is not a Zenoh router of this graph; stop that program or choose "
+        f"another port with {ROUTER_VARIABLE}=tcp/localhost:PORT"
     )
 
 

@@ -60,7 +60,7 @@ class Subscription:
         self._data_key = key.data_key()
         self._verdicts: dict[bytes, bool] = {}
         self._closed = False
-        # The subscriber comes first: what is published by those who see the token shall be heard.
+        # The subscriber comes first, to receive what is published as soon as the token is seen.
         self._subscriber = _declare(session.zenoh, key.data_key(), key.qos, self._receive)
         self._token = session.zenoh.liveliness().declare_token(key.token())
 
@@ -121,7 +121,7 @@ class Subscription:
         if self._closed or sample.kind != zenoh.SampleKind.PUT:
             return
         if str(sample.key_expr) != self._data_key:
-            # Nothing of ROS sends to several topics at once, and access control lets it pass.
+            # ROS never publishes to several topics at once, and access control would let it pass.
             self._complain(b"pattern", f"it was sent to all of {sample.key_expr}")
             return
         if len(self._queue) == self._queue.maxlen:
@@ -143,7 +143,7 @@ class Subscription:
         return verdict
 
     def _forget_all_but(self, alive: set[bytes]) -> None:
-        """Publishers come and go, as every `ros2 topic pub` does; nobody shall have to remember them for ever."""
+        """Publishers come and go, such as every `ros2 topic pub`; they must not be remembered forever."""
         self._verdicts = {gid: verdict for gid, verdict in self._verdicts.items() if gid in alive}
 
     def _complain(self, gid: bytes, reason: str) -> None:

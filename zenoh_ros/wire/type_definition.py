@@ -24,7 +24,7 @@ class Field:
         is_sequence: whether it is `T[]` or `T[<=N]`.
         bound: N of `T[<=N]`, 0 for none.
         string_bound: N of `string<=N`, 0 for none.
-        default: the value of the definition; None where it is zero, "" or empty.
+        default: the value of the definition; None if it is zero, "" or empty.
     """
 
     name: str

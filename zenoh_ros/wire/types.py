@@ -65,7 +65,7 @@ def definition(type_name: str) -> TypeDefinition:
     """The definition of a message type such as "sensor_msgs/msg/Image" or "std_srvs/srv/Trigger_Request".
 
     Raises:
-        UnknownType: with the names that are near.
+        UnknownType: with similar names.
     """
     known = _definitions()
     if type_name in known:
@@ -128,7 +128,7 @@ def parse_messages(text: str, name: str) -> list[TypeDefinition]:
     """The types of a bag's definition: the text of one, then those within it, each after a line of `=`.
 
     Raises:
-        ValueError: it is not in the language of .msg files.
+        ValueError: it is not valid in the .msg format.
     """
     try:
         found = get_types_from_msg(text, name)
@@ -141,12 +141,12 @@ def parse_description(described: Mapping[str, Any]) -> list[TypeDefinition]:
     """The types of what `type_description` gives; constants and default values are not in it.
 
     Raises:
-        ValueError: it holds a field of a kind that there is not here (wide strings), or a name that is none.
+        ValueError: it holds a field of an unsupported kind (wide strings), or an invalid name.
     """
     individuals = [described["type_description"], *described["referenced_type_descriptions"]]
     for one in individuals:
         if not _TYPE_NAME.fullmatch(one["type_name"]):
-            raise ValueError(f"{one['type_name']!r} is no name of a type")
+            raise ValueError(f"{one['type_name']!r} is not a valid type name")
     return [TypeDefinition(one["type_name"], tuple(map(_described_field, one["fields"])), {}) for one in individuals]
 
 
@@ -184,9 +184,9 @@ def _described_field(described: Mapping[str, Any]) -> Field:
     many = kind["type_id"] - item_id
     base = kind["nested_type_name"] if item_id == _NESTED_ID else _BASES.get(item_id)
     if not _FIELD_NAME.fullmatch(described["name"]):
-        raise ValueError(f"{described['name']!r} is no name of a field")
+        raise ValueError(f"{described['name']!r} is not a valid field name")
     if base is None:
-        raise ValueError(f"the field {described['name']!r} is of a kind that is not known here ({kind['type_id']})")
+        raise ValueError(f"the field {described['name']!r} is of an unsupported kind ({kind['type_id']})")
     return Field(
         name=described["name"],
         base=base,

@@ -1,7 +1,7 @@
-"""What the user says of Zenoh, as rmw_zenoh reads it, and what it means for a session here.
+"""The user's Zenoh settings, as read by rmw_zenoh, and their meaning for a session here.
 
-ZENOH_SESSION_CONFIG_URI names a file of Zenoh's (JSON5), ZENOH_CONFIG_OVERRIDE changes keys of it. Where they, or the
-router's endpoint, speak of TLS, nothing of the session listens or connects without it.
+ZENOH_SESSION_CONFIG_URI names a Zenoh configuration file (JSON5), ZENOH_CONFIG_OVERRIDE changes keys of it. If they or
+the router's endpoint use TLS, the session never listens or connects without it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CHANGE = re.compile(r"""(?:[^;"']|"[^"]*"|'[^']*')+""")
 
 
 class ZenohSettings:
-    """What the environment and a router's endpoint say.
+    """The settings of the environment and a router's endpoint.
 
     Attributes:
         router: endpoint of the graph's router, without the settings of TLS behind its `#`.
@@ -59,7 +59,7 @@ class ZenohSettings:
         self._more, self._listen = connect[1:] if not router else [], _endpoints(said, "listen/endpoints")
         plain = [at for at in (self.router, *self._more, *self._listen) if at.partition("/")[0] not in SECURE]
         if self.secure and plain:
-            raise WireError(f"TLS is configured, and {plain[0]} is an endpoint without it: write tls/ or remove it")
+            raise WireError(f"TLS is configured, but {plain[0]} is an endpoint without it: write tls/ or remove it")
 
     def configuration(self, defaults: Mapping[str, Any], *, listen: bool, mode: str, host: bool) -> zenoh.Config:
         """defaults: by Zenoh's keys, where the user says nothing. host: whether the router's endpoint is bound.
@@ -96,23 +96,23 @@ class ZenohSettings:
             try:
                 config.insert_json5(key, text)
             except zenoh.ZError as error:
-                raise WireError(f"{OVERRIDE_VARIABLE}: {key}={text} is not taken by Zenoh ({error})") from error
+                raise WireError(f"{OVERRIDE_VARIABLE}: {key}={text} is rejected by Zenoh ({error})") from error
         return config
 
 
 def router_patience(usual: float) -> float:
-    """How long to look for a router [s]: ZENOH_ROUTER_CHECK_ATTEMPTS, one a second; for ever at 0.
+    """How long to look for a router [s]: ZENOH_ROUTER_CHECK_ATTEMPTS, one a second; forever at 0.
 
     Raises:
-        WireError: it is not a whole number, or below 0, which would go on without a router.
+        WireError: it is not an integer, or below 0, which would go on without a router.
     """
     text = os.environ.get(ATTEMPTS_VARIABLE, "").strip()
     if not text:
         return usual
     if not text.isdecimal():
         raise WireError(
-            f"{ATTEMPTS_VARIABLE}={text}: expected a number of attempts, one a second, or 0 for ever. Nothing goes on "
-            "without a router here: who finds none on its own host is the router"
+            f"{ATTEMPTS_VARIABLE}={text}: expected a number of attempts, one per second, or 0 for no limit. A router "
+            "is always needed here: a process that finds none on its own host becomes the router"
         )
     return float(text) or float("inf")
 
@@ -122,7 +122,9 @@ def _changes(text: str) -> list[tuple[str, str]]:
     pairs = [part.strip().partition("=") for part in _CHANGE.findall(text) if part.strip()]
     for key, equals, value in pairs:
         if not (key and equals and value):
-            raise WireError(f"{OVERRIDE_VARIABLE}: {key}{equals}{value} is not KEY=VALUE, such as mode='client'")
+            raise WireError(
+                f"{OVERRIDE_VARIABLE}: {key}{equals}{value} is not of the form KEY=VALUE, such as mode='client'"
+            )
     return [(key.strip(), value.strip()) for key, _, value in pairs]
 
 
@@ -147,7 +149,7 @@ def _insert(config: zenoh.Config, key: str, text: str) -> None:
 
 
 def _value(config: zenoh.Config, key: str) -> Any:
-    """None where it is as Zenoh has it."""
+    """None if it is as Zenoh has it."""
     try:
         value, usual = (json.loads(str(one.get_json(key))) for one in (config, zenoh.Config()))
     except zenoh.ZError:

@@ -1,4 +1,4 @@
-"""Policy, camera, smoother and simulated arm, a process each, and a node that harms them and watches the arm."""
+"""Policy, camera, smoother and simulated arm, a process each, and a node that injects faults and watches the arm."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from rt_vla_ros.nodes.sim_arm_parameters import POLICY_WITH_SIM_ARM
 
 NAMESPACE = "/rt_vla_faults"
 START_UP = 120.0  # [s]
-FARTHEST = 0.15  # that an action may go: the smoother's max_translation [m]
+FARTHEST = 0.15  # of an action: the smoother's max_translation [m]
 NODES = ("policy", "camera", "smoother", "arm")
 MODULES = {
     "policy": ("rt_vla_ros.live.faults.nodes", "policy"),
@@ -44,10 +44,10 @@ MODULES = {
     "gripper": ("rt_vla_ros.nodes.gripper_bridge_node",),
 }
 CLOCK_PERIOD = 0.005  # [s]
-# What must be started anew for a set-up of the graph, see FaultGraph.set_up.
+# What must be restarted for a set-up of the graph, see FaultGraph.set_up.
 SET_UPS = {"clock": "smoother", "wire": "policy", "gripper": "gripper"}
 HAND = "hand_commands"
-# The simulated camera has no noise, but what it shows of a swinging arm changes from image to image.
+# The simulated camera has no noise, but its images of a swinging arm differ.
 PARAMETERS: dict[str, dict[str, bool | int | float | str]] = {
     "policy": {**POLICY_WITH_SIM_ARM, "max_frozen_way": 0.02, "policy": "rt1-mini"},
     "gripper": {"kind": "topic", "server": HAND},
@@ -55,10 +55,8 @@ PARAMETERS: dict[str, dict[str, bool | int | float | str]] = {
 
 
 class FaultGraph:
-    """All four processes run when it is made; `processes` are those there are now.
-
-    motion: of the arm, from the last `forget` on. said: what smoother and policy said since then.
-    Raises RuntimeError where something does not come up.
+    """All four processes run when it is made; `processes` are the current ones. motion: of the arm, since the last
+    `forget`. said: messages of smoother and policy since then. Raises RuntimeError if something does not start.
     """
 
     def __init__(self, graph: PrivateGraph, log: Path, seed: int) -> None:
@@ -66,7 +64,7 @@ class FaultGraph:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.motion = ArmMotion()
         self.said: set[str] = set()
-        self.ended_ns: int | None = None  # when an action came that terminates, or that no arm must follow
+        self.ended_ns: int | None = None  # arrival of an action that terminates or is invalid
         self.clock_offset_ns = 0
         self.wire = Wire(int(graph.variables["RT_VLA_ROS_ROUTER"].rpartition(":")[2]))
         self._set_up, self._texts = "", 0
@@ -122,8 +120,8 @@ class FaultGraph:
         )
 
     def set_up(self, how: str) -> None:
-        """clock: the smoother goes by a clock of this node, which can jump. wire: the policy speaks through a wire that
-        can be cut. gripper: there is a gripper's bridge besides. Empty: none of these.
+        """clock: the smoother goes by a clock of this node, which can jump. wire: the policy is connected through a
+        wire that can be cut. gripper: runs a gripper bridge, too. Empty: none of these.
         """
         if how == self._set_up:
             return
@@ -132,25 +130,25 @@ class FaultGraph:
                 process.kill()
                 process.wait()
         self._set_up, self.clock_offset_ns = how, 0
-        self.wire.mend()
+        self.wire.restore()
 
     def _tell_time(self) -> None:
         if self._set_up == "clock":
             self._clock.publish(ClockMsg(clock=time_message(time.time_ns() + self.clock_offset_ns)))
 
     def lose_hand(self) -> None:
-        """What moves the fingers is gone, once the gripper's bridge has found it."""
+        """Removes the gripper's server, once the gripper bridge has found it."""
         self.spin(START_UP, lambda: self.node.count_publishers(HAND) > 0)
         self.spin(0.3)
         self.node.destroy_subscription(self._hand)
-        self.spin(2.0, lambda: any("Nobody takes goals" in said for said in self.said))
+        self.spin(2.0, lambda: any("No gripper server" in said for said in self.said))
 
     def find_hand(self) -> None:
-        """There is something that moves the fingers."""
+        """Adds a gripper's server."""
         self._hand = self.node.create_subscription(Float64MultiArray, HAND, lambda _message: None, 10)
 
     def orphans(self) -> int:
-        """How many processes that ended have left another one behind."""
+        """Number of ended processes that left a child behind."""
         return sum(process.poll() is not None and _group_lives(process.pid) for process in self.processes.values())
 
     def _on_joints(self, message: JointState) -> None:
@@ -170,7 +168,7 @@ class FaultGraph:
         self.said.update(status.message for status in message.status)
 
     def spin(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
-        """For so long, or until it holds; whether it does."""
+        """Spins for this long, or until the condition holds; whether it does."""
         end = time.monotonic() + seconds
         while not until():
             if time.monotonic() >= end:
@@ -179,15 +177,15 @@ class FaultGraph:
         return True
 
     def forget(self) -> None:
-        """What was seen and said so far."""
+        """Forgets motion and messages so far."""
         self.motion = ArmMotion()
         self.said.clear()
         self.ended_ns = None
 
-    # What is done to it ----------------------------------------------------------------------------------------------
+    # Faults --------------------------------------------------------------------------------------------------------
 
     def set_in_motion(self) -> None:
-        """Starts what has ended, and gives another instruction until the arm moves. Raises RuntimeError."""
+        """Restarts ended processes, and publishes new instructions until the arm moves. Raises RuntimeError."""
         for name in (*NODES, *(("gripper",) if self._set_up == "gripper" else ())):
             if name not in self.processes or self.processes[name].poll() is not None:
                 self._start(name)
@@ -201,7 +199,7 @@ class FaultGraph:
         raise RuntimeError(f"The arm did not move within {START_UP:.0f} s: {'; '.join(sorted(self.said))}")
 
     def tell(self, what: str) -> None:
-        """To policy and camera."""
+        """Publishes a fault to policy and camera."""
         self._faults.publish(String(data=what))
 
     def call(self, service: str) -> None:
@@ -209,12 +207,12 @@ class FaultGraph:
         self._clients[service].call_async(Trigger.Request())
 
     def release(self) -> None:
-        """Ends a stop, by whomever, and waits until that is so."""
+        """Releases any stop and waits for it."""
         future = self._clients["smoother_node/release"].call_async(Trigger.Request())
         self.spin(5.0, future.done)
 
     def flood(self, count: int) -> None:
-        """So many different instructions in a second."""
+        """Publishes this many different instructions in a second."""
         begin = time.monotonic()
         for index in range(count):
             self._instructions.publish(String(data=f"flood {self._texts} {index}"))
@@ -222,7 +220,7 @@ class FaultGraph:
         self._texts += 1
 
     def rival(self, seconds: float) -> None:
-        """Another policy's actions on the same topic, with fresh images, for so long."""
+        """Publishes another policy's actions on the same topic, with recent stamps, for this long."""
         end = time.monotonic() + seconds
         while self._action is not None and time.monotonic() < end:
             message = copy.deepcopy(self._action)
@@ -232,7 +230,7 @@ class FaultGraph:
             self.spin(0.1)
 
     def fuzz(self, count: int) -> None:
-        """So many messages whose bytes are cut off, changed or random, on topics that policy and smoother hear."""
+        """Publishes this many messages with truncated, changed or random bytes to policy and smoother."""
         whole = {
             "action": serialize_message(ChunkMsg(ensemble="newest", tokens=[1, 2, 3])),
             "instruction": serialize_message(String(data="pick up the red cube")),
@@ -254,7 +252,7 @@ def _group_lives(group: int) -> bool:
 
 
 def damaged(message: bytes, source: random.Random) -> bytes:
-    """Cut off, with some bytes changed, or with random ones behind its header."""
+    """Truncated, with some bytes changed, or with random ones after the header."""
     data = bytearray(message)
     how = source.randrange(3)
     if how == 0:

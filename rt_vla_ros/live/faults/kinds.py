@@ -1,4 +1,4 @@
-"""The faults: what is done to the graph, what must come of it, and how it is made good again."""
+"""The faults: how each is injected, what must happen, and how it is repaired."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rt_vla_ros.live.faults.graph import FaultGraph
 
-# The last step, and the pause after it that is allowed; docs/safety.md.
+# The last step and the allowed pause after it; docs/safety.md.
 LAST_STEP = 0.5  # [s]
 IMAGE_AGE = 0.5  # max_image_age [s]
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One kind.
-
-    inject: does it. repair: what must be done before the next trial; processes that ended are started again anyway.
-    bound: within which the arm stands still [s]. reason: regular expression, of what policy or smoother then say.
-    stays: whether the arm must stand still until another instruction comes, also when the cause has gone.
+    """One kind of fault. inject: causes it. repair: called before the next trial; dead processes are restarted anyway.
+    bound: time until the arm must stand still [s]. reason: regular expression for the reason given by policy or
+    smoother.
+    stays: whether the arm must stand still until another instruction, even after the repair.
     begins: "inject" where time counts from before it was done, "stop" from after it, for what is a stop at its end,
     "action" from the arrival of the action that it leads to. set_up: of the graph, see FaultGraph.
     """
@@ -54,7 +53,7 @@ def _release(graph: FaultGraph) -> None:
 
 
 def _disk(bytes_left: int) -> Callable[[FaultGraph], None]:
-    """No file can be written any more beyond this size."""
+    """Limits the size of files."""
 
     def limit(graph: FaultGraph) -> None:
         for name in ("policy", "smoother"):
@@ -101,7 +100,7 @@ def _find_hand(graph: FaultGraph) -> None:
 
 
 def _clock(seconds: float) -> Callable[[FaultGraph], None]:
-    """The smoother's clock is so far from the others'."""
+    """Offsets the smoother's clock."""
 
     def jump(graph: FaultGraph) -> None:
         graph.clock_offset_ns = round(seconds * 1e9)
@@ -109,14 +108,14 @@ def _clock(seconds: float) -> Callable[[FaultGraph], None]:
     return jump
 
 
-SILENCE = r"silent|carried out and the next has not come|has gone"
-NO_IMAGE = rf"max_image_age|has come for more than|{SILENCE}"
+SILENCE = r"silent|waiting for the next|policy is gone"
+NO_IMAGE = rf"max_image_age|No image of camera|{SILENCE}"
 FAULTS: tuple[Fault, ...] = (
     Fault("stop", _call("smoother_node/stop"), 0.25, "stop service", _release, stays=True),
     Fault("stop of the policy", _call("policy_node/stop"), 0.25, "stop service", _release, stays=True),
-    Fault("terminate", _told("policy done"), 0.25, "carried out", _told("none"), stays=True, begins="action"),
+    Fault("terminate", _told("policy done"), 0.25, "instruction is done", _told("none"), stays=True, begins="action"),
     Fault("action of NaN", _told("policy nan"), 0.25, "finite", _told("none"), stays=True, begins="action"),
-    Fault("action of 3 m", _told("policy huge"), 0.25, "m far", _told("none"), begins="action"),
+    Fault("action of 3 m", _told("policy huge"), 0.25, "max_translation", _told("none"), begins="action"),
     Fault("kill -9 of the policy", _signal("policy", signal.SIGKILL), 0.25, SILENCE),
     Fault("kill -9 of the smoother", _signal("smoother", signal.SIGKILL), 0.25, "smoother is gone", stays=True),
     Fault("kill -9 of the camera", _signal("camera", signal.SIGKILL), IMAGE_AGE + LAST_STEP, NO_IMAGE),
@@ -143,13 +142,13 @@ FAULTS: tuple[Fault, ...] = (
         "two policies on one topic", _rival, 0.25, "the actions of .* are refused", _release, stays=True, begins="stop"
     ),
     Fault("clock jumps back", _clock(-5.0), 0.25, "jumped back", _clock(0.0), set_up="clock"),
-    Fault("clock jumps ahead", _clock(5.0), 0.25, "No tick came", _clock(0.0), set_up="clock"),
+    Fault("clock jumps ahead", _clock(5.0), 0.25, "No tick for", _clock(0.0), set_up="clock"),
     Fault(
         "wire of the policy cut",
         lambda graph: graph.wire.cut(),
         LAST_STEP,
         NO_IMAGE,
-        lambda graph: graph.wire.mend(),
+        lambda graph: graph.wire.restore(),
         set_up="wire",
     ),
     Fault(
@@ -157,14 +156,14 @@ FAULTS: tuple[Fault, ...] = (
         lambda graph: graph.wire.refuse(),
         LAST_STEP,
         NO_IMAGE,
-        lambda graph: graph.wire.mend(),
+        lambda graph: graph.wire.restore(),
         set_up="wire",
     ),
     Fault(
         "gripper's server gone",
         _lose_hand,
         0.25,
-        "Nobody takes goals",
+        "No gripper server",
         _find_hand,
         stays=True,
         begins="stop",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 STILL = 0.02  # fastest joint of an arm that stands still [rad/s]
-STILL_FOR = 0.15  # so long; at a turning point it stands for less [s]
+STILL_FOR = 0.15  # duration of standstill; shorter at a turning point [s]
 
 
 class ArmMotion:
@@ -17,7 +17,7 @@ class ArmMotion:
         self._speeds.append((stamp_ns, speed))
 
     def still_since(self, after_ns: int) -> int | None:
-        """From which stamp on it stood still for STILL_FOR, not before `after_ns`; None: it has not yet."""
+        """The stamp from which it stood still for STILL_FOR, not before `after_ns`; None: not yet."""
         begun: int | None = None
         for stamp_ns, speed in self._speeds:
             if stamp_ns < after_ns or speed >= STILL:

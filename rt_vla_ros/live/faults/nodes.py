@@ -1,4 +1,4 @@
-"""The processes of `rt-vla bench faults` that stand in for a policy and a camera, and can be told to fail.
+"""The policy and camera processes of `rt-vla bench faults`, which fail on command.
 
 `python -m rt_vla_ros.live.faults.nodes policy|camera --ros-args ...`. Both listen to the topic `fault` (String):
 "policy nan", "policy huge", "policy done", "camera frozen", "camera slow", "camera silent", and "none" for all.
@@ -28,11 +28,11 @@ from rt_vla_ros.policies.tabletop_card import tabletop_card  # noqa: E402
 
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 SPEED, TURN_AROUND = 0.06, 5  # of the tool [m/s]; steps of 0.2 s from one turning point to the next
-SLOW = 10  # of so many images a slow camera sends one
+SLOW = 10  # a slow camera sends one of this many images
 
 
 class Swing:
-    """Moves the tool to and fro along y, for ever. fault: what it does wrong."""
+    """Moves the tool back and forth along y without end. fault: the injected fault."""
 
     name = "swing"
     card = tabletop_card("swing")
@@ -55,7 +55,7 @@ class Swing:
 
 
 class FaultyPolicyNode(PolicyNode):
-    """The policy node as it is, but for the policy."""
+    """The real policy node with a test policy."""
 
     def __init__(self) -> None:
         self._swing = Swing()
@@ -70,7 +70,7 @@ class FaultyPolicyNode(PolicyNode):
 
 
 class FaultyCamera(ProgramNode):
-    """Passes the simulated camera's images on."""
+    """Forwards the simulated camera's images."""
 
     def __init__(self) -> None:
         super().__init__("faulty_camera")

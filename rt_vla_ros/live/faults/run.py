@@ -1,4 +1,4 @@
-"""Runs the faults, and what came of them as a table."""
+"""Runs the faults and tabulates the results."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from rt_vla_ros.live.faults.soak import SOAK_HEAD, resident, summary
 from rt_vla_ros.live.private_graph import PrivateGraph
 from zenoh_ros.commands.errors import CliError
 
-LONGEST = 6.0  # that is waited for the arm to stand still [s]
-LINGER = 2.5  # for a reason, and for a motion that must not come back [s]
-SAMPLE = 5.0  # between two looks at the memory [s]
+LONGEST = 6.0  # timeout for the arm to stand still [s]
+LINGER = 2.5  # wait for a reason, and for a forbidden motion [s]
+SAMPLE = 5.0  # between two samples of the memory [s]
 AWAKE = (0.4, 1.6)  # how long the arm has been moving when a fault comes [s]
 
 
@@ -29,7 +29,7 @@ def measure(
 ) -> list[dict[str, Any]]:
     """Each fault `repeats` times, at random moments. only: names; empty: all.
 
-    soak: in place of all that, the graph works for so long [min], and its processes' memory is watched.
+    soak: instead, runs the graph for this time [min] and watches its processes' memory.
 
     Raises CliError.
     """
@@ -67,7 +67,7 @@ def measure(
 
 
 def _try(graph: Any, fault: Any, source: random.Random) -> dict[str, Any]:
-    """One trial: the time to standstill [s], whether the reason was told, whether the arm moved again, orphans."""
+    """One trial: the time to standstill [s], whether the reason was reported, whether the arm moved again, orphans."""
     graph.set_up(fault.set_up)
     graph.set_in_motion()
     graph.spin(source.uniform(*AWAKE))
@@ -100,7 +100,7 @@ def _try(graph: Any, fault: Any, source: random.Random) -> dict[str, Any]:
 
 
 def _soak(graph: Any, seconds: float, tell: Callable[[str], None]) -> list[dict[str, Any]]:
-    """An instruction after the other; memory of every process."""
+    """Runs one instruction after the other and records the memory of every process."""
     graph.set_in_motion()
     begin = time.monotonic()
     times, sizes = list[float](), {name: list[float]() for name in (*graph.processes, "this one")}
@@ -134,7 +134,7 @@ def _summary(fault: Any, trials: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 HEAD = (
-    "| fault | trials | median [s] | largest [s] | bound [s] | within | reason told | moved again | orphans |\n"
+    "| fault | trials | median [s] | largest [s] | bound [s] | within | reason reported | moved again | orphans |\n"
     + "|---" * 9
     + "|"
 )

@@ -1,4 +1,4 @@
-"""Whether processes need more and more memory while they work."""
+"""Whether the memory of processes grows while they run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-# What is loaded once and what is warmed up lies in the first part of a soak, which does not count.
+# Loading and warm-up are in the first part of a soak, which does not count.
 SETTLED = 0.4
-GROWTH = 0.5  # that is taken for none [MiB/min]
+GROWTH = 0.5  # that counts as flat [MiB/min]
 MIB = 2**20
 
 
@@ -26,7 +26,7 @@ def resident(pid: int) -> float:
 
 
 def growth(times: Sequence[float], sizes: Sequence[float]) -> float:
-    """Slope of a line through what comes after the first part, by least squares [MiB/min]. times [s], sizes [MiB]."""
+    """Least-squares slope after the first part [MiB/min]. times [s], sizes [MiB]."""
     at, size = np.asarray(times, dtype=np.float64) / 60, np.asarray(sizes, dtype=np.float64)
     late = (at >= at[0] + SETTLED * (at[-1] - at[0])) & np.isfinite(size)
     if np.count_nonzero(late) < 2:
@@ -35,7 +35,7 @@ def growth(times: Sequence[float], sizes: Sequence[float]) -> float:
 
 
 def summary(times: Sequence[float], sizes: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
-    """For each process: memory at the begin and at the end [MiB], growth, and whether that is none."""
+    """For each process: memory at the start and the end [MiB], growth, and whether it is flat."""
     found = []
     for name, one in sizes.items():
         slope = growth(times, one)
@@ -44,4 +44,4 @@ def summary(times: Sequence[float], sizes: Mapping[str, Sequence[float]]) -> lis
     return found
 
 
-SOAK_HEAD = "| process | begin [MiB] | end [MiB] | growth [MiB/min] | bound | flat |\n" + "|---" * 6 + "|"
+SOAK_HEAD = "| process | start [MiB] | end [MiB] | growth [MiB/min] | bound | flat |\n" + "|---" * 6 + "|"

@@ -1,4 +1,4 @@
-"""A TCP connection on this machine that can be cut, as a cable is, or refused, as where a router has ended."""
+"""A TCP connection on this machine that can be cut, like a cable, or refused, like by a dead router."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _CHUNK = 65_536
 
 
 class Wire:
-    """Listens at `port`, and passes on what comes to another port of this host, and back.
+    """Listens at `port` and forwards to another port of this host, in both directions.
 
-    cut: nothing passes; what was sent meanwhile does once it is whole again. refuse: connections are closed, and new
-    ones too. mend: ends both.
+    cut: nothing passes; data sent meanwhile passes after `restore`. refuse: connections are closed, and new ones too.
+    restore: ends both.
     """
 
     def __init__(self, to_port: int) -> None:
@@ -35,13 +35,13 @@ class Wire:
         self._refuses = True
         self._close_all()
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """See the class."""
         self._refuses = False
         self._whole.set()
 
     def close(self) -> None:
-        """Nothing passes any more, for good."""
+        """Closes it permanently."""
         self._closed = True
         self._whole.set()
         self._listener.close()

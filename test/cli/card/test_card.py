@@ -159,8 +159,8 @@ def test_the_description_of_the_robot_is_read() -> None:
 def test_a_description_that_does_not_fit_is_told_and_not_used() -> None:
     plain = described(panda_urdf(fingers=True))
     for urdf, said in (
-        ("<robot", "The robot's description is not used: The robot description is no XML"),
-        ('<!DOCTYPE robot [<!ENTITY a "b">]><robot/>', "declares a document type, which no URDF needs"),
+        ("<robot", "The robot's description is not used: The robot description is not valid XML"),
+        ('<!DOCTYPE robot [<!ENTITY a "b">]><robot/>', "declares a document type, which a URDF must not have"),
         (
             panda_urdf().replace("panda_", "left_"),
             "In the robot's description it is 'left_link8', which is unknown to TF.",

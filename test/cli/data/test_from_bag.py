@@ -135,13 +135,13 @@ def test_what_a_killed_recorder_left_is_read(robot: Path, capsys: pytest.Capture
     file.write_bytes(whole[: round(len(whole) * 0.6)])
     assert convert(robot, bag) == 0
     said = capsys.readouterr().out
-    assert "has no metadata.yaml, so its recorder was killed" in said
-    assert "was not finished" in said
+    assert "has no metadata.yaml, because its recorder was killed" in said
+    assert "or unfinished" in said
     (episode,) = LeRobotDataset(robot / "set")
     assert 4 < len(episode) < 12
     file.write_bytes(whole[:1000])
     assert convert(robot, bag, out="other") == 2
-    assert "no bag that can be read" in capsys.readouterr().err
+    assert "not a readable bag" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -169,14 +169,14 @@ def test_a_bag_of_another_robot(
 def test_without_tf_static_and_with_two_clocks(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(robot / "bag", bags.robot(static=False))
     assert convert(robot, robot / "bag") == 1
-    assert "The bag has no /tf_static: record it, too" in capsys.readouterr().out
+    assert "The bag has no /tf_static: record it as well" in capsys.readouterr().out
     other = [one for one in bags.robot(shift=-3600.0) if "image" in one.topic]
     write(
         robot / "clocks",
         sorted([*(one for one in bags.robot() if "image" not in one.topic), *other], key=lambda one: one.time_ns),
     )
     assert convert(robot, robot / "clocks") == 1
-    assert "which is another clock" in capsys.readouterr().out
+    assert "the recorder's clock: is use_sim_time the same" in capsys.readouterr().out
     assert not (robot / "set").exists()
 
 
@@ -203,7 +203,7 @@ def test_what_is_no_bag(robot: Path, capsys: pytest.CaptureFixture[str]) -> None
     for path, sentence in (
         ("nowhere", "There is no bag"),
         ("empty", "it has no metadata.yaml and no .mcap or .db3"),
-        ("text.mcap", "is no bag that can be read"),
+        ("text.mcap", "is not a readable bag"),
     ):
         assert convert(robot, robot / path) == 2
         assert sentence in capsys.readouterr().err
@@ -360,7 +360,7 @@ def test_a_bag_that_lacks_a_file_says_so(robot: Path, capsys: pytest.CaptureFixt
 def test_times_after_the_end_of_a_bag_are_told(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(robot / "bag", bags.robot(2.0))
     assert convert(robot, robot / "bag", "--episode-markers", "1-30", "40-50") == 0
-    assert "ends at 2.0 s; asked for were 30 s, 40 s, 50 s, which is later." in capsys.readouterr().out
+    assert "ends at 2.0 s; asked for were 30 s, 40 s, 50 s, which is after its end." in capsys.readouterr().out
     assert len(LeRobotDataset(robot / "set")[0]) == 5
     assert convert(robot, robot / "bag", "--episode-markers", "30-40", out="other") == 1
     assert not (robot / "other").exists()

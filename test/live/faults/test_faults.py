@@ -117,7 +117,7 @@ def test_what_is_sent_while_a_wire_is_cut_arrives_when_it_is_whole(echo: tuple[W
     here.settimeout(0.2)
     with pytest.raises(TimeoutError):
         here.recv(100)
-    wire.mend()
+    wire.restore()
     here.settimeout(5.0)
     assert here.recv(100) == b"two"
 

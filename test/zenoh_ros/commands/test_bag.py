@@ -153,17 +153,19 @@ def test_a_type_of_another_shape_is_left_out(tmp_path: Path, ros_graph: Any, cap
     with Writer(tmp_path / "bag", version=9) as bag:
         bag.add_connection("/old", "std_msgs/msg/String", typestore=store)
     assert main(["bag", "play", str(tmp_path / "bag")]) == 1
-    assert "/old is left out: it was recorded with another definition of std_msgs/msg/String" in capfd.readouterr().err
+    assert (
+        "/old is skipped: it was recorded with a different definition of std_msgs/msg/String"
+    ) in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("make", "arguments", "sentence"),
     [
-        (lambda path: None, ["info"], "is no bag that can be read: File"),
-        (lambda path: path.mkdir(), ["info"], "is no bag that can be read: Expected metadata file"),
-        (lambda path: (path.mkdir(), (path / "metadata.yaml").write_text("[")), ["info"], "is no bag that can be read"),
+        (lambda path: None, ["info"], "is not a readable bag: File"),
+        (lambda path: path.mkdir(), ["info"], "is not a readable bag: Expected metadata file"),
+        (lambda path: (path.mkdir(), (path / "metadata.yaml").write_text("[")), ["info"], "is not a readable bag"),
         (write, ["play", "--topics", "/wrod"], "no topic '/wrod' in the bag. Did you mean '/word'?"),
-        (write, ["play", "--remap", "word=x"], "the remapping 'word=x' is not of the form OLD:=NEW"),
+        (write, ["play", "--remap", "word=x"], "invalid remapping 'word=x', expected OLD:=NEW"),
         (write, ["play", "--rate", "0"], "expected a number above 0, got '0'"),
     ],
 )
@@ -180,7 +182,7 @@ def test_what_cannot_be_done_is_said(
 def test_a_file_that_is_no_bag_is_said(tmp_path: Path, name: str, capfd: Any) -> None:
     (tmp_path / name).write_bytes(b"no bag")
     assert main(["bag", "info", str(tmp_path / name)]) == 2
-    assert "is no bag that can be read" in capfd.readouterr().err
+    assert "is not a readable bag" in capfd.readouterr().err
 
 
 def test_what_is_recorded_is_what_was_published(tmp_path: Path, ros_graph: Any, capfd: Any) -> None:
@@ -209,9 +211,9 @@ def test_what_is_recorded_is_what_was_published(tmp_path: Path, ros_graph: Any, 
         ended.set()
         thread.join()
     out, err = capfd.readouterr()
-    assert f"Recording into {bag}; Ctrl-C ends it." in out
+    assert f"Recording to {bag}; press Ctrl-C to stop." in out
     assert "messages of 2 topics in" in out
-    assert "Nothing came on /nothing." in err
+    assert "No messages on /nothing." in err
     with AnyReader([bag]) as reader:
         read = [(one.topic, reader.deserialize(data, one.msgtype)) for one, _, data in reader.messages()]
         durability = {one.topic: one.ext.offered_qos_profiles[0].durability for one in reader.connections}
@@ -227,9 +229,9 @@ def test_what_is_recorded_is_what_was_published(tmp_path: Path, ros_graph: Any, 
 def test_a_bag_that_cannot_be_recorded_is_said(tmp_path: Path, ros_graph: Any, capfd: Any) -> None:
     for words in ([], ["--all", "/word"]):
         assert main(["bag", "record", "-o", str(tmp_path / "new"), *words]) == 2
-        assert "say which topics to record, or --all" in capfd.readouterr().err
+        assert "give the topics to record, or --all" in capfd.readouterr().err
     assert main(["bag", "record", "-o", str(tmp_path), "/word"]) == 2
-    assert "no bag can be begun there" in capfd.readouterr().err
+    assert "cannot create a bag there" in capfd.readouterr().err
 
 
 def test_a_full_disk_ends_a_bag_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

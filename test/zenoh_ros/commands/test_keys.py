@@ -19,10 +19,10 @@ def made(path: Path) -> Path:
 def test_it_says_what_to_copy_and_what_to_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keys = made(tmp_path / "keys")
     said = capsys.readouterr().out
-    assert f"copy {keys}/gpu to it, as /etc/k, and before anything starts there:" in said
+    assert f"copy {keys}/gpu to /etc/k on it, and set before starting any node:" in said
     assert said.count("export ZENOH_SESSION_CONFIG_URI=/etc/k/session.json5") == 2
     assert said.count("ZENOH_ROUTER_CONFIG_URI=/etc/k/router.json5") == 1
-    assert "The router runs on robot; others reach it at 192.168.1.10." in said
+    assert "The router runs on robot and is reached at 192.168.1.10." in said
 
 
 def test_it_shows_who_has_a_certificate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,11 +55,11 @@ def test_it_says_who_may(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     ("words", "sentence"),
     [
         (["create", "KEYS", "--host", "robot"], "keys are never overwritten"),
-        (["create", "NEW", "--host", "a", "--host", "a=10.0.0.1"], "a name is given to two hosts"),
+        (["create", "NEW", "--host", "a", "--host", "a=10.0.0.1"], "two hosts have the same name"),
         (["create", "NEW", "--host", "a/b"], "expected NAME or NAME=ADDRESS"),
-        (["add", "KEYS", "--host", "gpu"], "this host is there"),
+        (["add", "KEYS", "--host", "gpu"], "this host exists"),
         (["add", "NEW", "--host", "gpu"], "`rt-vla keys create"),
-        (["renew", "KEYS", "--host", "nobody"], "there is none to renew"),
+        (["renew", "KEYS", "--host", "nobody"], "nothing to renew"),
         (["restrict", "KEYS", "/action"], "expected each topic once"),
         (["restrict", "KEYS", "/action=gpu", "action=robot"], "expected each topic once"),
         (["restrict", "KEYS", "/action=nobody"], "no host of this name"),

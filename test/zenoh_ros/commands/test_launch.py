@@ -100,7 +100,7 @@ def test_conditional_arguments_have_a_star() -> None:
     ("argument", "sentence"),
     [
         ("wrod:=x", "hello.launch.py has no argument 'wrod'. Did you mean 'word'?"),
-        ("tone:=rude", "tone:=rude is not valid. There is: kind, loud."),
+        ("tone:=rude", "tone:=rude is not valid. Available: kind, loud."),
     ],
 )
 def test_arguments_that_do_not_fit_start_nothing(file: Path, argument: str, sentence: str, capfd: Any) -> None:
@@ -154,9 +154,7 @@ def test_launch_files_are_found_under_every_name(camera: Path, file: str, word: 
 
 def test_a_package_alone_is_told_its_files(camera: Path) -> None:
     (camera / "launch/rs_launch.py").write_text(SAYS_UP)
-    with pytest.raises(
-        CliError, match=r"'cam' is a package: give one of its launch files too. There is: rs_launch.py."
-    ):
+    with pytest.raises(CliError, match=r"'cam' is a package: add one of its launch files. Available: rs_launch.py."):
         launch_file(["cam"])
 
 
@@ -164,7 +162,7 @@ def test_two_files_of_one_name_are_both_said(camera: Path) -> None:
     for folder in ("a", "b"):
         (camera / folder).mkdir()
         (camera / folder / "rs.launch.py").write_text(SAYS_UP)
-    with pytest.raises(CliError, match=r"more than one 'rs.launch.py', give its path: .*/a/rs.launch.py, .*/b/rs"):
+    with pytest.raises(CliError, match=r"more than one 'rs.launch.py', give the path: .*/a/rs.launch.py, .*/b/rs"):
         launch_file(["cam", "rs.launch.py"])
 
 
@@ -176,12 +174,12 @@ def test_two_files_of_one_name_are_both_said(camera: Path) -> None:
             "from launch_ros.actions import ComposableNodeContainer\n",
             "ComposableNodeContainer is not in",
         ),
-        ("x.launch.py", "import launch_xml\n", "launch_xml is not in the ROS that comes with"),
+        ("x.launch.py", "import launch_xml\n", "launch_xml is not part of the embedded ROS"),
         ("x.launch.py", "import no_such_module\n", "the Python module 'no_such_module' is not installed"),
         (
             "x.launch.py",
             "import launch_ros.actions\ndef generate_launch_description():\n    launch_ros.actions.LifecycleNode()\n",
-            "launch_ros.actions.LifecycleNode is not in the ROS that comes with",
+            "launch_ros.actions.LifecycleNode is not part of the embedded ROS",
         ),
         ("x.launch.xml", "<launch/>\n", "is in XML or YAML, which needs a real ROS 2"),
         ("x.launch.yaml", "launch:\n", "is in XML or YAML, which needs a real ROS 2"),

@@ -61,4 +61,4 @@ def test_a_node_that_is_not_managed_is_refused(command: Any, monkeypatch: pytest
 
     monkeypatch.setattr(lifecycle, "ANSWER", 0.3)
     code, _, err = command("lifecycle", "get", "/demo/talker")
-    assert (code, "/demo/talker is no managed node. " in err, "/demo/arm" in err) == (2, True, True)
+    assert (code, "/demo/talker is not a managed node. " in err, "/demo/arm" in err) == (2, True, True)

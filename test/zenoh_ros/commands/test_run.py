@@ -65,7 +65,7 @@ def test_a_program_of_another_package_runs(tmp_path: Path, monkeypatch: pytest.M
     ("words", "sentence"),
     [
         (["polcy_node"], "no node 'polcy_node' in rt_vla_ros. Did you mean 'policy_node'?"),
-        (["rt_vla_ros", "nothing"], "no node 'nothing' in rt_vla_ros. There is: console_node, gripper_bridge_node"),
+        (["rt_vla_ros", "nothing"], "no node 'nothing' in rt_vla_ros. Available: console_node, gripper_bridge_node"),
         (["nowhere", "x"], "'nowhere'"),
         (["x", "--ros-args"], "no node 'x' in rt_vla_ros"),
     ],

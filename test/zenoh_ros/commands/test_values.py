@@ -118,9 +118,9 @@ def test_times_are_set_when_it_is_published() -> None:
     ("message", "values", "sentence"),
     [
         (String(), {"dat": "x"}, "std_msgs/String has no field 'dat'. Did you mean 'data'?"),
-        (TwistStamped(), {"twist": {"linear": {"q": 1}}}, "no field 'twist.linear.q'. There is: x, y, z."),
+        (TwistStamped(), {"twist": {"linear": {"q": 1}}}, "no field 'twist.linear.q'. Available: x, y, z."),
         (TwistStamped(), {"twist": 5}, "field 'twist' is a geometry_msgs/Twist: expected a mapping of its fields"),
-        (String(), {"data": True}, "field 'data' is a text, but YAML reads True: put it in quotes"),
+        (String(), {"data": True}, "field 'data' is a string, but YAML reads True: put it in quotes"),
         (String(), {"data": None}, "put it in quotes"),
         (Bool(), {"data": 2}, "field 'data' is a boolean, got 2"),
         (Bool(), {"data": "false"}, "field 'data' is a boolean, got 'false'"),

@@ -74,9 +74,9 @@ def test_an_address_of_ipv6_is_in_brackets(tmp_path: Path) -> None:
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     folder = make(tmp_path / "keys")
     before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
-    with pytest.raises(KeyFolderError, match="there is something in it already"):
+    with pytest.raises(KeyFolderError, match="not empty, and keys are never overwritten"):
         KeyFolder.create(folder.path, NOW)
-    with pytest.raises(KeyFolderError, match="this host is there"):
+    with pytest.raises(KeyFolderError, match="this host exists"):
         folder.add(GPU, router="robot", days=1, at=None, now=NOW)
     assert {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()} == before
 
@@ -94,7 +94,7 @@ def test_a_renewed_certificate_is_for_the_same_key_and_the_old_one_is_kept(tmp_p
     assert read_certificate(kept) == old
     moved = read_certificate(folder.renew(HostName("robot", ("10.0.0.1",)), days=365, now=later))
     assert moved.addresses[:2] == ("10.0.0.1", "robot")
-    with pytest.raises(KeyFolderError, match="there is none to renew"):
+    with pytest.raises(KeyFolderError, match="nothing to renew"):
         folder.renew(HostName("other"), days=1, now=later)
 
 
@@ -108,7 +108,7 @@ def test_no_certificate_outlives_the_authority(tmp_path: Path) -> None:
 def test_a_host_that_cannot_be_added_leaves_nothing(tmp_path: Path) -> None:
     folder = make(tmp_path / "keys")
     (folder.path / "authority" / "ca_key.pem").write_text("nonsense")
-    with pytest.raises(ValueError, match="this is no private key in PEM"):
+    with pytest.raises(ValueError, match="not a PEM private key"):
         folder.add(HostName("new"), router="robot", days=1, at=None, now=NOW)
     assert not (folder.path / "new").exists()
     (folder.path / "authority" / "ca_key.pem").unlink()
@@ -162,11 +162,11 @@ def test_restrictions_are_in_the_settings_of_all_hosts_also_of_those_that_come_l
 
 def test_a_restriction_that_would_do_nothing_is_refused(tmp_path: Path) -> None:
     folder = make(tmp_path / "keys")
-    with pytest.raises(KeyFolderError, match="/action=gpv: no host of this name; there is gpu, robot"):
+    with pytest.raises(KeyFolderError, match="/action=gpv: no host of this name; known hosts: gpu, robot"):
         folder.restrict({"/action": ["gpv"]})
     for name in ("/act*", "~/stop", "/", "/a//b"):
         with pytest.raises(KeyFolderError, match="expected the name of a topic"):
             folder.restrict({name: ["gpu"]})
     (folder.path / "gpu" / "session.json5").write_text("{ mode: 'peer' } // mine")
-    with pytest.raises(KeyFolderError, match="this is no plain JSON any more"):
+    with pytest.raises(KeyFolderError, match="not plain JSON any more"):
         folder.restrict({"/action": ["gpu"]})

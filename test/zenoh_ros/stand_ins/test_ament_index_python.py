@@ -51,7 +51,7 @@ def test_a_checkout_is_its_own_share_directory(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_missing_package_says_where_was_looked(prefixes: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(PackageNotFoundError, match=f"'nowhere' not found; looked in: {prefixes[0]}, {prefixes[1]}"):
+    with pytest.raises(PackageNotFoundError, match=f"'nowhere' not found; searched: {prefixes[0]}, {prefixes[1]}"):
         get_package_prefix("nowhere")
     monkeypatch.delenv("AMENT_PREFIX_PATH")
     with pytest.raises(PackageNotFoundError, match="names no directory"):

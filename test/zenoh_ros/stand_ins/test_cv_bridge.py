@@ -286,9 +286,9 @@ def test_what_a_person_looks_at() -> None:
 @pytest.mark.parametrize(
     ("image", "source", "target", "sentence"),
     [
-        (pixels("uint8", 3), "rgb8", "rgb16", "no color or mono encoding of 8 bits"),
-        (pixels("uint8", 3), "rgb8", "8UC3", "no color or mono encoding of 8 bits"),
-        (pixels("float64", 1), "64FC1", "", "no output encoding can be guessed"),
+        (pixels("uint8", 3), "rgb8", "rgb16", "not an 8-bit color or mono encoding"),
+        (pixels("uint8", 3), "rgb8", "8UC3", "not an 8-bit color or mono encoding"),
+        (pixels("float64", 1), "64FC1", "", "cannot infer the output encoding"),
         (pixels("int32", 1), "32SC1", "", "labels"),
         (pixels("uint8", 3), "8UC3", "bgr8", "is not a color format"),
     ],

@@ -84,7 +84,7 @@ def test_mistakes_in_python_are_sentences() -> None:
     for make in (LaunchDescription, GroupAction, lambda actions: TimerAction(period=1.0, actions=actions)):
         with pytest.raises(TypeError, match=r"an include ...\), got <function performed>$"):
             make([performed])
-    with pytest.raises(TypeError, match=r"are pairs \(name, value\): write \{...\}.items\(\)"):
+    with pytest.raises(TypeError, match=r"must be pairs \(name, value\): write \{...\}.items\(\)"):
         IncludeLaunchDescription("x.launch.py", launch_arguments={"arm": "sim"})
 
 

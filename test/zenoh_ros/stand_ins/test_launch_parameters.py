@@ -98,8 +98,8 @@ def test_the_text_of_an_argument_is_read_as_on_the_command_line(text: str, expec
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
-        ([], "an empty list, which has no type in ROS: leave it out"),
-        (TextSubstitution(text="[]"), "has no type; leave out what is empty"),
+        ([], "an empty list, which has no type in ROS: omit it"),
+        (TextSubstitution(text="[]"), "has no type; omit empty values"),
         (TextSubstitution(text="[1, 2.0]"), "one type"),
         (2**63, "does not fit into a parameter"),
         (Path("x"), "expected bool, int, float, str"),
@@ -152,8 +152,8 @@ def test_substitutions_in_a_parameter_file_are_made(made: Callable[[str], Any], 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("$(find-package rt_vla_ros)", "line 3: .*is no substitution; known are and, command, dirname, env"),
-        ("$()", "is no substitution"),
+        ("$(find-package rt_vla_ros)", "line 3: .*is not a substitution; known are and, command, dirname, env"),
+        ("$()", "is not a substitution"),
         ("$(var arm", r"line 3: '\$\(var' has no '\)'"),
         ("$(env NOT_THERE_AT_ALL)", "NOT_THERE_AT_ALL"),
         ("$(var none)", "none"),

@@ -45,7 +45,7 @@ def test_parameters_that_are_none_end_the_launch(parameters: list[Any], sentence
     ("package_name", "executable", "sentence"),
     [
         ("probe", "tel", "did you mean 'tell'?"),
-        ("nowhere", "tell", "package 'nowhere' not found; looked in: "),
+        ("nowhere", "tell", "package 'nowhere' not found; searched: "),
         ("rt_vla_ros", "no_such_node", "executable 'no_such_node' of package 'rt_vla_ros' not found"),
     ],
 )

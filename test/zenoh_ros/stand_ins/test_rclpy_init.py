@@ -24,5 +24,5 @@ def test_a_port_that_another_program_has_is_said_in_a_sentence() -> None:
             check=False,
         )
     assert ended.returncode == 1
-    assert f"cannot join the graph: {router} is answered by a program that is not a Zenoh router" in ended.stderr
+    assert f"cannot join the graph: {router} is in use by a program that is not a Zenoh router" in ended.stderr
     assert "Traceback" not in ended.stderr

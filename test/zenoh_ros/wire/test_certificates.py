@@ -73,11 +73,11 @@ def of_another_key(robot: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (expired, "it, or its authority's, has expired for this host's clock: `rt-vla keys renew`"),
-        (too_early, "does not hold yet for this host's clock: put the clock right"),
-        (of_another, "is not of the authority in root_ca_certificate"),
-        (of_another_key, "key and certificate do not belong together"),
-        (lambda robot: (robot / "cert.pem").write_text("nonsense"), "no PEM is in one"),
+        (expired, "it, or its authority's, has expired by this host's clock: renew it with `rt-vla keys renew`"),
+        (too_early, "is not valid yet by this host's clock: correct the clock"),
+        (of_another, "was not issued by the authority in root_ca_certificate"),
+        (of_another_key, "key and certificate do not match"),
+        (lambda robot: (robot / "cert.pem").write_text("nonsense"), "one is not a PEM file"),
         (lambda robot: (robot / "key.pem").unlink(), r"key\.pem cannot be read \(No such file"),
         (lambda robot: (robot / "ca.pem").unlink(), r"ca\.pem cannot be read \(No such file"),
     ],

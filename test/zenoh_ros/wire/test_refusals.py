@@ -123,11 +123,11 @@ def test_another_authority_is_refused_and_both_say_so(
     other = KeyFolder.create(tmp_path / "other", NOW)
     stranger = other.add(HostName("stranger"), router="127.0.0.1", days=365, at=None, now=NOW)
     be(stranger, monkeypatch)
-    refused("is there, but TLS with it failed: its certificate is of another authority")
-    router.says("was refused: it does not know the authority of this router's certificate")
+    refused("is reachable, but the TLS handshake failed: its certificate is from another authority")
+    router.says("was refused: it does not trust the authority of this router's certificate")
     # It trusts ours, but shows its own.
     be(mixed(stranger, keys.path / "gpu", tmp_path / "mixed"), monkeypatch)
-    refused("cert.pem cannot be used: it is not of the authority in root_ca_certificate")
+    refused("cert.pem cannot be used: it was not issued by the authority in root_ca_certificate")
 
 
 def mixed(of: Path, authority_of: Path, path: Path) -> Path:
@@ -164,15 +164,15 @@ def test_the_router_says_what_is_wrong_with_each(
     other = KeyFolder.create(tmp_path / "other", NOW)
     stranger = other.add(HostName("stranger"), router="x", days=365, at=None, now=NOW)
     knock(ros_graph.port, **certificate(stranger, ours))
-    router.says("was refused: its certificate is of another authority")
+    router.says("was refused: its certificate is from another authority")
     knock(ros_graph.port, **certificate(stranger, ours, mtls=False))
-    router.says("was refused: it shows no certificate: it was started without keys")
+    router.says("was refused: it presents no certificate: it was started without keys")
     keys.renew(HostName("old"), days=1, now=NOW - timedelta(days=2))
     knock(ros_graph.port, **certificate(keys.path / "old", ours))
     router.says("was refused: its certificate has expired")
     keys.renew(HostName("old"), days=1, now=NOW + timedelta(days=2))
     knock(ros_graph.port, **certificate(keys.path / "old", ours))
-    router.says("was refused: its certificate does not hold yet")
+    router.says("was rejected: its certificate is not valid yet")
 
 
 def test_without_keys_or_with_expired_ones_nobody_gets_in(
@@ -180,11 +180,11 @@ def test_without_keys_or_with_expired_ones_nobody_gets_in(
 ) -> None:
     keys.renew(HostName("old"), days=1, now=NOW - timedelta(days=2))
     be(keys.path / "old", monkeypatch)
-    refused("has expired for this host's clock: `rt-vla keys renew` makes a new one")
+    refused("has expired by this host's clock: renew it with `rt-vla keys renew`")
     monkeypatch.delenv("ZENOH_SESSION_CONFIG_URI")
     monkeypatch.setenv("RT_VLA_ROS_ROUTER", f"tcp/localhost:{ros_graph.port}")
-    refused("is answered in TLS, by a graph for those with a certificate: begin the endpoint with tls/")
-    router.says("was refused: it does not speak TLS: it was started without keys")
+    refused("is a TLS endpoint of a graph that requires certificates: start the endpoint with tls/")
+    router.says("was rejected: it does not use TLS: it was started without keys")
 
 
 def expired(robot: KeyFolder) -> None:
@@ -204,7 +204,7 @@ def for_another_name(robot: KeyFolder) -> None:
 @pytest.mark.parametrize(
     ("spoil", "here", "there"),
     [
-        (expired, "its certificate has expired for this host's clock", "this router's certificate has expired"),
+        (expired, "its certificate has expired by this host's clock", "this router's certificate has expired"),
         (
             for_another_name,
             "its certificate is not for localhost",
@@ -242,26 +242,28 @@ def test_with_keys_a_router_listens_to_the_network_and_without_to_this_host(
 ) -> None:
     monkeypatch.setenv("RT_VLA_ROS_ROUTER", f"tls/localhost:{ros_graph.port}")
     network = RouterProcess(keys.path / "robot")
-    network.says(f":{ros_graph.port}, for those with a certificate of its authority.")
+    network.says(f":{ros_graph.port}, for hosts with a certificate of its authority.")
     assert "Router at tls/[::]:" in network.lines()[0] or "Router at tls/0.0.0.0:" in network.lines()[0]
     assert network.end() == 130
     monkeypatch.setenv("RT_VLA_ROS_ROUTER", ros_graph.router)
     (tmp_path / "session.json5").write_text("{}")
     local = RouterProcess(tmp_path)
-    local.says(f"Router at {ros_graph.router}, for whoever reaches it.")
+    local.says(f"Router at {ros_graph.router}, for any host that can reach it.")
     assert "make keys" not in local.lines()[0]
     assert local.end() == 130
     everybody = RouterProcess(tmp_path, "--listen", f"tcp/0.0.0.0:{ros_graph.port}")
-    everybody.says("They can move the arm: `rt-vla keys create` makes keys")
+    everybody.says("They can move the arm: create keys with `rt-vla keys create`")
 
 
 def test_a_router_needs_its_port(ros_graph: RosGraph) -> None:
     router = Session.serve(f"tcp/127.0.0.1:{ros_graph.port}")
     assert router.hosts_router
-    with pytest.raises(WireError, match=r"cannot be bound .*: is a router there already"):
+    with pytest.raises(WireError, match=r"cannot be bound .*: is a router already running"):
         Session.serve(f"tcp/127.0.0.1:{ros_graph.port}")
     router.close()
-    with pytest.raises(WireError, match="every address of this host, which `rt-vla router --listen` takes"):
+    with pytest.raises(
+        WireError, match="this means every address of this host, which only `rt-vla router --listen` accepts"
+    ):
         Session.open(router="tls/[::]:7447")
 
 

@@ -97,9 +97,9 @@ def test_a_description_is_read_back(name: str) -> None:
     ("type_name", "field", "type_id", "sentence"),
     [
         ("a_msgs/msg/A", "text", 18, "is of a kind that is not known here"),
-        ("a_msgs/msg/A", "__class__", 2, "is no name of a field"),
-        ("a_msgs/msg/A", "a\n", 2, "is no name of a field"),
-        ("../msg/A", "a", 2, "is no name of a type"),
+        ("a_msgs/msg/A", "__class__", 2, "is not a valid field name"),
+        ("a_msgs/msg/A", "a\n", 2, "is not a valid field name"),
+        ("../msg/A", "a", 2, "is not a valid type name"),
     ],
 )
 def test_a_description_that_makes_no_type_is_refused(type_name: str, field: str, type_id: int, sentence: str) -> None:

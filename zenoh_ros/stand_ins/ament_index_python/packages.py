@@ -11,7 +11,7 @@ _MARKERS = ("share", "ament_index", "resource_index", "packages")
 
 
 class PackageNotFoundError(KeyError):
-    """No such package; the message names the places that were looked at."""
+    """No such package; the message lists the searched places."""
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -37,10 +37,10 @@ def get_package_prefix(package_name: str, print_warning: bool = False) -> str:
 
     Raises:
         PackageNotFoundError: it is in none.
-        ValueError: that is no name of a package.
+        ValueError: the package name is invalid.
     """
     if not package_name or not package_name.replace("_", "a").replace("-", "a").isalnum():
-        raise ValueError(f"'{package_name}' is not a name of a package: letters, digits, '_' and '-' are allowed")
+        raise ValueError(f"'{package_name}' is not a valid package name: letters, digits, '_' and '-' are allowed")
     if (registered := packages.find(package_name)) is not None:
         return str(registered.prefix)
     for prefix in get_search_paths():
@@ -48,7 +48,7 @@ def get_package_prefix(package_name: str, print_warning: bool = False) -> str:
             return prefix
     looked_at = ", ".join(get_search_paths()) or "AMENT_PREFIX_PATH, which names no directory"
     known = ", ".join(package.name for package in packages.registered()) or "nothing"
-    raise PackageNotFoundError(f"package '{package_name}' not found; looked in: {looked_at}; registered: {known}")
+    raise PackageNotFoundError(f"package '{package_name}' not found; searched: {looked_at}; registered: {known}")
 
 
 def get_package_share_directory(package_name: str, print_warning: bool = False) -> str:

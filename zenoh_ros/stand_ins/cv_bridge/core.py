@@ -52,7 +52,7 @@ class CvBridge:
         not the machine's, or the encoding changes: then it is a copy.
 
         Raises:
-            CvBridgeError: an unknown encoding, a conversion that makes no sense, or fewer data than height times step.
+            CvBridgeError: an unknown encoding, an invalid conversion, or fewer bytes than height times step.
         """
         image = self._view(img_msg)
         if desired_encoding == _PASSTHROUGH:
@@ -85,17 +85,17 @@ class CvBridge:
     ) -> np.ndarray[Any, Any] | None:
         """The image of a sensor_msgs/CompressedImage in its own depth: bgr8, bgra8, mono8, or those of 16 bits.
 
-        None where "passthrough" is asked for and the data are no image. Any other desired encoding converts what is
+        None if "passthrough" is asked for and the data are no image. Any other desired encoding converts what is
         there as if it were bgr8, as in the real package: 16 bits stay 16 bits.
 
         Raises:
-            CvBridgeError: the data are no image, or it cannot be converted.
+            CvBridgeError: the data is not an image, or it cannot be converted.
         """
         image = cv2.imdecode(np.frombuffer(cmprs_img_msg.data, np.uint8), cv2.IMREAD_UNCHANGED)
         if desired_encoding == _PASSTHROUGH:
             return image
         if image is None:
-            raise CvBridgeError(f"{len(cmprs_img_msg.data)} bytes of format '{cmprs_img_msg.format}' are no image")
+            raise CvBridgeError(f"{len(cmprs_img_msg.data)} bytes of format '{cmprs_img_msg.format}' are not an image")
         return convert(image, "bgr8", desired_encoding)
 
     def cv2_to_compressed_imgmsg(self, cvim: np.ndarray[Any, Any], dst_format: str = "jpg") -> CompressedImage:

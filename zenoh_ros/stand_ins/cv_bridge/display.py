@@ -1,4 +1,4 @@
-"""Images as a person looks at them."""
+"""Images converted for display."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def cvtColorForDisplay(
     depth, channels = type_of(encoding_in)
     target = encoding_out or "bgr8"
     if not encoding_out and depth not in _SHOWN_DEPTHS:
-        raise CvBridgeError(f"cvtColorForDisplay: no output encoding can be guessed for [{encoding_in}]")
+        raise CvBridgeError(f"cvtColorForDisplay: cannot infer the output encoding for [{encoding_in}]")
     if not is_color(target) or type_of(target)[0] != "8U":
-        raise CvBridgeError(f"cvtColorForDisplay: [{target}] is no color or mono encoding of 8 bits")
+        raise CvBridgeError(f"cvtColorForDisplay: [{target}] is not an 8-bit color or mono encoding")
     if (encoding_in, target) == ("32SC1", "bgr8"):
-        raise CvBridgeError("cvtColorForDisplay: the colours of labels (32SC1) are not in the embedded runtime")
+        raise CvBridgeError("cvtColorForDisplay: label colors (32SC1) are not supported in the embedded runtime")
     if do_dynamic_scaling:
         finite = source[~np.isinf(source)]
         min_image_value, max_image_value = float(np.nanmin(finite)), float(np.nanmax(finite))

@@ -63,7 +63,7 @@ def getCvType(encoding: str) -> int:
 
 
 def is_color(encoding: str) -> bool:
-    """Whether the channels have a meaning: a colour, grey, Bayer or YUV encoding, no mere type such as 8UC3."""
+    """Whether the channels have a meaning: a color, gray, Bayer or YUV encoding, not a plain type such as 8UC3."""
     return encoding in _COLORS
 
 
@@ -85,7 +85,7 @@ def convert(image: np.ndarray[Any, Any], source: str, target: str) -> np.ndarray
 
 
 def _conversion(source: str, target: str) -> int | None:
-    """OpenCV's code of the conversion; None where the channels stay as they are."""
+    """OpenCV's code of the conversion; None if the channels stay as they are."""
     if source in _COLORS and target in _COLORS:
         have, want = _COLORS[source][1], _COLORS[target][1]
         if have == want:
@@ -97,8 +97,8 @@ def _conversion(source: str, target: str) -> int | None:
     if target in _COLORS:
         type_of(source)  # an unknown one is named as such
         raise CvBridgeError(
-            f"[{source}] is not a color format, but [{target}] is: the conversion does not make sense; "
-            "name what the channels mean"
+            f"[{source}] is not a color format, but [{target}] is: the conversion does not make sense; give an "
+            "encoding with channel meaning"
         )
     if type_of(source)[1] != type_of(target)[1]:
         raise CvBridgeError(f"[{source}] and [{target}] do not have the same number of channels")

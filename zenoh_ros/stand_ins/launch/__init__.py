@@ -2,8 +2,8 @@
 
 Facts from https://github.com/ros2/launch (Apache-2.0). XML and YAML files and log files are left out.
 What differs on purpose: signals go to each process's group, SIGTERM to the launch shuts down in order, processes die
-with the launch, and PythonExpression knows expressions only; what begins later keeps the scope that it was written in,
-and an argument that an included file does not take is said.
+with the launch, and PythonExpression accepts only expressions; actions that start later keep the scope they were
+written in, and an argument that an included file does not use is reported.
 """
 
 from . import actions, conditions, event_handlers, events, launch_description_sources, logging, substitutions, utilities

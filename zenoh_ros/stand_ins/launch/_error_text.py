@@ -12,7 +12,7 @@ _NAME = re.compile(r"(?:cannot import name|has no attribute) '(\w+)'")
 
 
 def error_text(error: BaseException) -> str:
-    """A sentence for what a launch file did wrong; the class is named where the text alone may say nothing."""
+    """A message for an error in a launch file; includes the exception class if the text alone may be unclear."""
     if isinstance(error, (ImportError, AttributeError)):
         return _missing(error) or f"{type(error).__name__}: {error}"
     if isinstance(error, (RuntimeError, OSError, ValueError, TypeError)) and str(error):
@@ -21,7 +21,7 @@ def error_text(error: BaseException) -> str:
 
 
 def _missing(error: ImportError | AttributeError) -> str | None:
-    """What was asked of a module that is not there, or is but a part of the real one."""
+    """Describes what is missing in a module that is absent or only partly implemented."""
     if isinstance(error, ImportError):
         module = error.name or ""
     else:
@@ -31,7 +31,7 @@ def _missing(error: ImportError | AttributeError) -> str | None:
     if package in _NEVER_HERE or package in _STAND_INS:
         what = f"{module}.{wanted[1]}" if wanted else module
         instead = ", or start each as a Node" if "Composable" in what or "Lifecycle" in what else ""
-        return f"{what} is not in the ROS that comes with this program: source a real ROS 2{instead}"
+        return f"{what} is not part of the embedded ROS runtime: source a real ROS 2{instead}"
     if isinstance(error, ModuleNotFoundError):
         return f"the Python module '{module}' is not installed"
     return None

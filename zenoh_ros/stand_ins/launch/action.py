@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Action(LaunchDescriptionEntity):
-    """An entity that does something when it is visited, where its condition holds."""
+    """An entity that is executed when visited, if its condition holds."""
 
     def __init__(self, *, condition: Condition | None = None) -> None:
         self.condition = condition
@@ -24,7 +24,7 @@ class Action(LaunchDescriptionEntity):
         return self.execute(context)
 
     def execute(self, context: LaunchContext) -> list[LaunchDescriptionEntity] | None:
-        """Does it; subclasses say what."""
+        """Executes the action; implemented by subclasses."""
         return None
 
     def describe(self) -> str:

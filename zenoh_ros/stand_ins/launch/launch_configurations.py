@@ -1,4 +1,4 @@
-"""The launch configurations of a scope, and which of the values that were given to it have been looked up."""
+"""The launch configurations of a scope, and which of the given values were used."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LaunchConfigurations(UserDict[str, Any]):
         super().__init__(data)
 
     def give(self, name: str, value: str) -> GivenArgument:
-        """Sets an argument of a launch file; what is returned tells whether it had any effect."""
+        """Sets an argument of a launch file; the returned object tells whether it was used."""
         self[name] = value
         self._given[name] = GivenArgument(name)
         return self._given[name]

@@ -1,4 +1,4 @@
-"""What entities see and change while a launch file runs."""
+"""The state of a running launch file, for its entities."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class LaunchContext:
         self._events: collections.deque[Event] = collections.deque()
         self._at_end: list[Callable[[], None]] = []  # called when all processes have ended
         self._event_arrived = asyncio.Event()
-        self._more_to_come = False  # whether something that nobody can foresee may begin later
+        self._more_to_come = False  # whether something unknown in advance may start later
 
     @property
     def environment(self) -> os._Environ[str]:
@@ -57,7 +57,7 @@ class LaunchContext:
 
     @property
     def locals(self) -> SimpleNamespace:
-        """What the surrounding entity or event left here, as attributes (`context.locals.event`)."""
+        """Values of the surrounding entity or event, as attributes (`context.locals.event`)."""
         return SimpleNamespace(**self.get_locals_as_dict())
 
     def get_locals_as_dict(self) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class LaunchContext:
 
     @contextmanager
     def _within(self, scope: Scope) -> Iterator[None]:
-        """What is visited within belongs to the scope, which may have ended."""
+        """Entities visited within belong to the scope, which may have ended."""
         outer = Scope(self.launch_configurations, self._environment, self._locals)
         self.launch_configurations, self._locals = scope.configurations, dict(scope.locals)
         self._switch_environment(scope.environment)
@@ -114,7 +114,7 @@ class LaunchContext:
             self._event_handlers.appendleft(here)
 
     def unregister_event_handler(self, event_handler: BaseEventHandler) -> None:
-        """Raises ValueError where it is not registered."""
+        """Raises ValueError if it is not registered."""
         del self._event_handlers[[known for known, _ in self._event_handlers].index(event_handler)]
 
     def emit_event_sync(self, event: Event) -> None:

@@ -46,9 +46,9 @@ class LaunchDescription(LaunchDescriptionEntity):
 
 
 def is_open(entities: Iterable[LaunchDescriptionEntity]) -> bool:
-    """Whether what these hold is only known when it is visited: functions, and files whose place is not known.
+    """Whether the content is known only when visited: functions, and files whose path is not known.
 
-    What a function answers to an event is left out: it is seldom more than a line or the end of the launch.
+    The entities that a function returns for an event are ignored: usually just a log line or a shutdown.
     """
     return any(
         entity.is_open

@@ -38,7 +38,7 @@ class LaunchDescriptionEntity:
         return set()
 
     def get_asyncio_future(self) -> asyncio.Future[None] | None:
-        """Done when the entity is; None where visiting it was all."""
+        """Done when the entity is; None if visiting it was all."""
         return None
 
 

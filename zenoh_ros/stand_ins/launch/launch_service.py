@@ -31,14 +31,14 @@ class _Included(Event):
 
 
 class LaunchService:
-    """Visits launch descriptions and looks after what they start, until all has ended.
+    """Visits launch descriptions and supervises their processes until all have ended.
 
     Ctrl-C, SIGTERM, SIGQUIT and SIGHUP shut everything down: each process gets SIGINT, then SIGTERM, then SIGKILL.
 
     Args:
         argv: for entities that ask the context for it.
-        noninteractive: no person is at a terminal.
-        debug: errors come with their tracebacks.
+        noninteractive: run without a terminal.
+        debug: print tracebacks of errors.
     """
 
     def __init__(self, *, argv: Iterable[str] | None = None, noninteractive: bool = False, debug: bool = False) -> None:
@@ -68,19 +68,19 @@ class LaunchService:
                 self._loop.call_soon_threadsafe(self.context.emit_event_sync, event)
 
     def shutdown(self) -> None:
-        """Ends everything, from any thread; does nothing where nothing runs."""
+        """Ends everything, from any thread; does nothing if nothing runs."""
         if self._loop is not None:
             self.emit_event(Shutdown(reason="LaunchService.shutdown() called"))
 
     def run(self, *, shutdown_when_idle: bool = True) -> int:
-        """Blocks until all has ended; 0, or 1 where something could not be done."""
+        """Blocks until all has ended; 0, or 1 on an error."""
         return asyncio.run(self.run_async(shutdown_when_idle=shutdown_when_idle))
 
     async def run_async(self, *, shutdown_when_idle: bool = True) -> int:
         """As `run`, inside of a running loop of the main thread.
 
         Raises:
-            RuntimeError: it is not the main thread, which alone hears signals.
+            RuntimeError: it is not the main thread, the only one that receives signals.
         """
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("LaunchService can only be run in the main thread.")

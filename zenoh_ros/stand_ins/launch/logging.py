@@ -1,4 +1,4 @@
-"""What launch prints: `[INFO] [policy_node-1]: process started with pid [42]`, and the lines of the processes."""
+"""The output of launch: `[INFO] [policy_node-1]: process started with pid [42]`, and the lines of the processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TextIO
 
 from zenoh_ros.wire.printable import printable, without_addresses
 
-_COLOR = re.compile("(\x1b\\[[0-9;]*m)")  # what a process may say to a terminal beside text
+_COLOR = re.compile("(\x1b\\[[0-9;]*m)")  # terminal escape sequences of processes
 
 
 class _Screen(logging.Handler):
@@ -32,7 +32,7 @@ def write_line(line: str, stream: TextIO | None = None) -> None:
         target.write(line.encode(encoding, errors="replace").decode(encoding) + "\n")
         target.flush()
     except (OSError, ValueError):
-        return  # nobody reads any more: processes must still be shut down in order
+        return  # the reader is gone: processes must still be shut down in order
 
 
 def get_logger(name: str | None = None) -> logging.Logger:

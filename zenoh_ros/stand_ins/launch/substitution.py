@@ -14,7 +14,7 @@ class Substitution:
     """Gives a text when it is performed."""
 
     def perform(self, context: LaunchContext) -> str:
-        raise TypeError(f"{type(self).__name__} does not say how it is performed")
+        raise TypeError(f"{type(self).__name__} does not implement perform()")
 
     def describe(self) -> str:
         """How `--show-args` shows it."""
@@ -31,4 +31,4 @@ class Substitution:
 
 
 SomeSubstitutionsType = Union[str, "PathLike[str]", Substitution, Iterable[Any]]
-"""A text, a path, a substitution, or an iterable of them, which are joined without a separator."""
+"""A string, a path, a substitution, or an iterable of them, joined without a separator."""

@@ -30,7 +30,7 @@ class ParameterValue:
         self.value_type = value_type
 
     def evaluate(self, context: LaunchContext) -> Any:
-        """The value; ValueError where a substitution's text is none of this type."""
+        """The value; ValueError if a substitution's text is not of this type."""
         return perform_typed_substitution(context, self.value, self.value_type)
 
 

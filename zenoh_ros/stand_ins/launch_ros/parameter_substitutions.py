@@ -49,7 +49,7 @@ def substitute(context: LaunchContext, text: str) -> str:
     """Make all substitutions in a text; a backslash makes the character after it an ordinary one, and goes.
 
     Raises:
-        SubstitutionFailure: one that there is not, or that cannot be made.
+        SubstitutionFailure: an unknown one, or one that fails.
     """
     made, _ = _read(context, text, 0, "")
     return made
@@ -73,7 +73,7 @@ def _make(context: LaunchContext, text: str, start: int) -> tuple[str, int]:
     line = text.count("\n", 0, start) + 1
     if match is None or match[1] not in _KINDS:
         found = text[start:].partition("\n")[0][:40]
-        raise SubstitutionFailure(f"line {line}: '{found}' is no substitution; known are {', '.join(_KINDS)}")
+        raise SubstitutionFailure(f"line {line}: '{found}' is not a substitution; known are {', '.join(_KINDS)}")
     arguments, at = [], match.end()
     while at < len(text) and text[at] != ")":
         if text[at].isspace():

@@ -1,6 +1,6 @@
 """A stand-in for ROS 2's client library, with a part of it (see zenoh_ros/README.md), over zenoh_ros.wire.
 
-It is on the path only where no ROS 2 is (see zenoh_ros.install). Reference: github.com/ros2/rclpy, branch jazzy.
+It is on the path only without a ROS 2 (see zenoh_ros.install). Reference: github.com/ros2/rclpy, branch jazzy.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def init(
 
 
 def get_global_executor() -> Executor:
-    """Give the executor of spin() and its like."""
+    """Return the executor of spin() and its like."""
     global _global_executor
     if _global_executor is None:
         from rclpy.executors import SingleThreadedExecutor
@@ -110,7 +110,7 @@ def create_node(node_name: str, **options: Any) -> Node:
 
 
 def spin_once(node: Node, *, executor: Executor | None = None, timeout_sec: float | None = None) -> None:
-    """Wait for one callback of the node and call it; None waits for ever, 0 not at all."""
+    """Wait for one callback of the node and call it; None waits forever, 0 not at all."""
     executor = executor or get_global_executor()
     try:
         executor.add_node(node)

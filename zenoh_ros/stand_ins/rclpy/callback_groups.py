@@ -18,15 +18,15 @@ class CallbackGroup:
         self.entities.add(entity)
 
     def has_entity(self, entity: Any) -> bool:
-        """Tell whether it is under this rule."""
+        """Return whether it is under this rule."""
         return entity in self.entities
 
     def can_execute(self, entity: Any) -> bool:
-        """Tell whether its callback may begin now."""
+        """Return whether its callback may begin now."""
         return True
 
     def beginning_execution(self, entity: Any) -> bool:
-        """Note that its callback begins; False where it must not."""
+        """Note that its callback begins; False if it must not."""
         return True
 
     def ending_execution(self, entity: Any) -> None:
@@ -46,11 +46,11 @@ class MutuallyExclusiveCallbackGroup(CallbackGroup):
         self._lock = Lock()
 
     def can_execute(self, entity: Any) -> bool:
-        """Tell whether none is running."""
+        """Return whether none is running."""
         return self._active is None
 
     def beginning_execution(self, entity: Any) -> bool:
-        """Take the turn; False where another has it."""
+        """Take the turn; False if another has it."""
         with self._lock:
             if self._active is not None:
                 return False
@@ -58,6 +58,6 @@ class MutuallyExclusiveCallbackGroup(CallbackGroup):
             return True
 
     def ending_execution(self, entity: Any) -> None:
-        """Give the turn back."""
+        """Return the turn back."""
         with self._lock:
             self._active = None

@@ -77,7 +77,7 @@ class Client:
         return future
 
     def get_pending_request(self, sequence_number: int) -> Future[Any]:
-        """Give the future of a request; KeyError where it is over."""
+        """Return the future of a request; KeyError if it is over."""
         with self._lock:
             return self._pending[sequence_number]
 
@@ -90,11 +90,11 @@ class Client:
                     self._impl.forget(sequence)
 
     def service_is_ready(self) -> bool:
-        """Tell whether the service is there."""
+        """Return whether the service is there."""
         return self._impl.service_is_ready
 
     def wait_for_service(self, timeout_sec: float | None = None) -> bool:
-        """Block until the service is there; False where it does not come within `timeout_sec`."""
+        """Block until the service is there; False if it does not come within `timeout_sec`."""
         end = None if timeout_sec is None else time.monotonic() + timeout_sec
         while self.context.ok() and not self.service_is_ready():
             if end is not None and time.monotonic() >= end:

@@ -152,7 +152,7 @@ class Clock:
         return f"Clock(clock_type={self.clock_type.name})"
 
     def now(self) -> Time:
-        """Give the current time."""
+        """Return the current time."""
         nanoseconds = time.monotonic_ns() if self._clock_type is ClockType.STEADY_TIME else time.time_ns()
         return Time(nanoseconds=nanoseconds, clock_type=self._clock_type)
 
@@ -177,7 +177,7 @@ class Clock:
         """Block until this clock shows `until`.
 
         Returns:
-            False where the context was shut down, or ROS time came or went, before that.
+            False if the context was shut down, or ROS time came or went, before that.
 
         Raises:
             ValueError: `until` is a time of another kind of clock.
@@ -225,7 +225,7 @@ class ROSClock(Clock):
         return self._active
 
     def now(self) -> Time:
-        """Give the current time; zero while ROS time is active and none has come."""
+        """Return the current time; zero while ROS time is active and none has come."""
         return Time(nanoseconds=self._override if self._active else time.time_ns(), clock_type=ClockType.ROS_TIME)
 
     def _timer_now(self) -> int:

@@ -1,4 +1,4 @@
-"""What begins with init() and ends with shutdown()."""
+"""The state between init() and shutdown()."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Context:
         return self if self._initialized else None
 
     def get_domain_id(self) -> int:
-        """Give the ROS domain.
+        """Return the ROS domain.
 
         Raises:
             RuntimeError: before init().
@@ -86,11 +86,11 @@ class Context:
         return self._domain_id
 
     def ok(self) -> bool:
-        """Tell whether it is initialized and not shut down."""
+        """Return whether it is initialized and not shut down."""
         return self._ok
 
     def session(self) -> Session:
-        """Give the session on the wire, opened on first use."""
+        """Return the session on the wire, opened on first use."""
         with self._lock:
             if self._session is None:
                 try:

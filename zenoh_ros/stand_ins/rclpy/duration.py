@@ -72,7 +72,7 @@ class Duration:
         return self.nanoseconds >= other.nanoseconds if isinstance(other, Duration) else NotImplemented
 
     def to_msg(self) -> Any:
-        """Give a builtin_interfaces/msg/Duration."""
+        """Return a builtin_interfaces/msg/Duration."""
         import builtin_interfaces.msg
 
         seconds, nanoseconds = divmod(self.nanoseconds, S_TO_NS)

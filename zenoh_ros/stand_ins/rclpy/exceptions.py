@@ -1,4 +1,4 @@
-"""What rclpy raises."""
+"""The exceptions of rclpy."""
 
 from __future__ import annotations
 

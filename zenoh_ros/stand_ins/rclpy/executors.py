@@ -66,7 +66,7 @@ class Executor:
         return self._context
 
     def add_node(self, node: Node) -> bool:
-        """Call the node's callbacks from now on; False where that is so already."""
+        """Call the node's callbacks from now on; False if that is so already."""
         with self._lock:
             if node in self._nodes:
                 return False
@@ -82,7 +82,7 @@ class Executor:
         self.wake()
 
     def get_nodes(self) -> list[Node]:
-        """Give the nodes that were added."""
+        """Return the nodes that were added."""
         return list(self._nodes)
 
     def wake(self) -> None:
@@ -107,7 +107,7 @@ class Executor:
             self.spin_once()
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
-        """Wait for one callback and call it; None waits for ever, 0 not at all."""
+        """Wait for one callback and call it; None waits forever, 0 not at all."""
         self._spin_once(timeout_sec, lambda: False)
 
     def spin_until_future_complete(self, future: Future[Any], timeout_sec: float | None = None) -> None:
@@ -146,7 +146,7 @@ class Executor:
         return True
 
     def _wait_for_work(self, timeout_sec: float | None, condition: Callable[[], bool]) -> Callable[[], None]:
-        """Give the next thing to do.
+        """Return the next thing to do.
 
         Raises:
             TimeoutException, ShutdownException, ExternalShutdownException, ConditionReachedException.
@@ -327,7 +327,7 @@ class MultiThreadedExecutor(Executor):
         """Stop spinning and, unless told otherwise, wait until the callbacks that run have returned.
 
         Returns:
-            False where some still run after `timeout_sec`.
+            False if some still run after `timeout_sec`.
         """
         super().shutdown(timeout_sec)
         threads, self._threads = self._threads, []

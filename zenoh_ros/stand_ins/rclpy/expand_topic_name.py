@@ -7,7 +7,7 @@ from zenoh_ros.wire.name_rules import expand_name
 
 
 def expand_topic_name(topic_name: str, node_name: str, node_namespace: str) -> str:
-    """Give the fully qualified form of a topic name as seen from a node."""
+    """Return the fully qualified form of a topic name as seen from a node."""
     validate_topic_name(topic_name)
     validate_node_name(node_name)
     validate_namespace(node_namespace)

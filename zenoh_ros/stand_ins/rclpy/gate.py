@@ -10,7 +10,7 @@ class Gate:
     """A plain lock, for `open` must be safe in signal handlers and `wait` must end in time whatever they do.
 
     In a threading.Event a handler may find the lock taken by its own thread; SimpleQueue.get, before Python 3.13, waits
-    for ever once a handler has outlasted its timeout.
+    forever once a handler has outlasted its timeout.
     """
 
     def __init__(self) -> None:

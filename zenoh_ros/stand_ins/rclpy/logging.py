@@ -13,7 +13,7 @@ _root_logger = RcutilsLogger()
 
 
 def get_logger(name: str) -> RcutilsLogger:
-    """Give the logger of a name.
+    """Return the logger of a name.
 
     Raises:
         ValueError: an empty name.
@@ -24,7 +24,7 @@ def get_logger(name: str) -> RcutilsLogger:
 
 
 def initialize() -> None:
-    """Nothing needs to be done."""
+    """Does nothing."""
 
 
 def shutdown() -> None:
@@ -43,12 +43,12 @@ def set_logger_level(name: str, level: int, detailed_error: bool = False) -> Non
 
 
 def get_logger_effective_level(name: str) -> LoggingSeverity:
-    """Give the level that counts for a logger."""
+    """Return the level that counts for a logger."""
     return console.effective_level(name)
 
 
 def get_logger_level(name: str) -> LoggingSeverity:
-    """Give the level that was set for exactly this logger."""
+    """Return the level that was set for exactly this logger."""
     return console.level(name)
 
 
@@ -62,7 +62,7 @@ def get_logging_severity_from_string(log_severity: str) -> LoggingSeverity:
 
 
 def get_logging_directory() -> Path:
-    """Give the folder where log files of this user belong ($ROS_LOG_DIR, $ROS_HOME/log, ~/.ros/log)."""
+    """Return the folder where log files of this user belong ($ROS_LOG_DIR, $ROS_HOME/log, ~/.ros/log)."""
     if os.environ.get("ROS_LOG_DIR"):
         return Path(os.environ["ROS_LOG_DIR"]).expanduser()
     return Path(os.environ.get("ROS_HOME", "~/.ros")).expanduser() / "log"

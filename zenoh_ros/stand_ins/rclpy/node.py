@@ -1,4 +1,4 @@
-"""Node: a name on the graph with everything that it owns."""
+"""Node: a name on the graph with all its entities."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class Node(NodeEntities, NodeParameters, NodeGraph):
         use_global_arguments: False ignores the arguments of the process.
         enable_rosout: publish the log on /rosout.
         start_parameter_services: let others see and set the parameters.
-        parameter_overrides: values that count more than the command line's.
+        parameter_overrides: values that override the command line's.
         allow_undeclared_parameters: set_parameters declares what it does not know.
         automatically_declare_parameters_from_overrides: declare whatever the command line gives.
-        enable_logger_service: taken, and not used.
+        enable_logger_service: accepted but ignored.
 
     Raises:
         NotInitializedException: rclpy.init() was not called.
@@ -159,11 +159,11 @@ class Node(NodeEntities, NodeParameters, NodeGraph):
             executor.wake()
 
     def get_name(self) -> str:
-        """Give the name, after remapping."""
+        """Return the name, after remapping."""
         return self._name
 
     def get_namespace(self) -> str:
-        """Give the namespace, after remapping."""
+        """Return the namespace, after remapping."""
         return self._namespace
 
     def get_fully_qualified_name(self) -> str:
@@ -171,11 +171,11 @@ class Node(NodeEntities, NodeParameters, NodeGraph):
         return qualified_node_name(self._name, self._namespace)
 
     def get_clock(self) -> ROSClock:
-        """Give the clock; /clock drives it while the parameter use_sim_time is true."""
+        """Return the clock; /clock drives it while the parameter use_sim_time is true."""
         return self._clock
 
     def get_logger(self) -> RcutilsLogger:
-        """Give the logger that is named after the node."""
+        """Return the logger that is named after the node."""
         return self._logger
 
     def _publish_parameter_event(self, event: ParameterEvent) -> None:
@@ -183,11 +183,11 @@ class Node(NodeEntities, NodeParameters, NodeGraph):
             self._event_publisher.publish(event)
 
     def resolve_topic_name(self, topic: str, *, only_expand: bool = False) -> str:
-        """Give a topic name expanded and, unless `only_expand`, remapped."""
+        """Return a topic name expanded and, unless `only_expand`, remapped."""
         return self._resolve(topic, "topic", only_expand)
 
     def resolve_service_name(self, service: str, *, only_expand: bool = False) -> str:
-        """Give a service name expanded and, unless `only_expand`, remapped."""
+        """Return a service name expanded and, unless `only_expand`, remapped."""
         return self._resolve(service, "service", only_expand)
 
     def _resolve(self, name: str, kind: str, only_expand: bool) -> str:

@@ -44,11 +44,11 @@ class NodeEntities:
         raise AssertionError("the node knows its executor")
 
     def resolve_topic_name(self, topic: str, *, only_expand: bool = False) -> str:
-        """Give a topic name expanded and, unless `only_expand`, remapped."""
+        """Return a topic name expanded and, unless `only_expand`, remapped."""
         raise AssertionError("the node knows the rules")
 
     def resolve_service_name(self, service: str, *, only_expand: bool = False) -> str:
-        """Give a service name expanded and, unless `only_expand`, remapped."""
+        """Return a service name expanded and, unless `only_expand`, remapped."""
         raise AssertionError("the node knows the rules")
 
     @property
@@ -109,11 +109,11 @@ class NodeEntities:
         qos_overriding_options: Any = None,
         publisher_class: type[Publisher[Any]] = Publisher,
     ) -> Publisher[Any]:
-        """Make a publisher.
+        """Create a publisher.
 
         Args:
             qos_profile: a profile, or the depth of a reliable, volatile one.
-            callback_group, event_callbacks, qos_overriding_options: taken, and not used.
+            callback_group, event_callbacks, qos_overriding_options: accepted but ignored.
         """
         profile = _profile(qos_profile)
         validate_topic_name(topic)
@@ -135,12 +135,12 @@ class NodeEntities:
         qos_overriding_options: Any = None,
         raw: bool = False,
     ) -> Subscription[Any]:
-        """Make a subscription.
+        """Create a subscription.
 
         Args:
             callback: called with the message, or with the message and a MessageInfo.
             qos_profile: a profile, or the depth of a reliable, volatile one.
-            event_callbacks, qos_overriding_options: taken, and not used.
+            event_callbacks, qos_overriding_options: accepted but ignored.
             raw: hand over the bytes (CDR with its header) instead of a message.
         """
         profile = _profile(qos_profile)
@@ -161,7 +161,7 @@ class NodeEntities:
         qos_profile: QoSProfile = qos_profile_services_default,
         callback_group: CallbackGroup | None = None,
     ) -> Client:
-        """Make a client of a service."""
+        """Create a client of a service."""
         validate_topic_name(srv_name, is_service=True)
         _check_type(srv_type, "service")
         name, wake = self.resolve_service_name(srv_name), self._wake_executor
@@ -180,7 +180,7 @@ class NodeEntities:
         qos_profile: QoSProfile = qos_profile_services_default,
         callback_group: CallbackGroup | None = None,
     ) -> Service:
-        """Make a service; the callback gets request and response and returns the response (or is a coroutine)."""
+        """Create a service; the callback gets request and response and returns the response (or is a coroutine)."""
         validate_topic_name(srv_name, is_service=True)
         _check_type(srv_type, "service")
         name, wake = self.resolve_service_name(srv_name), self._wake_executor
@@ -198,7 +198,7 @@ class NodeEntities:
         clock: Clock | None = None,
         autostart: bool = True,
     ) -> Timer:
-        """Make a timer.
+        """Create a timer.
 
         Args:
             timer_period_sec: [s] of `clock`.
@@ -247,37 +247,37 @@ class NodeEntities:
         return [*entities, entity]
 
     def destroy_publisher(self, publisher: Publisher[Any]) -> bool:
-        """Destroy it; False where it is not this node's."""
+        """Destroy it; False if it is not this node's."""
         self._publishers, found = _without(self._publishers, publisher)
         return found
 
     def destroy_subscription(self, subscription: Subscription[Any]) -> bool:
-        """Destroy it; False where it is not this node's."""
+        """Destroy it; False if it is not this node's."""
         self._subscriptions, found = _without(self._subscriptions, subscription)
         return found
 
     def destroy_client(self, client: Client) -> bool:
-        """Destroy it; False where it is not this node's."""
+        """Destroy it; False if it is not this node's."""
         self._clients, found = _without(self._clients, client)
         return found
 
     def destroy_service(self, service: Service) -> bool:
-        """Destroy it; False where it is not this node's."""
+        """Destroy it; False if it is not this node's."""
         self._services, found = _without(self._services, service)
         return found
 
     def destroy_timer(self, timer: Timer) -> bool:
-        """Destroy it; False where it is not this node's."""
+        """Destroy it; False if it is not this node's."""
         self._timers, found = _without(self._timers, timer)
         return found
 
     def destroy_guard_condition(self, guard: GuardCondition) -> bool:
-        """Destroy it; False where it is not this node's."""
+        """Destroy it; False if it is not this node's."""
         self._guards, found = _without(self._guards, guard)
         return found
 
     def destroy_rate(self, rate: Rate) -> bool:
-        """Destroy it and its timer; False where it is not this node's."""
+        """Destroy it and its timer; False if it is not this node's."""
         rate.destroy()
         return self.destroy_timer(rate._timer)
 

@@ -21,11 +21,11 @@ class NodeGraph:
     _impl: wire.Node
 
     def resolve_topic_name(self, topic: str, *, only_expand: bool = False) -> str:
-        """Give a topic name expanded and, unless `only_expand`, remapped."""
+        """Return a topic name expanded and, unless `only_expand`, remapped."""
         raise AssertionError("the node knows the rules")
 
     def resolve_service_name(self, service: str, *, only_expand: bool = False) -> str:
-        """Give a service name expanded and, unless `only_expand`, remapped."""
+        """Return a service name expanded and, unless `only_expand`, remapped."""
         raise AssertionError("the node knows the rules")
 
     @property
@@ -33,19 +33,19 @@ class NodeGraph:
         return self._impl.session.graph
 
     def get_topic_names_and_types(self, no_demangle: bool = False) -> NamesAndTypes:
-        """Give every topic of the graph."""
+        """Return every topic of the graph."""
         return list(self._graph.topics().items())
 
     def get_service_names_and_types(self) -> NamesAndTypes:
-        """Give every service of the graph."""
+        """Return every service of the graph."""
         return list(self._graph.services().items())
 
     def get_node_names(self) -> list[str]:
-        """Give the names of all nodes, without their namespaces."""
+        """Return the names of all nodes, without their namespaces."""
         return [node.name for node in self._graph.nodes()]
 
     def get_fully_qualified_node_names(self) -> list[str]:
-        """Give the names of all nodes, with their namespaces."""
+        """Return the names of all nodes, with their namespaces."""
         return [node.full_name for node in self._graph.nodes()]
 
     def get_node_names_and_namespaces(self) -> list[tuple[str, str]]:
@@ -68,21 +68,21 @@ class NodeGraph:
     def get_publisher_names_and_types_by_node(
         self, node_name: str, node_namespace: str, no_demangle: bool = False
     ) -> NamesAndTypes:
-        """Give the topics that a node publishes on; NodeNameNonExistentError where there is no such node."""
+        """Return the topics that a node publishes on; NodeNameNonExistentError if there is no such node."""
         return self._by_node(EndpointKind.PUBLISHER, node_name, node_namespace)
 
     def get_subscriber_names_and_types_by_node(
         self, node_name: str, node_namespace: str, no_demangle: bool = False
     ) -> NamesAndTypes:
-        """Give the topics that a node listens to; NodeNameNonExistentError where there is no such node."""
+        """Return the topics that a node listens to; NodeNameNonExistentError if there is no such node."""
         return self._by_node(EndpointKind.SUBSCRIPTION, node_name, node_namespace)
 
     def get_service_names_and_types_by_node(self, node_name: str, node_namespace: str) -> NamesAndTypes:
-        """Give the services that a node offers; NodeNameNonExistentError where there is no such node."""
+        """Return the services that a node offers; NodeNameNonExistentError if there is no such node."""
         return self._by_node(EndpointKind.SERVICE, node_name, node_namespace)
 
     def get_client_names_and_types_by_node(self, node_name: str, node_namespace: str) -> NamesAndTypes:
-        """Give the services that a node asks; NodeNameNonExistentError where there is no such node."""
+        """Return the services that a node asks; NodeNameNonExistentError if there is no such node."""
         return self._by_node(EndpointKind.CLIENT, node_name, node_namespace)
 
     def count_publishers(self, topic_name: str) -> int:
@@ -112,7 +112,7 @@ class NodeGraph:
         return [TopicEndpointInfo._from_key(key) for key in found]
 
     def wait_for_node(self, fully_qualified_node_name: str, timeout: float) -> bool:
-        """Block until a node is there; False where it does not come within `timeout` seconds."""
+        """Block until a node is there; False if it does not come within `timeout` seconds."""
         name = "/" + fully_qualified_node_name.lstrip("/")
 
         def is_there(graph: Graph) -> bool:

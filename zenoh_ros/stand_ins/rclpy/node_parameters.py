@@ -54,7 +54,7 @@ class NodeParameters:
         raise AssertionError("the node publishes events")
 
     def get_clock(self) -> Clock:
-        """Give the node's clock."""
+        """Return the node's clock."""
         raise AssertionError("the node has the clock")
 
     def get_fully_qualified_name(self) -> str:
@@ -162,11 +162,11 @@ class NodeParameters:
         del self._parameters[name], self._descriptors[name]
 
     def has_parameter(self, name: str) -> bool:
-        """Tell whether it is declared."""
+        """Return whether it is declared."""
         return name in self._parameters
 
     def get_parameter(self, name: str) -> Parameter:
-        """Give a parameter.
+        """Return a parameter.
 
         Raises:
             ParameterNotDeclaredException; ParameterUninitializedException: declared with a type, but no value yet.
@@ -181,25 +181,25 @@ class NodeParameters:
         return parameter
 
     def get_parameters(self, names: list[str]) -> list[Parameter]:
-        """Give several parameters; see get_parameter."""
+        """Return several parameters; see get_parameter."""
         if not all(isinstance(name, str) for name in names):
             raise TypeError("All names must be instances of type str")
         return [self.get_parameter(name) for name in names]
 
     def get_parameter_or(self, name: str, alternative_value: Parameter | None = None) -> Parameter:
-        """Give a parameter, or the alternative where it is not declared or has no value."""
+        """Return a parameter, or the alternative where it is not declared or has no value."""
         parameter = self._parameters.get(name)
         if parameter is None or parameter.type_ is Parameter.Type.NOT_SET:
             return alternative_value or Parameter(name, Parameter.Type.NOT_SET)
         return parameter
 
     def get_parameters_by_prefix(self, prefix: str) -> dict[str, Parameter]:
-        """Give the parameters under "prefix.", by the rest of their names."""
+        """Return the parameters under "prefix.", by the rest of their names."""
         start = prefix + PARAMETER_SEPARATOR_STRING if prefix else ""
         return {name[len(start) :]: value for name, value in self._parameters.items() if name.startswith(start)}
 
     def get_parameter_type(self, name: str) -> Parameter.Type:
-        """Give a parameter's type; see get_parameter."""
+        """Return a parameter's type; see get_parameter."""
         if name in self._parameters:
             return self._parameters[name].type_
         if self._allow_undeclared_parameters:
@@ -207,7 +207,7 @@ class NodeParameters:
         raise ParameterNotDeclaredException(name)
 
     def get_parameter_types(self, names: list[str]) -> list[Parameter.Type]:
-        """Give several parameters' types."""
+        """Return several parameters' types."""
         return [self.get_parameter_type(name) for name in names]
 
     def set_parameters(self, parameter_list: list[Parameter]) -> list[SetParametersResult]:
@@ -284,7 +284,7 @@ class NodeParameters:
         self._parameters[name] = parameter
 
     def _refusal(self, parameter: Parameter, descriptor: ParameterDescriptor, check_read_only: bool) -> str:
-        """Say why the descriptor forbids the value; "" where it does not."""
+        """Say why the descriptor forbids the value; "" if it does not."""
         if check_read_only and descriptor.read_only:
             return f"Trying to set a read-only parameter: {parameter.name}."
         if descriptor.dynamic_typing:
@@ -300,7 +300,7 @@ class NodeParameters:
         return ""
 
     def describe_parameter(self, name: str) -> ParameterDescriptor:
-        """Give a parameter's descriptor; see get_parameter."""
+        """Return a parameter's descriptor; see get_parameter."""
         if name in self._descriptors:
             return self._descriptors[name]
         if self._allow_undeclared_parameters:
@@ -308,13 +308,13 @@ class NodeParameters:
         raise ParameterNotDeclaredException(name)
 
     def describe_parameters(self, names: list[str]) -> list[ParameterDescriptor]:
-        """Give several parameters' descriptors."""
+        """Return several parameters' descriptors."""
         return [self.describe_parameter(name) for name in names]
 
     def set_descriptor(
         self, name: str, descriptor: ParameterDescriptor, alternative_value: ParameterValue | None = None
     ) -> ParameterValue:
-        """Describe a declared parameter anew; with `alternative_value` where its value does not fit any more.
+        """Describe a declared parameter again; with `alternative_value` where its value does not fit any more.
 
         Raises:
             ParameterNotDeclaredException, ParameterImmutableException, InvalidParameterValueException.
@@ -339,7 +339,7 @@ class NodeParameters:
         return parameter.get_parameter_value()
 
     def list_parameters(self, prefixes: list[str], depth: int) -> ListParametersResult:
-        """Give the names of parameters, and the prefixes among them.
+        """Return the names of parameters, and the prefixes among them.
 
         Args:
             prefixes: only names under one of them; all for an empty list.
@@ -376,15 +376,15 @@ class NodeParameters:
         self._post_set.insert(0, callback)
 
     def remove_pre_set_parameters_callback(self, callback: Callable[[list[Parameter]], list[Parameter]]) -> None:
-        """Undo the adding; ValueError where it is not there."""
+        """Undo the adding; ValueError if it is not there."""
         self._pre_set.remove(callback)
 
     def remove_on_set_parameters_callback(self, callback: OnSet) -> None:
-        """Undo the adding; ValueError where it is not there."""
+        """Undo the adding; ValueError if it is not there."""
         self._on_set.remove(callback)
 
     def remove_post_set_parameters_callback(self, callback: Callable[[list[Parameter]], None]) -> None:
-        """Undo the adding; ValueError where it is not there."""
+        """Undo the adding; ValueError if it is not there."""
         self._post_set.remove(callback)
 
 

@@ -59,7 +59,7 @@ class Parameter:
             raise TypeError(f"The given value is not one of the allowed types '{parameter_value}'.")
 
         def check(self, parameter_value: Any) -> bool:
-            """Tell whether a Python value is of this type."""
+            """Return whether a Python value is of this type."""
             if self is Parameter.Type.NOT_SET:
                 return parameter_value is None
             for python_type, scalar, many in _KINDS:
@@ -103,7 +103,7 @@ class Parameter:
         return self._value
 
     def get_parameter_value(self) -> ParameterValue:
-        """Give the value as rcl_interfaces/msg/ParameterValue."""
+        """Return the value as rcl_interfaces/msg/ParameterValue."""
         message = ParameterValue(type=int(self._type))
         if self._type is not Parameter.Type.NOT_SET:
             value = list(self._value) if self._type.name.endswith("_ARRAY") else self._value
@@ -111,7 +111,7 @@ class Parameter:
         return message
 
     def to_parameter_msg(self) -> ParameterMsg:
-        """Give the whole as rcl_interfaces/msg/Parameter."""
+        """Return the whole as rcl_interfaces/msg/Parameter."""
         return ParameterMsg(name=self._name, value=self.get_parameter_value())
 
     def __repr__(self) -> str:
@@ -129,7 +129,7 @@ _KINDS: tuple[tuple[type, str | None, str], ...] = (
 
 
 def parameter_value_to_python(parameter_value: ParameterValue) -> Any:
-    """Give the Python value of a rcl_interfaces/msg/ParameterValue.
+    """Return the Python value of a rcl_interfaces/msg/ParameterValue.
 
     Raises:
         RuntimeError: a type that does not exist.

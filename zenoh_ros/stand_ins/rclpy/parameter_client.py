@@ -54,11 +54,11 @@ class AsyncParameterClient:
         }
 
     def services_are_ready(self) -> bool:
-        """Tell whether the node offers all six services."""
+        """Return whether the node offers all six services."""
         return all(client.service_is_ready() for client in self._clients.values())
 
     def wait_for_services(self, timeout_sec: float | None = None) -> bool:
-        """Block until it does; False where it does not within `timeout_sec`."""
+        """Block until it does; False if it does not within `timeout_sec`."""
         end = None if timeout_sec is None else time.monotonic() + timeout_sec
         while not self.services_are_ready():
             if end is not None and time.monotonic() >= end:

@@ -66,7 +66,7 @@ class Publisher(Generic[MsgT]):
         return self._impl
 
     def assert_liveliness(self) -> None:
-        """Nothing needs to be done: liveliness is automatic."""
+        """Does nothing: liveliness is automatic."""
 
     def wait_for_all_acked(self, timeout: Duration | None = None) -> bool:
         """True at once: the wire hands over reliably and keeps no account of single messages."""

@@ -38,12 +38,12 @@ class QoSPolicyEnum(IntEnum):
 
     @classmethod
     def short_keys(cls) -> list[str]:
-        """Give the names in lower case."""
+        """Return the names in lower case."""
         return [name.lower() for name in cls.__members__]
 
     @classmethod
     def get_from_short_key(cls, name: str) -> int:
-        """Give the member of a name in any case."""
+        """Return the member of a name in any case."""
         return cls[name.upper()].value
 
     @property
@@ -244,7 +244,7 @@ class QoSProfile:
 
 
 def to_wire(profile: QoSProfile) -> wire_qos.QosProfile:
-    """Give the profile in the wire's terms."""
+    """Return the profile in the wire's terms."""
     return wire_qos.QosProfile(
         reliability=wire_qos.ReliabilityPolicy(int(profile.reliability)),
         durability=wire_qos.DurabilityPolicy(int(profile.durability)),
@@ -258,7 +258,7 @@ def to_wire(profile: QoSProfile) -> wire_qos.QosProfile:
 
 
 def from_wire(profile: wire_qos.QosProfile) -> QoSProfile:
-    """Give a profile that was read from the graph; a liveliness that rclpy does not know is UNKNOWN."""
+    """Return a profile that was read from the graph; a liveliness that rclpy does not know is UNKNOWN."""
     known = profile.liveliness != wire_qos.LivelinessPolicy.MANUAL_BY_NODE
     return QoSProfile(
         history=HistoryPolicy(int(profile.history)),
@@ -320,12 +320,12 @@ class QoSPresetProfiles(Enum):
 
     @classmethod
     def short_keys(cls) -> list[str]:
-        """Give the names in lower case."""
+        """Return the names in lower case."""
         return [name.lower() for name in cls.__members__]
 
     @classmethod
     def get_from_short_key(cls, name: str) -> QoSProfile:
-        """Give the profile of a name in any case."""
+        """Return the profile of a name in any case."""
         return cls[name.upper()].value
 
 
@@ -338,7 +338,7 @@ class QoSCompatibility(IntEnum):
 
 
 def qos_check_compatible(publisher_qos: QoSProfile, subscription_qos: QoSProfile) -> tuple[QoSCompatibility, str]:
-    """Tell whether a publisher and a subscription with these profiles would talk to each other, and why not."""
+    """Return whether a publisher and a subscription with these profiles would talk to each other, and why not."""
     reasons = []
     if (publisher_qos.reliability, subscription_qos.reliability) == (
         ReliabilityPolicy.BEST_EFFORT,

@@ -10,7 +10,7 @@ from zenoh_ros.wire.errors import DecodeError
 
 
 def serialize_message(message: Any) -> bytes:
-    """Give the bytes of a message."""
+    """Return the bytes of a message."""
     return bytes(cdr.serialize(message))
 
 

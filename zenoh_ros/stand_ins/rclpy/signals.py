@@ -41,7 +41,7 @@ def install_signal_handlers(options: SignalHandlerOptions = SignalHandlerOptions
 
 
 def get_current_signal_handlers_options() -> SignalHandlerOptions:
-    """Tell which signals are handled."""
+    """Return which signals are handled."""
     current = SignalHandlerOptions.NO
     for option, number in _SIGNALS.items():
         if number in _previous:
@@ -50,7 +50,7 @@ def get_current_signal_handlers_options() -> SignalHandlerOptions:
 
 
 def uninstall_signal_handlers() -> None:
-    """Give the signals back to who had them."""
+    """Return the signals back to who had them."""
     if threading.current_thread() is not threading.main_thread():
         return
     for number, previous in list(_previous.items()):

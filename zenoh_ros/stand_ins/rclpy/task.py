@@ -46,22 +46,22 @@ class Future(Generic[T]):
         self._announce()
 
     def cancelled(self) -> bool:
-        """Tell whether it was cancelled before it was done."""
+        """Return whether it was cancelled before it was done."""
         return self._cancelled
 
     def done(self) -> bool:
-        """Tell whether there is a result or an exception."""
+        """Return whether there is a result or an exception."""
         return self._done
 
     def result(self) -> T | None:
-        """Give the result, or None before it is there; raises the exception if that is the outcome."""
+        """Return the result, or None before it is there; raises the exception if that is the outcome."""
         exception = self.exception()
         if exception is not None:
             raise exception
         return self._result
 
     def exception(self) -> BaseException | None:
-        """Give the exception that is the outcome, or None."""
+        """Return the exception that is the outcome, or None."""
         self._exception_fetched = True
         return self._exception
 
@@ -140,7 +140,7 @@ class Task(Future[T]):
         self._task_lock = threading.Lock()
 
     def executing(self) -> bool:
-        """Tell whether it runs right now."""
+        """Return whether it runs right now."""
         return self._executing
 
     def _runnable(self) -> bool:

@@ -45,7 +45,7 @@ class Time:
         return self._clock_type
 
     def seconds_nanoseconds(self) -> tuple[int, int]:
-        """Give whole seconds and the nanoseconds beyond them."""
+        """Return whole seconds and the nanoseconds beyond them."""
         return divmod(self.nanoseconds, S_TO_NS)
 
     def __repr__(self) -> str:
@@ -110,7 +110,7 @@ class Time:
         return other <= self if isinstance(other, Time) else NotImplemented
 
     def to_msg(self) -> Any:
-        """Give a builtin_interfaces/msg/Time."""
+        """Return a builtin_interfaces/msg/Time."""
         import builtin_interfaces.msg
 
         seconds, nanoseconds = self.seconds_nanoseconds()

@@ -16,7 +16,7 @@ from rclpy.exceptions import ROSInterruptException
 class Timer:
     """Calls back every period of its clock; made by Node.create_timer.
 
-    The next call is a whole number of periods after the first one was due, however late a call was: it does not drift.
+    The next call is an integer of periods after the first one was due, however late a call was: it does not drift.
     Periods that were missed altogether are left out.
     """
 
@@ -61,11 +61,11 @@ class Timer:
         self._wake()
 
     def is_ready(self) -> bool:
-        """Tell whether a call is due."""
+        """Return whether a call is due."""
         return not self._canceled and not self._destroyed and self._clock._timer_now() >= self._next
 
     def is_canceled(self) -> bool:
-        """Tell whether it stands still."""
+        """Return whether it stands still."""
         return self._canceled
 
     def cancel(self) -> None:
@@ -81,11 +81,11 @@ class Timer:
         self._wake()
 
     def time_since_last_call(self) -> int:
-        """Give the time since the last call [ns]."""
+        """Return the time since the last call [ns]."""
         return self._clock._timer_now() - self._last
 
     def time_until_next_call(self) -> int | None:
-        """Give the time until a call is due [ns], negative when it is late, None when canceled."""
+        """Return the time until a call is due [ns], negative when it is late, None when canceled."""
         return None if self._canceled else self._next - self._clock._timer_now()
 
     def destroy(self) -> None:
@@ -111,7 +111,7 @@ class Timer:
         return self.callback
 
     def _wait_ns(self) -> int | None:
-        """Time until an executor must look again [ns]; None where only a reset or a clock can make it ready."""
+        """Time until an executor must look again [ns]; None if only a reset or a clock can make it ready."""
         if self._canceled or self._destroyed or self._clock._is_driven():
             return None
         return self._next - self._clock._timer_now()

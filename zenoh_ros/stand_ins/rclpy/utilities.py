@@ -15,7 +15,7 @@ _default_context: Context | None = None
 
 
 def get_default_context(*, shutting_down: bool = False) -> Context:
-    """Give the context that everything uses which names none; after a shutdown there is a new one."""
+    """Return the context that everything uses which names none; after a shutdown there is a new one."""
     global _default_context
     with _lock:
         context = _default_context or Context()
@@ -24,12 +24,12 @@ def get_default_context(*, shutting_down: bool = False) -> Context:
 
 
 def remove_ros_args(args: Sequence[str] | None = None) -> list[str]:
-    """Give the command line (sys.argv for None) without its ROS arguments."""
+    """Return the command line (sys.argv for None) without its ROS arguments."""
     return remove_ros_arguments(sys.argv if args is None else args)
 
 
 def ok(*, context: Context | None = None) -> bool:
-    """Tell whether the context is initialized and not shut down."""
+    """Return whether the context is initialized and not shut down."""
     return (context or get_default_context()).ok()
 
 
@@ -49,5 +49,5 @@ def get_rmw_implementation_identifier() -> str:
 
 
 def timeout_sec_to_nsec(timeout_sec: float | None) -> int:
-    """Give a timeout in nanoseconds; -1 for None and negative ones, which mean for ever."""
+    """Return a timeout in nanoseconds; -1 for None and negative ones, which mean forever."""
     return -1 if timeout_sec is None or timeout_sec < 0 else int(float(timeout_sec) * S_TO_NS)

@@ -24,7 +24,7 @@ def wait_for_message(
     """Block until a message comes, without an executor.
 
     Args:
-        time_to_wait: [s]; negative for ever.
+        time_to_wait: [s]; negative forever.
 
     Returns:
         (True, message), or (False, None) after the time is over or the context was shut down.

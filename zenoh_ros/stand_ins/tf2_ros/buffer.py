@@ -1,4 +1,4 @@
-"""Remembers transforms and tells them between any two frames."""
+"""Stores transforms and looks them up between any two frames."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Buffer:
         """Remember a transform that holds at its stamp.
 
         Raises:
-            InvalidArgumentException: an empty frame name, a frame that is its own parent, no unit quaternion.
+            InvalidArgumentException: an empty frame name, a frame that is its own parent, not a unit quaternion.
         """
         self._remember(transform, static=False)
 
@@ -107,7 +107,7 @@ class Buffer:
     def lookup_transform(
         self, target_frame: str, source_frame: str, time: Time, timeout: Duration | None = None
     ) -> TransformStamped:
-        """Give the pose of the source frame in the target frame.
+        """Return the pose of the source frame in the target frame.
 
         Args:
             time: zero for the latest time at which all of the way is known.
@@ -133,7 +133,7 @@ class Buffer:
         timeout: Duration | None = None,
         return_debug_tuple: bool = False,
     ) -> bool | tuple[bool, str]:
-        """Tell whether lookup_transform would succeed, and with `return_debug_tuple` why not."""
+        """Return whether lookup_transform would succeed, and with `return_debug_tuple` why not."""
         try:
             self.lookup_transform(target_frame, source_frame, time, timeout)
         except TransformException as error:
@@ -146,13 +146,13 @@ class Buffer:
             self._tracks = {child: track for child, track in self._tracks.items() if track.static}
 
     def all_frames_as_string(self) -> str:
-        """Give a line per frame."""
+        """Return a line per frame."""
         with self._lock:
             tracks = sorted(self._tracks.items())
         return "".join(f"Frame {child} exists with parent {track.entries[-1][2]}.\n" for child, track in tracks)
 
     def all_frames_as_yaml(self) -> str:
-        """Give every frame that has a parent, with its parent and newest stamp [s], as YAML."""
+        """Return every frame that has a parent, with its parent and newest stamp [s], as YAML."""
         with self._lock:
             tracks = sorted(self._tracks.items())
         frames = {
@@ -217,7 +217,7 @@ class Buffer:
 def _clean(frame: str) -> str:
     name = frame.lstrip("/")
     if not name:
-        raise InvalidArgumentException("a frame needs a name, not an empty string")
+        raise InvalidArgumentException("a frame name must not be empty")
     return name
 
 

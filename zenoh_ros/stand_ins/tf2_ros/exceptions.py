@@ -1,4 +1,4 @@
-"""Why a transform cannot be told."""
+"""Errors of transform lookups."""
 
 
 class TransformException(Exception):
@@ -6,7 +6,7 @@ class TransformException(Exception):
 
 
 class ConnectivityException(TransformException):
-    """Both frames are there, but nothing connects them."""
+    """Both frames exist but are not connected."""
 
 
 class LookupException(TransformException):
@@ -14,12 +14,12 @@ class LookupException(TransformException):
 
 
 class ExtrapolationException(TransformException):
-    """Nothing is known of that time."""
+    """There is no data for that time."""
 
 
 class InvalidArgumentException(TransformException):
-    """A frame without a name, or numbers that are no transform."""
+    """An empty frame name or an invalid transform."""
 
 
 class TimeoutException(TransformException):
-    """It was waited for in vain."""
+    """The timeout was reached."""

@@ -21,13 +21,13 @@ class Rigid(NamedTuple):
         return Rigid(translation, multiply(self.rotation, other.rotation))
 
     def inverse(self) -> Rigid:
-        """Give the way back."""
+        """Return the way back."""
         conjugate = self.rotation * np.array([-1.0, -1.0, -1.0, 1.0])
         return Rigid(-rotate(conjugate, self.translation), conjugate)
 
 
 def identity() -> Rigid:
-    """Give the transform that changes nothing."""
+    """Return the transform that changes nothing."""
     return Rigid(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
 
 
@@ -38,7 +38,7 @@ def cross(first: Array, second: Array) -> Array:
 
 
 def multiply(first: Array, second: Array) -> Array:
-    """Give the Hamilton product of two quaternions: `second` is applied first."""
+    """Return the Hamilton product of two quaternions: `second` is applied first."""
     vector = first[3] * second[:3] + second[3] * first[:3] + cross(first[:3], second[:3])
     return np.append(vector, first[3] * second[3] - first[:3] @ second[:3])
 

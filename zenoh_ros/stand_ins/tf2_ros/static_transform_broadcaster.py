@@ -13,7 +13,7 @@ from tf2_ros.qos import STATIC_BROADCASTER
 
 
 class StaticTransformBroadcaster:
-    """For frames that never move; whoever comes late is told all of them."""
+    """For frames that never move; late subscribers receive all of them."""
 
     def __init__(self, node: Node, qos: QoSProfile | int | None = None) -> None:
         self.pub_tf = node.create_publisher(TFMessage, "/tf_static", STATIC_BROADCASTER if qos is None else qos)

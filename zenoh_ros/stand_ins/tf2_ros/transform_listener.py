@@ -54,5 +54,5 @@ class TransformListener:
         for transform in message.transforms:
             try:
                 remember(transform, "default_authority")
-            except InvalidArgumentException as error:  # somebody else's mistake must not end this node
-                self.node.get_logger().error(f"A transform is ignored: {error}", throttle_duration_sec=1.0)
+            except InvalidArgumentException as error:  # an invalid transform must not end this node
+                self.node.get_logger().error(f"Ignoring a transform: {error}", throttle_duration_sec=1.0)

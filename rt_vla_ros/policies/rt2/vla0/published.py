@@ -160,7 +160,7 @@ def _training(directory: Path) -> Mapping[str, Any]:
             try:
                 found = yaml.safe_load(read_text(path, CheckpointError, TRAINING_MOST))
             except (yaml.YAMLError, RecursionError) as error:
-                raise CheckpointError(f"{path} is no YAML: {str(error).splitlines()[0]}") from error
+                raise CheckpointError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from error
             return found if isinstance(found, dict) else {}
     return {}
 

@@ -70,7 +70,7 @@ class Child:
         return self._process.returncode is None
 
     def signal(self, number: signal.Signals) -> None:
-        """To the whole group; nothing where it has ended meanwhile."""
+        """To the whole group; nothing if it has ended meanwhile."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 

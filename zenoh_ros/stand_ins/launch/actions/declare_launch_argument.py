@@ -13,12 +13,12 @@ class DeclareLaunchArgument(Action):
 
     Args:
         name: its name.
-        default_value: used where none is given; without it the argument must be given.
+        default_value: used if none is given; without it the argument is required.
         description: a sentence for `--show-args`.
         choices: the values that are allowed; None: any.
 
     Raises:
-        RuntimeError: the default value is no choice, or there is no choice at all.
+        RuntimeError: the default value is not among the choices, or the choices are empty.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class DeclareLaunchArgument(Action):
         if default_value is not None:
             self.default_value = normalize_to_list_of_substitutions(default_value)
         if choices is not None and not choices:
-            raise RuntimeError(f"argument '{name}': the list of choices is empty; leave it out to allow any value")
+            raise RuntimeError(f"argument '{name}': the list of choices is empty; omit it to allow any value")
         if choices is not None and isinstance(default_value, str) and default_value not in choices:
             raise RuntimeError(f"argument '{name}': the default '{default_value}' is not among the choices {choices}")
         self.description = _described(description, choices)

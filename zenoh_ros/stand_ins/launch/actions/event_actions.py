@@ -59,7 +59,7 @@ class Shutdown(Action):
     """Ends the launch.
 
     Args:
-        reason: why, in a sentence.
+        reason: why, as a sentence.
     """
 
     def __init__(self, *, reason: SomeSubstitutionsType = "reason not given", **kwargs: object) -> None:

@@ -43,7 +43,7 @@ _FIVE_SECONDS_TO_KILL = LaunchConfiguration("sigkill_timeout", default=5)
 
 @dataclass
 class _Settings:
-    """What was substituted when the action was executed."""
+    """The arguments after substitution."""
 
     cmd: list[str]
     name: str
@@ -62,7 +62,7 @@ class ExecuteProcess(Action):
     Args:
         cmd: the program and its arguments.
         prefix: put before it, e.g. `gdb -ex run --args`.
-        name: how the screen calls it, with a number behind; default: the program's.
+        name: name in the output, with a number appended; default: the program's.
         cwd: where it runs.
         env: its whole environment; default: that of the launch.
         additional_env: variables on top of it.
@@ -73,9 +73,9 @@ class ExecuteProcess(Action):
         output: "screen", "log" (only standard error is shown), "both", or a dict of streams.
         log_cmd: the command is shown.
         on_exit: entities, or a function of (event, context) that returns them, for when it ends.
-        respawn: it is started again when it ends.
+        respawn: restart it when it ends.
         respawn_delay: seconds before that.
-        respawn_max_retries: how often; negative: for ever.
+        respawn_max_retries: how often; negative: forever.
     """
 
     def __init__(
@@ -138,12 +138,12 @@ class ExecuteProcess(Action):
         return [perform(context, part) for part in self.cmd]
 
     def default_name(self, command: list[str]) -> str:
-        """How the screen calls the process where no `name` was given."""
+        """The process's name in the output if no `name` was given."""
         return os.path.basename(command[0].split()[0])
 
     def execute(self, context: LaunchContext) -> list[LaunchDescriptionEntity] | None:
         if self._finished is not None:
-            raise RuntimeError(f"process {self.name} is executed twice: make two actions of it")
+            raise RuntimeError(f"process {self.name} is executed twice: create two actions")
         assert context.asyncio_loop is not None, "actions are executed inside of LaunchService.run"
         context._more_to_come |= is_open([self])
         self._settings = self._perform_substitutions(context)
@@ -183,7 +183,7 @@ class ExecuteProcess(Action):
         )
 
     def _prefix_for(self, program: str, context: LaunchContext) -> str:
-        """Its own, or what `--launch-prefix` gives to all of which the filter matches the name."""
+        """Its own prefix, or that of `--launch-prefix` if the filter matches the name."""
         if self._prefix is not None:
             return perform(context, self._prefix)
         chosen = perform(context, LaunchConfiguration("launch-prefix-filter", default=""))
@@ -215,7 +215,7 @@ class ExecuteProcess(Action):
                 await _wait_set(self._stop, self._respawn_delay or 0.0)
         except Exception as error:
             self._finished.set_exception(error)
-            # It counts as seen: launch stops at the first, and asyncio would show the tracebacks of the others.
+            # Marked as retrieved: launch stops at the first, and asyncio would print the tracebacks of the others.
             self._finished.exception()
         else:
             self._finished.set_result(None)
@@ -273,7 +273,7 @@ class ExecuteProcess(Action):
         return self.process_details
 
     def _begin_stop(self) -> None:
-        """SIGINT, then SIGTERM, then SIGKILL; nothing where the process has ended."""
+        """SIGINT, then SIGTERM, then SIGKILL; nothing if the process has ended."""
         if self._stop.is_set():
             return
         self._stop.set()

@@ -18,21 +18,21 @@ from ..utilities import perform
 from .declare_launch_argument import DeclareLaunchArgument
 from .opaque_function import OpaqueFunction
 
-# Names that are this near (a ratio of difflib) are one name, misspelt; farther ones may well be for another file.
+# Names this similar (difflib ratio) count as misspelt; others may be for another file.
 _MISSPELT = 0.85
 
 
 class IncludeLaunchDescription(Action):
-    """Visits what a launch file describes, in the same scope.
+    """Visits the description of a launch file, in the same scope.
 
-    An argument that nothing in the file declares or looks up is said; one that looks misspelt ends the launch.
+    An argument that the file neither declares nor uses is reported; one that looks misspelt ends the launch.
 
     Args:
         launch_description_source: where it comes from, or the path of the file.
         launch_arguments: its arguments, as pairs (name, value).
 
     Attributes:
-        without_effect: names of the arguments that nothing took, once the file was visited.
+        without_effect: names of the unused arguments, once the file was visited.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class IncludeLaunchDescription(Action):
         if not isinstance(launch_description_source, LaunchDescriptionSource):
             launch_description_source = AnyLaunchDescriptionSource(launch_description_source)
         if isinstance(launch_arguments, Mapping):
-            raise TypeError("launch_arguments are pairs (name, value): write {...}.items()")
+            raise TypeError("launch_arguments must be pairs (name, value): write {...}.items()")
         self.launch_description_source = launch_description_source
         self.launch_arguments = tuple(launch_arguments or ())
         self.without_effect: list[str] = []
@@ -98,14 +98,14 @@ class IncludeLaunchDescription(Action):
                 )
 
     def _say_what_had_no_effect(self, known: list[str], context: LaunchContext) -> None:
-        """Nothing has been started yet: a misspelt `dry_run` must not move an arm."""
+        """Called before anything is started: a misspelt `dry_run` must not move an arm."""
         for name in self.without_effect:
             near = difflib.get_close_matches(name, known, n=1)
             meant = f"; did you mean '{near[0]}'?" if near else ""
-            sentence = f"{self.launch_description_source.location} has no argument '{name}', which it is given"
+            sentence = f"{self.launch_description_source.location} has no argument '{name}', but it is given"
             if near and difflib.SequenceMatcher(None, name, near[0]).ratio() > _MISSPELT:
                 raise RuntimeError(f"{sentence}{meant}")
-            so_far = " unless something that begins later takes it" if context._more_to_come else ""
+            so_far = " unless an action that starts later uses it" if context._more_to_come else ""
             logging.get_logger("launch").warning(f"{sentence}: it has no effect{so_far}{meant}")
         if context._more_to_come:
             self.without_effect = []

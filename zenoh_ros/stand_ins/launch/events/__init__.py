@@ -13,7 +13,7 @@ class Shutdown(Event):
     """Ends the launch: timers are cancelled and processes are shut down.
 
     Args:
-        reason: why, in a sentence.
+        reason: why, as a sentence.
         due_to_sigint: Ctrl-C was it.
     """
 

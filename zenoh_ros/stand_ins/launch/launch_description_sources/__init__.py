@@ -15,7 +15,7 @@ from ..substitution import SomeSubstitutionsType
 
 
 class InvalidPythonLaunchFileError(RuntimeError):
-    """A file that is no launch file."""
+    """An invalid launch file."""
 
 
 class PythonLaunchDescriptionSource(LaunchDescriptionSource):
@@ -31,7 +31,7 @@ class PythonLaunchDescriptionSource(LaunchDescriptionSource):
 
 
 class AnyLaunchDescriptionSource(PythonLaunchDescriptionSource):
-    """Any launch file; here those in Python are known, XML and YAML are refused in a sentence."""
+    """Any launch file; here only Python is supported, XML and YAML are refused with a message."""
 
 
 def load_python_launch_file_as_module(python_launch_file_path: str) -> ModuleType:
@@ -58,7 +58,7 @@ def load_python_launch_file_as_module(python_launch_file_path: str) -> ModuleTyp
 
 @contextmanager
 def _said_of(path: str) -> Iterator[None]:
-    """Within, what is wrong with the file is an InvalidPythonLaunchFileError."""
+    """Within the block, errors of the file become InvalidPythonLaunchFileError."""
     try:
         yield
     except (SyntaxError, ImportError, AttributeError) as error:
@@ -66,7 +66,7 @@ def _said_of(path: str) -> Iterator[None]:
 
 
 def _is_frontend(path: str) -> bool:
-    """As the real launch: every ending may be Python's, but these and what looks like them are not."""
+    """As in the real launch: any file extension may be Python, except these and similar ones."""
     with open(path, "rb") as file:
         return path.endswith((".xml", ".yaml", ".yml")) or file.read(64).lstrip().startswith((b"<", b"launch:"))
 

@@ -1,4 +1,4 @@
-"""A Python expression in a launch file, computed without running arbitrary code."""
+"""A Python expression in a launch file, evaluated without running arbitrary code."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ _TEXT_METHODS = {"lower", "upper", "strip", "startswith", "endswith", "split", "
 
 
 class PythonExpression(Substitution):
-    """The text of a Python expression's value: comparisons, logic, arithmetic, texts, lists and the module math.
+    """The value of a Python expression as text: comparisons, logic, arithmetic, strings, lists and the module math.
 
     Args:
         expression: its text, in parts, e.g. `["'", LaunchConfiguration("arm"), "' == 'sim'"]`.
-        python_modules: modules whose names may be used; here "math" only.
+        python_modules: modules whose names may be used; only "math".
     """
 
     def __init__(self, expression: SomeSubstitutionsType, python_modules: SomeSubstitutionsType = ("math",)) -> None:
@@ -62,7 +62,7 @@ class PythonExpression(Substitution):
         text = perform_substitutions(context, self.expression)
         for module in self.python_modules:
             if module.perform(context) != "math":
-                raise SubstitutionFailure(f"python_modules: only 'math' may be used here, not {module.describe()}")
+                raise SubstitutionFailure(f"python_modules: only 'math' is allowed here, not {module.describe()}")
         try:
             return str(_value(ast.parse(text.strip(), mode="eval").body))
         except (SyntaxError, TypeError, ValueError, KeyError, IndexError, ArithmeticError) as error:
@@ -81,12 +81,14 @@ def _value(node: ast.expr) -> Any:
     for kind, evaluate in _EVALUATORS.items():
         if isinstance(node, kind):
             return evaluate(node)
-    raise ValueError(f"`{ast.unparse(node)}` is not allowed here (comparisons, logic, arithmetic, texts and math are)")
+    raise ValueError(
+        f"`{ast.unparse(node)}` is not allowed here (only comparisons, logic, arithmetic, strings and math)"
+    )
 
 
 def _name(node: ast.Name) -> Any:
     if node.id not in _NAMES:
-        raise ValueError(f"'{node.id}' is not known; a text needs quotes: \"'\", LaunchConfiguration(...), \"'\"")
+        raise ValueError(f"'{node.id}' is unknown; a string needs quotes: \"'\", LaunchConfiguration(...), \"'\"")
     return _NAMES[node.id]
 
 
@@ -127,7 +129,7 @@ def _attribute(node: ast.Attribute) -> Any:
 
 def _call(node: ast.Call) -> Any:
     if node.keywords:
-        raise ValueError(f"`{ast.unparse(node)}`: arguments with names are not allowed here")
+        raise ValueError(f"`{ast.unparse(node)}`: keyword arguments are not allowed here")
     return _value(node.func)(*[_value(argument) for argument in node.args])
 
 

@@ -1,4 +1,4 @@
-"""A substitution that has no text."""
+"""The error of a substitution without a value."""
 
 
 class SubstitutionFailure(RuntimeError):

@@ -20,7 +20,7 @@ class TextSubstitution(Substitution):
 
     def __init__(self, *, text: str) -> None:
         if not isinstance(text, str):
-            raise TypeError(f"TextSubstitution takes a text, got {text!r}")
+            raise TypeError(f"TextSubstitution expects a string, got {text!r}")
         self.text = text
 
     def perform(self, context: LaunchContext) -> str:
@@ -162,5 +162,5 @@ class Command(Substitution):
 def _local(context: LaunchContext, name: str) -> Any:
     known = context.get_locals_as_dict()
     if name not in known:
-        raise SubstitutionFailure(f"'{name}' is not known here: it exists only inside of a launch file or an event")
+        raise SubstitutionFailure(f"'{name}' is unknown here: it exists only in a launch file or an event")
     return known[name]

@@ -29,7 +29,9 @@ def normalize_to_list_of_substitutions(subs: SomeSubstitutionsType) -> list[Subs
         return [TextSubstitution(text=os.fspath(subs))]
     if isinstance(subs, Iterable):
         return [single for part in subs for single in normalize_to_list_of_substitutions(part)]
-    raise TypeError(f"expected a text, a path, a substitution or a list of them, got {subs!r} ({type(subs).__name__})")
+    raise TypeError(
+        f"expected a string, a path, a substitution or a list of them, got {subs!r} ({type(subs).__name__})"
+    )
 
 
 def perform_substitutions(context: LaunchContext, subs: Iterable[Substitution]) -> str:
@@ -43,12 +45,12 @@ def perform(context: LaunchContext, subs: SomeSubstitutionsType) -> str:
 
 
 def describe_substitutions(subs: Iterable[Substitution]) -> str:
-    """How a person reads them."""
+    """A readable description."""
     return " + ".join(sub.describe() for sub in subs)
 
 
 def describe_value(value: Any) -> str:
-    """How a person reads an argument of an action; never with an address."""
+    """A readable description of an action's argument, without addresses."""
     if isinstance(value, Substitution):
         return value.describe()
     if isinstance(value, (list, tuple)):

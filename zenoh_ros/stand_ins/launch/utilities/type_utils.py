@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def coerce_to_type(value: str, data_type: Any = None) -> Any:
-    """The value that a text means.
+    """The value of a text.
 
     Args:
         value: the text.
         data_type: bool, int, float, str or a list of one of them; None: what a node reads from `-p name:=value`.
 
     Raises:
-        ValueError: the text is no such value.
+        ValueError: the text is not such a value.
     """
     if data_type is str:
         return value
@@ -42,7 +42,7 @@ def coerce_to_type(value: str, data_type: Any = None) -> Any:
         if isinstance(loaded, list) and all(isinstance(member, member_type) for member in loaded):
             return loaded
         raise ValueError(f"{value!r} is not a list of {member_type.__name__}")
-    raise ValueError(f"{data_type!r} is not a type of a parameter: bool, int, float, str or a List of one of them")
+    raise ValueError(f"{data_type!r} is not a parameter type: bool, int, float, str or a List of one of them")
 
 
 def _as_a_node_reads(text: str) -> Any:
@@ -50,9 +50,9 @@ def _as_a_node_reads(text: str) -> Any:
     try:
         read_value(text, entry)
     except ValueError as error:
-        raise ValueError(f"{text!r} is no value of a parameter: {error}") from None
+        raise ValueError(f"{text!r} is not a valid parameter value: {error}") from None
     if entry.value is None:
-        raise ValueError(f"{text!r} has no type; leave out what is empty")
+        raise ValueError(f"{text!r} has no type; omit empty values")
     return entry.value
 
 

@@ -18,7 +18,7 @@ def make_namespace_absolute(namespace: str | None) -> str | None:
 
 
 def prefix_namespace(base: str | None, namespace: str | None) -> str | None:
-    """`namespace` under `base`, unless it is absolute; None where both are."""
+    """`namespace` under `base`, unless it is absolute; None if both are."""
     if namespace is None:
         joined = base
     elif not base or namespace.startswith("/"):
@@ -34,8 +34,8 @@ def evaluate_parameter_dict(context: LaunchContext, parameters: Mapping[Any, Any
     """The values of a dictionary of parameters; nested ones get names with dots.
 
     Raises:
-        TypeError: a value is nothing that a parameter can have.
-        ValueError: the text of a substitution is none.
+        TypeError: a parameter cannot have this value.
+        ValueError: the text of a substitution is invalid.
     """
     result: dict[str, Any] = {}
     for key, value in parameters.items():
@@ -57,7 +57,7 @@ def _evaluated(context: LaunchContext, name: str, value: Any) -> Any:
             return coerce_to_type(text) if text else ""
         except ValueError as error:
             raise ValueError(
-                f"parameter '{name}': {error}; for a text use ParameterValue(value, value_type=str)"
+                f"parameter '{name}': {error}; for a string use ParameterValue(value, value_type=str)"
             ) from None
     if isinstance(value, (bool, int, float, str)):
         return value
@@ -82,7 +82,7 @@ def _plain(value: Any) -> Any:
 def _uniform(name: str, members: list[Any]) -> list[Any]:
     kinds = {type(member) for member in members}
     if not members:
-        raise TypeError(f"parameter '{name}' is an empty list, which has no type in ROS: leave it out")
+        raise TypeError(f"parameter '{name}' is an empty list, which has no type in ROS: omit it")
     if kinds == {int, float}:
         return [float(member) for member in members]
     if len(kinds) > 1 or not kinds <= {bool, int, float, str}:

@@ -1,4 +1,4 @@
-"""Actions: goals that take time, tell how far they are and can be canceled."""
+"""Actions: long-running goals with feedback that can be canceled."""
 
 from rclpy.action.client import ActionClient
 from rclpy.action.graph import (

@@ -1,4 +1,4 @@
-"""A goal at its server, and the states that it goes through."""
+"""A goal at its server, and its states."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class ServerGoalHandle:
 
     @property
     def is_cancel_requested(self) -> bool:
-        """Whether its cancelation was accepted and it has not ended yet."""
+        """Whether a cancel request was accepted and it has not ended yet."""
         return self.status == _CANCELING
 
     @property
@@ -95,7 +95,7 @@ class ServerGoalHandle:
         self._action_server.notify_execute(self, execute_callback)
 
     def publish_feedback(self, feedback: Any) -> None:
-        """Tell the clients how far it is.
+        """Publish feedback to the clients.
 
         Raises:
             TypeError: not this action's Feedback.
@@ -108,15 +108,15 @@ class ServerGoalHandle:
             self._action_server._feedback.publish(message)
 
     def succeed(self) -> None:
-        """It was reached."""
+        """Report success."""
         self._update_state(GoalEvent.SUCCEED)
 
     def abort(self) -> None:
-        """It cannot be reached."""
+        """Report failure."""
         self._update_state(GoalEvent.ABORT)
 
     def canceled(self) -> None:
-        """It was ended as its client asked."""
+        """Report cancellation."""
         self._update_state(GoalEvent.CANCELED)
 
     def destroy(self) -> None:

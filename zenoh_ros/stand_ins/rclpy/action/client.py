@@ -56,7 +56,7 @@ class ClientGoalHandle:
 
     @property
     def accepted(self) -> bool:
-        """Whether the server took it."""
+        """Whether the server accepted it."""
         return bool(self._goal_response.accepted)
 
     @property
@@ -65,11 +65,11 @@ class ClientGoalHandle:
         return self._status
 
     def cancel_goal(self) -> Any:
-        """Ask for its cancelation and block until the response; an executor must spin in another thread."""
+        """Request its cancellation and block until the response; an executor must spin in another thread."""
         return _wait(self.cancel_goal_async())
 
     def cancel_goal_async(self) -> Future[Any]:
-        """Ask for its cancelation and give the future of the response (action_msgs/CancelGoal)."""
+        """Request its cancellation and return the future of the response (action_msgs/CancelGoal)."""
         return self._action_client._cancel_goal_async(self)
 
     def get_result(self) -> Any:
@@ -77,7 +77,7 @@ class ClientGoalHandle:
         return _wait(self.get_result_async())
 
     def get_result_async(self) -> Future[Any]:
-        """Give the future of the result: its `status` and `result`."""
+        """Return the future of the result: its `status` and `result`."""
         return self._action_client._get_result_async(self)
 
 
@@ -202,13 +202,13 @@ class ActionClient(ActionEntity):
                 del self._goal_handles[key]
 
     def server_is_ready(self) -> bool:
-        """Tell whether a server is there with all its services and topics."""
+        """Return whether a server is there with all its services and topics."""
         services = (self._goals, self._cancels, self._results)
         topics = (self._feedback, self._statuses)
         return all(one.service_is_ready() for one in services) and all(one.get_publisher_count() for one in topics)
 
     def wait_for_server(self, timeout_sec: float | None = None) -> bool:
-        """Block until a server is there; False where it does not come within `timeout_sec`."""
+        """Block until a server is there; False if it does not come within `timeout_sec`."""
         end = None if timeout_sec is None else time.monotonic() + timeout_sec
         while self._node.context.ok() and not self.server_is_ready():
             if end is not None and time.monotonic() >= end:

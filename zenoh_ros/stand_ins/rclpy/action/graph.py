@@ -12,21 +12,21 @@ _TOPIC, _MESSAGE = "/_action/feedback", "_FeedbackMessage"
 
 
 def get_action_names_and_types(node: Node) -> NamesAndTypes:
-    """Give every action of the graph."""
+    """Return every action of the graph."""
     return _actions(node.get_topic_names_and_types())
 
 
 def get_action_client_names_and_types_by_node(
     node: Node, remote_node_name: str, remote_node_namespace: str
 ) -> NamesAndTypes:
-    """Give the actions that a node is a client of; NodeNameNonExistentError where there is no such node."""
+    """Return the actions that a node is a client of; NodeNameNonExistentError if there is no such node."""
     return _actions(node.get_subscriber_names_and_types_by_node(remote_node_name, remote_node_namespace))
 
 
 def get_action_server_names_and_types_by_node(
     node: Node, remote_node_name: str, remote_node_namespace: str
 ) -> NamesAndTypes:
-    """Give the actions that a node offers; NodeNameNonExistentError where there is no such node."""
+    """Return the actions that a node offers; NodeNameNonExistentError if there is no such node."""
     return _actions(node.get_publisher_names_and_types_by_node(remote_node_name, remote_node_namespace))
 
 

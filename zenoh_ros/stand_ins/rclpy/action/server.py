@@ -25,7 +25,7 @@ __all__ = ["ActionServer", "CancelResponse", "GoalEvent", "GoalResponse", "Serve
 
 
 class GoalResponse(Enum):
-    """Whether a goal is taken."""
+    """Whether a goal is accepted."""
 
     REJECT = 1
     ACCEPT = 2
@@ -44,23 +44,23 @@ def default_handle_accepted_callback(goal_handle: ServerGoalHandle) -> None:
 
 
 def default_goal_callback(goal_request: Any) -> GoalResponse:
-    """Take every goal."""
+    """Accept every goal."""
     return GoalResponse.ACCEPT
 
 
 def default_cancel_callback(cancel_request: ServerGoalHandle) -> CancelResponse:
-    """Let no goal be canceled."""
+    """Reject every cancel request."""
     return CancelResponse.REJECT
 
 
 class ActionServer(ActionEntity):
-    """Takes goals, has them executed and tells their results.
+    """Accepts goals, executes them and returns their results.
 
     Args:
         execute_callback: gets a ServerGoalHandle and returns the Result, or is a coroutine that does.
-        goal_callback: gets a Goal and says whether it is taken; a coroutine may say it later.
-        handle_accepted_callback: gets the ServerGoalHandle of a goal that was taken; by default executes it.
-        cancel_callback: gets the ServerGoalHandle of a goal and says whether it may be canceled; by default not.
+        goal_callback: gets a Goal and returns whether it is accepted; may be a coroutine.
+        handle_accepted_callback: gets the ServerGoalHandle of an accepted goal; by default executes it.
+        cancel_callback: gets the ServerGoalHandle of a goal and returns whether it may be canceled; by default not.
         result_timeout: how long a result can be asked for after its goal's end [s].
     """
 
@@ -119,15 +119,15 @@ class ActionServer(ActionEntity):
         return self._action_type
 
     def register_handle_accepted_callback(self, handle_accepted_callback: Callable[..., Any] | None) -> None:
-        """Have this called with a goal that was taken; None for the default."""
+        """Set the callback for accepted goals; None for the default."""
         self._handle_accepted_callback = handle_accepted_callback or default_handle_accepted_callback
 
     def register_goal_callback(self, goal_callback: Callable[..., Any] | None) -> None:
-        """Have this say whether a goal is taken; None for the default."""
+        """Set the callback that accepts or rejects goals; None for the default."""
         self._goal_callback = goal_callback or default_goal_callback
 
     def register_cancel_callback(self, cancel_callback: Callable[..., Any] | None) -> None:
-        """Have this say whether a goal may be canceled; None for the default."""
+        """Set the callback that accepts or rejects cancel requests; None for the default."""
         self._cancel_callback = cancel_callback or default_cancel_callback
 
     def register_execute_callback(self, execute_callback: Callable[..., Any]) -> None:
@@ -149,7 +149,7 @@ class ActionServer(ActionEntity):
         executor.create_task(self._execute, execute_callback or self._execute_callback, goal_handle)
 
     def notify_goal_done(self) -> None:
-        """Nothing needs to be done: what is over for long is forgotten when the next request comes."""
+        """Does nothing: what is over for long is forgotten when the next request comes."""
 
     def destroy(self) -> None:
         """Leave the graph; goals that still run get no result."""
@@ -212,7 +212,7 @@ class ActionServer(ActionEntity):
         self._reply(header, response)
 
     def _begin_to_cancel(self, handle: ServerGoalHandle) -> bool:
-        """False where the goal has ended while its cancelation was thought about."""
+        """False if the goal has ended while its cancelation was thought about."""
         try:
             handle._update_state(GoalEvent.CANCEL_GOAL)
         except RCLError:

@@ -49,7 +49,7 @@ class RcutilsLogger:
         self._calls: dict[tuple[str, int], _Call] = {}
 
     def get_child(self, name: str) -> RcutilsLogger:
-        """Give the logger `<this>.<name>`.
+        """Return the logger `<this>.<name>`.
 
         Raises:
             ValueError: an empty name.
@@ -63,11 +63,11 @@ class RcutilsLogger:
         console.set_level(self.name, LoggingSeverity(level))
 
     def get_effective_level(self) -> LoggingSeverity:
-        """Give the level from which lines are printed."""
+        """Return the level from which lines are printed."""
         return console.effective_level(self.name)
 
     def is_enabled_for(self, severity: int) -> bool:
-        """Tell whether lines of this level are printed."""
+        """Return whether lines of this level are printed."""
         return LoggingSeverity(severity) >= self.get_effective_level()
 
     def log(self, message: str, severity: int, name: str | None = None, **kwargs: Any) -> bool:

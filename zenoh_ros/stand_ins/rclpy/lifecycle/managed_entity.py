@@ -20,7 +20,7 @@ class TransitionCallbackReturn(Enum):
     ERROR = Transition.TRANSITION_CALLBACK_ERROR
 
     def to_label(self) -> str:
-        """Give the label of the transition that follows."""
+        """Return the label of the transition that follows."""
         return {"SUCCESS": SUCCESS, "FAILURE": FAILURE, "ERROR": ERROR}[self.name]
 
 

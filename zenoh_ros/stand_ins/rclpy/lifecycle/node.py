@@ -65,7 +65,7 @@ class LifecycleNodeMixin(ManagedEntity):
         )
 
     def trigger_configure(self) -> TransitionCallbackReturn:
-        """Go from unconfigured to inactive; RCLError where the node is elsewhere, as for each of these."""
+        """Go from unconfigured to inactive; RCLError if the node is elsewhere, as for each of these."""
         return self.__change_state(Transition.TRANSITION_CONFIGURE)
 
     def trigger_cleanup(self) -> TransitionCallbackReturn:
@@ -118,7 +118,7 @@ class LifecycleNodeMixin(ManagedEntity):
         return self.__ask_entities("on_error", state)
 
     def create_lifecycle_publisher(self, *args: Any, **named: Any) -> LifecyclePublisher[Any]:
-        """Make a publisher that is silent while the node is not active; as Node.create_publisher."""
+        """Create a publisher that is silent while the node is not active; as Node.create_publisher."""
         if "publisher_class" in named:
             raise TypeError("create_publisher() got an unexpected keyword argument 'publisher_class'")
         assert isinstance(self, Node)
@@ -128,7 +128,7 @@ class LifecycleNodeMixin(ManagedEntity):
         return publisher
 
     def destroy_lifecycle_publisher(self, publisher: LifecyclePublisher[Any]) -> bool:
-        """Destroy it; False where it is not this node's."""
+        """Destroy it; False if it is not this node's."""
         self._managed_entities.discard(publisher)
         assert isinstance(self, Node)
         return Node.destroy_publisher(self, publisher)

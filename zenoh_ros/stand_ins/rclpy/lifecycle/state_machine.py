@@ -113,7 +113,7 @@ class LifecycleStateMachine:
         return [step for step in STEPS if step.start == self._current]
 
     def get_transition_by_label(self, label: str) -> int:
-        """Give the number of a transition that begins where the node is; RCLError where there is none."""
+        """Return the number of a transition that begins where the node is; RCLError if there is none."""
         found = next((step.id for step in self._next() if step.label == label), None)
         if found is None:
             self._warn(label)
@@ -121,11 +121,11 @@ class LifecycleStateMachine:
         return found
 
     def trigger_transition_by_id(self, transition_id: int, publish_update: bool) -> None:
-        """Go on; RCLError where there is no such transition."""
+        """Go on; RCLError if there is no such transition."""
         self._go(next((step for step in self._next() if step.id == transition_id), None), transition_id, publish_update)
 
     def trigger_transition_by_label(self, label: str, publish_update: bool) -> None:
-        """Go on; RCLError where there is no such transition."""
+        """Go on; RCLError if there is no such transition."""
         self._go(next((step for step in self._next() if step.label == label), None), label, publish_update)
 
     def _go(self, step: Step | None, asked: int | str, publish: bool) -> None:
