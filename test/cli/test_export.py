@@ -123,7 +123,7 @@ def test_what_cannot_be_exported_is_refused_and_writes_nothing(
         ([str(tmp_path / "empty")], "is no checkpoint: it lacks config.json"),
         ([str(exported)], "is already exported; use the original checkpoint"),
         (["remote:localhost"], "run `rt-vla export` there"),
-        (["rt2-mini"], "is a vision-language model (rt2); RT-1 policies can be exported"),
+        (["rt2-mini"], "is a vision-language model (rt2); only RT-1 policies can be exported"),
         (["rt1-mini", "--opset", "17"], "--opset is 17, expected 18 or more"),
         (["rt1-mini", "--episodes", "3"], "require --int8"),
         (["rt1-mini", "--int8", "--calibration", "pick-an"], "pick-any"),

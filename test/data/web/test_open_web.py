@@ -340,7 +340,7 @@ def test_a_damaged_picture_is_told_when_it_is_read(tmp_path: Path) -> None:
         ("text.json", "text.json holds a str, expected a list of objects"),
         ("wrong.json", "wrong.json: invalid JSON: Expecting"),
         ("entry.json", r"entry.json, entry 2 \('b'\): no training target"),
-        ("wrong.csv", r"wrong.csv, line 3: this row does not have the 2 columns of the head"),
+        ("wrong.csv", r"wrong.csv, line 3: this row does not have the 2 columns of the header"),
         ("quote.csv", r"quote.csv, after line 1: not a CSV table: "),
         ("pointer.jsonl", "pointer.jsonl has no records. It is a pointer of Git LFS"),
     ],
