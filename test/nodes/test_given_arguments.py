@@ -122,7 +122,7 @@ def test_a_file_without_a_section_for_the_node_is_named(check: Check) -> None:
 
 def test_a_safety_setting_of_another_node_in_the_nodes_section_ends_the_start(check: Check) -> None:
     with pytest.raises(
-        StartError, match="'max_image_age' is under '/\\*\\*/smoother_node', which has no such parameter"
+        StartError, match="'max_image_age' is in the section '/\\*\\*/smoother_node', which has no such parameter"
     ):
         check("FILE1", section("/**/smoother_node", "max_image_age: 0.3"))
 
