@@ -5,4 +5,4 @@ from pkgutil import extend_path
 # A ROS 2 workspace installs the generated messages beside these sources; both halves are one package.
 __path__ = extend_path(__path__, __name__)
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

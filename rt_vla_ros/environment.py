@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-VARIABLES = ("RT_VLA_PYTHON", "RT_VLA_ENVS", "RT_VLA_ROS_ARM_MJCF", "RT_VLA_ROS_ROUTER", "RT_VLA_VENV")
+VARIABLES = ("RT_VLA_PYTHON", "RT_VLA_ENVS", "RT_VLA_ROS_ARM_MJCF", "RT_VLA_ROS_ROUTER", "RT_VLA_UV", "RT_VLA_VENV")
 
 
 def without_effect(names: Iterable[str]) -> list[str]:

@@ -119,6 +119,14 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Machin
     return machine, machine.start("doctor", "first")
 
 
+@pytest.fixture
+def with_uv(machine: Machine) -> dict[str, str]:
+    """Variables with which `./rt-vla` finds uv, and uv the wheels and nothing of this machine's configuration."""
+    uv = Path(pytest.importorskip("uv").find_uv_bin())
+    own = {"UV_NO_CONFIG": "1", "UV_NO_INDEX": "1", "UV_FIND_LINKS": str(machine.wheels), "UV_NO_CACHE": "1"}
+    return {**own, "RT_VLA_UV": "1", "PATH": f"{uv.parent}{os.pathsep}{os.environ['PATH']}"}
+
+
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     """Returns when the condition holds; fails when the process ends, or a minute passes, before that."""
     deadline = time.monotonic() + 60
@@ -136,6 +144,29 @@ def test_first_start_installs_and_becomes_the_command(
     assert first.stdout == "alpha 1.0, gym-hil 0.1.14, torch 2.13.0+cpu first\n"
     assert "first start" in first.stderr
     assert not list(machine.checkout.glob("*.egg-info"))
+
+
+def test_uv_installs_the_libraries_and_leaves_the_torch_that_is_there(
+    machine: Machine, with_uv: dict[str, str]
+) -> None:
+    first = machine.start("doctor", "by uv", **with_uv)
+    assert first.stdout == "alpha 1.0, gym-hil 0.1.14, torch 2.13.0+cpu by uv\n", first.stderr
+    assert "libraries, by uv ...\n  model of the arm" in first.stderr
+
+
+def test_where_uv_fails_pip_takes_over(machine: Machine, with_uv: dict[str, str]) -> None:
+    first = machine.start("doctor", **with_uv | {"UV_FIND_LINKS": str(machine.checkout)})
+    assert first.stdout == "alpha 1.0, gym-hil 0.1.14, torch 2.13.0+cpu\n", first.stderr
+    assert "libraries, by uv ...\n  libraries ...\n" in first.stderr
+
+
+def test_uv_that_is_asked_for_and_missing_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RT_VLA_UV", "1")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not bootstrap.uv_install(bootstrap.Environment(tmp_path), "libraries", "alpha")
+    assert "RT_VLA_UV=1 asks for uv, and none is on the PATH; pip installs." in capsys.readouterr().err
 
 
 def test_second_start_needs_neither_pip_nor_network(
@@ -266,7 +297,7 @@ def test_a_folder_of_someone_else_stays_as_it_is(machine: Machine, tmp_path: Pat
 def tools_without_python(folder: Path) -> Path:
     """A PATH with what the shell script needs, and no Python."""
     folder.mkdir()
-    for name in ("readlink", "dirname", "head", "sh"):
+    for name in ("readlink", "dirname", "head", "id", "sh"):
         (folder / name).symlink_to(shutil.which(name) or f"/bin/{name}")
     return folder
 
@@ -285,6 +316,7 @@ def test_no_python_at_all(machine: Machine, tmp_path: Path) -> None:
     refused = machine.start("doctor", PATH=str(tools_without_python(tmp_path / "bin")), RT_VLA_PYTHON="")
     assert refused.returncode == 2
     assert "no Python is here" in refused.stderr
+    assert f": {bootstrap.sudo()}apt-get install python3 python3-venv" in refused.stderr
 
 
 @pytest.mark.parametrize("missing", [{"venv", "virtualenv"}, {"ensurepip", "virtualenv"}])
@@ -320,6 +352,17 @@ def test_system_packages_only_as_root_and_unasked_only_without_a_terminal(
         with pytest.raises(bootstrap.Refusal, match=f"{'sudo ' if user else ': '}apt-get install -y"):
             bootstrap.ensure_drawing(yes=yes)
         assert ran == []
+
+
+def test_a_missing_gl_library_is_named_before_anything_is_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(bootstrap, "can_draw", lambda: False)
+    monkeypatch.setattr(bootstrap.os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("RT_VLA_VENV", str(tmp_path / "venv"))
+    with pytest.raises(bootstrap.Refusal, match="sudo apt-get install"):
+        bootstrap.start(["demo"])
+    assert not (tmp_path / "venv").exists()
 
 
 @pytest.mark.parametrize(

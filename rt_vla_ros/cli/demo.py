@@ -97,8 +97,10 @@ def checked(args: argparse.Namespace) -> DemoSettings:
     """The settings, checked before anything starts. Raises CliError."""
     from rt_vla_ros.environments.tabletop import check_table_arm
     from rt_vla_ros.sim import make_scene
+    from rt_vla_ros.sim.arm import find_arm
 
-    with refused(ValueError):
+    with refused(ValueError, FileNotFoundError):
+        find_arm()
         scene = make_scene(args.suite, args.seed, args.instruction)
         remote = remote_settings(args)
         checkpoint = resolve(args.policy, Progress().line, remote)

@@ -1,7 +1,7 @@
 """Run the project's tests; arguments are pytest's: `rt-vla test test/control -k terminate`.
 
 With pytest-xdist, tests run on all cores first; tests marked `serial` then run one by one.
-`rt-vla test -m "not slow"` skips tests that take more than ten seconds.
+`rt-vla test -m "not slow"` skips tests that take more than ten seconds; `rt-vla test --cov` measures coverage.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def passes(arguments: Sequence[str], workers: int) -> list[list[str]]:
         return [[*options, *(["-m", given.markers] if given.markers else [])]]
     also = f" and ({given.markers})" if given.markers else ""
     parallel = [*options, "-n", str(workers), "--dist", "loadfile", "-m", f"not serial{also}"]
-    return [parallel, [*options, "-m", f"serial{also}"]]
+    together = ["--cov-append"] if any(word.partition("=")[0] == "--cov" for word in rest) else []
+    return [parallel, [*options, *together, "-m", f"serial{also}"]]
 
 
 def _run_pytest(arguments: Sequence[str]) -> int:

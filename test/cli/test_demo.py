@@ -149,6 +149,17 @@ def test_what_is_wrong_is_refused_before_anything_starts(
 
 
 @pytest.mark.slow
+def test_without_an_arm_to_simulate_nothing_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo, "_take_signals", lambda: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["demo", "--policy", "rt1-untrained"]) == 2
+    assert "pip install --no-deps gym-hil" in capsys.readouterr().err
+    assert not (tmp_path / "demo_out").exists()
+
+
 def test_a_policy_that_was_taught_plans_writes_them_where_it_is_asked(tmp_path: Path) -> None:
     policy = save_vlm(tmp_path / "taught", "qwen2_vl", card=tabletop_card("taught"), plan_on_request=5)
     for asked in ([], ["--plan"]):

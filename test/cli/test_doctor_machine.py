@@ -80,6 +80,15 @@ def test_the_accelerator(available: bool, driver: bool, fine: bool, part: str, m
     assert part in finding.sentence
 
 
+def test_an_arm_that_is_not_installed_comes_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    (here,) = findings(machine.arm_model)
+    assert here.fine
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    (missing,) = findings(machine.arm_model)
+    assert not missing.fine
+    assert "pip install --no-deps gym-hil" in missing.sentence
+
+
 def test_the_launch_files_came_along() -> None:
     (finding,) = findings(machine.launch_files)
     assert finding.fine

@@ -27,6 +27,13 @@ def test_folders_are_tested_in_parallel_and_then_what_must_run_alone() -> None:
     assert second == [*USUAL, "test/sim", "-k", "judge", "-x", "-m", "serial and (not slow)"]
 
 
+def test_coverage_is_that_of_both_passes() -> None:
+    first, second = passes(["--cov=rt_vla_ros", "--cov-report=term"], 4)
+    assert "--cov-append" not in first
+    assert second == [*USUAL, "--cov=rt_vla_ros", "--cov-report=term", "--cov-append", "-m", "serial"]
+    assert "--cov-append" not in passes([], 4)[1]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

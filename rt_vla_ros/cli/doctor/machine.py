@@ -16,6 +16,7 @@ from rt_vla_ros import ros
 from rt_vla_ros.cli.doctor.finding import Finding
 from rt_vla_ros.control.stop_file import stopped_nodes
 from rt_vla_ros.policies.checkpoint import resolve as catalogue
+from rt_vla_ros.sim.arm import find_arm
 
 _LOWEST, _HIGHEST = (3, 10), (3, 14)
 _LIBRARIES = (*((name, name) for name in ("numpy", "torch", "transformers", "mujoco", "av")), ("Pillow", "PIL"))
@@ -90,6 +91,16 @@ def pictures() -> Iterator[Finding]:
         yield Finding(
             True, f"The simulated cameras render with OpenGL ({os.environ.get('MUJOCO_GL', 'system default')})."
         )
+
+
+def arm_model() -> Iterator[Finding]:
+    """Whether there is an arm to simulate."""
+    try:
+        arm = find_arm()
+    except FileNotFoundError as error:
+        yield Finding(False, str(error))
+    else:
+        yield Finding(True, f"The simulated arm: {arm.mjcf}.")
 
 
 def checkpoints() -> Iterator[Finding]:
@@ -201,6 +212,7 @@ LOOKS = (
     libraries,
     accelerator,
     pictures,
+    arm_model,
     checkpoints,
     launch_files,
     certificates,
