@@ -32,7 +32,7 @@ def test_a_controller_that_leaves_the_last_velocity_at_the_hardware_is_warned_of
     verdict = judge([replace(good, type=FORWARD)], "arm", JOINTS, "velocity", "/controller_manager")
     assert verdict.problem is None
     assert verdict.warning is not None
-    assert "Take velocity_controllers/JointGroupVelocityController" in verdict.warning
+    assert "Use velocity_controllers/JointGroupVelocityController" in verdict.warning
     held = judge([replace(GOOD, type=FORWARD)], "arm", JOINTS, "position", "/controller_manager")
     assert held.warning is None
 
@@ -47,7 +47,7 @@ def test_an_inactive_one_says_how_to_switch() -> None:
 @pytest.mark.parametrize(
     ("controller", "words"),
     [
-        (replace(GOOD, name="leg"), "no controller 'arm'; it has leg (active)"),
+        (replace(GOOD, name="leg"), "no controller 'arm'; loaded are leg (active)"),
         (replace(GOOD, state="unconfigured"), "ros2 control set_controller_state arm inactive"),
         (replace(GOOD, type=OTHER.type), "expected one of position_controllers/JointGroupPositionController"),
         (replace(GOOD, type=TYPES["velocity"][0]), "command_interface is 'position'"),
@@ -66,4 +66,4 @@ def test_what_would_not_move_the_joints_is_refused(controller: ListedController,
 
 
 def test_without_any_controller() -> None:
-    assert "it has none" in look()[0]
+    assert "loaded are none" in look()[0]

@@ -108,7 +108,11 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
             "image_ft: card",
             "/policy_node has no parameter 'image_ft': what was given for it has no effect",
         ),
-        ("smoother_node", "max_image_age: 0.3", "'max_image_age' is under '/**/smoother_node', which has no such"),
+        (
+            "smoother_node",
+            "max_image_age: 0.3",
+            "'max_image_age' is in the section '/**/smoother_node', which has no such",
+        ),
         (
             "smoother_node",
             "max_rotation: 1",

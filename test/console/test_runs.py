@@ -76,7 +76,7 @@ def test_what_the_topic_began_ends_when_the_policy_does(kept: Runs, clock: Playe
     kept.repeated("push it")
     clock.now += 2.0
     kept.policy(running=False, text="push it", message="Disabled.")
-    assert outcomes(kept)[0] == ("push it", "topic", "It ended. Disabled.")
+    assert outcomes(kept)[0] == ("push it", "topic", "Finished. Disabled.")
     assert kept.shown()[0]["good"] is None
 
 

@@ -248,12 +248,12 @@ def test_an_arm_that_is_commanded_after_silence_moves_at_once() -> None:
     [
         (lambda cell: setattr(cell, "held", None), "no deadman message for more than 0.25 s"),
         (lambda cell: setattr(cell, "velocity", None), "no twist for more than 0.25 s"),
-        (lambda cell: setattr(cell, "velocity", (np.nan, 0, 0, 0, 0, 0)), "not finite"),
-        (lambda cell: setattr(cell, "velocity", (0, 0, 0, 0, 0, np.inf)), "not finite"),
+        (lambda cell: setattr(cell, "velocity", (np.nan, 0, 0, 0, 0, 0)), "a non-finite value"),
+        (lambda cell: setattr(cell, "velocity", (0, 0, 0, 0, 0, np.inf)), "a non-finite value"),
         (lambda cell: setattr(cell, "velocity", (0, 1e300, 0, 0, 0, 0)), "expected at most 1000"),
         (lambda cell: setattr(cell, "age", 0.26), "0.26 s old"),
         (lambda cell: setattr(cell, "age", -0.26), "0.26 s in the future"),
-        (lambda cell: setattr(cell, "age", np.nan), "no time"),
+        (lambda cell: setattr(cell, "age", np.nan), "stamp is invalid"),
         (lambda cell: cell.extra.update(rivals="two publishers."), "two publishers."),
     ],
 )

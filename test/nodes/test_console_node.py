@@ -283,7 +283,7 @@ def test_a_smoother_that_was_started_anew_lets_the_stick_go(make: Any) -> None:
         return what()
 
     bench.until(lambda: told(5, lambda: page.state["word"] == "Human" and deadman and deadman[-1].data))
-    bench.until(lambda: told(6, lambda: "The smoother was started anew" in page.state["stick"]["problem"]))
+    bench.until(lambda: told(6, lambda: "The smoother was restarted" in page.state["stick"]["problem"]))
     bench.until(lambda: not deadman[-1].data)
     let_go(bench, page)
     page.stick = {"held": True, "axes": [1, 0, 0, 0, 0, 0]}

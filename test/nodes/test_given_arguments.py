@@ -93,7 +93,7 @@ def test_a_parameter_for_the_node_elsewhere_ends_the_start(check: Check, namespa
 
 
 def test_a_pattern_for_other_namespaces_ends_the_start(check: Check) -> None:
-    with pytest.raises(StartError, match=r"no section is for /smoother_node; there is /arm/\*\*. It holds dry_run"):
+    with pytest.raises(StartError, match=r"no section is for /smoother_node; found /arm/\*\*. It holds dry_run"):
         check("FILE1", section("/arm/**"))
 
 
@@ -116,13 +116,13 @@ def test_a_section_of_nearly_the_nodes_name_without_safety_is_named(check: Check
 
 def test_a_file_without_a_section_for_the_node_is_named(check: Check) -> None:
     said = check("FILE1 FILE2", section("/**/camera") + section("lidar"), "# nothing\n")
-    assert "file1.yaml: no section is for /smoother_node; there is /**/camera, lidar." in said
-    assert "file2.yaml: no section is for /smoother_node; there is none." in said
+    assert "file1.yaml: no section is for /smoother_node; found /**/camera, lidar." in said
+    assert "file2.yaml: no section is for /smoother_node; found none." in said
 
 
 def test_a_safety_setting_of_another_node_in_the_nodes_section_ends_the_start(check: Check) -> None:
     with pytest.raises(
-        StartError, match="'max_image_age' is under '/\\*\\*/smoother_node', which has no such parameter"
+        StartError, match="'max_image_age' is in the section '/\\*\\*/smoother_node', which has no such parameter"
     ):
         check("FILE1", section("/**/smoother_node", "max_image_age: 0.3"))
 

@@ -71,9 +71,9 @@ def test_a_limit_that_there_is_not_ends_the_start(smoother: Declares, given: str
             "comand_rate:=60.0",
             "has no parameter 'comand_rate': what was given for it has no effect. Did you mean 'command_rate'?",
         ),
-        ("colour:=red", "has no parameter 'colour': what was given for it has no effect. It has "),
-        ("max_image_age:=0.3", "has no effect. It is one of policy_node."),
-        ("twist_timeout:=0.2", "has no effect. It is one of sim_arm_node."),
+        ("colour:=red", "has no parameter 'colour': what was given for it has no effect. Its parameters are "),
+        ("max_image_age:=0.3", "has no effect. It belongs to policy_node."),
+        ("twist_timeout:=0.2", "has no effect. It belongs to sim_arm_node."),
         ("other_node:dryrun:=true", ""),
     ],
 )

@@ -14,7 +14,7 @@ from rt_vla_ros.nodes.servo_status import halt_of, slow_down_of
         (ServoStatus.INVALID, "does not know their frame"),
         (ServoStatus.HALT_FOR_SINGULARITY, "singularity (status 2). Move the arm out of it"),
         (ServoStatus.HALT_FOR_COLLISION, "collision"),
-        (ServoStatus.JOINT_BOUND, "end of a joint"),
+        (ServoStatus.JOINT_BOUND, "joint limit"),
         (7, "Servo's status is 7, which is unknown to this package"),
         (-128, "Servo's status is -128"),
     ],

@@ -60,7 +60,7 @@ def rig(bench: NodeBench) -> Rig:
 
 def test_it_follows_velocities_and_stops_by_itself_when_they_stop(rig: Rig) -> None:
     assert rig.rise() > 0.02
-    rig.bench.until_diagnostics("sim_arm_node", 0, "Following velocities.")
+    rig.bench.until_diagnostics("sim_arm_node", 0, "Following velocity commands.")
     rig.bench.until_diagnostics("sim_arm_node", 0, "Standing still: no recent velocity command.")
     rig.bench.spin_for(0.3)
     at = rig.sim.ee_position

@@ -73,7 +73,7 @@ def test_when_policy_or_smoother_is_killed_the_arm_stands_still_and_the_reason_i
     again = start("policy_node", played="riser")
     say(bench, INSTRUCTION)
     bench.until(lambda: statuses[-1].state == State.MOVING, "a new policy does not move the arm")
-    bench.until_diagnostics("sim_arm_node", 0, "Following velocities.")
+    bench.until_diagnostics("sim_arm_node", 0, "Following velocity commands.")
     smoother.kill()
     bench.until_diagnostics("sim_arm_node", 0, "Standing still: no recent velocity command.")
     started = time.monotonic()

@@ -172,7 +172,7 @@ def test_two_files_of_one_name_are_both_said(camera: Path) -> None:
         (
             "x.launch.py",
             "from launch_ros.actions import ComposableNodeContainer\n",
-            "ComposableNodeContainer is not in",
+            "ComposableNodeContainer is not part of",
         ),
         ("x.launch.py", "import launch_xml\n", "launch_xml is not part of the embedded ROS"),
         ("x.launch.py", "import no_such_module\n", "the Python module 'no_such_module' is not installed"),
@@ -259,14 +259,14 @@ def test_an_argument_that_nothing_takes_starts_nothing(tmp_path: Path, entities:
         (
             "launch_gui_",
             1,
-            "inner.launch.py has no argument 'launch_gui_', which it is given; did you mean 'launch_gui'?",
+            "inner.launch.py has no argument 'launch_gui_', but it is given; did you mean 'launch_gui'?",
         ),
         (
             "rvis",
             0,
-            "inner.launch.py has no argument 'rvis', which it is given: it has no effect; did you mean 'rviz'?",
+            "inner.launch.py has no argument 'rvis', but it is given: it has no effect; did you mean 'rviz'?",
         ),
-        ("robot_ip", 0, "inner.launch.py has no argument 'robot_ip', which it is given: it has no effect"),
+        ("robot_ip", 0, "inner.launch.py has no argument 'robot_ip', but it is given: it has no effect"),
     ],
 )
 def test_an_include_says_what_the_file_does_not_take(

@@ -289,7 +289,7 @@ def test_what_a_person_looks_at() -> None:
         (pixels("uint8", 3), "rgb8", "rgb16", "not an 8-bit color or mono encoding"),
         (pixels("uint8", 3), "rgb8", "8UC3", "not an 8-bit color or mono encoding"),
         (pixels("float64", 1), "64FC1", "", "cannot infer the output encoding"),
-        (pixels("int32", 1), "32SC1", "", "labels"),
+        (pixels("int32", 1), "32SC1", "", "label colors"),
         (pixels("uint8", 3), "8UC3", "bgr8", "is not a color format"),
     ],
 )

@@ -44,7 +44,7 @@ def test_every_response_goes_to_its_request(session: Session, waiter: Waiter) ->
         handle.reply(SetBool.Response(success=request.data))
     answered = dict(reversed(waiter.take(client.take)) for _ in asked)
     assert {sequence: response.success for sequence, response in answered.items()} == asked
-    with pytest.raises(WireError, match="answered already"):
+    with pytest.raises(WireError, match="already answered"):
         taken[0][1].reply(SetBool.Response())
 
 
