@@ -48,7 +48,7 @@ def test_a_message_without_positions_tells_of_something_else(feedback: JointFeed
     [
         (NOW, NOW, NOW + 0.3, "The last joint state of 'a' is 0.30 s old."),
         (NOW - 1, NOW, NOW, "The last joint state of 'a' is 1.00 s old."),
-        (NOW + 1, NOW, NOW, "lies 1.00 s in the future"),
+        (NOW + 1, NOW, NOW, "stamped 1.00 s in the future"),
         (NOW + 0.1, NOW, NOW + 0.25, "0.25 s old"),
         (0.0, 1e9, 1e9, "stamped by another clock"),
         (NOW, NOW, NOW - 5, "since the clock jumped back"),
@@ -63,7 +63,7 @@ def test_what_says_nothing_of_now(stamp: float, arrival: float, now: float, word
 @pytest.mark.parametrize("position", [math.nan, math.inf, -math.inf])
 def test_a_position_that_is_none(feedback: JointFeedback, position: float) -> None:
     feedback.put(["a"], [position], NOW, NOW)
-    assert "say that 'a' is at" in str(feedback.read(NOW))
+    assert "invalid position of 'a'" in str(feedback.read(NOW))
 
 
 def test_what_is_missing_is_named_beside_what_is_there() -> None:

@@ -353,7 +353,7 @@ def test_a_bag_that_lacks_a_file_says_so(robot: Path, capsys: pytest.CaptureFixt
     (bag / "metadata.yaml").write_text(yaml.safe_dump(metadata))
     assert convert(robot, bag) == 0
     said = capsys.readouterr().out
-    assert "is not whole" in said
+    assert "is incomplete" in said
     assert "bag_7.mcap" in said
 
 

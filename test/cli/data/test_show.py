@@ -92,7 +92,7 @@ def test_an_episode_that_is_not_there(dataset: Path, capsys: pytest.CaptureFixtu
     assert "0 to 4" in error
     (dataset / ROWS[0]).unlink()
     assert main(["data", "show", str(dataset), "--episode", "0"]) == 2
-    assert "is not whole" in capsys.readouterr().err
+    assert "is incomplete" in capsys.readouterr().err
 
 
 def test_without_rerun_a_sentence_says_so(
