@@ -79,7 +79,7 @@ class StateSamples:
         now = time.monotonic()
         for one in self._dimensions:
             if now - self._arrivals[one.reading] > MISSED:
-                return f"No {one} for more than {MISSED:g} s: {self._origin(one)}."
+                return f"{one} has been missing for more than {MISSED:g} s: {self._origin(one)}."
         return None
 
     def _lack(self, dimension: StateDimension) -> str:

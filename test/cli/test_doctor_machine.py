@@ -147,7 +147,7 @@ def test_a_host_s_certificate_is_looked_at(tmp_path: Path, monkeypatch: pytest.M
     folder.renew(HostName("robot"), days=3, now=now)
     said = findings(machine.certificates)
     assert [finding.fine for finding in said] == [True, False, False]
-    assert "in 2 days: `rt-vla keys renew`" in said[1].sentence
+    assert "in 2 days: renew it with `rt-vla keys renew`" in said[1].sentence
     folder.renew(HostName("robot"), days=1, now=now - timedelta(days=3))
     (expired,) = findings(machine.certificates)
     assert not expired.fine

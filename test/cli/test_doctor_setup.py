@@ -360,7 +360,7 @@ def test_weights_that_are_gone_cut_off_or_of_another_size(mini: Path, capsys: py
         ("language: table.safetensors", "takes text directly"),
         ("plan: true", "was not trained to write a plan before it acts"),
         ("plan: true, policy: rt1-untrained", "was not trained to write a plan before it acts"),
-        ("device: cuda:7", "The device 'cuda:7' is not there"),
+        ("device: cuda:7", "The device 'cuda:7' is not available"),
     ],
 )
 def test_options_that_the_policy_does_not_take(

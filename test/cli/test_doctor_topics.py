@@ -226,7 +226,7 @@ STATE = (
             False,
             [
                 "'q1' (joint:a) is missing: '/cell/arm_states' has no position of a joint 'a'; it has b.",
-                "'own' (topic:0) is missing: nobody publishes '/cell/state'.",
+                "'own' (topic:0) is missing: '/cell/state' has no publisher.",
             ],
         ),
     ],

@@ -64,10 +64,10 @@ def test_an_evaluation_that_was_ended_goes_on(tmp_path: Path, capsys: pytest.Cap
 
     assert main(["evaluate", "--out", str(tmp_path), "--policy", "rt1-untrained", "--suite", "pick-any"]) == 2
     refused = capsys.readouterr().err
-    assert "another evaluation (policy 'expert', not 'rt1-untrained'" in refused
+    assert "a different evaluation (policy 'expert', not 'rt1-untrained'" in refused
     assert "--overwrite" in refused
     assert main(["evaluate", "--out", str(tmp_path), *arguments, "--min-legal-probability", "0.5"]) == 2
-    assert "another evaluation (min_legal_probability None, not 0.5)" in capsys.readouterr().err
+    assert "a different evaluation (min_legal_probability None, not 0.5)" in capsys.readouterr().err
     journal.write_text("nonsense\n")
     assert main(["evaluate", "--out", str(tmp_path), *arguments, "--episodes", "1"]) == 2
     assert "not a journal of an evaluation" in capsys.readouterr().err
@@ -163,7 +163,7 @@ def test_each_delay_is_an_evaluation_of_its_own(tmp_path: Path, capsys: pytest.C
     one = evaluate(tmp_path / "delay_0.2", *arguments, "--delay", "0.2")
     assert one["log"] == late["log"], "what is there is not played again"
     assert main(["evaluate", "--out", str(tmp_path / "delay_0.2"), *arguments]) == 2
-    assert "another evaluation (delay 0.2, not None)" in capsys.readouterr().err
+    assert "a different evaluation (delay 0.2, not None)" in capsys.readouterr().err
 
 
 def test_the_expert_that_is_told_another_object_picks_that(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_a_killed_run_resumes(dataset: Path, tmp_path: Path, capsys: pytest.Capt
     done = len((tmp_path / "run/losses.jsonl").read_text().splitlines())
     load_policy(str(tmp_path / "run/checkpoint"), device="cpu")
     assert main([*command, str(done + 3)]) == 2  # another length is another run
-    assert "other settings (steps 100000, not" in capsys.readouterr().err
+    assert "different settings (steps 100000, not" in capsys.readouterr().err
     settings = tmp_path / "run/settings.json"
     settings.write_text(settings.read_text().replace("100000", str(done + 3)))
     assert main([*command, str(done + 3)]) == 0
@@ -85,7 +85,7 @@ def test_bad_datasets_are_refused_with_a_sentence(
     assert "has a different action card" in refused(fast)
     assert "control_rate 10.0 instead of 5.0" in refused(fast)
     cut(table)
-    assert "file-000.parquet is damaged or cut off" in refused()
+    assert "file-000.parquet is damaged or truncated" in refused()
     table.write_bytes(whole)
     video.unlink()
     assert "file-000.mp4 is missing" in refused()

@@ -41,7 +41,7 @@ def test_a_small_base_is_trained_and_run(robot: Path, tmp_path: Path, capsys: py
         (["--data", "x"], "--data is an option of rt-vla train rt1."),
         (["--recipe", "vla1"], "there is no recipe 'vla1'. Did you mean 'vla0'?"),
         (["--method", "loora"], "method is 'loora', expected one of 'full', 'lora'."),
-        (["--set", "label_mas=0.4"], "There is no setting 'label_mas' here. Did you mean 'label_mask'?"),
+        (["--set", "label_mas=0.4"], "There is no setting 'label_mas'. Did you mean 'label_mask'?"),
         (["--set", "label_mask"], "'label_mask' sets nothing; expected KEY=VALUE"),
         (["--set", "label_mask=2"], "label_mask is 2, expected 0 to 1."),
         (["--set", "rt2.chat=yes"], "rt2.chat is 'yes', expected something like false."),

@@ -73,5 +73,5 @@ def test_what_is_called_localhost_and_is_elsewhere_is_not_listened_at(monkeypatc
     assert [one.getsockname()[0] for one in thread._sockets] == ["127.0.0.1"]
     thread.close()
     resolved(monkeypatch, "0.0.0.0")
-    with pytest.raises(ValueError, match="no address of this machine alone"):
+    with pytest.raises(ValueError, match="it is not a loopback address"):
         WebThread(None, "localhost", 0)

@@ -278,5 +278,5 @@ def test_a_dataset_that_nobody_knows_needs_a_card_and_keys(tmp_path: Path) -> No
         DatasetError, match=r"Which keys of mine are front, language, action\? .*available: aspects/has"
     ):
         resolve_keys(tfds, card, {})
-    with pytest.raises(DatasetError, match=r"control_rate is 2\.5 Hz; LeRobot needs a whole number of frames"):
+    with pytest.raises(DatasetError, match=r"control_rate is 2\.5 Hz; LeRobot datasets need a whole number of frames"):
         convert_rlds(source_of(directory, card=replace(card, control_rate=2.5)), tmp_path / "new", silent)

@@ -387,7 +387,7 @@ def test_instructions_that_nodes_know_are_offered(make: Any) -> None:
         (("host:=0.0.0.0", "token_file:=/none/there"), "The token cannot be read: /none/there"),
         (("key:=key.pem",), "'key' is given without 'certificate'"),
         (("certificate:=/none/there.pem",), "The certificate '/none/there.pem'"),
-        (("cameras:=[front, front]",), "each once"),
+        (("cameras:=[front, front]",), "unique names"),
     ],
 )
 def test_what_cannot_be_is_refused_at_the_start(

@@ -100,7 +100,7 @@ def test_two_switches_are_none(rig: Rig) -> None:
     Switch(rig)
     other = rig.bench.add(Node("other"))
     other.create_publisher(Bool, "deadman", 10)
-    rig.bench.until(lambda: "comes from 2 publishers, /other and /world." in str(rig.node._conditions.denied()))
+    rig.bench.until(lambda: "has 2 publishers, /other and /world." in str(rig.node._conditions.denied()))
 
 
 def test_the_topic_stop_latches(bench: NodeBench) -> None:

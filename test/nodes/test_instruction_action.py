@@ -320,7 +320,7 @@ def test_a_smoother_that_dies_ends_the_goal(rig: Rig, asker: Asker, monkeypatch:
     [
         ("", Duration(), "The instruction is empty."),
         ("\n ", Duration(), "The instruction is empty."),
-        ("x" * 2000, Duration(), "The instruction has 2000 characters, at most 1000 are taken"),
+        ("x" * 2000, Duration(), "The instruction has 2000 characters, expected at most 1000"),
         (PICK, Duration(sec=-1), "Its time limit is -1 s, expected 0 (none) or more."),
     ],
 )

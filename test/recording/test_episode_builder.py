@@ -134,7 +134,7 @@ def test_what_ended_early_is_no_success_and_says_why(writer: LeRobotWriter, robo
     moments += list(robot.run(4.0, resampler))
     saved = build(writer, robot, moments).save(success=True, over=resampler.over)
     assert not saved.success
-    assert "camera 'front' has said nothing for" in saved.problems[0]
+    assert "camera 'front' has sent nothing for" in saved.problems[0]
     episode = LeRobotDataset(writer.directory)[0]
     assert (episode.success, len(episode)) == (False, len(moments) - 1)
     assert json.loads(episode.audit)["problems"] == list(saved.problems)

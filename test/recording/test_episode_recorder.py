@@ -138,7 +138,7 @@ def test_an_unplugged_camera_ends_the_episode_by_itself(session: Session) -> Non
     saved = session.until_over()
     assert isinstance(saved, SavedEpisode)
     assert not saved.success
-    assert "the camera 'front' has said nothing for" in saved.problems[0]
+    assert "the camera 'front' has sent nothing for" in saved.problems[0]
     session.start()
     session.run(2.0)
     assert session.recorder.problems(session.robot.now_ns) == ["The camera 'front' has no recent sample."]

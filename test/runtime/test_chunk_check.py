@@ -31,7 +31,7 @@ def with_step(number: int, **changes: Any) -> dict[str, Any]:
         ({"period": 0.1}, "its period is 0.1 s, but the action card's is 0.2 s"),
         ({"period": np.nan}, "its period is nan s, but the action card's is 0.2 s"),
         ({"frame_id": "tool0"}, "its frame is 'tool0', but the action card's is 'panda_link0'"),
-        ({"ensemble": Ensemble("mean", chunks=2)}, "the action card says Ensemble(rule='newest'"),
+        ({"ensemble": Ensemble("mean", chunks=2)}, "but the action card's is Ensemble(rule='newest'"),
         ({"tokens": (1, 2, 3)}, "it has 3 tokens for 4 steps, expected the same number for each step"),
         ({"steps": (*STEPS[:3], None)}, "step 3 is None, expected an EndEffectorStep"),
         (with_step(3, translation=np.array([0, np.nan, 0])), "the translation of step 3 is"),

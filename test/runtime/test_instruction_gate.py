@@ -96,7 +96,7 @@ def test_white_space_does_not_count() -> None:
 def test_an_overlong_text_is_refused_with_its_length() -> None:
     decision = desk().decide("x" * 10_000, running=False, now=0)
     assert decision.kind is InstructionKind.REFUSED
-    assert decision.sentence.startswith("The instruction has 10000 characters, at most 1000 are taken: 'xxx")
+    assert decision.sentence.startswith("The instruction has 10000 characters, expected at most 1000: 'xxx")
     assert len(decision.sentence) < 200
 
 
@@ -114,7 +114,7 @@ def test_a_text_is_not_looked_into_where_it_is_too_long(text: str) -> None:
     d = desk()
     decision = d.decide(Unread(text), running=True, now=0)
     assert decision.kind is InstructionKind.REFUSED
-    assert f"has {len(text)} characters, at most 1000 are taken" in decision.sentence
+    assert f"has {len(text)} characters, expected at most 1000" in decision.sentence
     assert len(decision.sentence) < 500
     assert d.text is None
 

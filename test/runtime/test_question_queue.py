@@ -73,7 +73,7 @@ def test_one_question_at_a_time() -> None:
         (None, "what?", "being loaded"),
         (ConstantPolicy(), "what?", "'constant' does not generate text; RT-2 policies answer questions"),
         (Talker(), "  ", "The question is empty"),
-        (Talker(), "why " * 2_500_000, "The question has 10000000 characters, at most 1000 are taken: 'why why"),
+        (Talker(), "why " * 2_500_000, "The question has 10000000 characters, expected at most 1000: 'why why"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_at_once(policy: Policy | None, question: str, problem: str) -> None:

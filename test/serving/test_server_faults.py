@@ -112,7 +112,7 @@ def test_a_wrong_token_is_refused_and_the_right_one_is_not(serve: Serve, tmp_pat
     wrong.write_text("another-token-of-more-than-16")
     for file in (right, wrong):
         file.chmod(0o600)
-    with pytest.raises(PolicyLostError, match="demands another token than the one in remote_token_file"):
+    with pytest.raises(PolicyLostError, match="requires another token than the one in remote_token_file"):
         remote(server, replace(ROBOT, token_file=str(wrong)))
     with pytest.raises(PolicyLostError, match="demands a token, and has got none"):
         remote(server)
@@ -152,7 +152,7 @@ def test_a_robot_whose_address_has_to_wait_says_so(serve: Serve, tmp_path: Path)
         return str(refused.value)
 
     said = [refusal(number) for number in range(MOST_ATTEMPTS + 2)]
-    assert "demands another token" in said[0]
+    assert "requires another token" in said[0]
     assert "received several wrong tokens from this machine's address" in said[-1]
 
 
@@ -172,7 +172,7 @@ def test_a_robot_that_was_started_with_another_card_is_refused_with_the_differen
     stranger = Stranger(server, hello=False)
     answer = stranger.ask(RemoteMessage(MessageKind.HELLO, 1, Hello("", "old", "", card.to_dict()).meta()))
     assert answer.kind is MessageKind.REFUSED
-    assert "another action card" in answer.meta["sentence"]
+    assert "a different action card" in answer.meta["sentence"]
     assert change in answer.meta["sentence"]
     assert stranger.gone()
 
@@ -241,7 +241,7 @@ def test_a_state_with_nan_does_not_leave_the_robot(serve: Serve) -> None:
 
 def test_an_instruction_of_a_megabyte_is_refused_and_the_robot_goes_on(server: RunningServer) -> None:
     policy = remote(server)
-    for length, said in ((1_000_000, "is not sent: at most"), (2000, "has 2000 characters, at most 1000")):
+    for length, said in ((1_000_000, "is not sent: at most"), (2000, "has 2000 characters, expected at most 1000")):
         with pytest.raises(ValueError, match=said):
             policy.reset("x" * length)
     with pytest.raises(ValueError, match="nonsense"):
@@ -402,7 +402,7 @@ def test_the_same_model_that_is_back_goes_on_with_a_new_history_from_the_next_im
     first.close()
     until(lambda: "No policy server answers" in lost(policy, 2.0))
     serve({"counting": counting()}, share=SharedCounting, models={"counting": "a" * 64}, port=first.port)
-    assert "is connected again" in lost(policy, 3.0)
+    assert "is reconnected" in lost(policy, 3.0)
     assert policy.act(view(stamp=4.0)).tokens == (1, 100)
 
 
@@ -419,7 +419,7 @@ def test_another_model_under_a_running_robot_moves_nothing(what: str, serve: Ser
     until(lambda: f"another {'model' if what == 'model' else 'action card'} than" in lost(policy, 1.0))
     second.close()
     serve({"counting": counting()}, share=SharedCounting, models={"counting": "a" * 64}, port=first.port)
-    until(lambda: "is connected again" in lost(policy, 2.0))
+    until(lambda: "is reconnected" in lost(policy, 2.0))
     assert policy.act(view(stamp=3.0)).tokens == (1, 100)
 
 

@@ -124,7 +124,7 @@ def test_a_camera_that_stops_ends_the_episode(robot: Path, capsys: pytest.Captur
     assert convert(robot, robot / "bag") == 0
     (episode,) = LeRobotDataset(robot / "set")
     assert not episode.success
-    assert "the camera 'front' has said nothing for 0." in capsys.readouterr().out
+    assert "the camera 'front' has sent nothing for 0." in capsys.readouterr().out
 
 
 def test_what_a_killed_recorder_left_is_read(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:

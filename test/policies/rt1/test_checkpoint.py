@@ -171,7 +171,7 @@ def test_refuses_weights_that_are_not_finite(checkpoint: Path, bad: float) -> No
     weights = load_file(checkpoint / "model.safetensors")
     weights["projection.weight"][0, 0] = bad
     save_file(weights, checkpoint / "model.safetensors")
-    with pytest.raises(CheckpointError, match=r"projection\.weight holds numbers that are not finite"):
+    with pytest.raises(CheckpointError, match=r"projection\.weight contains numbers that are not finite"):
         load_checkpoint(resolve(checkpoint))
 
 
@@ -182,7 +182,7 @@ def test_refuses_weights_that_are_not_finite(checkpoint: Path, bad: float) -> No
         (lambda w: w > 0, "is of the type bool"),
         (lambda w: w.to(torch.complex64), "is of the type complex64"),
         (lambda w: w.to(torch.float8_e4m3fn), "is of the type float8_e4m3fn"),
-        (lambda w: torch.full_like(w, 1e300, dtype=torch.float64), "holds numbers that are not finite"),
+        (lambda w: torch.full_like(w, 1e300, dtype=torch.float64), "contains numbers that are not finite"),
     ],
 )
 def test_refuses_weights_of_another_type(checkpoint: Path, change: Callable, sentence: str) -> None:
@@ -204,7 +204,7 @@ def test_reads_other_floating_point_types(checkpoint: Path, kind: torch.dtype) -
 def test_refuses_truncated_weights(checkpoint: Path, length: int) -> None:
     path = checkpoint / "model.safetensors"
     path.write_bytes(path.read_bytes()[:length])
-    with pytest.raises(CheckpointError, match="damaged or no safetensors file"):
+    with pytest.raises(CheckpointError, match="damaged or not a safetensors file"):
         load_checkpoint(resolve(checkpoint))
 
 

@@ -65,7 +65,7 @@ def test_the_network_is_recognised(path: str, preset: str) -> None:
     changes = {k: v for k, v in TINY.items() if k not in ("num_image_tokens", "time_sequence_length")}
     source = read_source(CHECKPOINTS / path)
     assert find_preset(source, TINY) in (preset, "rt1-x", "rt1-multirobot")
-    with pytest.raises(CheckpointError, match="is none of the public networks"):
+    with pytest.raises(CheckpointError, match="is not one of the public networks"):
         find_preset(source, {**changes, "num_layers": 1})
 
 
@@ -88,7 +88,7 @@ RENAMED = {HEAD: None, HEAD + "_2": np.zeros(16, np.float32)}
         (changed("flax", **{HEAD: None}), f"1 missing:\n  {HEAD}"),
         (changed("flax", **RENAMED), f"1 missing:\n  {HEAD}\n1 unexpected:\n  {HEAD}_2"),
         (changed("flax", **{HEAD: np.zeros(17, np.float32)}), f"{HEAD} is (17,), expected (16,)"),
-        (changed("flax", **{HEAD: np.full(16, np.nan, np.float32)}), f"not to be trusted:\n  {HEAD}"),
+        (changed("flax", **{HEAD: np.full(16, np.nan, np.float32)}), f"cannot be trusted:\n  {HEAD}"),
         (changed("flax", **{HEAD: np.zeros(16, "S1")}), f"1 weights are no floating-point numbers:\n  {HEAD} is |S1"),
         (changed("flax", **{HEAD: np.zeros(16, np.int32)}), f"no floating-point numbers:\n  {HEAD} is int32"),
         (changed("flax", **{HEAD: np.zeros(16, np.complex64)}), f"no floating-point numbers:\n  {HEAD} is complex64"),
@@ -143,6 +143,6 @@ def test_a_failure_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pyt
 
 def test_does_not_write_over_anything(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
-    with pytest.raises(CheckpointError, match="exists already; give a new or an empty directory"):
+    with pytest.raises(CheckpointError, match="already exists; choose a new or empty directory"):
         convert_checkpoint(read_source(CHECKPOINTS / "flax"), tmp_path, "rt1-jax", card, TINY)
     assert (tmp_path / "precious").read_text() == "mine"
