@@ -91,13 +91,13 @@ def stored_shapes(path: Path, failure: type[Exception]) -> dict[str, tuple[int, 
         length = int.from_bytes(file.read(8), "little")
         if length > min(size, LARGEST_HEADER):
             header = f"its header would have {length:,} bytes.{hint(path)}"
-            raise failure(f"{path} is damaged or no safetensors file: {header}")
+            raise failure(f"{path} is damaged or not a safetensors file: {header}")
         text = file.read(length)
     try:
         entries = {name: entry for name, entry in json.loads(text).items() if name != "__metadata__"}
         shapes = {name: tuple(int(side) for side in entry["shape"]) for name, entry in entries.items()}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise failure(f"{path} is damaged or no safetensors file: its header cannot be read ({error}).") from error
+        raise failure(f"{path} is damaged or not a safetensors file: its header cannot be read ({error}).") from error
     if len(shapes) > MOST_WEIGHTS:
         raise failure(f"{path} holds {len(shapes):,} tensors, expected at most {MOST_WEIGHTS:,}.")
     return shapes

@@ -144,7 +144,7 @@ def test_an_evaluation_of_such_a_model_says_so_behind_its_first_episode() -> Non
     heard = io.StringIO()
     with closing(DirectPlayer(ConstantPolicy(terminate=True, legal_probability=0.0002))) as player:
         SuiteRun(player, "pick-colours", {}, None, Progress(heard)).play(range(2), videos=0, overwrite=False)
-    assert heard.getvalue().count("with a probability of 0.0002 only") == 1
+    assert heard.getvalue().count("with a probability of only 0.0002") == 1
 
 
 def test_the_same_seed_gives_the_same_actions(sim: TabletopSim) -> None:

@@ -238,7 +238,7 @@ def test_after_a_stop_no_wish_from_before_moves_the_fingers(make_rig: MakeRig) -
     statuses.publish(ControllerStatus(state=ControllerStatus.STOPPED))
     rig.bench.until(lambda: rig.node._smoother == ControllerStatus.STOPPED)
     rig.wish(0.0)  # one that was on its way
-    rig.says("until ~/release")
+    rig.says("call ~/release first")
     hand = Hand(rig.bench, control.ParallelGripperCommand, SERVER)
     rig.bench.until(lambda: rig.node._ready)
     rig.bench.spin_for(0.3)

@@ -183,9 +183,7 @@ def _open(address: RemoteAddress, settings: RemoteSettings) -> ClientConnection:
 
 def _refused(address: RemoteAddress, settings: RemoteSettings, status: int) -> str:
     if status == 401:
-        given = (
-            "another token than the one in remote_token_file" if settings.token_file else "a token, and has got none"
-        )
+        given = "another token than the one in remote_token_file" if settings.token_file else "a token"
         cure = "" if settings.token_file else ": give the path of a file with it as remote_token_file"
         return f"The policy server at {address.place} requires {given}{cure}."
     if status == 429:
