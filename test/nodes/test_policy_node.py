@@ -118,7 +118,7 @@ def test_an_instruction_that_the_policy_refuses_moves_nothing(rig: Rig) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"encoding": "32FC1"}, "Camera 'front' cannot be used: The image's encoding is '32FC1': distances"),
+        ({"encoding": "32FC1"}, "Camera 'front' cannot be used: The image's encoding is '32FC1': depth"),
         ({"step": 3}, "A row of the image has 3 bytes, expected at least 288"),
     ],
 )

@@ -105,7 +105,7 @@ def test_questions_are_answered_about_fresh_images_only(rig: Rig, lead: float, w
 @pytest.mark.parametrize(
     ("words", "pixels", "said"),
     [
-        ("16UC1; png compressed ", np.full((96, 96), 30_000, np.uint16), "The image's encoding is '16UC1': distances"),
+        ("16UC1; png compressed ", np.full((96, 96), 30_000, np.uint16), "The image's encoding is '16UC1': depth"),
         ("png", None, "The compressed image ('png', 8 bytes) is not a readable JPEG or PNG"),
     ],
 )

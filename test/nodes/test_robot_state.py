@@ -148,7 +148,7 @@ def test_without_stamps_the_driver_is_named(arm: Heard) -> None:
 
 
 def test_a_joint_that_nobody_tells_is_named_with_those_there_are(bench: NodeBench, arm: Heard) -> None:
-    assert "'q1' (joint:a) is missing: nobody publishes '/joint_states'." in arm.at()
+    assert "'q1' (joint:a) is missing: '/joint_states' has no publisher." in arm.at()
     bench.publisher(JointState, "joint_states")
     arm.joints(b=0.2, finger=0.0)
     assert "is missing: '/joint_states' has no position of a joint 'a'; it has b, finger." in arm.at()
@@ -157,7 +157,7 @@ def test_a_joint_that_nobody_tells_is_named_with_those_there_are(bench: NodeBenc
 def test_the_tip_is_where_tf_had_it_at_the_time(bench: NodeBench) -> None:
     tip = Heard(bench, x="tip:x", y="tip:y")
     tip.transform("link", "tip", at=-20, y=0.2)
-    assert "'x' (tip:x) is missing: TF does not know where 'tip' is in 'base': " in tip.at()
+    assert "'x' (tip:x) is missing: TF has no pose of 'tip' in 'base': " in tip.at()
     tip.transform("base", "link", at=-20, x=0.1)
     tip.transform("base", "link", at=-10, x=0.3)
     assert tip.at() == [0.1, 0.2]  # the other half has not come
@@ -172,7 +172,7 @@ def test_a_tip_that_cannot_move_is_told(bench: NodeBench) -> None:
     message = TransformStamped(child_frame_id="tip")
     message.header.frame_id = "base"
     tip.state._tree.set_transform_static(message, "")
-    assert "where 'tip' is in 'base': all transforms on the way are static." in tip.at()
+    assert "TF has no pose of 'tip' in 'base': all transforms on the way are static." in tip.at()
 
 
 def test_numbers_of_ones_own_are_of_the_time_when_they_come(bench: NodeBench) -> None:

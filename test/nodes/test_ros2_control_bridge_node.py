@@ -64,7 +64,7 @@ def test_faults_on_the_graph_stop_the_arm_and_say_why(make_bench: Benches) -> No
         ({"silent": True}, {"silent": False}, "s old."),
         ({"age": 1.0}, {"age": 0.0}, "s old."),
         ({"age": -1.0}, {"age": 0.0}, "s in the future."),
-        ({"spoiled": {2: float("nan")}}, {"spoiled": {}}, "'panda_joint3' is at nan."),
+        ({"spoiled": {2: float("nan")}}, {"spoiled": {}}, "invalid position of 'panda_joint3': nan."),
     ):
         vars(rig.arm).update(spoil)
         rig.bench.until(lambda: rig.send(0.1, 0, 0, 0, 0, 0) or not rig.statuses[-1].ready, "it goes on")
@@ -92,7 +92,7 @@ def test_velocities_of_two_publishers_move_nothing_and_both_are_named(make_bench
     other = rig.bench.add(rclpy.create_node("old_smoother"))
     other.create_publisher(TwistStamped, "delta_twist_cmds", 10)
     rig.bench.until(lambda: rig.send(0.1, 0, 0, 0, 0, 0) or not rig.statuses[-1].ready, "it goes on")
-    rig.until_not_ready("come from 2 publishers, /old_smoother and /world, and nothing moves until there is one")
+    rig.until_not_ready("has 2 publishers, /old_smoother and /world, and nothing moves until there is only one")
     rig.bench.until(lambda: not rig.arm.commands[-1].any(), "it is not told to stand still")
     rig.bench.kill(other)
     rig.until_ready()
@@ -126,7 +126,7 @@ def test_a_solver_that_is_killed_stops_the_arm_at_once(make_bench: Benches) -> N
         ({"joints": NAMES[::-1]}, (), "Set the parameter joints to its order: [panda_joint7, panda_joint6"),
         ({"joints": NAMES[:6]}, (), "Set its parameter joints to these joints in this order"),
         ({"kind": "joint_trajectory_controller/JointTrajectoryController"}, (), "expected one of position_controllers"),
-        ({}, ("controller:=arm_controller",), "has no controller 'arm_controller'; it has forward_position_controller"),
+        ({}, ("controller:=arm_controller",), "has no controller 'arm_controller'; loaded are forward_position_controller"),
         ({}, ("controller_manager:=/other/controller_manager",), "No controller manager answers at '/other/contro"),
         ({}, ("tip_frame:=tool0",), "The URDF has no link 'tool0' (tip_frame)"),
         ({}, ("base_frame:=panda_link7",), "No joint moves"),
@@ -181,7 +181,7 @@ def test_a_description_that_comes_later_counts_and_the_end_is_to_stand_still(mak
     rig.drive(0.1, 0, 0, 0, 0, 0)
     assert rig.arm.commands[-1].any()
     rig.node.close()
-    rig.until_not_ready("The bridge to ros2_control was ended.")
+    rig.until_not_ready("The ros2_control bridge was shut down.")
     rig.bench.until(lambda: not rig.arm.commands[-1].any())
 
 

@@ -231,5 +231,5 @@ def test_a_servo_that_two_publish_velocities_for_is_paused_and_both_are_named(ri
     rig.until_ready()
     for name in ("smoother", "teleop_tool"):
         rig.bench.add(rclpy.create_node(name)).create_publisher(TwistStamped, "/servo_node/delta_twist_cmds", 10)
-    rig.until_said("come from 2 publishers, /smoother and /teleop_tool, and nothing moves until there is one")
+    rig.until_said("has 2 publishers, /smoother and /teleop_tool, and nothing moves until there is only one")
     rig.bench.until(lambda: rig.node._link.pause.taken is True)

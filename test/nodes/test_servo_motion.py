@@ -82,7 +82,7 @@ def test_a_singularity_is_told(rig: MotionRig) -> None:
     rig.until_fault("Servo halted the arm at a singularity", time.monotonic())
 
 
-@pytest.mark.parametrize(("what", "words"), [("collision", "because of a collision"), ("joint_bound", "of a joint")])
+@pytest.mark.parametrize(("what", "words"), [("collision", "because of a collision"), ("joint_bound", "at a joint limit")])
 def test_a_halt_is_told(rig: MotionRig, what: str, words: str) -> None:
     begun = moving(rig)
     setattr(rig.servo, what, True)
@@ -93,7 +93,7 @@ def test_the_way_back_from_the_end_of_a_joint_is_free(rig: MotionRig) -> None:
     """Servo halts only what goes on towards the end, and says status 0 again once the velocity is zero."""
     begun = moving(rig)
     rig.servo.joint_bound = True
-    rig.until_fault("of a joint", begun)
+    rig.until_fault("at a joint limit", begun)
     halted = rig.servo.tip[0]
     rig.bench.until(lambda: rig.arm[-1].ready, "still refused")
     rig.bench.call(Trigger, "smoother_node/reset")

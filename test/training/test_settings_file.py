@@ -92,7 +92,7 @@ def test_a_run_remembers_its_settings(settings: TrainingSettings, tmp_path: Path
         TrainingError, match=r"contains a run with different settings \(jitter 0\.12, not 0\.2\)\. Choose"
     ):
         check_settings(tmp_path, replace(settings, jitter=0.2))
-    with pytest.raises(TrainingError, match=r"other settings \(seed 0, not 5; datasets '', not 'abc'\)"):
+    with pytest.raises(TrainingError, match=r"different settings \(seed 0, not 5; datasets '', not 'abc'\)"):
         check_settings(tmp_path, replace(settings, seed=5), "abc")
     (tmp_path / FILE).write_text('{"stepps": 3}')
     with pytest.raises(TrainingError, match="does not contain the settings of a run"):

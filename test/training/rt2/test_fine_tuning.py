@@ -191,7 +191,7 @@ def test_a_full_disk_is_told_with_what_stands(robot: Path, tmp_path: Path, monke
     out = tmp_path / "run"
     with monkeypatch.context() as patched:
         patched.setattr(run_state, "save_file", full)
-        with pytest.raises(TrainingError, match=r"state of step 2 could not be saved in .*run: .*No space .*resumes"):
+        with pytest.raises(TrainingError, match=r"state of step 2 could not be saved in .*run: .*No space .*to resume"):
             run_small(out, robot)
     with monkeypatch.context() as patched:
         patched.setattr(base_model, "save_small_base", full)
@@ -214,7 +214,7 @@ def test_a_loss_that_is_no_number_ends_the_run(robot: Path, tmp_path: Path, monk
     run_small(out, robot, replace(SETTINGS, steps=2))
     good = weights(out)
     settings = replace(SETTINGS, learning_rate=1e30, max_grad_norm=0.0, steps=400)
-    with pytest.raises(TrainingError, match=r"The (loss|gradient) is .* at step \d.*(stands|nothing was saved yet)"):
+    with pytest.raises(TrainingError, match=r"The (loss|gradient) is .* at step \d.*(is kept|nothing was saved yet)"):
         run_small(tmp_path / "wild", robot, settings, save_interval=1000)
     assert not (tmp_path / "wild/checkpoint").exists()
     assert not states(tmp_path / "wild")
@@ -227,7 +227,7 @@ def test_a_loss_that_is_no_number_ends_the_run(robot: Path, tmp_path: Path, monk
 
     monkeypatch.setattr(fine_tune_run.FineTuneRun, "after_step", spoil)
     with pytest.raises(
-        TrainingError, match=r"The loss is nan at step 4 on robot, sample \d+, .*the state of step 2 stands"
+        TrainingError, match=r"The loss is nan at step 4 on robot, sample \d+; the state of step 2 is kept"
     ):
         run_small(tmp_path / "late", robot, replace(SETTINGS, steps=6))
     assert [path.name for path in states(tmp_path / "late")] == ["00000002"]

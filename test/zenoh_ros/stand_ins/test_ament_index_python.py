@@ -60,5 +60,5 @@ def test_a_missing_package_says_where_was_looked(prefixes: list[Path], monkeypat
 
 @pytest.mark.parametrize("name", ["", "a/b", "../x", "a b"])
 def test_what_is_no_name_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="not a name of a package"):
+    with pytest.raises(ValueError, match="is not a valid package name"):
         get_package_prefix(name)

@@ -42,7 +42,7 @@ def test_one_that_ends_soon_is_said(robot: Path) -> None:
     own = files_in(robot).own_certificate()
     assert own is not None
     assert "the certificate robot of this host ends on " in own.ends_soon()
-    assert "in 11 days: `rt-vla keys renew`" in own.ends_soon()
+    assert "in 11 days: renew it with `rt-vla keys renew`" in own.ends_soon()
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path, data: bytes) -> None
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "'' for an empty text"),
+        ("", "'' for an empty string"),
         ("{a: 1}", "a mapping"),
         ("[1, 2.0]", "found int and float in 'x'"),
         ("[[1], [2]]", "a list in a list"),

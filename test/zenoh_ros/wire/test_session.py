@@ -130,7 +130,7 @@ def test_a_port_taken_by_another_program_is_said(answer: bytes) -> None:
         )
         other = subprocess.Popen([sys.executable, "-c", code, str(server.fileno())], pass_fds=[server.fileno()])
         try:
-            with pytest.raises(WireError, match=r"answered by a program that is not a Zenoh router.*RT_VLA_ROS_ROUTER"):
+            with pytest.raises(WireError, match=r"in use by a program that is not a Zenoh router.*RT_VLA_ROS_ROUTER"):
                 Session.open(router=router, patience=1.0)
         finally:
             other.kill()

@@ -96,7 +96,7 @@ def test_a_description_is_read_back(name: str) -> None:
 @pytest.mark.parametrize(
     ("type_name", "field", "type_id", "sentence"),
     [
-        ("a_msgs/msg/A", "text", 18, "is of a kind that is not known here"),
+        ("a_msgs/msg/A", "text", 18, "is of an unsupported kind"),
         ("a_msgs/msg/A", "__class__", 2, "is not a valid field name"),
         ("a_msgs/msg/A", "a\n", 2, "is not a valid field name"),
         ("../msg/A", "a", 2, "is not a valid type name"),

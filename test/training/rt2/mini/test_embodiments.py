@@ -78,5 +78,5 @@ def test_two_robots_have_as_many_frames_each(tmp_path: Path) -> None:
 
 
 def test_an_unknown_robot_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"no embodiment 'rear'; there are front, left"):
+    with pytest.raises(ValueError, match=r"no embodiment 'rear'; available: front, left"):
         MiniSettings(embodiments="front,rear")

@@ -1,4 +1,4 @@
-"""Every question has one answer, the true one, about what is seen, in known words."""
+"""Every question has a unique answer, the true one, about what is seen, in known words."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_nothing_is_asked_about_what_is_hidden_or_outside() -> None:
             assert question.kind not in ("count", "caption", "side", "exists")
             assert question.place in (None, (0.5, 0.5), (0.5, 0.1))
     for kind in ("count", "caption", "exists", "side"):
-        with pytest.raises(ValueError, match=f"No question of kind '{kind}' has one answer"):
+        with pytest.raises(ValueError, match=f"No question of kind '{kind}' has a unique answer"):
             draw_question(table, rng, kind)
 
 
@@ -192,7 +192,7 @@ def test_objects_that_nothing_tells_apart_are_not_asked_about() -> None:
     assert not any("star" in draw_question(table, rng).turn.text for _ in range(300))
     table = small_table((RED_BALL, BLUE_CUBE), [(0.5, 0.5), (0.51, 0.5)])
     for kind in ("what_at", "caption", "side"):
-        with pytest.raises(ValueError, match="has one answer"):
+        with pytest.raises(ValueError, match="has a unique answer"):
             draw_question(table, rng, kind)
 
 
@@ -218,7 +218,7 @@ def test_a_given_kind_is_asked_and_an_unknown_one_refused() -> None:
     table = small_table((RED_BALL, BLUE_CUBE), [(0.2, 0.5), (0.8, 0.5)], ("star", "moon"))
     for kind in QUESTION_KINDS:
         assert draw_question(table, rng, kind).kind == kind
-    with pytest.raises(ValueError, match="no question of kind 'why'; there are where, what_at"):
+    with pytest.raises(ValueError, match="no question of kind 'why'; available: where, what_at"):
         draw_question(table, rng, "why")
 
 
