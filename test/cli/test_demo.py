@@ -131,7 +131,7 @@ def test_the_trained_policy_does_what_the_sentence_says(tmp_path: Path) -> None:
         (["--ask", "what?"], "The policy 'rt1-untrained' does not generate text; RT-2 policies answer questions."),
         (["--plan"], "The policy 'rt1-untrained' was not trained to write a plan before it acts; --plan is for RT-2"),
         (["--policy", "rt2-untrained", "--ask", "what?", "--ask", " "], "a question is empty"),
-        (["--policy", "rt2-untrained", "--ask", "what? " * 200], "The question has 1199 characters, expected at most 1000"),
+        (["--policy", "rt2-untrained", "--ask", "what? " * 200], "has 1199 characters, expected at most 1000"),
     ],
 )
 def test_what_is_wrong_is_refused_before_anything_starts(

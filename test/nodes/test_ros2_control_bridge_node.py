@@ -126,7 +126,7 @@ def test_a_solver_that_is_killed_stops_the_arm_at_once(make_bench: Benches) -> N
         ({"joints": NAMES[::-1]}, (), "Set the parameter joints to its order: [panda_joint7, panda_joint6"),
         ({"joints": NAMES[:6]}, (), "Set its parameter joints to these joints in this order"),
         ({"kind": "joint_trajectory_controller/JointTrajectoryController"}, (), "expected one of position_controllers"),
-        ({}, ("controller:=arm_controller",), "has no controller 'arm_controller'; loaded are forward_position_controller"),
+        ({}, ("controller:=arm_controller",), "no controller 'arm_controller'; loaded are forward_position_controller"),
         ({}, ("controller_manager:=/other/controller_manager",), "No controller manager answers at '/other/contro"),
         ({}, ("tip_frame:=tool0",), "The URDF has no link 'tool0' (tip_frame)"),
         ({}, ("base_frame:=panda_link7",), "No joint moves"),

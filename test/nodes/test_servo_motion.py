@@ -82,7 +82,7 @@ def test_a_singularity_is_told(rig: MotionRig) -> None:
     rig.until_fault("Servo halted the arm at a singularity", time.monotonic())
 
 
-@pytest.mark.parametrize(("what", "words"), [("collision", "because of a collision"), ("joint_bound", "at a joint limit")])
+@pytest.mark.parametrize(("what", "words"), [("collision", "because of a collision"), ("joint_bound", "a joint limit")])
 def test_a_halt_is_told(rig: MotionRig, what: str, words: str) -> None:
     begun = moving(rig)
     setattr(rig.servo, what, True)

@@ -200,6 +200,6 @@ def test_parameters_that_make_no_sense_are_refused(
 
 def test_where_two_publish_velocities_it_stands_still_and_names_them(rig: Rig) -> None:
     rig.bench.add(Node("old_smoother")).create_publisher(TwistStamped, "delta_twist_cmds", 10)
-    sentence = "Velocities on '/delta_twist_cmds' come from 2 publishers, /old_smoother and /world, and nothing moves"
+    sentence = "'/delta_twist_cmds' has 2 publishers, /old_smoother and /world, and nothing moves"
     rig.bench.until_diagnostics("sim_arm_node", ERROR, sentence)
     assert abs(rig.rise()) < 0.002

@@ -32,7 +32,7 @@ def sim() -> Iterator[TabletopSim]:
     [
         (0.0, None),
         (0.4, None),
-        (60.0, "the transform of 'mount' lies 60.00 s in the future"),
+        (60.0, "the transform of 'mount' is stamped 60.00 s in the future"),
         (-60.0, "the last transform of 'mount' is 60.00 s old"),
     ],
 )

@@ -95,7 +95,7 @@ def test_walls_and_actions_in_another_frame_are_a_fault(make_bench: Callable[...
     rig.bench.until(publish_arm)
     publish_arm()
     rig.act(frame="flange", translation=(0, 0, 0.04))
-    rig.bench.until(lambda: "and the actions are given in 'flange'" in rig.statuses[-1].reason)
+    rig.bench.until(lambda: "but the actions are in 'flange'" in rig.statuses[-1].reason)
     assert rig.statuses[-1].state == State.FAULT
     assert not any(velocity(twist).any() for twist in rig.twists)
 
@@ -339,7 +339,7 @@ def test_another_publisher_of_velocities_ends_the_motion_and_is_named(rig: Rig, 
     other = rig.bench.add(Node(name))
     other.create_publisher(TwistStamped, "delta_twist_cmds", 10)
     reason = rig.until_state(State.FAULT).reason
-    assert reason.startswith("Velocities on '/delta_twist_cmds' come from 2 publishers, /smoother_node and ")
+    assert reason.startswith("'/delta_twist_cmds' has 2 publishers, /smoother_node and ")
     assert f"/{name}, and nothing moves" in reason
     rig.until_still()
     rig.bench.kill(other)

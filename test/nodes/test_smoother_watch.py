@@ -30,9 +30,7 @@ def test_a_stop_without_a_smoother_says_that_nothing_latched_it(rig: Rig) -> Non
     assert answer.message.startswith("the request has ended, but no smoother confirmed the stop: another action")
     stop = rig.until_stop()
     assert (stop.plan, stop.stop) == ("The stop service of the policy was called.", True)
-    assert (
-        rig.bench.call(Trigger, "policy_node/restart").message == "carrying out 'pick up the red cube' from the start"
-    )
+    assert rig.bench.call(Trigger, "policy_node/restart").message == "restarting 'pick up the red cube'"
     assert not rig.until_action().stop
 
 

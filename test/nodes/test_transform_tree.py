@@ -130,7 +130,7 @@ def test_what_was_heard_before_the_clock_went_back_does_not_count(heard: Heard) 
     heard.now_ns = 10 * SECOND
     assert heard.at() == "no transform of 'link' was received since the clock jumped back"
     heard.hear(transform("base", "link"))
-    assert heard.at() == "the transform of 'link' lies 990.00 s in the future"
+    assert heard.at() == "the transform of 'link' is stamped 990.00 s in the future"
     heard.hear(transform("base", "link", 2.0, at=-990.0))
     assert heard.at() == (2.5, 0.0)
 
@@ -140,7 +140,7 @@ def test_every_link_of_the_way_is_judged(heard: Heard) -> None:
     heard.now_ns += SECOND // 5
     assert heard.at("tool") == "the last transform of 'tool' is 0.60 s old"
     heard.hear(transform("tip", "tool", at=0.1), transform("base", "link", at=5.0))
-    assert "of 'link' lies 4.80 s in the future" in str(heard.at("tool"))
+    assert "of 'link' is stamped 4.80 s in the future" in str(heard.at("tool"))
     assert heard.at("tool", "tip") == (0.0, 0.0)
 
 

@@ -95,4 +95,5 @@ def test_silence_is_told_before_anybody_asks(samples: StateSamples, monkeypatch:
     assert samples.trouble() is None
     monkeypatch.setattr(state_samples, "MISSED", -1.0)
     put(samples, a=0)
-    assert samples.trouble() == "The state's dimension 'a' (joint:a) has been missing for more than -1 s: nobody sends a."
+    trouble = samples.trouble()
+    assert trouble == "The state's dimension 'a' (joint:a) has been missing for more than -1 s: nobody sends a."

@@ -57,7 +57,11 @@ def test_what_is_for_the_server_is_refused_at_the_robot() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [({"jpeg": 96}, "remote_jpeg is 96"), ({"budget": -1.0}, "remote_budget is -1"), ({"key": "k"}, "must be given together")],
+    [
+        ({"jpeg": 96}, "remote_jpeg is 96"),
+        ({"budget": -1.0}, "remote_budget is -1"),
+        ({"key": "k"}, "be given together"),
+    ],
 )
 def test_settings_that_cannot_be_are_refused(changes: dict[str, object], said: str) -> None:
     with pytest.raises(ValueError, match=said):

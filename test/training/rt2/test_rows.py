@@ -224,7 +224,7 @@ def test_whole_numbers_are_hidden_and_not_learned(tmp_path: Path) -> None:
         (Turn("go", bins=(0, 256, *(0,) * 6)), r"it: An action has the bin 256 at position 1, expected 0 to 255\."),
         (Turn("go", bins=(0, -1, *(0,) * 6)), r"it: An action has the bin -1 at position 1, expected 0 to 255\."),
         (Turn("go", bins=(0,) * 8, plan=" "), r"it: The plan is empty"),
-        (Turn("go", bins=(0,) * 8, plan="pick Action: cube"), r"it: The plan 'pick Action: cube' contains .*ends a plan"),
+        (Turn("go", bins=(0,) * 8, plan="pick Action: cube"), r"The plan 'pick Action: cube' contains .*ends a plan"),
         (
             Turn("why " * 3000, "yes"),
             r"it: prompt, images and answer take \d+ tokens, the model's context has 2048; drop",

@@ -189,7 +189,9 @@ def test_too_few_frames_of_another_run_are_refused(tmp_path: Path, tiny_settings
     frames.mkdir(parents=True)
     save_frames(frames / "web_000000.npz", web_frames)
     settings = replace(tiny_settings, frames_from=str(frames.parent))
-    with pytest.raises(TrainingError, match=r"frames_from is .*there, which has no settings\.json: the settings of its frames are unknown"):
+    with pytest.raises(
+        TrainingError, match=r"there, which has no settings\.json: the settings of its frames are unknown"
+    ):
         MiniRun(tmp_path / "a", settings, save_interval=2, say=nothing, update=nothing)
     tiny_settings.save(frames.parent)
     with pytest.raises(TrainingError, match="has too few frames of a kind"):
