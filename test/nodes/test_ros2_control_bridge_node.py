@@ -73,8 +73,8 @@ def test_faults_on_the_graph_stop_the_arm_and_say_why(make_bench: Benches) -> No
         vars(rig.arm).update(mend)
         rig.until_ready()
     for twist, frame, words in (
-        ((float("nan"), 0, 0, 0, 0, 0), "panda_link0", "not finite"),
-        ((0.1, 0, 0, 0, 0, float("inf")), "panda_link0", "not finite"),
+        ((float("nan"), 0, 0, 0, 0, 0), "panda_link0", "non-finite value"),
+        ((0.1, 0, 0, 0, 0, float("inf")), "panda_link0", "non-finite value"),
         ((0.1, 0, 0, 0, 0, 0), "nowhere", "TF cannot transform to 'panda_link0'"),
         ((0.1, 0, 0, 0, 0, 0), "", "without a frame"),
     ):
@@ -181,7 +181,7 @@ def test_a_description_that_comes_later_counts_and_the_end_is_to_stand_still(mak
     rig.drive(0.1, 0, 0, 0, 0, 0)
     assert rig.arm.commands[-1].any()
     rig.node.close()
-    rig.until_not_ready("The ros2_control bridge was shut down.")
+    rig.until_not_ready("The bridge to ros2_control was shut down.")
     rig.bench.until(lambda: not rig.arm.commands[-1].any())
 
 

@@ -216,7 +216,7 @@ def test_whole_numbers_are_hidden_and_not_learned(tmp_path: Path) -> None:
     ("turn", "said"),
     [
         (Turn("Is it red?", "  "), "it: The answer is empty; add text or drop the sample."),
-        (Turn("  ", "yes"), "it: The question is empty; ask something about the image."),
+        (Turn("  ", "yes"), "it: The question is empty; expected one about the image"),
         (Turn("", bins=(0,) * 8), "it: The instruction is empty; expected a task for the robot."),
         (Turn("go", bins=(0,) * 7), r"it: An action has 7 numbers, expected a multiple of 8, at most 8\."),
         (Turn("go", bins=(0,) * 16), r"it: An action has 16 numbers, expected a multiple of 8, at most 8\."),
