@@ -176,7 +176,7 @@ def test_axe_finds_no_serious_fault_before_the_login(show: Any, scheme: str) -> 
     found = faults(page)
     page.fill("#token", "wrong")
     page.click("button")
-    page.wait_for_function("() => document.getElementById('answer').textContent.includes('not the token')")
+    page.wait_for_function("() => document.getElementById('answer').textContent.includes('Wrong token')")
     shot(page, f"look_login_{scheme}")
     found += faults(page)
     page.fill("#token", TOKEN)

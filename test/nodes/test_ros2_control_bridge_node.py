@@ -76,7 +76,7 @@ def test_faults_on_the_graph_stop_the_arm_and_say_why(make_bench: Benches) -> No
         ((float("nan"), 0, 0, 0, 0, 0), "panda_link0", "non-finite value"),
         ((0.1, 0, 0, 0, 0, float("inf")), "panda_link0", "non-finite value"),
         ((0.1, 0, 0, 0, 0, 0), "nowhere", "TF cannot transform to 'panda_link0'"),
-        ((0.1, 0, 0, 0, 0, 0), "", "without a frame"),
+        ((0.1, 0, 0, 0, 0, 0), "", "A velocity has no frame"),
     ):
         rig.drive(0.1, 0, 0, 0, 0, 0, seconds=0.1)
         rig.send(*twist, frame=frame)

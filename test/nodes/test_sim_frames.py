@@ -51,7 +51,7 @@ def test_a_frame_counts_as_long_as_its_transform_is_fresh(
     bench.until(lambda: "TF does not know" not in str(frames.resolve(twist)))
     resolved = frames.resolve(twist)
     if refused is not None:
-        assert resolved == f"A velocity in the frame 'mount' was refused: {refused}"
+        assert resolved == f"A velocity in the frame 'mount' was rejected: {refused}"
         return
     assert isinstance(resolved, Twist)
     np.testing.assert_allclose(resolved.linear, (0.0, 0.1, 0.0), atol=1e-9)
