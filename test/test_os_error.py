@@ -13,14 +13,14 @@ def test_path_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError) as caught:
         (tmp_path / "run").mkdir()
     assert in_words(caught.value) == (
-        f"{tmp_path / 'run'}: there is a file of this name; name another place, or take the file away."
+        f"{tmp_path / 'run'}: a file of this name exists; choose another path or remove the file."
     )
 
 
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (OSError(errno.ENOSPC, "No space"), "No space left on the disk; make room, or name another place."),
+        (OSError(errno.ENOSPC, "No space"), "No space left on the disk; free some space or choose another path."),
         (OSError("model/ is a file, expected a directory."), "model/ is a file, expected a directory."),
         (OSError(errno.EPIPE, "Broken pipe"), "[Errno 32] Broken pipe"),
     ],

@@ -223,7 +223,7 @@ class ActionCard:
         path = Path(directory) / CARD_FILE
         if not path.is_file():
             raise ActionCardError(
-                f"{directory} has no {CARD_FILE}: without it nobody knows what the actions mean. "
+                f"{directory} has no {CARD_FILE}: without it the meaning of the actions is unknown. "
                 "Add the card of the checkpoint (docs/action_card.md shows one)."
             )
         data = read_object(path, ActionCardError)

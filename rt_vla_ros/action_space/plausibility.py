@@ -196,8 +196,8 @@ def check_gripper(card: ActionCard, values: NDArray[np.float64]) -> None:
     halfway = two and (np.abs(places - 0.5) < STANDSTILL).any()
     if halfway or (0 if two else STANDSTILL) < np.ptp(places) <= LITTLE:
         raise ImplausibleActionsError(
-            f"The gripper is only ever told {told[0]:g} {'and' if two else 'to'} {told[-1]:g}, but the card says that "
-            f"it is open at {card.gripper_open:g} and closed at {card.gripper_closed:g}. Correct gripper_open and "
+            f"The gripper is only commanded to {told[0]:g} {'and' if two else 'to'} {told[-1]:g}, but the card says "
+            f"that it is open at {card.gripper_open:g} and closed at {card.gripper_closed:g}. Correct gripper_open and "
             "gripper_closed, and the range of that dimension."
         )
 

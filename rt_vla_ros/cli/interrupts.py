@@ -1,8 +1,8 @@
 """Ctrl-C ends a command at any time.
 
 Where a library is being imported, the exception that Python raises for it is often lost: C++ modules turn it into an
-ImportError, and who imports them goes on without them. So it is raised when that import is over, or, where that takes
-longer, the process ends.
+ImportError, and the importing module continues without them. So it is raised when that import is over, or, if that
+takes longer, the process ends.
 """
 
 from __future__ import annotations

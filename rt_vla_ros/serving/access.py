@@ -28,8 +28,10 @@ def said_of_listening(host: str, token: str | None, client_ca: str, certificate:
     if is_loopback(host):
         return "Only this machine reaches it."
     allowed = [*(["the token"] if token is not None else []), *(["a certificate"] if client_ca else [])]
-    clear = "" if certificate else " Without --certificate everybody on the way can read the token and the images."
-    return f"Everybody who reaches {host} and has {' and '.join(allowed)} can use it.{clear}"
+    clear = (
+        "" if certificate else " Without --certificate anyone on the network path can read the token and the images."
+    )
+    return f"Anyone who can reach {host} and has {' and '.join(allowed)} can use it.{clear}"
 
 
 class RobotAccess:

@@ -1,4 +1,4 @@
-"""What a server has done: counters since its start, and how each robot fares just now."""
+"""What a server has done: counters since its start, and the current state of each robot."""
 
 from __future__ import annotations
 

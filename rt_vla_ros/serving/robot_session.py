@@ -1,4 +1,4 @@
-"""One robot's connection: its messages in, its answers out. A fault in one message stays that robot's."""
+"""One robot's connection: its messages in, its answers out. A fault in one message affects that robot only."""
 
 from __future__ import annotations
 

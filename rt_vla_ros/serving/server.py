@@ -114,7 +114,7 @@ class PolicyServer:
             status = 503
         if status != 200:
             self._metrics.turn_away({401: "token", 403: "origin", 429: "token", 503: "full"}[status])
-            await socket.send_denial_response(_plain("Not this time.", status))
+            await socket.send_denial_response(_plain("The server does not accept this connection.", status))
             return
         self._addresses[address] += 1
         try:

@@ -67,7 +67,7 @@ def matches(instruction: str, choices: Sequence[ObjectKind]) -> list[ObjectKind]
         on_card = " but a card, and only the suite symbols has cards" if said_symbols(instruction) else ""
         problem = f"names no object{on_card}"
     elif not any(map(fits, ALL_KINDS)):
-        problem = "says what is true for no object"
+        problem = "describes no object on the table"
     else:
         return [kind for kind in choices if fits(kind)]
     raise ValueError(f"The instruction {shorten(instruction)!r} {problem}. {vocabulary()}")

@@ -120,5 +120,5 @@ def test_refuses_a_file_that_is_no_card(tmp_path: Path, text: str, sentence: str
 
 
 def test_says_what_to_do_without_a_card(tmp_path: Path) -> None:
-    with pytest.raises(ActionCardError, match="without it nobody knows what the actions mean"):
+    with pytest.raises(ActionCardError, match="without it the meaning of the actions is unknown"):
         ActionCard.load(tmp_path)

@@ -133,7 +133,7 @@ def test_what_a_gripper_is_told_must_be_on_the_scale_of_the_card(
     if fine:
         check_recorded(card, values)
     else:
-        with pytest.raises(ImplausibleActionsError, match=r"only ever told .* but the card says that it is open at"):
+        with pytest.raises(ImplausibleActionsError, match=r"only commanded to .* but the card says that it is open at"):
             check_recorded(card, values)
 
 

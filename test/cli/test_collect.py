@@ -102,7 +102,7 @@ def test_a_full_disk_says_what_stays(
     monkeypatch.setattr(lerobot_writer, "write_table", full)
     assert main([*EXPERT, "--episodes", "2", "--out", str(tmp_path / "set")]) == 2
     refused = capsys.readouterr().err
-    assert "No space left on the disk; make room" in refused
+    assert "No space left on the disk; free some space" in refused
     assert f"{tmp_path / 'set'} has 1 complete episodes; run the same command again to resume." in refused
 
 

@@ -114,7 +114,7 @@ def test_a_full_disk_says_what_stays(
         patch.setattr(suite_run, "write_clip", full)
         assert main(["evaluate", "--out", str(tmp_path), *arguments]) == 2
     refused = capsys.readouterr().err
-    assert "No space left on the disk; make room" in refused
+    assert "No space left on the disk; free some space" in refused
     assert f"Finished episodes are kept in {tmp_path}; the same command resumes." in refused
     evaluate(tmp_path, *arguments)
     assert [path.name for path in (tmp_path / "videos").iterdir()] == ["success_0.mp4"]

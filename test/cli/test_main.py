@@ -126,7 +126,7 @@ def test_an_os_error_that_a_command_hands_on_is_put_into_words(
     monkeypatch.setitem(COMMANDS, "fake", CommandEntry("rt_vla_ros.cli.fake", "a fake"))
     assert main(["fake"]) == 2
     assert capsys.readouterr().err == (
-        "rt-vla fake: data/frames: no space left on the disk; make room, or name another place.\n"
+        "rt-vla fake: data/frames: no space left on the disk; free some space or choose another path.\n"
     )
 
 
@@ -158,7 +158,7 @@ FULL, CLOSED = 'exec "$0" -m rt_vla_ros.cli {} >/dev/full', 'exec "$0" -m rt_vla
 @pytest.mark.parametrize(
     ("shell", "code", "message"),
     [
-        (FULL.format("--help"), 2, "rt-vla: No space left on the disk; make room, or name another place.\n"),
+        (FULL.format("--help"), 2, "rt-vla: No space left on the disk; free some space or choose another path.\n"),
         (FULL.format("--help") + " 2>/dev/full", 2, ""),
         (CLOSED.format("--help"), 0, ""),
         (CLOSED.format("nosuch") + " 2>&- <&-", 2, ""),

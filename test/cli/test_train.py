@@ -197,7 +197,7 @@ def test_a_file_where_the_run_should_be_is_said(
 ) -> None:
     (tmp_path / "run").write_text("")
     assert main(["train", "rt1", "--data", str(dataset), "--out", str(tmp_path / "run"), *OPTIONS]) == 2
-    assert f"{tmp_path / 'run'}: there is a file of this name; name another place" in capsys.readouterr().err
+    assert f"{tmp_path / 'run'}: a file of this name exists; choose another path" in capsys.readouterr().err
 
 
 @pytest.mark.slow

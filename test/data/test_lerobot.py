@@ -176,7 +176,7 @@ def test_a_rate_may_be_a_float(dataset: Path) -> None:
 
 def test_without_a_card_nobody_knows_what_the_actions_mean(dataset: Path) -> None:
     (dataset / "meta/action_card.json").unlink()
-    with pytest.raises(ActionCardError, match="nobody knows what the actions mean"):
+    with pytest.raises(ActionCardError, match="the meaning of the actions is unknown"):
         LeRobotDataset(dataset)
 
 

@@ -128,7 +128,9 @@ def test_without_drive_base_nothing_goes_out_and_an_action_that_moves_a_base_is_
     rig = MobileRig(bench)
     rig.decide(drive(2))
     status = rig.until_state(State.FAULT)
-    assert status.reason.startswith("The action (steps[0]) moves the base (x 0.03 m, y 0 m, yaw 0.04 rad), but driving a base is off")
+    assert status.reason.startswith(
+        "The action (steps[0]) moves the base (x 0.03 m, y 0 m, yaw 0.04 rad), but driving a base is off"
+    )
     assert "set the smoother's parameter drive_base" in status.reason
     rig.decide(drive(2, base=(0.0, 0.0, 0.0)))
     rig.until_state(State.MOVING)

@@ -161,8 +161,8 @@ def test_a_full_disk_while_it_records_loses_that_episode(
         patch.setattr(VideoWriter, "add", full)
         lost = session.until_over()
     assert str(lost) == (
-        "The episode is lost: set: no space left on the disk; make room, or name another place. Earlier episodes are "
-        "intact."
+        "The episode is lost: set: no space left on the disk; free some space or choose another path. "
+        "Earlier episodes are intact."
     )
     session.start()
     session.run(1.0)

@@ -16,7 +16,7 @@ from rt_vla_ros.policies.checkpoint.files import LEROBOT_VLA0
 
 OWN_CODE = "Run it with its own code"
 ITSELF = f"{OWN_CODE}, or use a checkpoint of OpenVLA itself."
-OFT = f"""an OpenVLA-OFT checkpoint: its actions are several steps at once, from a head of its own or in parallel, not \
+OFT = f"""an OpenVLA-OFT checkpoint: its actions are chunks of several steps, from a separate head or in parallel, not \
 one token after another. {ITSELF}"""
 PRISMATIC = """a checkpoint in the layout of prismatic-vlms, as MiniVLA, CogACT and the training of OpenVLA write it: \
 OpenVLA's is converted by its vla-scripts/extern/convert_openvla_weights_to_hf.py, the others need their own code."""

@@ -301,7 +301,7 @@ def _look_at(directory: Path, tell: Tell, name: str) -> Checkpoint:
     if (directory / ADAPTER_CONFIG).is_file():
         if (directory / CONFIG_FILE).is_file():
             raise CheckpointError(
-                f"{directory} is two things at once, a model ({CONFIG_FILE}) and a LoRA adapter ({ADAPTER_CONFIG}): "
+                f"{directory} is ambiguous, both a model ({CONFIG_FILE}) and a LoRA adapter ({ADAPTER_CONFIG}): "
                 "put them into separate directories and choose one."
             )
         adapter = directory
@@ -358,7 +358,7 @@ def _family(directory: Path, config: Mapping[str, Any], name: str) -> str:
     kind, writes_text = config.get("model_type"), (directory / RT2_CONFIG_FILE).is_file()
     if kind == "rt1" and writes_text:
         raise CheckpointError(
-            f"{directory} is two things at once, an RT-1 network by {CONFIG_FILE} and an RT-2 model by "
+            f"{directory} is ambiguous, both an RT-1 network by {CONFIG_FILE} and an RT-2 model by "
             f"{RT2_CONFIG_FILE}: remove the file that is of another checkpoint."
         )
     if kind in EXPORTED:

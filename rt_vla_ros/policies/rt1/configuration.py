@@ -71,7 +71,7 @@ class RT1Config(PretrainedConfig):
     carries an embedding that the release multiplies by zero. "previous": the tokens of earlier steps, embedded, and the
     embedding of token 0 in the newest (`include_prev_timesteps_actions` of the JAX code).
     history_start: what a window holds before it is full. "short": it begins with the first image at position 0, which
-    is what the release does: its empty slots lie in the future, where nothing looks. "zero_frames": black images with a
+    is what the release does: no token attends to its empty slots. "zero_frames": black images with a
     zero sentence (and a state of zeros) in front, as RT-1-X was trained.
 
     Actions

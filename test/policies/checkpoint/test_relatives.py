@@ -29,7 +29,7 @@ REFUSED: list[tuple[str, list[str], dict[str, Any], str]] = [
         "m",
         ["proprio_projector--150000_checkpoint.pt"],
         OPENVLA,
-        "an OpenVLA-OFT checkpoint: its actions are several steps",
+        "an OpenVLA-OFT checkpoint: its actions are chunks of several steps",
     ),
     ("m", ["noisy_action_projector--1_checkpoint.pt"], OPENVLA, "an OpenVLA-OFT"),
     ("m", ["vision_backbone--latest_checkpoint.pt"], OPENVLA, "an OpenVLA-OFT"),

@@ -106,10 +106,10 @@ def test_an_adapter_without_its_model_says_where_to_name_it(base: str | None, tm
 
 def test_a_directory_that_is_two_things_at_once_is_refused(tmp_path: Path) -> None:
     both = write(tmp_path / "both", config={"model_type": "paligemma"}, adapter_config={})
-    with pytest.raises(CheckpointError, match=r"two things at once, a model .* and a LoRA adapter"):
+    with pytest.raises(CheckpointError, match=r"ambiguous, both a model .* and a LoRA adapter"):
         resolve(both)
     mixed = write(tmp_path / "mixed", config={"model_type": "rt1"}, rt2_config={"vocabulary": "integers"})
-    with pytest.raises(CheckpointError, match=r"two things at once, an RT-1 network by config.json and an RT-2 model"):
+    with pytest.raises(CheckpointError, match=r"ambiguous, both an RT-1 network by config.json and an RT-2 model"):
         resolve(mixed)
 
 

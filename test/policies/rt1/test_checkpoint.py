@@ -102,7 +102,7 @@ def test_says_what_is_missing(checkpoint: Path, name: str) -> None:
 
 def test_refuses_a_checkpoint_without_a_card(checkpoint: Path) -> None:
     (checkpoint / "action_card.json").unlink()
-    with pytest.raises(ActionCardError, match="nobody knows what the actions mean"):
+    with pytest.raises(ActionCardError, match="the meaning of the actions is unknown"):
         load_checkpoint(resolve(checkpoint))
 
 

@@ -28,7 +28,7 @@ def test_directories_of_vision_language_models_are_rt2(tmp_path: Path) -> None:
 
 def test_the_statistics_of_openvla_are_named_behind_the_path(tmp_path: Path) -> None:
     save_openvla(tmp_path, keys=("bridge_orig", "libero_spatial"))
-    with pytest.raises(ValueError, match="say which one your arm is like"):
+    with pytest.raises(ValueError, match="choose the one that matches your arm"):
         load_policy(str(tmp_path), device="cpu")
     assert load_policy(f"{tmp_path}#libero_spatial", device="cpu").card.name == "OpenVLA, actions of libero_spatial"
 

@@ -60,7 +60,7 @@ class Decoded:
 
     @property
     def legal_probability(self) -> float:
-        """How likely it is that the model, left free, goes on writing this."""
+        """The probability that the unconstrained model continues with this."""
         return math.exp(min(self.log_legal, 0.0))
 
 

@@ -147,7 +147,7 @@ def _setting(config: Mapping[str, Any], key: str, pattern: str, module: str) -> 
         raise CheckpointError(f"{pattern} is {patterns!r} in {ADAPTER_CONFIG}, expected numbers by names.")
     if unclear := next((name for name in patterns if ENDLESS.search(name)), None):
         raise CheckpointError(
-            f"{pattern} in {ADAPTER_CONFIG} has {unclear[:60]!r}, which may take for ever to match: expected the end "
+            f"{pattern} in {ADAPTER_CONFIG} has {unclear[:60]!r}, which may never finish matching: expected the end "
             "of a module's name, with two repetitions at most and none of a group."
         )
     try:

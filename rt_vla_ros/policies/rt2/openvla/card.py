@@ -264,7 +264,7 @@ def check_meaning(card: ActionCard, statistics: Mapping[str, Any], key: str) -> 
     if not -GRIPPER_ERROR <= low <= high <= 1 + GRIPPER_ERROR or (raw and 0 < high - low < 0.5):
         raise CheckpointError(
             f"The statistics of {key!r} have a gripper from {low:g} to {high:g}; in OpenVLA's data it is 0 closed and "
-            f"1 open, so nobody knows which of these is open. {OWN_CARD}"
+            f"1 open, so it is unknown which of these is open. {OWN_CARD}"
         )
 
 
@@ -279,8 +279,8 @@ def choose_key(statistics: Mapping[str, Any], key: str) -> str:
     known = ", ".join(sorted(statistics))
     if not key:
         raise CheckpointError(
-            f"The checkpoint has the statistics of {len(statistics)} data sets: say which one your arm is like, by "
-            f"unnorm_key in rt2_config.json or as DIRECTORY#KEY. There are: {known}."
+            f"The checkpoint has the statistics of {len(statistics)} data sets: choose the one that matches your arm "
+            f"with unnorm_key in rt2_config.json or as DIRECTORY#KEY. There are: {known}."
         )
     if key not in statistics:
         close = difflib.get_close_matches(key, statistics, n=1)
