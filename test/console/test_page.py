@@ -189,7 +189,7 @@ def test_stop_stands_still_at_once_and_stays_until_release(room: Room, page: Any
         assert not room.watcher.moves
         shot(page, "stopped")
         instruct(page)
-        page.wait_for_function("() => /refused.*stopped/.test(document.getElementById('answer').textContent)")
+        page.wait_for_function("() => /rejected.*stopped/.test(document.getElementById('answer').textContent)")
         page.click("#release")
         word(page, "Ready", "Holding", "Ended", "Done", "Human")
     assert max(took) < STOP_TIME
