@@ -54,7 +54,7 @@ EXPECTED = {
     ],
     "behavior_tree": [
         r"carry out \[\*\]\n.*\n.*are there \[\*\]\n.*cylinder up \[-\]",
-        r"carry out \[✓\]\n.*\n.*\n.*cylinder up \[✓\] -- The policy says that the instruction is carried out",
+        r"carry out \[✓\]\n.*\n.*\n.*cylinder up \[✓\] -- The policy reports that the instruction is done",
     ],
 }
 SMALL = {

@@ -108,6 +108,6 @@ def test_its_end_leaves_no_solver_and_a_still_arm(processes: Processes, number: 
     if number is not signal.SIGKILL:
         assert processes.bridge.process.returncode == 0
         bench.until(lambda: not arm.commands[-1].any(), "the last word was not zero")
-        ended = "The bridge to ros2_control was ended."
+        ended = "The bridge to ros2_control was shut down."
         bench.until(lambda: processes.statuses[-1].reason == ended, "it did not say that it was ended")
     assert np.isfinite(arm.position).all()

@@ -68,7 +68,7 @@ def test_when_policy_or_smoother_is_killed_the_arm_stands_still_and_the_reason_i
     # move nothing.
     assert sum(speed(t) > 0 for t in twists[before:]) < (0.2 + 0.3 + 0.5) * 50
     assert speed(twists[-1]) == 0
-    bench.until_diagnostics("smoother_node", 2, "The policy has ")
+    bench.until_diagnostics("smoother_node", 2, "The policy ")
     bench.until_diagnostics("sim_arm_node", 0, "Standing still: no recent velocity command.")
     again = start("policy_node", played="riser")
     say(bench, INSTRUCTION)

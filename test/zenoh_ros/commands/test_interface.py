@@ -90,7 +90,7 @@ def test_the_name_may_come_from_a_pipe(capsys: pytest.CaptureFixture[str], monke
             "no type 'std_msgs/msg/Sting'; expected package/msg/Name, package/srv/Name or package/action/Name. Did",
         ),
         (["show", ""], "no type ''"),
-        (["package", "std_msg"], "no package 'std_msg' with types. Did you mean 'std_msgs'?"),
+        (["package", "std_msg"], "no package 'std_msg' with interface types. Did you mean 'std_msgs'?"),
     ],
 )
 def test_what_there_is_not_is_said(capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str) -> None:
