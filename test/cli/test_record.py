@@ -110,7 +110,7 @@ def test_ctrl_c_ends_it(given: list[str], monkeypatch: pytest.MonkeyPatch, ros_g
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("--topics", "nothing.yaml"), "nothing.yaml: there is no such file"),
+        (("--topics", "nothing.yaml"), "nothing.yaml: no such file"),
         (("--card", "nothing.json"), "There is no action card nothing.json: name a file, or a directory with"),
         (("--out", "/dev/null"), "/dev/null"),
         (("--codec", "gif"), "invalid choice"),
