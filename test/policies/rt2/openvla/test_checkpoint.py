@@ -66,7 +66,7 @@ def test_a_published_directory_is_a_policy_as_it_is(checkpoint: Path) -> None:
 
 def test_one_of_several_statistics_must_be_named(tmp_path: Path) -> None:
     save_openvla(tmp_path, keys=("bridge_orig", "libero_spatial"))
-    with pytest.raises(ValueError, match=r"2 data sets: say which.*There are: bridge_orig, libero_spatial\."):
+    with pytest.raises(ValueError, match=r"2 data sets: choose the one.*There are: bridge_orig, libero_spatial\."):
         load_openvla(resolve(tmp_path), device=CPU)
     with pytest.raises(ValueError, match=r"'bridge'\. Did you mean 'bridge_orig'\? There are: bridge_orig, libero"):
         load_openvla(resolve(f"{tmp_path}#bridge"), device=CPU)
