@@ -1,4 +1,4 @@
-"""The output file of a command: checked before the work, so that no result is lost."""
+"""The output file of a command: checked before the work and replaced atomically, so that no result is lost."""
 
 from __future__ import annotations
 
@@ -27,3 +27,18 @@ def write_json(path: Path | None, figures: Any) -> None:
         return
     path.write_text(json.dumps(figures, indent=2) + "\n")
     print(f"Written: {path}")
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Writes a file atomically: the whole text, or what was there before. Raises OSError."""
+    whole = path.with_name(f".{path.name}")
+    try:
+        whole.write_text(text, encoding="utf-8", errors="backslashreplace")
+        os.replace(whole, path)
+    finally:
+        whole.unlink(missing_ok=True)
+
+
+def replace_json(path: Path, data: Any) -> None:
+    """As `replace_text`."""
+    replace_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import errno
-import json
-import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -40,6 +38,7 @@ from rt_vla_ros.evaluation.rollout import LONGEST_DELAY, check_delay
 from rt_vla_ros.evaluation.suite_run import SuiteRun
 from rt_vla_ros.evaluation.summary import Log, compare, read_logs
 from rt_vla_ros.os_error import in_words
+from rt_vla_ros.out_file import replace_json
 from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS, resolve
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.threads import wait_passively
@@ -340,9 +339,7 @@ def _sentence(result: dict[str, Any]) -> str:
 
 def _write(out: Path, data: Any, results: list[dict[str, Any]], videos: Mapping[str, Sequence[Path]]) -> None:
     """Writes both files atomically; several suites share one file and one report."""
-    whole = out / f".{RESULT}"
-    whole.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(whole, out / RESULT)
+    replace_json(out / RESULT, data)
     write_report(out / REPORT, results, videos)
 
 

@@ -6,8 +6,6 @@ Each of them is an evaluation of its own, in a directory of its own below --out,
 from __future__ import annotations
 
 import argparse
-import json
-import os
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +18,7 @@ from rt_vla_ros.evaluation.baselines import ABLATIONS, EXPERT, OTHER_INSTRUCTION
 from rt_vla_ros.evaluation.comparison.evaluations import read_evaluation
 from rt_vla_ros.evaluation.measures import CurvePoint, Evaluations, Runs, measures
 from rt_vla_ros.evaluation.measures_page import write_measures_page
+from rt_vla_ros.out_file import replace_json
 from rt_vla_ros.policies.checkpoint.resolve import CHECKPOINTS
 
 Evaluate = Callable[[Namespace], int]
@@ -72,9 +71,7 @@ def run_measures(args: Namespace, evaluate: Evaluate, usual_suite: str, command:
     about = {**{name: first[name] for name in ABOUT if name in first}, "seed": args.seed, "command": command(args)}
     if not args.measures:
         about |= {"policy": ", ".join(point.checkpoint for point in made.curve), "checkpoint_sha256": None}
-    whole = args.out / f".{MEASURES}"
-    whole.write_text(json.dumps({**about, **found}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(whole, args.out / MEASURES)
+    replace_json(args.out / MEASURES, {**about, **found})
     write_measures_page(args.out / PAGE, about, found, made)
     if "generalization_gap" in found:
         print(found["generalization_gap"]["says"])

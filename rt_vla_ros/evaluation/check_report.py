@@ -12,7 +12,8 @@ from rt_vla_ros.data.check.finding import DataFinding, episode_list
 from rt_vla_ros.data.check.recorded import RecordedEpisode
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.evaluation.episode_curves import curve_groups
-from rt_vla_ros.evaluation.page import curves, image_uri, page, write_page
+from rt_vla_ros.evaluation.page import curves, image_uri, page
+from rt_vla_ros.out_file import replace_text
 
 MOST_SHOWN = 12  # episodes with pictures
 EACH = 3  # of the episodes of a finding
@@ -25,7 +26,7 @@ def write_check_report(path: Path, checked: CheckedSet) -> None:
     body = [f"<h1>{escape(title)}</h1>", _summary(checked), "<h2>Findings</h2>"]
     body += [_finding(one, len(checked.opened.episodes)) for one in checked.findings] or ["<p>No findings.</p>"]
     body += _episodes(checked)
-    write_page(path, page(title, body))
+    replace_text(path, page(title, body))
 
 
 def _summary(checked: CheckedSet) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 from rt_vla_ros.evaluation.delays import by_suite, delay_plot
 from rt_vla_ros.evaluation.learning_curve import curve_plot
 from rt_vla_ros.evaluation.measures import Evaluations
-from rt_vla_ros.evaluation.page import Markup, drawing, facts, page, table, write_page
+from rt_vla_ros.evaluation.page import Markup, drawing, facts, page, table
 from rt_vla_ros.evaluation.report import environment_rows
 from rt_vla_ros.evaluation.report_plots import plot_interval
+from rt_vla_ros.out_file import replace_text
 
 EXPECTED = {
     "black-images": "all pixels black: success should drop to chance",
@@ -20,6 +21,8 @@ EXPECTED = {
     "no-instruction": 'an instruction that says nothing ("do it"): success should drop to chance',
     "paraphrase": "the same request in other words: success should stay the same",
 }
+
+RATE_HEADER = ("success", "0 to 100%", "95% interval", "episodes")
 
 
 def write_measures_page(path: Path, about: Mapping[str, Any], found: Mapping[str, Any], made: Evaluations) -> None:
@@ -35,7 +38,7 @@ def write_measures_page(path: Path, about: Mapping[str, Any], found: Mapping[str
         *_efficiency(found),
         _provenance(about),
     ]
-    write_page(path, page(title, body))
+    replace_text(path, page(title, body))
 
 
 def _success(found: Mapping[str, Any]) -> list[str]:
@@ -88,9 +91,6 @@ def _efficiency(found: Mapping[str, Any]) -> list[str]:
     plot = drawing("Success against the number of training episodes", curve_plot(points), wide=True)
     header = ["checkpoint", "training episodes", "suite", *RATE_HEADER]
     return ["<h2>Sample efficiency</h2>", plot, table("Learning curve", header, rows)]
-
-
-RATE_HEADER = ("success", "0 to 100%", "95% interval", "episodes")
 
 
 def _rate_cells(name: str, rate: Mapping[str, Any]) -> list[object]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
-import os
 import re
 from collections.abc import Iterable, Sequence
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -67,16 +65,6 @@ def drawing(name: str, svg: str, *, wide: bool = False) -> str:
 
 def _wide(name: str, inside: str) -> str:
     return f'<div class=wide tabindex=0 role=region aria-label="{escape(name)}">{inside}</div>'
-
-
-def write_page(path: Path, text: str) -> None:
-    """Write atomically. Raises OSError."""
-    whole = path.with_name(f".{path.name}")
-    try:
-        whole.write_text(text, encoding="utf-8", errors="backslashreplace")
-        os.replace(whole, path)
-    finally:
-        whole.unlink(missing_ok=True)
 
 
 def embedded_json(name: str, data: Any) -> str:

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from rt_vla_ros.evaluation.delays import by_suite, delay_plot, median_text
-from rt_vla_ros.evaluation.page import Markup, drawing, facts, page, table, write_page
+from rt_vla_ros.evaluation.page import Markup, drawing, facts, page, table
 from rt_vla_ros.evaluation.report_plots import plot_bars, plot_histogram, plot_interval, plot_rate
 from rt_vla_ros.evaluation.summary import wilson_interval
+from rt_vla_ros.out_file import replace_text
 
 MAX_FAILURES = 60  # listed
 
@@ -33,7 +34,7 @@ def write_report(path: Path, results: Sequence[Mapping[str, Any]], videos: Mappi
     for result in results:
         body += _section(result, videos.get(run_title(result), ()))
     body.append(_provenance(results[0]))
-    write_page(path, page(f"{policy}: {'; '.join(map(run_title, results))}", body))
+    replace_text(path, page(f"{policy}: {'; '.join(map(run_title, results))}", body))
 
 
 def _about(results: Sequence[Mapping[str, Any]]) -> str:

@@ -17,9 +17,8 @@ from rt_vla_ros.data.check.opening import OpenedSet
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.parquet import arrow
 from rt_vla_ros.evaluation.episode_page import episode_page
-from rt_vla_ros.evaluation.page import write_page
 from rt_vla_ros.evaluation.rerun_log import RerunMissingError, log_episode
-from rt_vla_ros.out_file import check_out
+from rt_vla_ros.out_file import check_out, replace_text
 from zenoh_ros.commands.errors import CliError
 from zenoh_ros.commands.numbers import nonnegative_int
 
@@ -49,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if args.rerun:
         log_episode(opened, episode, out)
     elif out is not None:
-        write_page(out, episode_page(opened, episode))
+        replace_text(out, episode_page(opened, episode))
     if out is not None:
         print(f"Written: {out}")
     return 0
