@@ -57,7 +57,8 @@ class Rig:
 
     def settle(self) -> None:
         """Until the nodes have found each other."""
-        self.bench.until(lambda: self.policy._smoother._status is not None and self.policy._policy is not None)
+        self.bench.until(lambda: self.policy._policy is not None)
+        self.bench.until(lambda: self.policy._smoother.session == self.smoother._session, "it hears another smoother")
         self.bench.until(lambda: self.smoother.get_publishers_info_by_topic("action"))
         self.bench.until(lambda: self.smoother.transforms.refuse("panda_link0") is None)
 
@@ -98,8 +99,9 @@ class Rig:
         self.bench.kill(self.smoother)
         self.statuses.clear()
         self.smoother = self.bench.add(SmootherNode())
-        self.bench.until(lambda: self.statuses)
         self.settle()
+        self.bench.until(lambda: self.statuses and self.statuses[-1].session == self.smoother._session)
+        self.statuses[:] = [status for status in self.statuses if status.session == self.smoother._session]
 
 
 @pytest.fixture
