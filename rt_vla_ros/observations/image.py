@@ -49,7 +49,7 @@ def check_image(image: NDArray[Any], camera: CameraSpec) -> None:
     check_pixels(image, camera.name)
     if image.shape[:2] != (camera.height, camera.width):
         raise ValueError(
-            f"The image of camera {camera.name!r} is {image.shape[1]}x{image.shape[0]}, the policy takes "
+            f"The image of camera {camera.name!r} is {image.shape[1]}x{image.shape[0]}, the policy expects "
             f"{camera.width}x{camera.height} (width x height)."
         )
 

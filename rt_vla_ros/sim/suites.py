@@ -183,7 +183,7 @@ def find_suite(name: str) -> Suite:
         return SUITES[name]
     close = difflib.get_close_matches(name, SUITES, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"There is no suite {name!r}.{hint} There are: {', '.join(SUITES)}.")
+    raise ValueError(f"There is no suite {name!r}.{hint} Available: {', '.join(SUITES)}.")
 
 
 def triple(values: np.ndarray) -> tuple[float, float, float]:

@@ -45,8 +45,8 @@ def test_a_path_is_a_policy_too(tmp_path: Path) -> None:
     ("name", "sentence"),
     [
         ("rt1-mimi", "Did you mean 'rt1-mini'?"),
-        ("nonsense", "There are: rt1-mini, rt1-mini-h4, rt2-mini, rt1-untrained, rt2-untrained; or give the path"),
-        ("no/such/directory", "There is no policy 'no/such/directory', nor the directory"),
+        ("nonsense", "Known policies: rt1-mini, rt1-mini-h4, rt2-mini, rt1-untrained, rt2-untrained; or give the path"),
+        ("no/such/directory", "There is no policy 'no/such/directory' and no directory"),
         ("", "No policy given."),
     ],
 )

@@ -180,14 +180,14 @@ def test_a_robot_that_was_started_with_another_card_is_refused_with_the_differen
 def test_an_image_of_another_size_is_refused_before_it_is_decoded(server: RunningServer) -> None:
     policy = remote(server)
     policy.reset("go")
-    with pytest.raises(ValueError, match="is 8x8, the policy takes 16x12"):
+    with pytest.raises(ValueError, match="is 8x8, the policy expects 16x12"):
         policy.act(Observation({"front": np.zeros((8, 8, 3), np.uint8)}, 0.0))
     stranger = Stranger(server)
     stranger.ask(RemoteMessage(MessageKind.RESET, 3, {"instruction": "go"}))
     huge = [{"camera": "front", "format": "jpeg", "width": 20000, "height": 20000, "bytes": 576}]
     answer = stranger.act(images=huge)
     assert answer.kind is MessageKind.REFUSED
-    assert "is 20000x20000, the policy takes 16x12" in answer.meta["sentence"]
+    assert "is 20000x20000, the policy expects 16x12" in answer.meta["sentence"]
     short = [{"camera": "front", "format": "raw", "width": 16, "height": 12, "bytes": 12}]
     assert "the message has 576" in stranger.act(images=short).meta["sentence"]
     assert stranger.act().kind is MessageKind.CHUNK

@@ -131,10 +131,10 @@ def test_what_is_too_long_is_not_looked_into():
 
 def test_unknown_suite_and_bad_seed():
     with pytest.raises(
-        ValueError, match=r"no suite 'pick-colors'\. Did you mean 'pick-colours'\? There are: pick-colours"
+        ValueError, match=r"no suite 'pick-colors'\. Did you mean 'pick-colours'\? Available: pick-colours"
     ):
         make_scene("pick-colors", 0)
-    with pytest.raises(ValueError, match=r"There is no suite 'zzz'\. There are: pick-colours, pick-any"):
+    with pytest.raises(ValueError, match=r"There is no suite 'zzz'\. Available: pick-colours, pick-any"):
         make_scene("zzz", 0)
     with pytest.raises(ValueError, match="The seed is -1, expected 0 or more"):
         make_scene("pick-any", -1)

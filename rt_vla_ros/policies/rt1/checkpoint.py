@@ -125,7 +125,7 @@ def empty_model(checkpoint: Checkpoint) -> RT1Model:
     config = _make_config(directory / CONFIG_FILE, checkpoint.config)
     path = directory / WEIGHTS_FILE
     if not path.is_file():
-        raise CheckpointError(f"{directory} is no checkpoint: it lacks {WEIGHTS_FILE}.")
+        raise CheckpointError(f"{directory} is not a checkpoint: it lacks {WEIGHTS_FILE}.")
     shapes = stored_shapes(path, CheckpointError)
     with no_larger_than(shapes.values(), CheckpointError, str(directory / CONFIG_FILE)), torch.device("meta"):
         model = RT1Model(config)

@@ -96,7 +96,7 @@ def test_the_old_one_comes_back_where_the_new_one_cannot_take_its_place(
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
 def test_says_what_is_missing(checkpoint: Path, name: str) -> None:
     (checkpoint / name).unlink()
-    with pytest.raises(CheckpointError, match=f"is no checkpoint: it lacks {name}"):
+    with pytest.raises(CheckpointError, match=f"is not a checkpoint: it lacks {name}"):
         load_checkpoint(resolve(checkpoint))
 
 

@@ -84,7 +84,7 @@ def openvla_card(checkpoint: Checkpoint) -> ActionCard:
     place = checkpoint.place_of(CARD_FILE)
     if (place / CARD_FILE).is_file():
         if checkpoint.key:
-            raise CheckpointError(f"{place} has an {CARD_FILE}, so there is no {checkpoint.key!r} to choose.")
+            raise CheckpointError(f"{place} has an {CARD_FILE}, so it has no statistics {checkpoint.key!r}.")
         return checked_card(ActionCard.load(place), place, settings.bins, config.horizon)
     own = checkpoint.place_of(STATISTICS) / STATISTICS
     path = own if own.is_file() else checkpoint.model_directory / CONFIG_FILE
@@ -280,12 +280,12 @@ def choose_key(statistics: Mapping[str, Any], key: str) -> str:
     if not key:
         raise CheckpointError(
             f"The checkpoint has the statistics of {len(statistics)} data sets: choose the one that matches your arm "
-            f"with unnorm_key in rt2_config.json or as DIRECTORY#KEY. There are: {known}."
+            f"with unnorm_key in rt2_config.json or as DIRECTORY#KEY. Available: {known}."
         )
     if key not in statistics:
         close = difflib.get_close_matches(key, statistics, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise CheckpointError(f"There are no statistics for the unnorm_key {key!r}.{hint} There are: {known}.")
+        raise CheckpointError(f"There are no statistics for the unnorm_key {key!r}.{hint} Available: {known}.")
     return key
 
 

@@ -52,7 +52,7 @@ def base_directory(name: str, directory: Path, tell: Tell = say_nothing) -> Path
     if not name or not place.is_dir():
         if not hub_name(name):
             raise CheckpointError(
-                f"{directory} names {name[:80]!r} as the model it is made from (vlm_checkpoint), which is no directory "
+                f"{directory} names {name[:80]!r} as its base model (vlm_checkpoint), which is not a directory "
                 f"and no name on the Hugging Face Hub. Name it: {CONVERT.format(directory)} --base DIR."
             )
         try:

@@ -211,7 +211,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "wide": (wide, "config.json describes a larger model than the weights are"),
     "kernels": (lambda d: edit(d / "config.json", attn_implementation="x/y"), "'x/y', expected one of eager, sdpa"),
     "missing tensor": (missing_tensor, "lack .*q_proj.weight.*; the model would act on random numbers"),
-    "adapter in it": (unmerged_adapter, r"hold tensors of an adapter that was never merged \(.*q_proj.lora_A"),
+    "adapter in it": (unmerged_adapter, r"hold tensors of an adapter that was not merged \(.*q_proj.lora_A"),
     "surplus": (
         surplus,
         r"hold tensors that the model does not have \(action_head.0.*action_head.3.weight and 2 more; 6 in all",

@@ -66,9 +66,9 @@ def test_a_published_directory_is_a_policy_as_it_is(checkpoint: Path) -> None:
 
 def test_one_of_several_statistics_must_be_named(tmp_path: Path) -> None:
     save_openvla(tmp_path, keys=("bridge_orig", "libero_spatial"))
-    with pytest.raises(ValueError, match=r"2 data sets: choose the one.*There are: bridge_orig, libero_spatial\."):
+    with pytest.raises(ValueError, match=r"2 data sets: choose the one.*Available: bridge_orig, libero_spatial\."):
         load_openvla(resolve(tmp_path), device=CPU)
-    with pytest.raises(ValueError, match=r"'bridge'\. Did you mean 'bridge_orig'\? There are: bridge_orig, libero"):
+    with pytest.raises(ValueError, match=r"'bridge'\. Did you mean 'bridge_orig'\? Available: bridge_orig, libero"):
         load_openvla(resolve(f"{tmp_path}#bridge"), device=CPU)
     assert load_openvla(resolve(f"{tmp_path}#libero_spatial"), device=CPU).card.control_rate == 20
     (tmp_path / RT2_CONFIG_FILE).write_text('{"unnorm_key": "bridge_orig"}')
@@ -154,7 +154,7 @@ def test_a_card_goes_before_the_statistics_and_must_fit(tmp_path: Path) -> None:
     own = load_openvla(resolve(tmp_path), device=CPU).card
     dataclasses.replace(own, control_rate=8.0).save(tmp_path)
     assert load_openvla(resolve(tmp_path), device=CPU).card.control_rate == 8
-    with pytest.raises(ValueError, match="so there is no 'bridge_orig' to choose"):
+    with pytest.raises(ValueError, match="so it has no statistics 'bridge_orig'"):
         resolve(f"{tmp_path}#bridge_orig").read_card()
     rt2_card(quantization="centers").save(tmp_path)
     with pytest.raises(ValueError, match="card says dimensions 8, an OpenVLA model has 7"):

@@ -285,7 +285,7 @@ def test_what_an_observation_lacks(vla0_policy: RT2Policy, smol_policy: RT2Polic
     with pytest.raises(ValueError, match="needs an image of the camera 'wrist'; there is: front"):
         policy.act(Observation({"front": observation.images["front"]}, 0.0))
     tile = np.zeros((224, 448, 3), np.uint8)
-    with pytest.raises(ValueError, match="camera 'front' is 448x224, the policy takes 256x256"):
+    with pytest.raises(ValueError, match="camera 'front' is 448x224, the policy expects 256x256"):
         policy.act(Observation({"front": tile, "wrist": tile}, 0.0))
     policy = smol_policy
     images = seen(policy, 0).images
@@ -316,7 +316,7 @@ def test_a_base_that_is_not_there(smol: Path, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     for base, sentence in (
         ("/nowhere/base", "no directory and no name on the Hugging Face Hub"),
-        ("", "names '' as the model it is made from .vlm_checkpoint., which is no directory"),
+        ("", "names '' as its base model .vlm_checkpoint., which is not a directory"),
         ("somebody/nothing-of-this-name", "has no tokenizer and no processor of its own"),
     ):
         folder = tmp_path / base.strip("/").replace("/", "-") / "folder"
