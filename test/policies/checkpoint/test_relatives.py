@@ -65,7 +65,7 @@ REFUSED: list[tuple[str, list[str], dict[str, Any], str]] = [
         "m",
         ["0-checkpoint.pth"],
         {},
-        "lacks config.json, .* It holds 0-checkpoint.pth, a format that is not read",
+        "lacks config.json, .* It contains 0-checkpoint.pth, a format that is not supported",
     ),
 ]
 

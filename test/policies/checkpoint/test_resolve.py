@@ -192,7 +192,7 @@ def test_the_base_of_an_adapter_is_no_slip_in_a_path_either(here: Path) -> None:
 def test_a_file_is_no_name_on_the_hub(here: Path) -> None:
     (here / "mine" / "model.safetensors").touch()
     for ask in (check_name, resolve):
-        with pytest.raises(UnknownPolicyError, match="is a file: give its directory"):
+        with pytest.raises(UnknownPolicyError, match="is a file; give its directory"):
             ask("mine/model.safetensors")
 
 

@@ -354,7 +354,7 @@ def check_complete(model: PreTrainedModel, report: dict[str, Any]) -> None:
     check_names(report)
     for name, parameter in model.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
-            raise CheckpointError(f"The weights are damaged: {name} holds numbers that are not finite.")
+            raise CheckpointError(f"The weights are damaged: {name} contains numbers that are not finite.")
 
 
 def check_names(report: Mapping[str, Any]) -> None:

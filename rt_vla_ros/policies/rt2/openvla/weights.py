@@ -92,7 +92,7 @@ def fill(model: nn.Module, weights: Iterable[tuple[str, Tensor]], shapes: Shapes
                     f"{tuple(parameters[target].shape)}."
                 )
             if not part.is_meta and not bool(torch.isfinite(part).all()):
-                raise CheckpointError(f"The weights are damaged: {name} holds numbers that are not finite.")
+                raise CheckpointError(f"The weights are damaged: {name} contains numbers that are not finite.")
             with torch.no_grad():
                 parameters[target].copy_(part)
             filled.add(target)

@@ -216,7 +216,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
         surplus,
         r"hold tensors that the model does not have \(action_head.0.*action_head.3.weight and 2 more; 6 in all",
     ),
-    "not finite": (not_finite, "holds numbers that are not finite"),
+    "not finite": (not_finite, "contains numbers that are not finite"),
     "pickle": (pickled_weights, "cannot be loaded: there is neither model.safetensors nor .*convert"),
     "other shapes": (other_shapes, "other shapes than config.json says: .*q_proj"),
 }

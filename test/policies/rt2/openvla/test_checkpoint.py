@@ -205,7 +205,7 @@ def damage(directory: Path, kind: str) -> None:
             "unknown",
             r"hold tensors that the model does not have \(vision_backbone.featurizer.blocks.0.extra; 1 in all\)",
         ),
-        ("nan", "holds numbers that are not finite"),
+        ("nan", "contains numbers that are not finite"),
     ],
 )
 def test_damaged_shards_are_refused(kind: str, message: str, tmp_path: Path) -> None:
