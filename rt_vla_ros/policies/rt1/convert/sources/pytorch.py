@@ -25,9 +25,9 @@ def check_no_pytorch(path: Path) -> None:
     port = next((port for port, parts in PORTS.items() if all(part in names for part in parts)), "")
     what = f"a network of {port}, a port of RT-1 to PyTorch" if port else "weights of PyTorch or safetensors"
     raise CheckpointError(
-        f"{path} contains {what}. The published weights of RT-1 and RT-1-X can be converted (Flax, Orbax, TensorFlow);"
-        " the networks of ports differ from them, so run yours with its own code. A checkpoint of this program needs no
-        " "conversion: use its directory as the policy."
+        f"{path} contains {what}. The published weights of RT-1 and RT-1-X can be converted (Flax, Orbax, TensorFlow); "
+        "the networks of ports differ from them, so run yours with its own code. A checkpoint of this program needs no "
+        "conversion: use its directory as the policy."
     )
 
 
