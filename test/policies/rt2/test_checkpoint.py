@@ -20,7 +20,7 @@ def test_directories_of_vision_language_models_are_rt2(tmp_path: Path) -> None:
     policy = load_policy(str(tmp_path / "mine"), device="cpu")
     assert isinstance(policy, RT2Policy)
     assert policy.name == "mine"
-    with pytest.raises(ValueError, match="RT-2 policies have no decoding 'expected_value'"):
+    with pytest.raises(ValueError, match="RT-2 policies do not support decoding 'expected_value'"):
         load_policy(str(tmp_path / "mine"), device="cpu", decoding="expected_value")
     with pytest.raises(ValueError, match="is not an OpenVLA checkpoint, so it has no statistics 'bridge'"):
         load_policy(f"{tmp_path / 'mine'}#bridge", device="cpu")

@@ -24,8 +24,8 @@ from rt_vla_ros.policies.shared import OneByOne, SharedPolicy, share_policy
 
 SENTENCES = ("pick up the red cube", "stop", "put the green ball into the bowl on the left side of the table")
 ALONE = {
-    "gemma3": "looks back a limited way",
-    "idefics2": "looks back a limited way",
+    "gemma3": "it has a sliding window",
+    "idefics2": "it has a sliding window",
     "qwen3_5": "is no attention",
     "qwen3_vl": "deepstack_visual_embeds",
 }

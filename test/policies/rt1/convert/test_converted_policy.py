@@ -88,8 +88,8 @@ def test_images_of_other_shapes_and_times_are_refused(converted: Path) -> None:
 
 
 def test_refuses_unknown_weights(converted: Path) -> None:
-    with pytest.raises(ValueError, match="RT-1 policies do not support weights 'int4'; expected one of auto, float32,
-    bfloat16"): load_policy(str(converted), device="cpu", weights="int4")
+    with pytest.raises(ValueError, match="do not support weights 'int4'; expected one of auto, float32, bfloat16"):
+        load_policy(str(converted), device="cpu", weights="int4")
 
 
 @pytest.mark.parametrize(
