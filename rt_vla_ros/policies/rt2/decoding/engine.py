@@ -74,8 +74,7 @@ class Reading:
 
 
 class _Seen:
-    """The rows (R, ...) and masks (R, C) from which a chunk's tokens were chosen.
-    """
+    """The rows (R, ...) and masks (R, C) from which a chunk's tokens were chosen."""
 
     def __init__(self) -> None:
         self.legal = 0.0
@@ -136,8 +135,8 @@ class DecodingEngine:
             stepwise = self._one_by_one(inputs, grammar, token)
         tolerance = STEP_TOLERANCE.get(self.model.dtype, 0.5)
         if not _alike(stepwise, at_once, tolerance):
-            raise ModelFamilyError(self.model.config, "gives different results for tokens one by one than for all at
-            once") if again is None or not _alike(again, stepwise[1:], tolerance):
+            raise ModelFamilyError(self.model.config, "gives different results for single tokens than for all at once")
+        if again is None or not _alike(again, stepwise[1:], tolerance):
             self._takes_back = self._fixed = False
             logger.warning(
                 "Decoding continues without speculation and fixed shapes: this model cannot roll back its cache"
