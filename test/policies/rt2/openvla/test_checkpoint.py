@@ -199,7 +199,7 @@ def damage(directory: Path, kind: str) -> None:
     ("kind", "message"),
     [
         ("gone", f"{SHARDS[1]}, named by {INDEX}, is not there"),
-        ("cut", "is damaged or cut off"),
+        ("cut", "is damaged or truncated"),
         ("lacking", "The weights lack model.towers"),
         (
             "unknown",
