@@ -228,7 +228,7 @@ def test_a_checkpoint_that_only_the_policy_finds_wrong_is_refused_with_its_words
     (checkpoint / "model.safetensors").write_bytes(b"no weights")
     status, printed = Demo(tmp_path / "out", "--policy", str(checkpoint)).finish()
     assert status == 2, printed
-    assert "is a model of the type 'something-else'" in printed
+    assert "has the model_type 'something-else'" in printed
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ def test_two_cameras(tmp_path: Path, parts: RT2Parts) -> None:
     observation = Observation(images, 0.0)
     decoded = policy.decode(observation)
     assert decoded.tokens == generated(policy, observation)[: len(decoded.tokens)]
-    with pytest.raises(ValueError, match="needs an image of the camera 'wrist'; there is: front"):
+    with pytest.raises(ValueError, match="needs an image of the camera 'wrist'; given: front"):
         policy.act(seen(0))
 
 

@@ -138,7 +138,7 @@ def _pair(config: Mapping[str, Any], module: str, parts: Mapping[str, Tensor]) -
 
 
 def _setting(config: Mapping[str, Any], key: str, pattern: str, module: str) -> float:
-    """A module's own setting, by the first pattern that matches the end of its name (peft's get_pattern_key), or the default.
+    """A module's setting: of the first pattern that matches the end of its name (peft's get_pattern_key), or default.
 
     Raises CheckpointError unless it is a number above 0.
     """

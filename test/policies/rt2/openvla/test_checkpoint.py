@@ -111,7 +111,7 @@ def test_statistics_of_the_robot_s_state_tell_openvla_oft(tmp_path: Path) -> Non
             json.dumps({"libero_spatial_no_noops": {**entry, "proprio": {"mean": state, "std": [0.0] * 8}}})
         )
         if refused:
-            with pytest.raises(ValueError, match=r"hold the robot's own state.*OpenVLA-OFT.*put an action_card.json"):
+            with pytest.raises(ValueError, match=r"contain the robot state.*OpenVLA-OFT.*put an action_card.json"):
                 resolve(tmp_path).read_card()
         else:
             card = resolve(tmp_path).read_card()
@@ -269,9 +269,9 @@ def action(**change: Any) -> dict[str, Any]:
         (action(q01=1), "The statistics of 'x' have no q01 and q99 of 7 numbers each"),
         (action(mask=[True]), r"The statistics of 'x' have the mask \[True\], expected 7 times true or false"),
         ({"image_sizes": 224}, r"image_sizes is 224, expected a list of pixels such as \[224, 224\]"),
-        ({"n_action_bins": "256"}, "n_action_bins is '256', expected a whole number of 2 or more, often 256"),
-        ({"pad_token_id": None}, "pad_token_id is None, expected a whole number of 0 or more, often 32000"),
-        ({"pad_to_multiple_of": 64.5}, "pad_to_multiple_of is 64.5, expected a whole number of 0 or more, often 64"),
+        ({"n_action_bins": "256"}, "n_action_bins is '256', expected an integer of at least 2, usually 256"),
+        ({"pad_token_id": None}, "pad_token_id is None, expected an integer of at least 0, usually 32000"),
+        ({"pad_to_multiple_of": 64.5}, "pad_to_multiple_of is 64.5, expected an integer of at least 0, usually 64"),
     ],
 )
 def test_a_config_that_is_not_openvla_s_is_refused_by_its_path(

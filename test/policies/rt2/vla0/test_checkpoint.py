@@ -273,7 +273,7 @@ def test_a_converted_folder_is_the_same_policy(name: str, tmp_path: Path, reques
     assert (before.card, before.parts.config) == (converted.card, converted.parts.config)
     before.reset(INSTRUCTION)
     assert before.decode(seen(before, 3)).tokens == converted.decode(seen(converted, 3)).tokens
-    with pytest.raises(CheckpointError, match="exists already; give a new or an empty directory"):
+    with pytest.raises(CheckpointError, match="already exists; choose a new or empty directory"):
         convert_vla0(resolve(source), tmp_path / "converted")
     with pytest.raises(CheckpointError, match="not as VLA-0 is published"):
         convert_vla0(checkpoint, tmp_path / "again")
@@ -282,7 +282,7 @@ def test_a_converted_folder_is_the_same_policy(name: str, tmp_path: Path, reques
 def test_what_an_observation_lacks(vla0_policy: RT2Policy, smol_policy: RT2Policy) -> None:
     policy = vla0_policy
     observation = seen(policy, 0)
-    with pytest.raises(ValueError, match="needs an image of the camera 'wrist'; there is: front"):
+    with pytest.raises(ValueError, match="needs an image of the camera 'wrist'; given: front"):
         policy.act(Observation({"front": observation.images["front"]}, 0.0))
     tile = np.zeros((224, 448, 3), np.uint8)
     with pytest.raises(ValueError, match="camera 'front' is 448x224, the policy expects 256x256"):
