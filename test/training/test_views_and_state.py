@@ -208,6 +208,6 @@ def test_the_simulated_arm_has_what_a_recipe_asks_for() -> None:
     ):
         collected_card(TrainingSettings(network={"state_size": 7}))
     with pytest.raises(
-        ValueError, match="Policies cannot use the simulator's camera 'overview' of the simulator, only front, wrist"
+        ValueError, match="Policies cannot use the simulator's camera 'overview', only front, wrist"
     ):
         tabletop_card("x", cameras=("front", "overview"))
