@@ -56,7 +56,7 @@ def test_shrinking_averages() -> None:
 
 
 def test_none_refuses_another_size() -> None:
-    with pytest.raises(ValueError, match="is 300x100, but the policy takes 96x96"):
+    with pytest.raises(ValueError, match="is 300x100, but the policy expects 96x96"):
         fit_image(bars(100, 300), camera("none"))
 
 

@@ -258,7 +258,7 @@ def test_a_robot_that_sends_garbage_is_disconnected_and_the_others_go_on(server:
     assert other.gone()
     text = Stranger(server)
     text.socket.send("hello")
-    assert "Text came" in text.hear().meta["sentence"]
+    assert "Received text" in text.hear().meta["sentence"]
     for step in range(3):
         assert policy.act(view(stamp=float(step))).tokens == (step + 1, 100)
 
@@ -380,8 +380,8 @@ def test_images_as_jpeg_are_smaller_and_the_saving_is_told(server: RunningServer
     assert policy.unencoded == 576
     assert server.metrics.policies["counting"].received == policy.sent != 576
     policy.close()
-    until(lambda: any("is gone" in one for one in server.told))
-    assert "MB of images came instead of" in server.told[-1]
+    until(lambda: any("disconnected" in one for one in server.told))
+    assert "MB of images received instead of" in server.told[-1]
 
 
 # Servers that go and come back ---------------------------------------------------------------------------------------
