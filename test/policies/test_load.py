@@ -76,5 +76,5 @@ def test_weights_are_not_accepted_and_left_as_they_are(name: str) -> None:
 
 
 def test_decoding_is_passed_on() -> None:
-    with pytest.raises(ValueError, match="There is no decoding 'beam'"):
+    with pytest.raises(ValueError, match="Unknown decoding 'beam'"):
         load_policy("rt1-untrained", decoding="beam")
