@@ -99,7 +99,7 @@ def test_a_colour_alone_is_refused_where_it_is_not_clear():
     )
     colours = [thing.kind.colour for thing in make_scene("pick-any", seed).layout.objects]
     double = max(colours, key=colours.count)
-    with pytest.raises(ValueError, match=f"could mean the {double} .* or {double} .*Say a colour"):
+    with pytest.raises(ValueError, match=f"could mean the {double} .* or {double} .*Name a color"):
         make_scene("pick-any", seed, f"take the {double} one")
 
 
