@@ -377,7 +377,7 @@ def _check_speed(card: ActionCard) -> None:
             raise ActionCardError(
                 f"{dimension.name!r} ranges from {dimension.low:g} to {dimension.high:g} {dimension.unit} per action, "
                 f"which is {speed:.3g} {dimension.unit}/s at control_rate {card.control_rate:g} Hz; no {part_of(kind)} "
-                f"is as fast. Give displacements per action in {dimension.unit}, not in degrees, millimetres or a "
+                f"is as fast. Give displacements per action in {dimension.unit}, not in degrees, millimeters or a "
                 "controller's own scale."
             )
 

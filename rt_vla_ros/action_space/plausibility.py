@@ -164,7 +164,7 @@ def other_unit(kind: str | None, largest: float) -> str:
         return "degrees"
     if largest <= 2:
         return ""
-    guesses = {"translation": "millimetres, or joint angles in degrees", "base_translation": "millimetres"}
+    guesses = {"translation": "millimeters, or joint angles in degrees", "base_translation": "millimeters"}
     return guesses.get(kind or "", "")
 
 

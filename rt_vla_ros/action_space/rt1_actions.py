@@ -40,7 +40,7 @@ UNVERIFIED = {
     "order": "Not verified: the order of the action's tokens ({}) is not in the public code of the TensorFlow release; "
     "it was given at conversion.",
     "frame": "Not verified: frame_id and the camera's field of view; set them to those of your robot.",
-    "base": "Not verified: that base_displacement_vector is in metres, x forward and y to the left, and "
+    "base": "Not verified: that base_displacement_vector is in meters, x forward and y to the left, and "
     "base_displacement_vertical_rotation in radians to the left, as the ranges suggest; try them with dry_run.",
 }
 

@@ -206,5 +206,5 @@ def test_recorded_motion_of_a_base_is_judged_like_that_of_an_arm() -> None:
     mobile = mobile_card()
     check_recorded(mobile, rows)
     rows[:, 9] = 200.0
-    with pytest.raises(ImplausibleActionsError, match=r"'wheels_x'.*they look like millimetres\b"):
+    with pytest.raises(ImplausibleActionsError, match=r"'wheels_x'.*they look like millimeters\b"):
         check_recorded(mobile, rows)

@@ -65,7 +65,7 @@ def test_plausible_actions_are_reported_per_dimension() -> None:
 @pytest.mark.parametrize(
     ("columns", "sentence"),
     [
-        ({"x": wave(80.0)}, r"'x' .*they look like millimetres, or joint angles in degrees"),
+        ({"x": wave(80.0)}, r"'x' .*they look like millimeters, or joint angles in degrees"),
         ({"rz": wave(45.0)}, r"'rz' .*they look like degrees"),
         ({"y": wave(0.05, 0.5)}, r"100.0% of 'y' .*they look like absolute poses instead of displacements"),
         ({"z": wave(1.0)}, r"'z' .*they look like values in a controller's own scale, -1 to 1"),

@@ -23,7 +23,7 @@ CROP_AREA = 0.9
 
 
 class OpenVLAProcessor:
-    """Implements rt2.processor.Processor. One image; each vision tower has its own normalisation."""
+    """Implements rt2.processor.Processor. One image; each vision tower has its own normalization."""
 
     def __init__(
         self,

@@ -41,7 +41,7 @@ def test_the_google_robots_base_has_roles_where_that_is_asked_for(tmp_path: Path
         "base_displacement_vector_y": "base_y",
     }
     assert card.base_mode == 2
-    assert any(note.startswith("Not verified: that base_displacement_vector is in metres") for note in card.notes)
+    assert any(note.startswith("Not verified: that base_displacement_vector is in meters") for note in card.notes)
     assert [(one.low, one.high) for one in card.dimensions] == [
         (one.low, one.high) for one in public_card(config, "x").dimensions
     ]
