@@ -42,7 +42,7 @@ def test_an_object_is_on_the_card_made_for_it(yaw):
             assert card.is_under(*(card.x, card.y) + distance * direction) is inside
 
 
-def test_no_card_no_symbol():
+def test_without_a_card_there_is_no_symbol():
     assert make_scene("pick-any", 0).layout.symbols == ("", "", "")
     assert SceneLayout(()).symbols == ()
     assert SceneLayout((PlacedObject(CUBE, 0.5, 0.2),), cards=(Card("star", 0.5, 0.0),)).symbols == ("",)

@@ -66,7 +66,7 @@ def test_numbers_span_one_to_three_tokens_and_more() -> None:
     assert lengths["split_digits"] == {2, 3, 4}  # a space, and one to three digits
 
 
-def test_integers_are_tokenized_as_the_whole_text_is(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_integers_are_tokenized_as_within_the_whole_text(tokenizer: PreTrainedTokenizerBase) -> None:
     vocabulary = integers(tokenizer, BINS, [tokenizer.eos_token_id])
     bins = np.random.default_rng(0).integers(0, BINS, (50, 8)).tolist()
     prompt = tokenizer.encode("take to pick it? A:", add_special_tokens=False)

@@ -99,7 +99,7 @@ def test_tensors_that_would_not_be_used_are_refused(name: str, size: int, tmp_pa
         Adapter.load(tmp_path / "adapter")
 
 
-def test_halves_and_nothing_are_refused(tmp_path: Path) -> None:
+def test_adapters_with_missing_halves_or_without_tensors_are_refused(tmp_path: Path) -> None:
     for names, sentence in (([TEXT], f"lacks the other half of {TEXT}'s lora_A"), ([], "the adapter changes nothing")):
         save_adapter(tmp_path / str(len(names)), tmp_path, names, [64] * len(names))
         path = tmp_path / str(len(names)) / "adapter_model.safetensors"
@@ -129,7 +129,7 @@ def test_a_configuration_that_makes_no_sense_is_refused(change: dict[str, Any], 
         Adapter.load(tmp_path / "adapter")
 
 
-def test_a_list_for_a_configuration_and_lacking_weights_are_refused(tmp_path: Path) -> None:
+def test_a_list_as_configuration_and_missing_weights_are_refused(tmp_path: Path) -> None:
     save_adapter(tmp_path / "adapter", tmp_path, [TEXT], [64])
     (tmp_path / "adapter" / "adapter_model.safetensors").unlink()
     with pytest.raises(ValueError, match=r"adapter_model\.safetensors cannot be read: .*No such file"):
@@ -171,7 +171,7 @@ def test_an_adapter_of_another_model_is_refused(name: str, size: int, sentence: 
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+", "(.*.*)*q", ".*.*.*.*q", "q" * 300])
-def test_a_pattern_that_may_take_for_ever_is_refused(pattern: str, tmp_path: Path) -> None:
+def test_a_pattern_that_may_never_finish_matching_is_refused(pattern: str, tmp_path: Path) -> None:
     save_adapter(tmp_path / "adapter", tmp_path, ["a" * 60], [64])
     reconfigure(tmp_path / "adapter", {"rank_pattern": {pattern: 2}})
     with pytest.raises(ValueError, match=r"rank_pattern in .* may never finish matching"):

@@ -254,7 +254,7 @@ def test_every_damaged_file_is_refused_or_does_no_harm(family: str, tmp_path: Pa
     assert min(map(len, sentences)) > 30, min(sentences, key=len)
 
 
-def test_a_tokenizer_of_another_model_is_told(checkpoint: Path) -> None:
+def test_a_tokenizer_of_another_model_is_refused(checkpoint: Path) -> None:
     model = load_rt2(resolve(checkpoint), device=CPU).model
     check_tokens(model, torch.tensor([[0, 1, model.config.image_token_id]]))
     with pytest.raises(ValueError, match="writes the token 100000, the model's embedding table has"):
@@ -269,13 +269,13 @@ def test_bad_checkpoints_are_refused_with_a_sentence(case: str, checkpoint: Path
         load_rt2(resolve(checkpoint), device=CPU)
 
 
-def test_a_configuration_without_a_type_is_told_by_what_lies_beside_it(checkpoint: Path) -> None:
+def test_a_configuration_without_a_type_is_identified_by_other_files(checkpoint: Path) -> None:
     edit(checkpoint / "config.json", model_type=None)
     with pytest.raises(ValueError, match="lacks model_type, which identifies"):
         load_policy(str(checkpoint), device="cpu")
 
 
-def test_tied_heads_and_buffers_of_older_versions_are_no_surplus(checkpoint: Path) -> None:
+def test_tied_heads_and_buffers_of_older_versions_are_accepted(checkpoint: Path) -> None:
     whole = load_rt2(resolve(checkpoint), device=CPU).model
     stored = {
         "lm_head.weight": whole.get_input_embeddings().weight.detach().clone(),
@@ -298,7 +298,7 @@ def test_action_tokens_of_fast_are_refused_unless_they_are_bins(tmp_path: Path) 
     load_rt2(resolve(tmp_path), device=CPU)
 
 
-def test_what_an_error_says_is_not_cut_off_before_the_reason() -> None:
+def test_an_error_message_is_not_truncated_before_the_reason() -> None:
     said = first_line(ValueError("not good:\n  because\n of\n this"))
     assert (said, first_line(KeyError("size"))) == ("not good: because", "the key 'size' is missing")
     assert first_line(ValueError()) == "ValueError"
@@ -350,7 +350,9 @@ def test_configuration_survives_saving(tmp_path: Path) -> None:
     assert RT2Config.load(tmp_path) == config
 
 
-def test_too_little_memory_is_told_in_bytes(checkpoint: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_insufficient_memory_is_reported_in_bytes(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     files = WeightFiles.find(checkpoint)
     needed = memory.needed_bytes(files, torch.float32)
     numbers = sum(tensor.numel() for tensor in load_file(checkpoint / WEIGHTS).values())

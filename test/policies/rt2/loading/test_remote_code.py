@@ -50,7 +50,7 @@ def change(path: Path, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def test_code_is_run_when_asked_for_and_only_then(own_code: Path, native: Path) -> None:
+def test_code_is_run_only_on_request(own_code: Path, native: Path) -> None:
     sentence = (
         r"model_type 'mine', which needs the Python code in its directory \(modeling_mine.py\).*trust_remote_code:=true"
     )
@@ -90,14 +90,14 @@ def test_code_without_a_model_is_refused(own_code: Path) -> None:
         load_policy(str(own_code), device="cpu", trust_remote_code=True)
 
 
-def test_what_transformers_has_is_taken_from_there_even_with_the_flag(native: Path) -> None:
+def test_models_of_transformers_do_not_use_custom_code_even_with_the_flag(native: Path) -> None:
     (native / "modeling_mine.py").write_text(MODELING.format(directory=str(native)))
     change(native / "config.json", auto_map=AUTO_MAP)
     load_policy(str(native), device="cpu", trust_remote_code=True)
     assert not (native / "ran").exists()
 
 
-def test_a_processor_with_code_is_refused(native: Path) -> None:
+def test_a_processor_with_custom_code_is_refused(native: Path) -> None:
     (native / "processing_mine.py").write_text(MODELING.format(directory=str(native)))
     auto_map = {"AutoImageProcessor": "processing_mine.MineProcessor"}
     change(native / "preprocessor_config.json", auto_map=auto_map, image_processor_type="MineProcessor")

@@ -39,7 +39,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_openvla(tmp_path_factory.mktemp("openvla"))
 
 
-def test_a_published_directory_is_a_policy_as_it_is(checkpoint: Path) -> None:
+def test_a_published_directory_is_a_policy_without_conversion(checkpoint: Path) -> None:
     assert resolve(checkpoint).family == "openvla"
     parts = load_openvla(resolve(checkpoint), device=CPU)
     policy = RT2Policy(parts)
@@ -102,7 +102,7 @@ def test_another_language_model_is_refused(change: dict[str, Any], told: str, tm
         load_openvla(resolve(tmp_path), device=CPU)
 
 
-def test_statistics_of_the_robot_s_state_tell_openvla_oft(tmp_path: Path) -> None:
+def test_state_statistics_identify_openvla_oft(tmp_path: Path) -> None:
     stored = statistics("libero_spatial_no_noops")
     entry = stored["libero_spatial_no_noops"]
     path = save_openvla(tmp_path) / "dataset_statistics.json"
@@ -130,7 +130,7 @@ def test_statistics_of_the_robot_s_state_tell_openvla_oft(tmp_path: Path) -> Non
         ({"prompt": "Do: {instruction}", "lower_case": False}, "Do: Pick UP the red cube"),
     ],
 )
-def test_what_rt2_config_does_not_say_is_openvla_s_own(given: dict[str, Any], prompt: str, tmp_path: Path) -> None:
+def test_openvla_s_defaults_fill_rt2_config(given: dict[str, Any], prompt: str, tmp_path: Path) -> None:
     (save_openvla(tmp_path) / RT2_CONFIG_FILE).write_text(json.dumps(given))
     config = load_openvla(resolve(tmp_path), device=CPU).config
     assert str(robot_prompt(config, "Pick UP the red cube.")) == prompt
@@ -149,7 +149,7 @@ def test_a_wrong_rt2_config_is_refused_by_its_path(tmp_path: Path) -> None:
             load_openvla(resolve(tmp_path), device=CPU)
 
 
-def test_a_card_goes_before_the_statistics_and_must_fit(tmp_path: Path) -> None:
+def test_a_card_takes_precedence_over_statistics_and_is_checked(tmp_path: Path) -> None:
     save_openvla(tmp_path)
     own = load_openvla(resolve(tmp_path), device=CPU).card
     dataclasses.replace(own, control_rate=8.0).save(tmp_path)
@@ -324,7 +324,7 @@ LIBERO = (
 )
 
 
-def test_a_data_set_with_a_scale_of_its_own_is_brought_to_metres_and_radians() -> None:
+def test_a_data_set_in_its_own_scale_is_converted_to_metres_and_radians() -> None:
     libero = card_from_statistics(of_data("libero_spatial_no_noops", *LIBERO), "")
     assert [round(d.high, 4) for d in libero.dimensions] == [0.0469, 0.0438, 0.0466, 0.052, 0.0884, 0.0729, 1.0]
     assert (libero.rotation, libero.control_rate) == ("rotation_vector", 20)
