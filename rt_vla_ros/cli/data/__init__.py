@@ -3,7 +3,7 @@
 See rt-vla data SUBCOMMAND --help.
 
 How to add a subcommand: write the module `rt_vla_ros/cli/data/NAME.py` with a docstring, `add_arguments` and `run`, as
-a command has them, and add a line to `SUBCOMMANDS`. All are imported together, so leave what is heavy (torch) to `run`.
+in a command, and add a line to `SUBCOMMANDS`. All are imported together, so import heavy packages (torch) in `run`.
 """
 
 from __future__ import annotations
