@@ -92,10 +92,10 @@ def test_widowx_grippers_on_a_card() -> None:
             {"rotation": "rotation_vector"},
             "rotation is 'rotation_vector', but postprocessing 'widowx' returns 'rpy'",
         ),
-        ({"gripper_open": -1.0, "gripper_closed": 1.0}, "gripper_open is -1.0, but what"),
+        ({"gripper_open": -1.0, "gripper_closed": 1.0}, "gripper_open is -1.0, but postprocessing 'widowx' returns"),
         (
             {"dimensions": [d for d in card_data()["dimensions"] if d["role"] != "gripper"]},
-            "no dimension has the role 'gripper'",
+            "needs a dimension with the role 'gripper'",
         ),
     ],
 )

@@ -50,7 +50,7 @@ def test_without_a_card_there_is_no_symbol():
 
 
 def test_unknown_symbols_and_too_many_cards_are_refused(sim):
-    with pytest.raises(ValueError, match="no card with a 'sun'; there are star, heart, ring, cross, triangle, moon"):
+    with pytest.raises(ValueError, match="no card with a 'sun'; available: star, heart, ring, cross, triangle, moon"):
         Card("sun", 0.5, 0.0)
     cards = tuple(Card("star", 0.4, 0.02 * i) for i in range(10))
     with pytest.raises(ValueError, match="The layout has 10 cards, expected at most 9"):

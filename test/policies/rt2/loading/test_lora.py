@@ -115,11 +115,11 @@ def test_adapters_with_missing_halves_or_without_tensors_are_refused(tmp_path: P
         ({"r": 0}, "r of .* is 0 in"),
         ({"r": 4}, "has the rank 4 by adapter_config.json, its lora_A has 2 rows and its lora_B 2 columns"),
         ({"lora_alpha": "4"}, "lora_alpha of .* is '4' in"),
-        ({"alpha_pattern": ["q_proj"]}, r"alpha_pattern is \['q_proj'\] in adapter_config.json, expected numbers by"),
+        ({"alpha_pattern": ["q_proj"]}, r"alpha_pattern is \['q_proj'\] in adapter_config.json, expected a mapping of"),
         ({"alpha_pattern": {"*": 2}}, "alpha_pattern in adapter_config.json has an invalid regular expression"),
-        ({"peft_type": "IA3"}, "another kind; plain LoRA can be loaded"),
-        ({"use_dora": True}, "another kind; plain LoRA can be loaded"),
-        ({"init_lora_weights": "pissa_niter_16"}, "another kind; plain LoRA can be loaded"),
+        ({"peft_type": "IA3"}, "is not a plain LoRA adapter"),
+        ({"use_dora": True}, "is not a plain LoRA adapter"),
+        ({"init_lora_weights": "pissa_niter_16"}, "is not a plain LoRA adapter"),
     ],
 )
 def test_a_configuration_that_makes_no_sense_is_refused(change: dict[str, Any], sentence: str, tmp_path: Path) -> None:

@@ -183,14 +183,14 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "unknown type": (
         lambda d: edit(d / "config.json", model_type="palm-e"),
-        "'palm-e'; transformers .* has none",
+        "'palm-e', which transformers .* does not know",
     ),
     "no config": (lambda d: (d / "config.json").unlink(), "it lacks config.json"),
     "config no JSON": (lambda d: (d / "config.json").write_text("{"), "config.json is not JSON"),
     "no card": (lambda d: (d / "action_card.json").unlink(), "has no action_card.json"),
     "no rt2 config": (lambda d: (d / RT2_CONFIG_FILE).unlink(), 'smallest one is {"vocabulary": "integers"}'),
     "damaged weights": (damaged_weights, "weights in .* cannot be loaded"),
-    "shard gone": (second_shard_gone, "cannot be loaded: model-00002-of-00002.* is not there.*download it"),
+    "shard gone": (second_shard_gone, "cannot be loaded: model-00002-of-00002.* is missing.*download it"),
     "shard cut": (
         second_shard_cut,
         "cannot be loaded: model-00002-of-00002.* is damaged or truncated.*Copy it again",
@@ -218,7 +218,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "not finite": (not_finite, "contains numbers that are not finite"),
     "pickle": (pickled_weights, "cannot be loaded: there is neither model.safetensors nor .*convert"),
-    "other shapes": (other_shapes, "other shapes than config.json says: .*q_proj"),
+    "other shapes": (other_shapes, "do not match config.json: .*q_proj"),
 }
 
 
@@ -257,7 +257,7 @@ def test_every_damaged_file_is_refused_or_does_no_harm(family: str, tmp_path: Pa
 def test_a_tokenizer_of_another_model_is_refused(checkpoint: Path) -> None:
     model = load_rt2(resolve(checkpoint), device=CPU).model
     check_tokens(model, torch.tensor([[0, 1, model.config.image_token_id]]))
-    with pytest.raises(ValueError, match="writes the token 100000, the model's embedding table has"):
+    with pytest.raises(ValueError, match="uses the token 100000, the model's embedding table has"):
         check_tokens(model, torch.tensor([[1, 100_000]]))
 
 
@@ -332,7 +332,7 @@ def test_card_of_other_dimensions_is_refused(checkpoint: Path) -> None:
         ({"plan_on_request": -1}, "plan_on_request is -1, expected 0 to 1024"),
         ({"plan_on_request": True}, "plan_on_request is True, expected int"),
         ({"plan_on_request": 6.0}, "plan_on_request is 6.0, expected int"),
-        ({"tokens": [1]}, '"overwritten" and only there'),
+        ({"tokens": [1]}, '"overwritten" and only for it'),
         ({"version": 2}, "reads version 1"),
     ],
 )
@@ -361,5 +361,5 @@ def test_insufficient_memory_is_reported_in_bytes(
     little = tmp_path / "meminfo"
     little.write_text("MemTotal: 99999999 kB\nMemAvailable: 100 kB\n")
     monkeypatch.setattr(memory, "CPU_MEMORY", little)
-    with pytest.raises(memory.OutOfMemoryError, match=f"needs about {needed:,} bytes.* there are 102,400 bytes free"):
+    with pytest.raises(memory.OutOfMemoryError, match=f"needs about {needed:,} bytes.* 102,400 bytes are free"):
         load_rt2(resolve(checkpoint), device=CPU)

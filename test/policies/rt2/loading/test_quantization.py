@@ -108,9 +108,9 @@ def test_half_precision_on_a_gpu_and_nowhere_else() -> None:
 @pytest.mark.parametrize(
     ("weights", "device", "capability", "sentence"),
     [
-        ("int2", CPU, None, "no weights 'int2' here; there are auto, float32, bfloat16, int8, int4"),
+        ("int2", CPU, None, "Unknown weights 'int2'; expected one of auto, float32, bfloat16, int8, int4"),
         ("int8", torch.device("mps"), None, "There are no int8 kernels for mps; use cpu or cuda"),
-        ("int4", GPU, (7, 5), r"compute capability 8.0 \(Ampere\) or newer, cuda has 7.5. Say weights:=int8"),
+        ("int4", GPU, (7, 5), r"compute capability 8.0 \(Ampere\) or newer, cuda has 7.5. Use weights:=int8"),
     ],
 )
 def test_refused_with_a_sentence(
@@ -146,7 +146,7 @@ def test_needed_memory_is_counted_as_it_will_be_held(tmp_path: Path, monkeypatch
     gpu = torch.device("cuda")
     available = {"cuda": 10**9, "cpu": 1000}
     monkeypatch.setattr(memory, "available_bytes", lambda device: available[device.type])
-    with pytest.raises(memory.OutOfMemoryError, match="bytes of memory on cpu, there are 1,000 bytes free"):
+    with pytest.raises(memory.OutOfMemoryError, match="bytes of memory on cpu, 1,000 bytes are free"):
         memory.check_memory(files, gpu, "int8")
     available["cpu"], available["cuda"] = 10**9, 1000
     with pytest.raises(memory.OutOfMemoryError, match=r"on cuda, there are 1,000 .*, or use weights:=int8 or int4\."):

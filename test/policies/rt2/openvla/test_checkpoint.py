@@ -98,7 +98,7 @@ def test_the_first_openvla_has_the_prompt_of_vicuna(tmp_path: Path) -> None:
 )
 def test_another_language_model_is_refused(change: dict[str, Any], told: str, tmp_path: Path) -> None:
     change_config(save_openvla(tmp_path), change)
-    with pytest.raises(ValueError, match=f"config.json: the language model is .*{told}.*made from Llama 2"):
+    with pytest.raises(ValueError, match=f"config.json: the language model is .*{told}.*based on Llama 2"):
         load_openvla(resolve(tmp_path), device=CPU)
 
 
@@ -233,7 +233,7 @@ def test_a_lora_adapter_is_added_to_the_weights(checkpoint: Path, tmp_path: Path
         np.testing.assert_allclose(change, 4 * (b @ a).chunk(3)[i], atol=1e-5)
     config["peft_type"] = "IA3"
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
-    with pytest.raises(ValueError, match="another kind; plain LoRA can be loaded"):
+    with pytest.raises(ValueError, match="is not a plain LoRA adapter"):
         load_openvla(replace(resolve(checkpoint), adapter=tmp_path), device=CPU)
 
 
@@ -267,7 +267,7 @@ def action(**change: Any) -> dict[str, Any]:
         (action(q01=["a"] * 7), "The statistics of 'x' have no q01 and q99 of 7 numbers each"),
         (action(q99=[float("nan")] * 7), "The statistics of 'x' have no q01 and q99 of 7 numbers each"),
         (action(q01=1), "The statistics of 'x' have no q01 and q99 of 7 numbers each"),
-        (action(mask=[True]), r"The statistics of 'x' have the mask \[True\], expected 7 times true or false"),
+        (action(mask=[True]), r"The statistics of 'x' have the mask \[True\], expected 7 booleans"),
         ({"image_sizes": 224}, r"image_sizes is 224, expected a list of pixels such as \[224, 224\]"),
         ({"n_action_bins": "256"}, "n_action_bins is '256', expected an integer of at least 2, usually 256"),
         ({"pad_token_id": None}, "pad_token_id is None, expected an integer of at least 0, usually 32000"),
@@ -342,7 +342,7 @@ def test_a_data_set_in_its_own_scale_is_converted_to_metres_and_radians() -> Non
         ([-0.02] * 6 + [-1.0], [0.02] * 6 + [1.0], r"a gripper from -1 to 1; in OpenVLA's data it is 0 closed and 1"),
         ([-0.02] * 6 + [0.0], [0.02] * 6 + [255.0], r"a gripper from 0 to 255"),
         ([-0.02] * 6 + [0.0], [0.02] * 6 + [0.08], r"a gripper from 0 to 0.08"),
-        ([-0.4] * 6 + [0.0], [0.59] * 6 + [1.0], r"have x, y, z beyond 0.3 m per action, so they look like numbers of"),
+        ([-0.4] * 6 + [0.0], [0.59] * 6 + [1.0], r"have x, y, z beyond 0.3 m per action, so they seem to be in"),
         ([-30.0] * 3 + [0.0] * 4, [30.0] * 7, r"config.json: 'x' ranges from -30 to 30 m per action"),
         ([0.02] * 6 + [0.0], [-0.02] * 6 + [1.0], r"have a q01 above its q99"),
     ],

@@ -275,7 +275,7 @@ def test_a_converted_folder_is_the_same_policy(name: str, tmp_path: Path, reques
     assert before.decode(seen(before, 3)).tokens == converted.decode(seen(converted, 3)).tokens
     with pytest.raises(CheckpointError, match="already exists; choose a new or empty directory"):
         convert_vla0(resolve(source), tmp_path / "converted")
-    with pytest.raises(CheckpointError, match="not as VLA-0 is published"):
+    with pytest.raises(CheckpointError, match="is not a published VLA-0 checkpoint"):
         convert_vla0(checkpoint, tmp_path / "again")
 
 

@@ -161,13 +161,19 @@ OTHER_ROBOTS: dict[str, tuple[Any, str]] = {
         "has no out_ori_act nor action nor actions .*out_ee_pos",
     ),
     "turned round": (statistics([1] * 7, [-1] * 7), "min above its max"),
-    "not a number": (statistics([np.nan] * 7, [1] * 7), "no finite number"),
+    "not a number": (statistics([np.nan] * 7, [1] * 7), "other than finite numbers"),
     "no range": ({"out_ori_act": {"mean": [0.0] * 7}}, "out_ori_act has no min and max"),
     "a list": ([1, 2], "holds a list, expected a dictionary"),
     "words": ({"out_ori_act": {"min": "a" * 7, "max": [1] * 7}}, "min is 'aaaaaaa', expected 7 numbers"),
     "one number": ({"out_ori_act": {"min": 0.0, "max": 1.0}}, "min is 0.0, expected 7 numbers"),
-    "lists in lists": (statistics() | {"out_ori_act": {"min": nested(0), "max": nested(1)}}, "no finite number"),
-    "lists of two lengths": ({"out_ori_act": {"min": [[1], [1, 2]] * 3 + [1], "max": [1] * 7}}, "no finite number"),
+    "lists in lists": (
+        statistics() | {"out_ori_act": {"min": nested(0), "max": nested(1)}},
+        "other than finite numbers",
+    ),
+    "lists of two lengths": (
+        {"out_ori_act": {"min": [[1], [1, 2]] * 3 + [1], "max": [1] * 7}},
+        "other than finite numbers",
+    ),
     "too large a number": ({"out_ori_act": {"min": [-(10**400)] * 7, "max": [1] * 7}}, "too large"),
     "a number for a name": ({10**6000: 1}, "Exceeds the limit"),
     "a long name": ({"x" * 100_000: 1}, r"it has: 'x+\.\.\.x+'"),
@@ -197,7 +203,7 @@ def test_hostile_and_damaged_statistics(tmp_path: Path) -> None:
     for data, sentence in (
         (
             pickle.dumps({"out_ori_act": Touch(mark)}),
-            r"it names posix\.system, which is not needed for numbers; it was not executed",
+            r"it refers to posix\.system, which is not needed for numbers; it was not executed",
         ),
         (pickle.dumps(statistics())[:60], "damaged"),
     ):
