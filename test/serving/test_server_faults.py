@@ -207,9 +207,9 @@ def test_a_header_that_announces_a_gigabyte_is_refused_before_allocation(server:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"state": [float("nan")]}, "NaN is no number"),
+        ({"state": [float("nan")]}, "NaN is not a finite number"),
         ({"budget": -1}, "budget is -1 s"),
-        ({"budget": 1e400}, "Infinity is no number"),
+        ({"budget": 1e400}, "Infinity is not a finite number"),
         ({"trip": "soon"}, "trip is 'soon', expected a finite number"),
         ({"stamp": None}, "stamp is missing"),
         ({"images": []}, "expected: front"),
@@ -241,7 +241,7 @@ def test_a_state_with_nan_does_not_leave_the_robot(serve: Serve) -> None:
 
 def test_an_instruction_of_a_megabyte_is_refused_and_the_robot_goes_on(server: RunningServer) -> None:
     policy = remote(server)
-    for length, said in ((1_000_000, "is not sent: at most"), (2000, "has 2000 characters, expected at most 1000")):
+    for length, said in ((1_000_000, "is too large to send"), (2000, "has 2000 characters, expected at most 1000")):
         with pytest.raises(ValueError, match=said):
             policy.reset("x" * length)
     with pytest.raises(ValueError, match="nonsense"):
@@ -370,7 +370,7 @@ def test_too_many_messages_a_second_are_refused(serve: Serve) -> None:
     stranger = Stranger(server)
     stranger.ask(RemoteMessage(MessageKind.RESET, 3, {"instruction": "go"}))
     answers = [stranger.act() for _ in range(8)]
-    assert any("More than 5 messages a second" in one.meta.get("sentence", "") for one in answers)
+    assert any("sent more than 5 messages per second" in one.meta.get("sentence", "") for one in answers)
 
 
 def test_images_as_jpeg_are_smaller_and_the_saving_is_told(server: RunningServer) -> None:

@@ -98,5 +98,5 @@ def test_refuses_two_networks_and_none() -> None:
 def test_refuses_arrays_of_other_axes() -> None:
     flat = flax_flat("swiglu")
     flat["params/image_tokenizer/Conv_0/kernel"] = flat["params/image_tokenizer/Conv_0/kernel"][0]
-    with pytest.raises(CheckpointError, match="params/image_tokenizer/Conv_0/kernel of the shape"):
+    with pytest.raises(CheckpointError, match="params/image_tokenizer/Conv_0/kernel with the shape"):
         flax_state(flat)

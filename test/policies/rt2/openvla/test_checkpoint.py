@@ -198,7 +198,7 @@ def damage(directory: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("gone", f"{SHARDS[1]}, named by {INDEX}, is not there"),
+        ("gone", f"{SHARDS[1]}, named by {INDEX}, is missing"),
         ("cut", "is damaged or truncated"),
         ("lacking", "The weights lack model.towers"),
         (
