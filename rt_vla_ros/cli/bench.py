@@ -2,7 +2,7 @@
 
 `rt-vla bench rt1` times RT-1's networks, `rt-vla bench rt2` vision-language models, `rt-vla bench rt2-training` RT-2
 training throughput; `rt-vla bench rt2-weights` counts the actions that int8 and int4 weights change. `rt-vla bench
-batch` times several robots on one network, `rt-vla bench export` a policy beside its ONNX exports, `rt-vla bench
+batch` times several robots on one network, `rt-vla bench export` a policy and its ONNX exports, `rt-vla bench
 serve` a policy server, `rt-vla bench arm` the inverse kinematics solver, `rt-vla bench bag` the conversion of a bag,
 `rt-vla bench record` the cost of recording.
 """
@@ -32,7 +32,7 @@ MOST = {"seconds": 3600, "repeats": 1000, "images": 10_000, "prompts": 10_000, "
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
-    path = "latency image -> policy node -> smoother node -> command, beside a minimal subscriber/publisher baseline"
+    path = "latency image -> policy node -> smoother node -> command, against a minimal subscriber/publisher baseline"
     node = what.add_parser("node", help=path)
     node.add_argument(
         "--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="policy to run; its inference time is measured too"
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seconds", type=float, default=30.0, metavar="S", help="duration of the measurement (default 30)"
     )
     node.set_defaults(measure=_node, bounded=("seconds",))
-    _console_arguments(what.add_parser("console", help="the same with no, one and more console pages open, in turn"))
+    _console_arguments(what.add_parser("console", help="the same with no, one and several console pages open"))
     faults = what.add_parser("faults", help="inject faults into the nodes and time how fast the simulated arm stops")
     faults.add_argument("--repeats", type=int, default=20, metavar="N", help="repetitions of each fault (default 20)")
     faults.add_argument("--only", nargs="+", action="extend", default=[], metavar="FAULT", help="only these faults")
@@ -174,8 +174,8 @@ def _weights_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--reference", default="auto", metavar="WAY", help="reference weight format (default auto)")
     add("--prompts", type=int, default=20, metavar="N", help="number of actions per format (default 20)")
-    add("--images", type=Path, metavar="DIR", help="input images (default: random blocks of colour)")
-    add("--instruction", nargs="+", action="extend", default=[], metavar="TEXT", help="instructions, used in turn")
+    add("--images", type=Path, metavar="DIR", help="input images (default: random blocks of color)")
+    add("--instruction", nargs="+", action="extend", default=[], metavar="TEXT", help="instructions, used in a cycle")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
     add("--trust-remote-code", action="store_true", help="run Python code of the checkpoint")
     parser.set_defaults(measure=_weights, bounded=("prompts",))

@@ -1,4 +1,4 @@
-"""Make a table of sentence embeddings: `rt-vla embed --encoder USE.onnx --to DIR/instructions.safetensors TEXT ...`.
+"""Create a table of sentence embeddings: `rt-vla embed --encoder USE.onnx --to DIR/instructions.safetensors TEXT ...`.
 
 RT-1 takes sentence embeddings. The table holds the embeddings of the instructions that the robot will be
 given, so that no encoder is needed at run time. The encoder is a Universal Sentence Encoder in ONNX or as TensorFlow's

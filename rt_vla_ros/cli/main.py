@@ -1,4 +1,4 @@
-"""`rt-vla`: one program, one subcommand a module.
+"""`rt-vla`: the command-line program, with one module per subcommand.
 
 How to add a command `rt-vla NAME`: write the module `rt_vla_ros/cli/NAME.py` with a docstring and two functions and add
 a line to `COMMANDS` below.
@@ -6,13 +6,13 @@ a line to `COMMANDS` below.
     def add_arguments(parser: argparse.ArgumentParser) -> None: ...    # declare options on the command's own parser
     def run(args: argparse.Namespace) -> int: ...                      # do it; the exit code
 
-- The module is imported only when its command is asked for, so `rt-vla --help` loads nothing heavy.
-- `needs_ros` says that the command needs ROS: `rt_vla_ros.ros.ensure()` has run before the module is imported: the
-  module may say `import rclpy` at its top like any node.
-- What the user got wrong is raised as `CliError("a sentence: what was given, what was expected, what to do")`: it is
-  printed without a traceback and the exit code is 2, and so is an OSError, in words (`rt_vla_ros/os_error.py`), also
-  as `CliError(str(error)) from error`, which is what `refused` makes of errors. Ctrl-C ends a command with 130.
-- A command's own subcommands (`topic pub`) are `parser.add_subparsers(...)` inside `add_arguments`.
+- The module is imported only when its command is run, so `rt-vla --help` imports nothing heavy.
+- `needs_ros`: whether the command needs ROS. Then `rt_vla_ros.ros.ensure()` runs before the module is imported, so
+  that it can `import rclpy` at its top like any node.
+- Raise user errors as `CliError("a sentence: what was given, what was expected, what to do")`: it is
+  printed without a traceback and the exit code is 2. The same holds for an OSError, in words
+  (`rt_vla_ros/os_error.py`), also as `CliError(str(error)) from error`, as raised by `refused`. Ctrl-C ends a command
+  with 130. - A command's own subcommands (`topic pub`) are `parser.add_subparsers(...)` inside `add_arguments`.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "data": CommandEntry("rt_vla_ros.cli.data", "datasets: check, show, convert, merge, split, edit"),
     "card": CommandEntry("rt_vla_ros.cli.card", "action cards: create from a running robot, check against it, show"),
     "train": CommandEntry("rt_vla_ros.cli.train", "train an RT-1, or fine-tune a vision-language model to an RT-2"),
-    "embed": CommandEntry("rt_vla_ros.cli.embed", "make a table of sentence embeddings for RT-1"),
+    "embed": CommandEntry("rt_vla_ros.cli.embed", "create a table of sentence embeddings for RT-1"),
     "convert": CommandEntry("rt_vla_ros.cli.convert", "convert a public RT-1 or VLA-0 checkpoint"),
     "export": CommandEntry("rt_vla_ros.cli.export", "export RT-1 to ONNX, in float32 or int8"),
     "serve": CommandEntry("rt_vla_ros.cli.serve", "serve policies to robots on other machines (policy:=remote:HOST)"),
