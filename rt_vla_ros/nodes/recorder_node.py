@@ -264,7 +264,12 @@ def _make_recorder(settings: dict[str, Any]) -> EpisodeRecorder:
         raise StartError(str(error)) from error
     except OSError as error:
         raise StartError(in_words(error)) from error
-    return EpisodeRecorder(writer, streams, lambda camera, picture: rgb_from_picture(picture, camera))
+    return EpisodeRecorder(
+        writer,
+        streams,
+        decode=lambda camera, picture: rgb_from_picture(picture, camera),
+        size=lambda picture: len(picture.data),
+    )
 
 
 def main() -> NoReturn:
