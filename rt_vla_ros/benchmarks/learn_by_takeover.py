@@ -7,13 +7,14 @@ checked, and an RT-1 is trained and evaluated. Then this policy acts, and the sa
 training goes on twice from the first policy's weights, for the same number of steps: with the corrections ("second"),
 and for comparison with the demonstrations alone ("longer"). All three are evaluated on the same seeds (McNemar's exact
 test). A further experiment fine-tunes rt1-mini on 20 episodes of a suite it was not trained on, and evaluates it before
-and after. Run the same command again to resume: finished stages are skipped, and different options are refused.
-`--list` prints the commands.
+and after; then again with the same episodes converted from a bag that was recorded beside them. Run the same command
+again to resume: finished stages are skipped, and different options are refused. `--list` prints the commands.
 """
 
 from __future__ import annotations
 
 import argparse
+import glob
 import json
 import subprocess
 import sys
@@ -53,7 +54,7 @@ TINY = ProofSize(shown=2, corrected=1, few=2, steps=2, few_steps=2, evaluated=1,
 
 @dataclass(frozen=True)
 class Stage:
-    """name: of its log, and of the file that marks it as done and stores its command."""
+    """name: of its log, and of the file that marks it as done and stores its command. command: * stands for files."""
 
     name: str
     command: tuple[str, ...]
@@ -66,6 +67,7 @@ class Stage:
 def stages(out: Path, size: ProofSize, suite: str, new: str, first_seed: int) -> list[Stage]:
     """The stages in order. suite, new: of the known and of the new scenes. first_seed: of the first scene."""
     shown, corrected, few = (out / name / "dataset" for name in ("shown", "corrected", "few"))
+    bags, read = out / "few" / "bags", out / "few-from-bag"
     first, second, longer = (str(out / name / "checkpoint") for name in ("first", "second", "longer"))
 
     def human(name: str, number: int, of: str, episodes: int, *more: str) -> Stage:
@@ -79,12 +81,16 @@ def stages(out: Path, size: ProofSize, suite: str, new: str, first_seed: int) ->
         words = ("--steps", str(steps), "--batch-size", str(size.batch_size), "--threads", "2")
         return Stage(name, (*RT_VLA, "train", "rt1", "--data", *data, *words, "--out", str(out / name)))
 
+    def fine_tune(name: str, data: Path) -> Stage:
+        return train(name, str(data), "--init-from", "rt1-mini", steps=size.few_steps)
+
     def evaluate(name: str, policy: str, of: str) -> Stage:
         words = ("--policy", policy, "--suite", of, "--episodes", str(size.evaluated), "--seed", "0", "--videos", "0")
         return Stage(name, (*RT_VLA, "evaluate", *words, "--out", str(out / name)))
 
     rules, further = ("--intervention-weight", "4", "--before-takeover", "1"), ("--init-from", first)
     offline = ("--dataset", str(shown), "--out", str(out / "first-offline"))
+    split = ("--card", str(few), "--topics", str(bags), "--episodes-by", "recorder_node/episode", "--append")
     return [
         human("shown", 0, suite, size.shown),
         check("check-shown", shown),
@@ -97,11 +103,14 @@ def stages(out: Path, size: ProofSize, suite: str, new: str, first_seed: int) ->
         evaluate("second-evaluation", second, suite),
         train("longer", str(shown), *further),
         evaluate("longer-evaluation", longer, suite),
-        human("few", 2, new, size.few),
+        human("few", 2, new, size.few, "--bags"),
         check("check-few", few),
         evaluate("few-before", "rt1-mini", new),
-        train("few-trained", str(few), "--init-from", "rt1-mini", steps=size.few_steps),
+        fine_tune("few-trained", few),
         evaluate("few-after", str(out / "few-trained" / "checkpoint"), new),
+        Stage("few-from-bag", (*RT_VLA, "data", "from-bag", str(bags / "bag-*"), *split, "--out", str(read))),
+        fine_tune("few-bag-trained", read),
+        evaluate("few-bag-after", str(out / "few-bag-trained" / "checkpoint"), new),
     ]
 
 
@@ -121,8 +130,9 @@ def make(stage: Stage, out: Path) -> None:
     for folder in (done.parent, log.parent):
         folder.mkdir(parents=True, exist_ok=True)
     print(f"{stage.name} ...", flush=True)
+    command = [match for word in stage.command for match in (sorted(glob.glob(word)) if "*" in word else [word])]
     with log.open("ab") as file:
-        status = subprocess.run(stage.command, stdout=file, stderr=subprocess.STDOUT).returncode
+        status = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT).returncode
     if status != 0:
         raise StageError(f"{stage.name} failed with status {status}; see {log}. Run the same command again to resume.")
     done.write_text(str(stage), encoding="utf-8")
@@ -132,6 +142,7 @@ PAIRS = (
     ("first-evaluation", "second-evaluation"),
     ("longer-evaluation", "second-evaluation"),
     ("few-before", "few-after"),
+    ("few-after", "few-bag-after"),
 )
 
 
