@@ -140,7 +140,7 @@ class KeyFolder:
         return folder
 
     def renew(self, host: HostName, *, days: int, now: datetime) -> Path:
-        """Issue a new certificate for the same key, and the same addresses unless `host` has some; keeps the old one."""
+        """Issue a new certificate for the same key and, unless `host` has some, addresses; the old one is kept."""
         path = self.path / host.name / files.CERTIFICATE
         if not path.is_file():
             raise KeyFolderError(f"{path}: nothing to renew; use `rt-vla keys add` to add a host")
