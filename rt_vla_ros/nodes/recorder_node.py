@@ -11,6 +11,7 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.task import Future
+from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
 from rt_vla_ros.action import RecordEpisode
@@ -42,6 +43,9 @@ NO_TERMINATE = " None of its actions terminates, unlike the last action of an ep
 class RecorderNode(ProgramNode):
     """One episode at a time, started by `~/record` or `~/start`, ended by `~/stop` or by itself.
 
+    It publishes both on `~/episode`, so that a bag recorded meanwhile can be split into the same episodes
+    (`rt-vla data from-bag --episodes-by recorder_node/episode`).
+
     last: result of the last episode, as a sentence. ended: number of episodes that ended, saved or not.
     """
 
@@ -55,6 +59,7 @@ class RecorderNode(ProgramNode):
         simulated = bool(self.get_parameter("use_sim_time").value)
         self._topics = RecorderTopics(self, self.recorder.streams, self._now_ns, simulated=simulated)
         self._begun_ns = 0
+        self._marks, self._open = self.create_publisher(String, "~/episode", 10), False
         self._goal: ServerGoalHandle | None = None
         self._ending: list[Future[str]] = []  # to be told the result of the episode
         self._looks = 0
@@ -96,9 +101,10 @@ class RecorderNode(ProgramNode):
     def begin(self, instruction: str) -> None:
         """Begins an episode. Raises RecordingError with a sentence."""
         try:
-            now_ns = self._now_ns()
-            self.recorder.start(instruction or self._instruction, now_ns)
+            now_ns, given = self._now_ns(), instruction or self._instruction
+            self.recorder.start(given, now_ns)
             self._begun_ns = now_ns
+            self._mark(f"start: {given}" if given else "start")
         except OSError as error:
             raise RecordingError(in_words(error)) from error
         self.get_logger().info("Recording started.")
@@ -106,11 +112,13 @@ class RecorderNode(ProgramNode):
     def stop(self, *, success: bool) -> Future[str]:
         """Ends the episode; its result, once it is written. Raises RecordingError if there is none."""
         self.recorder.stop(success=success, now_ns=self._now_ns())
+        self._mark("success" if success else "failure")
         return self._until_over()
 
     def discard(self) -> Future[str]:
         """Discards the episode; a sentence once it is removed. Raises RecordingError if there is none."""
         self.recorder.discard()
+        self._mark("discard")
         return self._until_over()
 
     def label(self, *, success: bool) -> str:
@@ -135,6 +143,11 @@ class RecorderNode(ProgramNode):
         if outcome is not None:
             self._over(outcome)
 
+    def _mark(self, text: str) -> None:
+        """text: see EpisodeCuts."""
+        self._open = text.startswith("start")
+        self._marks.publish(String(data=text))
+
     def _until_over(self) -> Future[str]:
         self._ending.append(Future())
         return self._ending[-1]
@@ -150,6 +163,8 @@ class RecorderNode(ProgramNode):
             self._goal.publish_feedback(feedback)
 
     def _over(self, outcome: SavedEpisode | RecordingError) -> None:
+        if self._open:
+            self._mark("failure")  # it ended early
         path = str(self.recorder.writer.directory)
         result = RecordEpisode.Result(saved=isinstance(outcome, SavedEpisode), path=path)
         if isinstance(outcome, SavedEpisode):
@@ -264,7 +279,12 @@ def _make_recorder(settings: dict[str, Any]) -> EpisodeRecorder:
         raise StartError(str(error)) from error
     except OSError as error:
         raise StartError(in_words(error)) from error
-    return EpisodeRecorder(writer, streams, lambda camera, picture: rgb_from_picture(picture, camera))
+    return EpisodeRecorder(
+        writer,
+        streams,
+        decode=lambda camera, picture: rgb_from_picture(picture, camera),
+        size=lambda picture: len(picture.data),
+    )
 
 
 def main() -> NoReturn:

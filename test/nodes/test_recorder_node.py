@@ -110,6 +110,7 @@ def rig(make_bench: Callable[..., NodeBench], tmp_path: Path) -> RecorderRig:
 
 
 def test_the_dataset_has_what_was_published(rig: RecorderRig, tmp_path: Path) -> None:
+    marks = rig.bench.listen(String, "recorder_node/episode")
     rig.run(0.6)
     answer = rig.call(StartEpisode, "start", instruction="lift the cube")
     assert (answer.success, answer.message) == (True, "Recording started.")
@@ -140,6 +141,7 @@ def test_the_dataset_has_what_was_published(rig: RecorderRig, tmp_path: Path) ->
     assert episode.interventions is not None
     assert episode.interventions.tolist() == [one == "human" for one in episode.commanders]
     assert (episode.leader, episode.success, episode.instruction) == ("mixed", True, "lift the cube")
+    assert [mark.data for mark in marks] == ["start: lift the cube", "success"]
 
 
 def test_a_goal_is_told_how_it_goes_and_what_became_of_it(rig: RecorderRig, tmp_path: Path) -> None:
@@ -174,8 +176,10 @@ def test_a_canceled_goal_is_discarded(rig: RecorderRig, tmp_path: Path) -> None:
     handle = sent.result()
     ended = handle.get_result_async()
     rig.run(1.0)
+    marks = rig.bench.listen(String, "recorder_node/episode")
     rig.bench.until(handle.cancel_goal_async().done)
     rig.bench.until(ended.done)
+    rig.bench.until(lambda: [mark.data for mark in marks] == ["discard"])
     assert (ended.result().result.saved, ended.result().result.sentence) == (False, "The episode was discarded.")
     assert not rig.node.recorder.busy
 
