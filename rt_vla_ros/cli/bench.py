@@ -174,7 +174,7 @@ def _weights_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--reference", default="auto", metavar="WAY", help="reference weight format (default auto)")
     add("--prompts", type=int, default=20, metavar="N", help="number of actions per format (default 20)")
-    add("--images", type=Path, metavar="DIR", help="input images (default: random blocks of colour)")
+    add("--images", type=Path, metavar="DIR", help="input images (default: random color blocks)")
     add("--instruction", nargs="+", action="extend", default=[], metavar="TEXT", help="instructions, used in turn")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
     add("--trust-remote-code", action="store_true", help="run Python code of the checkpoint")
