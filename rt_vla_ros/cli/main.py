@@ -1,17 +1,17 @@
-"""`rt-vla`: one program, one subcommand a module.
+"""`rt-vla`: one program, one module per command.
 
-How to add a command `rt-vla NAME`: write the module `rt_vla_ros/cli/NAME.py` with a docstring and two functions and add
-a line to `COMMANDS` below.
+To add a command `rt-vla NAME`, write the module `rt_vla_ros/cli/NAME.py` with a docstring, which is the command's
+`--help`, and two functions, and add a line to `COMMANDS` below.
 
     def add_arguments(parser: argparse.ArgumentParser) -> None: ...    # declare options on the command's own parser
     def run(args: argparse.Namespace) -> int: ...                      # do it; the exit code
 
-- The module is imported only when its command is asked for, so `rt-vla --help` loads nothing heavy.
-- `needs_ros` says that the command needs ROS: `rt_vla_ros.ros.ensure()` has run before the module is imported: the
-  module may say `import rclpy` at its top like any node.
-- What the user got wrong is raised as `CliError("a sentence: what was given, what was expected, what to do")`: it is
-  printed without a traceback and the exit code is 2, and so is an OSError, in words (`rt_vla_ros/os_error.py`), also
-  as `CliError(str(error)) from error`, which is what `refused` makes of errors. Ctrl-C ends a command with 130.
+- A module is imported only when its command is run, so `rt-vla --help` loads nothing heavy.
+- `needs_ros`: the command needs ROS. `rt_vla_ros.ros.ensure()` has run before the module is imported, so the module
+  may `import rclpy` at the top like any node.
+- Raise errors of the user as `CliError("a sentence: what was given, what was expected, what to do")`: it is printed
+  without a traceback, and the exit code is 2. The same applies to OSError, in words (`rt_vla_ros/os_error.py`), and to
+  errors that `refused` converts to CliError. Ctrl-C ends a command with 130.
 - A command's own subcommands (`topic pub`) are `parser.add_subparsers(...)` inside `add_arguments`.
 """
 
@@ -66,7 +66,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "interface": CommandEntry("zenoh_ros.commands.interface", "list, show, package, packages", True),
     "bag": CommandEntry("zenoh_ros.commands.bag", "info, play, record", True),
     "router": CommandEntry(
-        "zenoh_ros.commands.router", "run a Zenoh router for other hosts; reports refused connections"
+        "zenoh_ros.commands.router", "run a Zenoh router for other hosts; reports rejected connections"
     ),
     "keys": CommandEntry(
         "zenoh_ros.commands.keys", "certificates for a secured graph: create, add, renew, show, restrict"
@@ -78,7 +78,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "data": CommandEntry("rt_vla_ros.cli.data", "datasets: check, show, convert, merge, split, edit"),
     "card": CommandEntry("rt_vla_ros.cli.card", "action cards: create from a running robot, check against it, show"),
     "train": CommandEntry("rt_vla_ros.cli.train", "train an RT-1, or fine-tune a vision-language model to an RT-2"),
-    "embed": CommandEntry("rt_vla_ros.cli.embed", "make a table of sentence embeddings for RT-1"),
+    "embed": CommandEntry("rt_vla_ros.cli.embed", "compute a table of sentence embeddings for RT-1"),
     "convert": CommandEntry("rt_vla_ros.cli.convert", "convert a public RT-1 or VLA-0 checkpoint"),
     "export": CommandEntry("rt_vla_ros.cli.export", "export RT-1 to ONNX, in float32 or int8"),
     "serve": CommandEntry("rt_vla_ros.cli.serve", "serve policies to robots on other machines (policy:=remote:HOST)"),
@@ -143,7 +143,18 @@ def make_parser(name: str) -> tuple[argparse.ArgumentParser, ModuleType]:
     as_written = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog=f"rt-vla {name}", description=module.__doc__, formatter_class=as_written)
     module.add_arguments(parser)
+    _describe_subcommands(parser)
     return parser, module
+
+
+def _describe_subcommands(parser: argparse.ArgumentParser) -> None:
+    """The `--help` of a subcommand without a description starts with its summary."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for entry in action._choices_actions:
+                summary = entry.help or ""
+                own = action.choices[entry.dest]
+                own.description = own.description or f"{summary[:1].upper()}{summary[1:]}."
 
 
 def parse(parser: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespace:

@@ -26,7 +26,12 @@ _ALWAYS_TAKEN = {"sigterm_timeout", "sigkill_timeout", "emulate_tty", "launch-pr
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", nargs="+", metavar="FILE_OR_NAME", help="[PACKAGE] FILE [name:=value ...]")
+    parser.add_argument(
+        "what",
+        nargs="+",
+        metavar="FILE_OR_NAME",
+        help="launch file, with its package if it is not a path, and its arguments: [PACKAGE] FILE [name:=value ...]",
+    )
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("-p", "--print", "--print-description", action="store_true", help="print the launch description")
     shown.add_argument("-s", "--show-args", "--show-arguments", action="store_true", help="show the file's arguments")
@@ -35,9 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-a", "--show-all-subprocesses-output", action="store_true", help="show the output of all processes"
     )
-    parser.add_argument("--launch-prefix", metavar="COMMAND", help="prefix of every program, e.g. 'gdb --args'")
     parser.add_argument(
-        "--launch-prefix-filter", metavar="REGEX", help="regular expression of the programs that get the prefix"
+        "--launch-prefix", metavar="COMMAND", help="prefix of the command of each process, e.g. 'gdb --args'"
+    )
+    parser.add_argument(
+        "--launch-prefix-filter",
+        metavar="REGEX",
+        help="add the prefix only to executables that match this regular expression",
     )
 
 
