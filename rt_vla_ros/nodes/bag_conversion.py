@@ -140,7 +140,7 @@ class BagConversion:
         return _Episode(self._writer, self._streams, begin_ns, self._splitting.success, known)
 
     def _after_gap(self, episode: _Episode) -> int | None:
-        """When the next one begins, where this one ended at a gap: nobody is there to begin it, as live."""
+        """When the next episode begins after a gap: unlike in a live recording, nobody starts it."""
         after = episode.resume_ns
         is_next = after is not None and self._waiting and self._waiting[0].time_ns <= after
         return None if is_next else after
