@@ -69,8 +69,8 @@ def test_only_who_may_is_heard_and_both_sides_say_so(
     assert sorted(caplog.messages) == [
         "/action: access control does not allow /camera_node to publish on it; its host is camera; its messages are "
         "dropped (docs/security.md)",
-        "/action: access control does not allow /camera_node to publish on it; the certificate of this host, camera, has "
-        "no permission; its messages are dropped (docs/security.md)",
+        "/action: access control does not allow /camera_node to publish on it; the certificate of this host, camera, "
+        "has no permission; its messages are dropped (docs/security.md)",
     ]
 
 
