@@ -154,7 +154,7 @@ def _row(
 
 
 def picture(parts: RT2Parts, seed: int) -> Observation:
-    """Images of colour blocks, in the cameras' sizes."""
+    """Images of color blocks, in the cameras' sizes."""
     generator, images = np.random.default_rng(seed), {}
     for camera in parts.card.cameras:
         blocks = generator.integers(0, 256, (7, 7, 3), dtype=np.uint8)

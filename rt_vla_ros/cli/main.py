@@ -26,6 +26,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from types import FrameType, ModuleType
 from typing import TextIO
 
@@ -33,6 +34,7 @@ from rt_vla_ros import __version__, ros
 from rt_vla_ros.cli.interrupts import INTERRUPTED, interruptible
 from rt_vla_ros.environment import without_effect
 from rt_vla_ros.os_error import in_words
+from rt_vla_ros.out_claim import claimed
 from zenoh_ros.commands.errors import CliError, did_you_mean
 from zenoh_ros.wire.printable import printable, without_addresses
 
@@ -94,6 +96,17 @@ def refused(*kinds: type[Exception]) -> Iterator[None]:
         yield
     except kinds as error:
         raise CliError(str(error)) from error
+
+
+def claims_out(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """Decorator of a command that no other process may run on the same --out meanwhile, see `claimed`."""
+
+    @wraps(run)
+    def claiming(args: argparse.Namespace) -> int:
+        with claimed(args.out):
+            return run(args)
+
+    return claiming
 
 
 @contextmanager

@@ -18,7 +18,7 @@ FRESH = 0.5  # age of a command that still counts [s]
 
 
 class VelocityWatch:
-    """Initialises rclpy. speeds: when a command came, Unix time [s], and its largest part [m/s] or [rad/s]."""
+    """Initializes rclpy. speeds: when a command came, Unix time [s], and its largest part [m/s] or [rad/s]."""
 
     def __init__(self, name: str) -> None:
         """name: of its node, `node`, to which more may be added before anything is received."""

@@ -51,7 +51,7 @@ def test_a_card_with_a_base_goes_to_json_and_back() -> None:
     ("change", "sentence"),
     [
         ({"unit": "rad"}, "'wheels_x' has the unit 'rad', the role base_x is in 'm'"),
-        ({"role": "base_y"}, "the role 'base_y' is given to two dimensions"),
+        ({"role": "base_y"}, "the role 'base_y' is used by two dimensions"),
         ({"role": "base_z"}, "has the role 'base_z', expected one of terminate, .*base_x, base_y, base_yaw, unused"),
         ({"low": -30.0}, r"90 m/s at control_rate 3 Hz; no base is as fast\. Give displacements"),
         ({"low": float("nan")}, "expected a finite low below high"),
@@ -80,7 +80,7 @@ def test_where_a_mode_moves_one_of_both_chunks_are_not_averaged() -> None:
 
 def test_where_a_mode_moves_one_of_both_nothing_is_taken_back_in_the_other() -> None:
     ensemble = {"rule": "compensated", "weight": 0, "chunks": 1}
-    with pytest.raises(ActionCardError, match=r"rule 'compensated', which takes back .*the base would move in another"):
+    with pytest.raises(ActionCardError, match=r"rule 'compensated', which corrects .*the base would move in another"):
         mobile_card(horizon=4, ensemble=ensemble)
     assert mobile_card(("terminate", "arm"), horizon=4, ensemble=ensemble).moves_base
 
@@ -167,7 +167,7 @@ def test_a_step_that_stands_still_is_of_the_arms_mode() -> None:
 
 def test_a_step_that_no_mode_can_do_is_refused() -> None:
     both = EndEffectorStep(np.array([0.1, 0, 0]), np.zeros(3), 0.0, base=np.array([0.1, 0, 0]))
-    with pytest.raises(ValueError, match="A step moves arm and base"):
+    with pytest.raises(ValueError, match="A step moves both arm and base"):
         ActionTokenizer(mobile_card()).from_step(both)
     assert ActionTokenizer(mobile_card(("terminate", "arm"))).from_step(both)[-2] == 0.1
 
@@ -206,5 +206,5 @@ def test_recorded_motion_of_a_base_is_judged_like_that_of_an_arm() -> None:
     mobile = mobile_card()
     check_recorded(mobile, rows)
     rows[:, 9] = 200.0
-    with pytest.raises(ImplausibleActionsError, match=r"'wheels_x'.*they look like millimetres\b"):
+    with pytest.raises(ImplausibleActionsError, match=r"'wheels_x'.*they look like millimeters\b"):
         check_recorded(mobile, rows)

@@ -61,5 +61,5 @@ def test_refuses_what_is_not_finite() -> None:
 
 
 def test_refuses_unknown_decodings() -> None:
-    with pytest.raises(ValueError, match="There is no decoding 'beam'; there are argmax, expected_value"):
+    with pytest.raises(ValueError, match="Unknown decoding 'beam'; expected one of argmax, expected_value"):
         ActionDecoder(tiny_card(), "beam")

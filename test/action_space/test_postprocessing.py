@@ -62,7 +62,9 @@ def test_what_goes_in_is_left_as_it_is(name: str) -> None:
 
 
 def test_refuses_names_it_does_not_know() -> None:
-    with pytest.raises(ValueError, match="There is no postprocessing 'panda'; there are google_robot, widowx, libero"):
+    with pytest.raises(
+        ValueError, match="Unknown postprocessing 'panda'; expected one of google_robot, widowx, libero"
+    ):
         make_postprocessing("panda", ROLES)
     with pytest.raises(ActionCardError, match="postprocessing is 'panda'"):
         card(postprocessing="panda")
@@ -88,7 +90,7 @@ def test_widowx_grippers_on_a_card() -> None:
     [
         (
             {"rotation": "rotation_vector"},
-            "rotation is 'rotation_vector', but what postprocessing 'widowx' gives has 'rpy'",
+            "rotation is 'rotation_vector', but postprocessing 'widowx' returns 'rpy'",
         ),
         ({"gripper_open": -1.0, "gripper_closed": 1.0}, "gripper_open is -1.0, but what"),
         (

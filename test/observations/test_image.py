@@ -56,7 +56,7 @@ def test_shrinking_averages() -> None:
 
 
 def test_none_refuses_another_size() -> None:
-    with pytest.raises(ValueError, match="is 300x100, but the policy takes 96x96"):
+    with pytest.raises(ValueError, match="is 300x100, but the policy expects 96x96"):
         fit_image(bars(100, 300), camera("none"))
 
 
@@ -77,7 +77,7 @@ def test_refuses_what_is_no_rgb_image(image: object, sentence: str) -> None:
 
 
 def test_check_refuses_another_size() -> None:
-    with pytest.raises(ValueError, match="is 96x64, the policy takes 96x96"):
+    with pytest.raises(ValueError, match="is 96x64, the policy expects 96x96"):
         check_image(np.zeros((64, 96, 3), np.uint8), camera("stretch"))
 
 

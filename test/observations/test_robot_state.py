@@ -64,7 +64,7 @@ def test_what_no_policy_has_seen_is_refused_by_its_name(value: float, words: str
 
 
 def test_a_topic_with_too_few_numbers_is_refused() -> None:
-    with pytest.raises(StateError, match=r"'f' \(topic:2\) is missing: there are 2 numbers, counted from 0"):
+    with pytest.raises(StateError, match=r"'f' \(topic:2\) is missing: got 2 numbers, counted from 0"):
         assemble([StateDimension("f", "1", 0, 1, "topic:2")], {"topic": np.zeros(2)})
 
 

@@ -180,14 +180,14 @@ def test_a_robot_that_was_started_with_another_card_is_refused_with_the_differen
 def test_an_image_of_another_size_is_refused_before_it_is_decoded(server: RunningServer) -> None:
     policy = remote(server)
     policy.reset("go")
-    with pytest.raises(ValueError, match="is 8x8, the policy takes 16x12"):
+    with pytest.raises(ValueError, match="is 8x8, the policy expects 16x12"):
         policy.act(Observation({"front": np.zeros((8, 8, 3), np.uint8)}, 0.0))
     stranger = Stranger(server)
     stranger.ask(RemoteMessage(MessageKind.RESET, 3, {"instruction": "go"}))
     huge = [{"camera": "front", "format": "jpeg", "width": 20000, "height": 20000, "bytes": 576}]
     answer = stranger.act(images=huge)
     assert answer.kind is MessageKind.REFUSED
-    assert "is 20000x20000, the policy takes 16x12" in answer.meta["sentence"]
+    assert "is 20000x20000, the policy expects 16x12" in answer.meta["sentence"]
     short = [{"camera": "front", "format": "raw", "width": 16, "height": 12, "bytes": 12}]
     assert "the message has 576" in stranger.act(images=short).meta["sentence"]
     assert stranger.act().kind is MessageKind.CHUNK
@@ -258,7 +258,7 @@ def test_a_robot_that_sends_garbage_is_disconnected_and_the_others_go_on(server:
     assert other.gone()
     text = Stranger(server)
     text.socket.send("hello")
-    assert "Text came" in text.hear().meta["sentence"]
+    assert "Received text" in text.hear().meta["sentence"]
     for step in range(3):
         assert policy.act(view(stamp=float(step))).tokens == (step + 1, 100)
 
@@ -380,8 +380,8 @@ def test_images_as_jpeg_are_smaller_and_the_saving_is_told(server: RunningServer
     assert policy.unencoded == 576
     assert server.metrics.policies["counting"].received == policy.sent != 576
     policy.close()
-    until(lambda: any("is gone" in one for one in server.told))
-    assert "MB of images came instead of" in server.told[-1]
+    until(lambda: any("disconnected" in one for one in server.told))
+    assert "MB of images received instead of" in server.told[-1]
 
 
 # Servers that go and come back ---------------------------------------------------------------------------------------

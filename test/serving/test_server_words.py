@@ -76,10 +76,10 @@ def test_outside_localhost_a_token_or_certificates_are_needed() -> None:
         ("::", None, "ca"),
     ):
         check_listening(host, token, authority)
-    with pytest.raises(ValueError, match=r"would listen on '0\.0\.0\.0'\. Outside localhost a policy server demands"):
+    with pytest.raises(ValueError, match=r"would listen on '0\.0\.0\.0'\. Outside localhost, a policy server requires"):
         check_listening("0.0.0.0", None, "")
     assert said_of_listening("0.0.0.0", "t", "", "").endswith("can read the token and the images.")
-    assert said_of_listening("127.0.0.1", None, "", "") == "Only this machine reaches it."
+    assert said_of_listening("127.0.0.1", None, "", "") == "Only programs on this machine can reach it."
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_a_colour_alone_is_refused_where_it_is_not_clear():
     )
     colours = [thing.kind.colour for thing in make_scene("pick-any", seed).layout.objects]
     double = max(colours, key=colours.count)
-    with pytest.raises(ValueError, match=f"could mean the {double} .* or {double} .*Say a colour"):
+    with pytest.raises(ValueError, match=f"could mean the {double} .* or {double} .*Name a color"):
         make_scene("pick-any", seed, f"take the {double} one")
 
 
@@ -131,10 +131,10 @@ def test_what_is_too_long_is_not_looked_into():
 
 def test_unknown_suite_and_bad_seed():
     with pytest.raises(
-        ValueError, match=r"no suite 'pick-colors'\. Did you mean 'pick-colours'\? There are: pick-colours"
+        ValueError, match=r"no suite 'pick-colors'\. Did you mean 'pick-colours'\? Available: pick-colours"
     ):
         make_scene("pick-colors", 0)
-    with pytest.raises(ValueError, match=r"There is no suite 'zzz'\. There are: pick-colours, pick-any"):
+    with pytest.raises(ValueError, match=r"There is no suite 'zzz'\. Available: pick-colours, pick-any"):
         make_scene("zzz", 0)
     with pytest.raises(ValueError, match="The seed is -1, expected 0 or more"):
         make_scene("pick-any", -1)

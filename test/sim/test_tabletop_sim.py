@@ -191,7 +191,7 @@ def test_bad_input_is_refused_in_a_sentence(sim):
         sim.command(np.zeros(2), STILL)
     with pytest.raises(ValueError, match="0 \\(open\\) to 1 \\(closed\\)"):
         sim.command_gripper(float("nan"))
-    with pytest.raises(ValueError, match="There is no camera 'side'; there are front, wrist"):
+    with pytest.raises(ValueError, match="There is no camera 'side'; available: front, wrist"):
         sim.render("side")
     things = tuple(PlacedObject(kind, 0.4, 0.0) for kind in ALL_KINDS[:10])
     with pytest.raises(ValueError, match="10 objects, expected at most 9"):

@@ -150,7 +150,7 @@ def test_a_users_own_words_bring_an_object_to_the_table(suite, instruction, name
 
 @pytest.mark.parametrize("instruction", ["the blue apple", "the cold one that is a fruit", "the purple brick"])
 def test_what_is_true_for_no_object_is_refused(instruction):
-    with pytest.raises(ValueError, match=r"describes no object on the table.*Say a colour"):
+    with pytest.raises(ValueError, match=r"describes no object on the table.*Name a color"):
         make_scene("pick-any", 0, f"pick up {instruction}")
 
 

@@ -102,7 +102,7 @@ CODES: dict[str, CheckCode] = {
     "units": CheckCode(
         ERROR,
         "Actions are outside the card's range and seem to have a different unit.",
-        "Convert them to metres and radians per action.",
+        "Convert them to meters and radians per action.",
     ),
     "clipped": CheckCode(
         ERROR, "Many actions are outside the card's range.", "Widen the card's range, or convert the actions."
@@ -154,7 +154,7 @@ CODES: dict[str, CheckCode] = {
     "motion-scale": CheckCode(
         ERROR,
         "The tool moves much more or less than the actions.",
-        "Convert the actions to displacements per action in metres and radians.",
+        "Convert the actions to displacements per action in meters and radians.",
     ),
     "motion-lag": CheckCode(
         WARNING,

@@ -95,7 +95,7 @@ def test_a_name_on_the_hub_is_downloaded_without_code_and_kept(
     assert "'someone/else' cannot be downloaded from the Hugging Face Hub" in unknown[1]
     assert "it does not exist, or it is private and you are not logged in" in unknown[1]
     assert needs_code[0] == "CheckpointError"
-    assert "names the code 'modeling_mine.py', which is not beside its weights. Code is never" in needs_code[1]
+    assert "refers to the code 'modeling_mine.py', which is not in that directory. Code is never" in needs_code[1]
     kept, lost = load(tmp_path, endpoint, "someone/a-policy", "someone/else")  # nobody listens there any more
     assert kept[0] == "RT2Policy"
     assert lost[0] == "UnknownPolicyError"

@@ -65,7 +65,7 @@ REFUSED: list[tuple[str, list[str], dict[str, Any], str]] = [
         "m",
         ["0-checkpoint.pth"],
         {},
-        "lacks config.json, .* It holds 0-checkpoint.pth, a format that is not read",
+        "lacks config.json, .* It contains 0-checkpoint.pth, a format that is not supported",
     ),
 ]
 
@@ -137,9 +137,9 @@ LAYER = "model.layers.0.self_attn.q_proj"
     [
         (
             ("lora_A.weight", "lora_B.weight"),
-            r"hold tensors of an adapter that was never merged \(.*merge_and_unload",
+            r"hold tensors of an adapter that was not merged \(.*merge_and_unload",
         ),
-        (("lora_A.default.weight", "base_layer.weight"), "hold tensors of an adapter that was never merged"),
+        (("lora_A.default.weight", "base_layer.weight"), "hold tensors of an adapter that was not merged"),
         (("weight", "lora_embedding_A"), "hold tensors of an adapter"),
         (
             ("weight", "SCB", "weight_format"),

@@ -91,16 +91,14 @@ def test_an_adapter_of_an_adapter_is_refused(tmp_path: Path) -> None:
     adapter = write(tmp_path / "adapter", adapter_config={"base_model_name_or_path": str(base)})
     for files in ({}, {"config": {"model_type": "paligemma"}}):
         write(base, **files)
-        with pytest.raises(
-            CheckpointError, match=r"names .*base as the model it belongs to, which is an adapter itself"
-        ):
+        with pytest.raises(CheckpointError, match=r"names .*base as its base model, which is an adapter itself"):
             resolve(adapter)
 
 
 @pytest.mark.parametrize("base", ["", None, "no/such/place", "x" * 5000, "~nobody-here/model", "a\0b"])
 def test_an_adapter_without_its_model_says_where_to_name_it(base: str | None, tmp_path: Path) -> None:
     adapter = write(tmp_path / "adapter", adapter_config={"base_model_name_or_path": base})
-    with pytest.raises(ValueError, match=r"adapter names .* no directory. Put the directory .*base_model_name_or_path"):
+    with pytest.raises(ValueError, match=r"adapter names .* not a directory. Set .*base_model_name_or_path"):
         resolve(adapter)
 
 
@@ -120,7 +118,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="holds a list, expected a JSON object"):
         resolve(tmp_path)
     write(tmp_path, config={"model_type": "rt1"})
-    with pytest.raises(CheckpointError, match="is not an OpenVLA checkpoint, so there is no 'bridge' to choose"):
+    with pytest.raises(CheckpointError, match="is not an OpenVLA checkpoint, so it has no statistics 'bridge'"):
         resolve(f"{tmp_path}#bridge")
 
 
@@ -168,7 +166,7 @@ def test_names_that_mean_no_directory(here: Path) -> None:
 )
 def test_a_slip_in_a_path_is_not_looked_up_on_the_hub(name: str, here: Path) -> None:
     assert not is_on_hub(name)
-    with pytest.raises(UnknownPolicyError, match=r"There is no policy .*, nor the directory /"):
+    with pytest.raises(UnknownPolicyError, match=r"There is no policy .* and no directory /"):
         check_name(name)
 
 
@@ -177,7 +175,7 @@ def test_a_prefix_says_that_it_is_on_the_hub(here: Path) -> None:
     named = ("hf:runs/mine", "hf:owner/mine#key", "hf:a/b")
     assert [hub_name(name) for name in named] == ["runs/mine", "owner/mine", "a/b"]
     assert is_on_hub("hf:owner/mine")
-    with pytest.raises(UnknownPolicyError, match=r"On the Hugging Face Hub it would be hf:runs/mine\.$"):
+    with pytest.raises(UnknownPolicyError, match=r"For the Hugging Face Hub use hf:runs/mine\.$"):
         resolve("runs/mine")
     for name in ("hf:mine", "hf:../mine", "hf:a/b/c", "hf:"):
         with pytest.raises(UnknownPolicyError, match="expected hf:OWNER/NAME"):
@@ -187,14 +185,14 @@ def test_a_prefix_says_that_it_is_on_the_hub(here: Path) -> None:
 def test_the_base_of_an_adapter_is_no_slip_in_a_path_either(here: Path) -> None:
     (here / "adapter").mkdir()
     (here / "adapter" / "adapter_config.json").write_text('{"base_model_name_or_path": "runs/base"}')
-    with pytest.raises(ValueError, match="names 'runs/base' as the model it belongs to, which is no directory"):
+    with pytest.raises(ValueError, match="names 'runs/base' as its base model, which is not a directory"):
         resolve("adapter")
 
 
 def test_a_file_is_no_name_on_the_hub(here: Path) -> None:
     (here / "mine" / "model.safetensors").touch()
     for ask in (check_name, resolve):
-        with pytest.raises(UnknownPolicyError, match="is a file: give its directory"):
+        with pytest.raises(UnknownPolicyError, match="is a file; give its directory"):
             ask("mine/model.safetensors")
 
 
@@ -202,7 +200,7 @@ def test_a_name_is_checked_without_asking_the_hub(here: Path) -> None:
     for name in ("mine", "mine#key", "rt1-mini", "rt2-untrained", "openvla/openvla-7b#bridge_orig"):
         check_name(name)
     for name in ("rt1-mni", "", "/no/such/folder"):
-        with pytest.raises(UnknownPolicyError, match="There are: rt1-mini, "):
+        with pytest.raises(UnknownPolicyError, match="Known policies: rt1-mini, "):
             check_name(name)
 
 

@@ -25,7 +25,7 @@ def test_auto_takes_a_gpu_only_where_this_onnxruntime_has_one(monkeypatch: pytes
     [
         ("cuda", "The device 'cuda' is not available: this onnxruntime has CPUExecutionProvider and no CUDAExecution"),
         ("tensorrt", "no TensorrtExecutionProvider. Install onnxruntime-gpu"),
-        ("mps", "There is no device 'mps' for a policy in ONNX; expected auto, cpu, cuda, cuda:N or tensorrt."),
+        ("mps", "There is no device 'mps' for an ONNX policy; expected auto, cpu, cuda, cuda:N or tensorrt."),
         ("cpu:1", "There is no device 'cpu:1'"),
         ("cuda:x", "There is no device 'cuda:x'"),
     ],

@@ -96,7 +96,7 @@ def test_the_old_one_comes_back_where_the_new_one_cannot_take_its_place(
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
 def test_says_what_is_missing(checkpoint: Path, name: str) -> None:
     (checkpoint / name).unlink()
-    with pytest.raises(CheckpointError, match=f"is no checkpoint: it lacks {name}"):
+    with pytest.raises(CheckpointError, match=f"is not a checkpoint: it lacks {name}"):
         load_checkpoint(resolve(checkpoint))
 
 
@@ -178,10 +178,10 @@ def test_refuses_weights_that_are_not_finite(checkpoint: Path, bad: float) -> No
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda w: w.int(), "is of the type int32, expected one of float32, float64"),
-        (lambda w: w > 0, "is of the type bool"),
-        (lambda w: w.to(torch.complex64), "is of the type complex64"),
-        (lambda w: w.to(torch.float8_e4m3fn), "is of the type float8_e4m3fn"),
+        (lambda w: w.int(), "has the type int32, expected one of float32, float64"),
+        (lambda w: w > 0, "has the type bool"),
+        (lambda w: w.to(torch.complex64), "has the type complex64"),
+        (lambda w: w.to(torch.float8_e4m3fn), "has the type float8_e4m3fn"),
         (lambda w: torch.full_like(w, 1e300, dtype=torch.float64), "contains numbers that are not finite"),
     ],
 )

@@ -110,9 +110,9 @@ def test_a_refused_instruction_leaves_the_old_one() -> None:
 @pytest.mark.parametrize(
     ("images", "sentence"),
     [
-        ({}, "needs an image of the camera 'front'; there is: none"),
-        ({"wrist": picture(0)}, "there is: wrist"),
-        ({"front": picture(0, 48)}, "is 48x48, the policy takes 32x32"),
+        ({}, "needs an image of the camera 'front'; given: none"),
+        ({"wrist": picture(0)}, "given: wrist"),
+        ({"front": picture(0, 48)}, "is 48x48, the policy expects 32x32"),
         ({"front": picture(0).astype(float)}, "type float64, expected uint8"),
         ({"front": picture(0)[..., :1]}, r"shape \(32, 32, 1\)"),
         ({"front": picture(0)[..., 0]}, r"shape \(32, 32\)"),

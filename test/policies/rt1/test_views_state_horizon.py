@@ -256,7 +256,7 @@ def test_refuses_a_state_that_is_none(state: Any, sentence: str) -> None:
 
 
 def test_refuses_an_observation_without_the_second_camera() -> None:
-    with pytest.raises(ValueError, match="needs an image of the camera 'wrist'; there is: front"):
+    with pytest.raises(ValueError, match="needs an image of the camera 'wrist'; given: front"):
         policy().act(Observation({"front": picture(0)}, 0.0, np.zeros(2)))
-    with pytest.raises(ValueError, match="The image of camera 'wrist' is 48x48, the policy takes 32x32"):
+    with pytest.raises(ValueError, match="The image of camera 'wrist' is 48x48, the policy expects 32x32"):
         policy().act(Observation({"front": picture(0), "wrist": picture(0, 48)}, 0.0, np.zeros(2)))

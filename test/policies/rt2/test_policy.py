@@ -179,7 +179,7 @@ def test_two_cameras(tmp_path: Path, parts: RT2Parts) -> None:
     observation = Observation(images, 0.0)
     decoded = policy.decode(observation)
     assert decoded.tokens == generated(policy, observation)[: len(decoded.tokens)]
-    with pytest.raises(ValueError, match="needs an image of the camera 'wrist'; there is: front"):
+    with pytest.raises(ValueError, match="needs an image of the camera 'wrist'; given: front"):
         policy.act(seen(0))
 
 
@@ -260,7 +260,7 @@ def test_use_before_reset_and_bad_images_are_refused(parts: RT2Parts) -> None:
     with pytest.raises(ValueError, match="The question is empty"):
         policy.ask(seen(0).images, "")
     policy.reset("pick up the red cube")
-    with pytest.raises(ValueError, match="is 50x40, the policy takes 96x96"):
+    with pytest.raises(ValueError, match="is 50x40, the policy expects 96x96"):
         policy.act(Observation({"front": random_image(0, 40, 50)}, 0.0))
 
 

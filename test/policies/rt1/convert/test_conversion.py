@@ -55,7 +55,7 @@ def test_what_is_written_computes_what_the_source_computes(path: str, tmp_path: 
     assert read_card.postprocessing == "google_robot"
     assert report.found - len(report.unused) == report.mapped == 213
     assert report.checksum in report.table()
-    reasons = {name: why for name, why in report.unused.items() if why == "not of the network"}
+    reasons = {name: why for name, why in report.unused.items() if why == "not part of the network"}
     assert set(reasons) == OUTSIDE[path]
     assert not [p for p in tmp_path.iterdir() if p.name != "ours"]
 
@@ -89,20 +89,20 @@ RENAMED = {HEAD: None, HEAD + "_2": np.zeros(16, np.float32)}
         (changed("flax", **RENAMED), f"1 missing:\n  {HEAD}\n1 unexpected:\n  {HEAD}_2"),
         (changed("flax", **{HEAD: np.zeros(17, np.float32)}), f"{HEAD} is (17,), expected (16,)"),
         (changed("flax", **{HEAD: np.full(16, np.nan, np.float32)}), f"cannot be trusted:\n  {HEAD}"),
-        (changed("flax", **{HEAD: np.zeros(16, "S1")}), f"1 weights are no floating-point numbers:\n  {HEAD} is |S1"),
-        (changed("flax", **{HEAD: np.zeros(16, np.int32)}), f"no floating-point numbers:\n  {HEAD} is int32"),
-        (changed("flax", **{HEAD: np.zeros(16, np.complex64)}), f"no floating-point numbers:\n  {HEAD} is complex64"),
+        (changed("flax", **{HEAD: np.zeros(16, "S1")}), f"1 weights are not floating-point numbers:\n  {HEAD} is |S1"),
+        (changed("flax", **{HEAD: np.zeros(16, np.int32)}), f"not floating-point numbers:\n  {HEAD} is int32"),
+        (changed("flax", **{HEAD: np.zeros(16, np.complex64)}), f"not floating-point numbers:\n  {HEAD} is complex64"),
         (
             changed("flax", **{HEAD: np.full(16, 1e300)}),
-            f"not finite as float32, the checkpoint cannot be trusted:\n  {HEAD}",
+            f"not finite as float32; the checkpoint cannot be trusted:\n  {HEAD}",
         ),
         (
             changed("flax", **{VARIANCE: np.full(8, -0.5, np.float32)}),
-            f"negative variances, the checkpoint cannot be trusted:\n  {VARIANCE} goes down to -0.5",
+            f"negative variances; the checkpoint cannot be trusted:\n  {VARIANCE} has the minimum -0.5",
         ),
         (
             changed("tensorflow/ckpt-1", **{TF_VARIANCE: np.zeros(3, np.float32)}),
-            "layer_with_weights-0/variance goes down to 0.0",
+            "layer_with_weights-0/variance has the minimum 0.0",
         ),
         (changed("tensorflow/ckpt-1", **{TF_HEAD: None}), "1 missing:\n  _transformer/_output_tokens/bias"),
         (changed("savedmodel", **{"216": None, "215": None}), "has 215 variables, the network has 216"),

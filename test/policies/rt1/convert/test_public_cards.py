@@ -41,11 +41,11 @@ def test_the_google_robots_base_has_roles_where_that_is_asked_for(tmp_path: Path
         "base_displacement_vector_y": "base_y",
     }
     assert card.base_mode == 2
-    assert any(note.startswith("Not verified: that base_displacement_vector is in metres") for note in card.notes)
+    assert any(note.startswith("Not verified: that base_displacement_vector is in meters") for note in card.notes)
     assert [(one.low, one.high) for one in card.dimensions] == [
         (one.low, one.high) for one in public_card(config, "x").dimensions
     ]
-    with pytest.raises(ActionCardError, match="The robot widowx has no base that moves; google_robot has one"):
+    with pytest.raises(ActionCardError, match="The robot widowx has no mobile base; google_robot has one"):
         public_card(config, "x", robot="widowx", base=True)
 
 
@@ -81,7 +81,7 @@ def test_an_order_may_be_spelt_out() -> None:
 
 
 def test_refuses_unknown_robots_and_networks_without_a_range() -> None:
-    with pytest.raises(ActionCardError, match="There is no robot 'panda'; there are google_robot, widowx"):
+    with pytest.raises(ActionCardError, match="Unknown robot 'panda'; expected one of google_robot, widowx"):
         public_card(RT1Config.preset("rt1"), "x", robot="panda")
     with pytest.raises(ActionCardError, match="no world_vector_range"):
         public_card(RT1Config.preset("rt1-mini"), "x")

@@ -104,7 +104,7 @@ def test_tokenizer_without_digits_is_refused_with_a_sentence() -> None:
     words = Tokenizer(models.WordLevel({"<unk>": 0, "</s>": 1, "A:": 2, "go": 3}, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>", eos_token="</s>")
-    with pytest.raises(VocabularyError, match=r'cannot write the number 0.*needs digits; choose "overwritten"'):
+    with pytest.raises(VocabularyError, match=r'cannot write the number 0.*needs digits; use "overwritten"'):
         integers(tokenizer, BINS, [1])
 
 
@@ -127,7 +127,7 @@ def made_of(tokens: range, placeholders: Sequence[int] = ()) -> ActionVocabulary
         (lambda: overwritten([5] * BINS, BINS, [2]), "bins 0 and 1 have the same tokens"),
         (lambda: openvla(100, BINS, [2]), "100 tokens, too few for 256 bins"),
         (lambda: made_of(range(500, 756)), "token 755 is beyond the 700 rows"),
-        (lambda: made_of(range(-1, 255)), "token -1 is no token id, expected 0 to 699"),
+        (lambda: made_of(range(-1, 255)), "token -1 is not a token id, expected 0 to 699"),
         (lambda: made_of(range(2, 258)), r"token 2 \('</s>'\) marks a beginning, .* choose ordinary tokens"),
         (lambda: made_of(range(10, 266), [20]), r"token 20 \(.*\) stands for an image .* choose ordinary tokens"),
         (lambda: openvla(32000, BINS, [2]).encode([256]), "expected bins of 0 to 255"),

@@ -52,7 +52,7 @@ def test_a_chunk_is_read_as_it_is_written(kind: str, bins: int, leading_space: b
         assert tokens == tokenizer.encode(text, add_special_tokens=False)
         assert grammar.decode(tokens) == grammar.decode(written(grammar, numbers)) == numbers
         assert len(written(grammar, numbers)) <= grammar.longest
-        with pytest.raises(ValueError, match=r"not legal behind 5[56] numbers of 56"):
+        with pytest.raises(ValueError, match=r"not legal after 5[56] of 56 numbers"):
             grammar.read([*tokens, *tokens])
 
 
@@ -154,7 +154,7 @@ def test_what_is_no_chunk_is_refused() -> None:
     grammar = ActionGrammar(vocabulary, (256, 256), horizon=3)
     with pytest.raises(ValueError, match="expected the tokens of 6 numbers, got 5"):
         grammar.decode(vocabulary.encode((1, 2, 3, 4, 5)))
-    with pytest.raises(ValueError, match="token 31743 is not legal behind 1 numbers of 6"):
+    with pytest.raises(ValueError, match="token 31743 is not legal after 1 of 6 numbers"):
         grammar.decode([31999, 31998, 31743, 31999, 31999, 31999])
     for counts, horizon in (((256, 257), 1), ((0,), 1), ((), 1), ((256,), 0)):
         with pytest.raises(ValueError, match="expected dimensions of 1 to 256 bins and a horizon of at least 1 step"):

@@ -137,9 +137,9 @@ def test_no_end_at_all_and_an_end_that_is_a_digit_are_refused(tmp_path: Path) ->
     parts = save(tmp_path, "paligemma")
     tokenizer = parts.processor.tokenizer
     parts.model.generation_config.eos_token_id = [2, tokenizer.convert_tokens_to_ids("1")]
-    with pytest.raises(VocabularyError, match="is part of a number and ends a text too"):
+    with pytest.raises(VocabularyError, match="is both part of a number and an end token"):
         RT2Policy(parts, pack=False)
     parts.model.generation_config.eos_token_id = None
     tokenizer.eos_token = None
-    with pytest.raises(VocabularyError, match=r"Neither the tokenizer .* names a token that ends a text"):
+    with pytest.raises(VocabularyError, match=r"Neither the tokenizer .* names an end token"):
         RT2Policy(parts, pack=False)

@@ -94,7 +94,7 @@ def test_tensors_that_would_not_be_used_are_refused(name: str, size: int, tmp_pa
     path = tmp_path / "adapter" / "adapter_model.safetensors"
     save_file({**load_file(path), f"base_model.model.{name}": torch.ones([2] * size)}, path)
     with pytest.raises(
-        ValueError, match=rf"holds tensors that are no lora_A .*\(base_model\.model\.{name}; 1 in all\)"
+        ValueError, match=rf"contains tensors other than lora_A .*\(base_model\.model\.{name}; 1 in all\)"
     ):
         Adapter.load(tmp_path / "adapter")
 
@@ -116,7 +116,7 @@ def test_halves_and_nothing_are_refused(tmp_path: Path) -> None:
         ({"r": 4}, "has the rank 4 by adapter_config.json, its lora_A has 2 rows and its lora_B 2 columns"),
         ({"lora_alpha": "4"}, "lora_alpha of .* is '4' in"),
         ({"alpha_pattern": ["q_proj"]}, r"alpha_pattern is \['q_proj'\] in adapter_config.json, expected numbers by"),
-        ({"alpha_pattern": {"*": 2}}, "alpha_pattern in adapter_config.json holds no regular expression"),
+        ({"alpha_pattern": {"*": 2}}, "alpha_pattern in adapter_config.json has an invalid regular expression"),
         ({"peft_type": "IA3"}, "another kind; plain LoRA can be loaded"),
         ({"use_dora": True}, "another kind; plain LoRA can be loaded"),
         ({"init_lora_weights": "pissa_niter_16"}, "another kind; plain LoRA can be loaded"),

@@ -161,8 +161,8 @@ def pickled_weights(directory: Path) -> None:
 
 
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
-    "text only": (text_only, "'llama', which takes no images and text together.*needs a vision-language model"),
-    "no processor": (no_processor, "has no image processor.*Copy it from the model that yours was made from"),
+    "text only": (text_only, "'llama', which does not take images and text .*needs a vision-language model"),
+    "no processor": (no_processor, "has no image processor.*Copy it from the base model"),
     "no image processor": (
         no_image_processor,
         r"has no image processor \(preprocessor_config.json, or image_processor",
@@ -179,7 +179,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "no type": (lambda d: edit(d / "config.json", model_type=None), "config.json lacks model_type.*Copy it again"),
     "remote code": (
         lambda d: edit(d / "config.json", model_type="openflamingo", auto_map={"AutoConfig": "a.B"}),
-        r"needs Python code that came with it \(a.py\).*trust_remote_code:=true .* default is no\)",
+        r"needs the Python code in its directory \(a.py\).*trust_remote_code:=true",
     ),
     "unknown type": (
         lambda d: edit(d / "config.json", model_type="palm-e"),
@@ -193,7 +193,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "shard gone": (second_shard_gone, "cannot be loaded: model-00002-of-00002.* is not there.*download it"),
     "shard cut": (
         second_shard_cut,
-        "cannot be loaded: model-00002-of-00002.* is damaged or cut off.*Copy it again",
+        "cannot be loaded: model-00002-of-00002.* is damaged or truncated.*Copy it again",
     ),
     "index without a map": (index_without_map, "cannot be loaded: .*index.json has no weight_map.*Copy it again"),
     "shard outside": (
@@ -210,13 +210,13 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "10^9 layers": (layers(10**9), "num_hidden_layers is 1000000000, expected at most 10,000"),
     "wide": (wide, "config.json describes a larger model than the weights are"),
     "kernels": (lambda d: edit(d / "config.json", attn_implementation="x/y"), "'x/y', expected one of eager, sdpa"),
-    "missing tensor": (missing_tensor, "lack .*q_proj.weight.*; the model would act on random numbers"),
-    "adapter in it": (unmerged_adapter, r"hold tensors of an adapter that was never merged \(.*q_proj.lora_A"),
+    "missing tensor": (missing_tensor, "lack .*q_proj.weight.*; these would be random"),
+    "adapter in it": (unmerged_adapter, r"hold tensors of an adapter that was not merged \(.*q_proj.lora_A"),
     "surplus": (
         surplus,
         r"hold tensors that the model does not have \(action_head.0.*action_head.3.weight and 2 more; 6 in all",
     ),
-    "not finite": (not_finite, "holds numbers that are not finite"),
+    "not finite": (not_finite, "contains numbers that are not finite"),
     "pickle": (pickled_weights, "cannot be loaded: there is neither model.safetensors nor .*convert"),
     "other shapes": (other_shapes, "other shapes than config.json says: .*q_proj"),
 }
@@ -271,7 +271,7 @@ def test_bad_checkpoints_are_refused_with_a_sentence(case: str, checkpoint: Path
 
 def test_a_configuration_without_a_type_is_told_by_what_lies_beside_it(checkpoint: Path) -> None:
     edit(checkpoint / "config.json", model_type=None)
-    with pytest.raises(ValueError, match="lacks model_type, which says"):
+    with pytest.raises(ValueError, match="lacks model_type, which identifies"):
         load_policy(str(checkpoint), device="cpu")
 
 

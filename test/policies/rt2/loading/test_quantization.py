@@ -109,7 +109,7 @@ def test_half_precision_on_a_gpu_and_nowhere_else() -> None:
     ("weights", "device", "capability", "sentence"),
     [
         ("int2", CPU, None, "no weights 'int2' here; there are auto, float32, bfloat16, int8, int4"),
-        ("int8", torch.device("mps"), None, "There are no int8 kernels for mps; there are for cpu and cuda"),
+        ("int8", torch.device("mps"), None, "There are no int8 kernels for mps; use cpu or cuda"),
         ("int4", GPU, (7, 5), r"compute capability 8.0 \(Ampere\) or newer, cuda has 7.5. Say weights:=int8"),
     ],
 )
@@ -151,7 +151,7 @@ def test_needed_memory_is_counted_as_it_will_be_held(tmp_path: Path, monkeypatch
     available["cpu"], available["cuda"] = 10**9, 1000
     with pytest.raises(memory.OutOfMemoryError, match=r"on cuda, there are 1,000 .*, or use weights:=int8 or int4\."):
         memory.check_memory(files, gpu, "auto")
-    with pytest.raises(memory.OutOfMemoryError, match=r"on cuda, .* take a smaller model\."):
+    with pytest.raises(memory.OutOfMemoryError, match=r"on cuda, .* use a smaller model\."):
         memory.check_memory(files, gpu, "int4")
 
 
@@ -169,7 +169,7 @@ def test_loading_tells_what_it_does(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         total = len(load_file(directory / "model.safetensors")) if name == "smolvlm" else len(index(directory))
         assert any(sentence.startswith("reading the weights, 0.0 GB") for sentence in told)
         assert sum(f" of {total}" in sentence for sentence in told) == total
-        assert told[-1] == "making int8 of the weights"
+        assert told[-1] == "quantizing the weights to int8"
 
 
 def index(directory: Path) -> dict[str, str]:

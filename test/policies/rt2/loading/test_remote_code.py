@@ -51,7 +51,9 @@ def change(path: Path, **changes: object) -> None:
 
 
 def test_code_is_run_when_asked_for_and_only_then(own_code: Path, native: Path) -> None:
-    sentence = r"type 'mine', which needs Python code that came with it \(modeling_mine.py\).*trust_remote_code:=true"
+    sentence = (
+        r"model_type 'mine', which needs the Python code in its directory \(modeling_mine.py\).*trust_remote_code:=true"
+    )
     with pytest.raises(ValueError, match=sentence):
         load_policy(str(own_code), device="cpu")
     assert not (own_code / "ran").exists()

@@ -66,9 +66,9 @@ def test_a_published_directory_is_a_policy_as_it_is(checkpoint: Path) -> None:
 
 def test_one_of_several_statistics_must_be_named(tmp_path: Path) -> None:
     save_openvla(tmp_path, keys=("bridge_orig", "libero_spatial"))
-    with pytest.raises(ValueError, match=r"2 data sets: choose the one.*There are: bridge_orig, libero_spatial\."):
+    with pytest.raises(ValueError, match=r"2 data sets: choose the one.*Available: bridge_orig, libero_spatial\."):
         load_openvla(resolve(tmp_path), device=CPU)
-    with pytest.raises(ValueError, match=r"'bridge'\. Did you mean 'bridge_orig'\? There are: bridge_orig, libero"):
+    with pytest.raises(ValueError, match=r"'bridge'\. Did you mean 'bridge_orig'\? Available: bridge_orig, libero"):
         load_openvla(resolve(f"{tmp_path}#bridge"), device=CPU)
     assert load_openvla(resolve(f"{tmp_path}#libero_spatial"), device=CPU).card.control_rate == 20
     (tmp_path / RT2_CONFIG_FILE).write_text('{"unnorm_key": "bridge_orig"}')
@@ -111,7 +111,7 @@ def test_statistics_of_the_robot_s_state_tell_openvla_oft(tmp_path: Path) -> Non
             json.dumps({"libero_spatial_no_noops": {**entry, "proprio": {"mean": state, "std": [0.0] * 8}}})
         )
         if refused:
-            with pytest.raises(ValueError, match=r"hold the robot's own state.*OpenVLA-OFT.*put an action_card.json"):
+            with pytest.raises(ValueError, match=r"contain the robot state.*OpenVLA-OFT.*put an action_card.json"):
                 resolve(tmp_path).read_card()
         else:
             card = resolve(tmp_path).read_card()
@@ -154,7 +154,7 @@ def test_a_card_goes_before_the_statistics_and_must_fit(tmp_path: Path) -> None:
     own = load_openvla(resolve(tmp_path), device=CPU).card
     dataclasses.replace(own, control_rate=8.0).save(tmp_path)
     assert load_openvla(resolve(tmp_path), device=CPU).card.control_rate == 8
-    with pytest.raises(ValueError, match="so there is no 'bridge_orig' to choose"):
+    with pytest.raises(ValueError, match="so it has no statistics 'bridge_orig'"):
         resolve(f"{tmp_path}#bridge_orig").read_card()
     rt2_card(quantization="centers").save(tmp_path)
     with pytest.raises(ValueError, match="card says dimensions 8, an OpenVLA model has 7"):
@@ -199,13 +199,13 @@ def damage(directory: Path, kind: str) -> None:
     ("kind", "message"),
     [
         ("gone", f"{SHARDS[1]}, named by {INDEX}, is not there"),
-        ("cut", "is damaged or cut off"),
+        ("cut", "is damaged or truncated"),
         ("lacking", "The weights lack model.towers"),
         (
             "unknown",
             r"hold tensors that the model does not have \(vision_backbone.featurizer.blocks.0.extra; 1 in all\)",
         ),
-        ("nan", "holds numbers that are not finite"),
+        ("nan", "contains numbers that are not finite"),
     ],
 )
 def test_damaged_shards_are_refused(kind: str, message: str, tmp_path: Path) -> None:
@@ -269,9 +269,9 @@ def action(**change: Any) -> dict[str, Any]:
         (action(q01=1), "The statistics of 'x' have no q01 and q99 of 7 numbers each"),
         (action(mask=[True]), r"The statistics of 'x' have the mask \[True\], expected 7 times true or false"),
         ({"image_sizes": 224}, r"image_sizes is 224, expected a list of pixels such as \[224, 224\]"),
-        ({"n_action_bins": "256"}, "n_action_bins is '256', expected a whole number of 2 or more, often 256"),
-        ({"pad_token_id": None}, "pad_token_id is None, expected a whole number of 0 or more, often 32000"),
-        ({"pad_to_multiple_of": 64.5}, "pad_to_multiple_of is 64.5, expected a whole number of 0 or more, often 64"),
+        ({"n_action_bins": "256"}, "n_action_bins is '256', expected an integer of at least 2, usually 256"),
+        ({"pad_token_id": None}, "pad_token_id is None, expected an integer of at least 0, usually 32000"),
+        ({"pad_to_multiple_of": 64.5}, "pad_to_multiple_of is 64.5, expected an integer of at least 0, usually 64"),
     ],
 )
 def test_a_config_that_is_not_openvla_s_is_refused_by_its_path(

@@ -125,7 +125,7 @@ def test_tokens_are_those_of_generate(policy: RT2Policy) -> None:
 
 def test_a_plan_end_without_words_is_refused(directory: Path) -> None:
     (directory / "rt2_config.json").write_text(json.dumps({"plan_end": " "}))
-    with pytest.raises(RT2ConfigError, match="plan_end is ' ', expected words such as 'Action:'"):
+    with pytest.raises(RT2ConfigError, match="plan_end is ' ', expected a marker such as 'Action:'"):
         openvla_config(resolve(directory))
     (directory / "rt2_config.json").write_text(json.dumps({"plan_tokens": 1025}))
     with pytest.raises(RT2ConfigError, match="plan_tokens is 1025, expected 0 to 1024"):

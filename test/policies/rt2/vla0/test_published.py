@@ -155,7 +155,7 @@ OTHER_ROBOTS: dict[str, tuple[Any, str]] = {
         statistics([-1] * 6, [1] * 6),
         r"out_ori_act.min is \(6,\), expected 7 numbers; is it another robot's",
     ),
-    "joint angles": (statistics([-150] * 7, [170] * 7), "range from -150 to 170: those are joint angles"),
+    "joint angles": (statistics([-150] * 7, [170] * 7), "range from -150 to 170: these are joint angles"),
     "another key": (
         {"out_ee_pos": statistics()["out_ori_act"]},
         "has no out_ori_act nor action nor actions .*out_ee_pos",
@@ -195,7 +195,10 @@ class Touch:
 def test_hostile_and_damaged_statistics(tmp_path: Path) -> None:
     checkpoint, mark = vla0(tmp_path), tmp_path / "was-run"
     for data, sentence in (
-        (pickle.dumps({"out_ori_act": Touch(mark)}), r"it names posix\.system, which makes no numbers; it was not run"),
+        (
+            pickle.dumps({"out_ori_act": Touch(mark)}),
+            r"it names posix\.system, which is not needed for numbers; it was not executed",
+        ),
         (pickle.dumps(statistics())[:60], "damaged"),
     ):
         (tmp_path / "dataset_stats.pkl").write_bytes(data)
@@ -300,7 +303,7 @@ def test_lerobots_postprocessor(tmp_path: Path) -> None:
 
 def test_what_is_no_vla0(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "paligemma"}')
-    with pytest.raises(CheckpointError, match="is no checkpoint of VLA-0"):
+    with pytest.raises(CheckpointError, match="is not a VLA-0 checkpoint"):
         published(resolve(tmp_path))
     (tmp_path / "config.json").write_text('{"type": "smolvla", "input_features": {}}')
     with pytest.raises(CheckpointError, match=r"LeRobot policy \(smolvla\)"):
@@ -324,8 +327,8 @@ def test_a_system_text_for_another_card(tmp_path: Path) -> None:
         ({"wording": "loud"}, "wording is 'loud', expected one of bare, verbatim, task"),
         ({"system": "Be brief."}, "set chat: true as well"),
         ({"vision_id": True}, "set chat: true as well"),
-        ({"state_bins": 512}, "bins are given where {state} is in the prompt"),
-        ({"prompt": "{instruction} {state}"}, "bins are given where {state} is in the prompt"),
+        ({"state_bins": 512}, "set state_bins if and only if the prompt contains {state}"),
+        ({"prompt": "{instruction} {state}"}, "set state_bins if and only if the prompt contains {state}"),
         ({"prompt": "{instruction} {state}", "state_bins": 1}, "state_bins is 1, expected 2 to 65536"),
         ({"views": "round"}, "views is 'round', expected one of processor, tiled, separate, unscaled"),
         ({"views": "tiled"}, "view_size is 0, expected 1 to 4096 pixels for the views 'tiled'"),
