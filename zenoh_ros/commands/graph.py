@@ -110,7 +110,7 @@ def require_node(node: Node, name: str) -> str:
     """The full name of the requested node.
 
     Raises:
-        CliError: it does not come within PATIENCE.
+        CliError: it is not found within PATIENCE.
     """
     wanted = absolute(name)
     if not wait_until(lambda: wanted in node_names(node), PATIENCE):
@@ -122,7 +122,7 @@ def require_name(wanted: str, kind: str, known: Callable[[], dict[str, list[str]
     """The types of the requested topic or service.
 
     Raises:
-        CliError: it does not come within PATIENCE.
+        CliError: it is not found within PATIENCE.
     """
     if not wait_until(lambda: wanted in known(), PATIENCE):
         raise CliError(f"no {kind} {wanted!r} on the graph. {did_you_mean(wanted, _shown(known()))}")

@@ -67,7 +67,9 @@ def make_certificate(
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     until = min(now + timedelta(days=min(days, AUTHORITY_DAYS)), issuer.not_valid_after_utc)
     if until <= now:
-        raise ValueError(f"{authority}: the authority ended on {until:%Y-%m-%d}; start over with `rt-vla keys create`")
+        raise ValueError(
+            f"{authority}: the authority expired on {until:%Y-%m-%d}; create a new one with `rt-vla keys create`"
+        )
     builder = _builder(subject, own.public_key(), now, until).issuer_name(issuer.subject)
     names = x509.SubjectAlternativeName([_general_name(text) for text in dict.fromkeys((*addresses, *EVERYWHERE))])
     both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])

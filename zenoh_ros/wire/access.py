@@ -18,7 +18,7 @@ from zenoh_ros.wire.keys import EndpointKey, EndpointKind
 if TYPE_CHECKING:
     from zenoh_ros.wire.session import Session
 
-_MESSAGES = {EndpointKind.PUBLISHER: ("put", "publish there"), EndpointKind.CLIENT: ("query", "call it")}
+_MESSAGES = {EndpointKind.PUBLISHER: ("put", "publish on it"), EndpointKind.CLIENT: ("query", "call it")}
 _BY_OTHERS = ("interfaces", "usernames", "link_protocols", "zids")
 _LOOK_AGAIN_S = 2.0
 _COUNTERPARTS = {EndpointKind.PUBLISHER: EndpointKind.SUBSCRIPTION, EndpointKind.CLIENT: EndpointKind.SERVICE}
@@ -115,11 +115,11 @@ class AccessWatch:
             self._judged.add(token)
             if not denied:
                 continue
-            whose = "the certificate of this host," if mine else "its host has the certificate"
+            whose = f"the certificate of this host, {name}, has no permission" if mine else f"its host is {name}"
             self._complaints.add(
                 (name, endpoint.name),
-                f"{endpoint.name}: access control does not let {endpoint.node.full_name} {verb}; {whose} {name}"
-                f"{', is not among those that may' if mine else ''}; what it sends is dropped (docs/security.md)",
+                f"{endpoint.name}: access control does not allow {endpoint.node.full_name} to {verb}; {whose}; its "
+                "messages are dropped (docs/security.md)",
             )
         return self._judged >= set(endpoints)
 

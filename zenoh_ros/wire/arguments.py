@@ -60,8 +60,8 @@ class RemapRule:
     Attributes:
         node: the node that it applies to; None for all nodes.
         source: name to be replaced; "__node" and "__ns" stand for the node's own name and namespace.
-        target: what it becomes.
-        kind: "topic" or "service" where the rule says so (rostopic://, rosservice://), else "any".
+        target: the new name.
+        kind: "topic" or "service" if the rule says so (rostopic://, rosservice://), else "any".
     """
 
     node: str | None

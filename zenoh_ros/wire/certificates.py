@@ -51,7 +51,8 @@ class Certificate:
         if left > SOON_S:
             return ""
         day = datetime.fromtimestamp(self.until, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-        return f"the certificate {self.name} of this host ends on {day}, in {max(0, int(left // 86400))} days: {_NEW}"
+        days = max(0, int(left // 86400))
+        return f"the certificate {self.name} of this host expires on {day}, in {days} days: {_NEW}"
 
 
 class TlsFiles:

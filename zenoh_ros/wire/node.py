@@ -23,7 +23,7 @@ OnData = Callable[[], None]
 
 
 class Node:
-    """A node; made by `Session.create_node`. All names are fully qualified ("/demo/image").
+    """A node; created by `Session.create_node`. All names are fully qualified ("/demo/image").
 
     `on_data` hooks run in Zenoh's receive thread: they must only wake the thread that calls `take`.
     """

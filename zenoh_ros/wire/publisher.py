@@ -23,7 +23,7 @@ _HEARTBEAT_S = 0.5
 
 
 class Publisher:
-    """A publisher of a node; made by `Node.create_publisher`.
+    """A publisher of a node; created by `Node.create_publisher`.
 
     Attributes:
         key: its entry in the graph (name, type, hash, QoS, gid).

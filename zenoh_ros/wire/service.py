@@ -47,7 +47,7 @@ class Request:
 
 
 class Service:
-    """A service of a node; made by `Node.create_service`.
+    """A service of a node; created by `Node.create_service`.
 
     Attributes:
         key: its entry in the graph (name, type, hash, QoS, gid).
@@ -127,7 +127,7 @@ class Service:
 
 
 class Client:
-    """A client of a service; made by `Node.create_client`.
+    """A client of a service; created by `Node.create_client`.
 
     If there is no service, a request waits for one and is sent once. Whether it was then executed is unknown, so it is
     never sent again.

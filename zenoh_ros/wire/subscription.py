@@ -34,7 +34,7 @@ class MessageInfo(NamedTuple):
 
 
 class Subscription:
-    """A subscription of a node; made by `Node.create_subscription`.
+    """A subscription of a node; created by `Node.create_subscription`.
 
     Keeps the newest `depth` messages (all with KEEP_ALL); older ones are dropped and counted.
 
