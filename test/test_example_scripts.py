@@ -25,7 +25,7 @@ EXPECTED = {
     "own_card": [
         r"action_card\.json: 8 dimensions at 10 Hz",
         r"\[0\.05 +0\.0002 0\.0002\] m in base_link, open",
-        r"millimetres called metres: 'dx' ranges .* 500 m/s",
+        r"millimeters called meters: 'dx' ranges .* 500 m/s",
         r"unknown frame: frame is 'world', expected one of base, end_effector",
         r"never closes: gripper_open and gripper_closed are both 1\.0",
     ],

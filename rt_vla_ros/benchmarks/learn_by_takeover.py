@@ -3,16 +3,18 @@
     python -m rt_vla_ros.benchmarks.learn_by_takeover --out runs/takeover
 
 A scripted human demonstrates tasks on the simulated arm with a joystick, and recorder_node records them. The dataset is
-checked, and an RT-1 is trained and evaluated. Then this policy acts, and the same human takes over when it fails. With
-the corrections, a second RT-1 is trained for the same number of steps and evaluated on the same seeds (McNemar's exact
+checked, and an RT-1 is trained and evaluated. Then this policy acts, and the same human takes over when it fails. The
+training goes on twice from the first policy's weights, for the same number of steps: with the corrections ("second"),
+and for comparison with the demonstrations alone ("longer"). All three are evaluated on the same seeds (McNemar's exact
 test). A further experiment fine-tunes rt1-mini on 20 episodes of a suite it was not trained on, and evaluates it before
-and after. Run the same command again to resume: finished stages are skipped, and different options are refused.
-`--list` prints the commands.
+and after; then again with the same episodes converted from a bag that was recorded beside them. Run the same command
+again to resume: finished stages are skipped, and different options are refused. `--list` prints the commands.
 """
 
 from __future__ import annotations
 
 import argparse
+import glob
 import json
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from pathlib import Path
 from rt_vla_ros.evaluation.comparison.paired import PairedResult, paired_result
 from rt_vla_ros.evaluation.comparison.verdict import difference_sentence, rate_sentence, verdict
 from rt_vla_ros.json_lines import read_rows
+from rt_vla_ros.out_claim import claimed
 
 RT_VLA = (sys.executable, "-m", "rt_vla_ros.cli")
 HUMAN = (sys.executable, "-m", "rt_vla_ros.live.human_episodes")
@@ -52,7 +55,7 @@ TINY = ProofSize(shown=2, corrected=1, few=2, steps=2, few_steps=2, evaluated=1,
 
 @dataclass(frozen=True)
 class Stage:
-    """name: of its log, and of the file that marks it as done and stores its command."""
+    """name: of its log, and of the file that marks it as done and stores its command. command: * stands for files."""
 
     name: str
     command: tuple[str, ...]
@@ -65,7 +68,8 @@ class Stage:
 def stages(out: Path, size: ProofSize, suite: str, new: str, first_seed: int) -> list[Stage]:
     """The stages in order. suite, new: of the known and of the new scenes. first_seed: of the first scene."""
     shown, corrected, few = (out / name / "dataset" for name in ("shown", "corrected", "few"))
-    first, second = (str(out / name / "checkpoint") for name in ("first", "second"))
+    bags, read = out / "few" / "bags", out / "few-from-bag"
+    first, second, longer = (str(out / name / "checkpoint") for name in ("first", "second", "longer"))
 
     def human(name: str, number: int, of: str, episodes: int, *more: str) -> Stage:
         words = ("--suite", of, "--episodes", str(episodes), "--first-seed", str(first_seed + number * SEEDS_APART))
@@ -78,12 +82,16 @@ def stages(out: Path, size: ProofSize, suite: str, new: str, first_seed: int) ->
         words = ("--steps", str(steps), "--batch-size", str(size.batch_size), "--threads", "2")
         return Stage(name, (*RT_VLA, "train", "rt1", "--data", *data, *words, "--out", str(out / name)))
 
+    def fine_tune(name: str, data: Path) -> Stage:
+        return train(name, str(data), "--init-from", "rt1-mini", steps=size.few_steps)
+
     def evaluate(name: str, policy: str, of: str) -> Stage:
         words = ("--policy", policy, "--suite", of, "--episodes", str(size.evaluated), "--seed", "0", "--videos", "0")
         return Stage(name, (*RT_VLA, "evaluate", *words, "--out", str(out / name)))
 
-    rules = ("--intervention-weight", "4", "--before-takeover", "1")
+    rules, further = ("--intervention-weight", "4", "--before-takeover", "1"), ("--init-from", first)
     offline = ("--dataset", str(shown), "--out", str(out / "first-offline"))
+    split = ("--card", str(few), "--topics", str(bags), "--episodes-by", "recorder_node/episode", "--append")
     return [
         human("shown", 0, suite, size.shown),
         check("check-shown", shown),
@@ -92,13 +100,18 @@ def stages(out: Path, size: ProofSize, suite: str, new: str, first_seed: int) ->
         evaluate("first-evaluation", first, suite),
         human("corrected", 1, suite, size.corrected, "--policy", first),
         check("check-corrected", corrected),
-        train("second", str(shown), str(corrected), *rules),
+        train("second", str(shown), str(corrected), *rules, *further),
         evaluate("second-evaluation", second, suite),
-        human("few", 2, new, size.few),
+        train("longer", str(shown), *further),
+        evaluate("longer-evaluation", longer, suite),
+        human("few", 2, new, size.few, "--bags"),
         check("check-few", few),
         evaluate("few-before", "rt1-mini", new),
-        train("few-trained", str(few), "--init-from", "rt1-mini", steps=size.few_steps),
+        fine_tune("few-trained", few),
         evaluate("few-after", str(out / "few-trained" / "checkpoint"), new),
+        Stage("few-from-bag", (*RT_VLA, "data", "from-bag", str(bags / "bag-*"), *split, "--out", str(read))),
+        fine_tune("few-bag-trained", read),
+        evaluate("few-bag-after", str(out / "few-bag-trained" / "checkpoint"), new),
     ]
 
 
@@ -118,30 +131,36 @@ def make(stage: Stage, out: Path) -> None:
     for folder in (done.parent, log.parent):
         folder.mkdir(parents=True, exist_ok=True)
     print(f"{stage.name} ...", flush=True)
+    command = [match for word in stage.command for match in (sorted(glob.glob(word)) if "*" in word else [word])]
     with log.open("ab") as file:
-        status = subprocess.run(stage.command, stdout=file, stderr=subprocess.STDOUT).returncode
+        status = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT).returncode
     if status != 0:
         raise StageError(f"{stage.name} failed with status {status}; see {log}. Run the same command again to resume.")
     done.write_text(str(stage), encoding="utf-8")
 
 
-PAIRS = (("first-evaluation", "second-evaluation"), ("few-before", "few-after"))
+PAIRS = (
+    ("first-evaluation", "second-evaluation"),
+    ("longer-evaluation", "second-evaluation"),
+    ("few-before", "few-after"),
+    ("few-after", "few-bag-after"),
+)
 
 
-def results(out: Path) -> dict[str, PairedResult]:
-    """Comparisons of the pairs with both evaluations finished, by the name of the second."""
+def results(out: Path) -> dict[tuple[str, str], PairedResult]:
+    """Comparisons of the pairs with both evaluations finished."""
     found = {}
     for pair in PAIRS:
         files = [out / name / "evaluation.json" for name in pair]
         if all(file.is_file() for file in files):
             first, second = (json.loads(file.read_text(encoding="utf-8"))["log"] for file in files)
-            found[pair[1]] = paired_result(first, second)
+            found[pair] = paired_result(first, second)
     return found
 
 
 def report(out: Path) -> str:
     """Markdown: number of episodes, and the comparison of each pair. Raises StageError for a damaged journal."""
-    lines = [f"- {name}: {_sentences(result)}" for name, result in results(out).items()]
+    lines = [f"- {_sentences(pair, result)}" for pair, result in results(out).items()]
     for name in ("shown", "corrected", "few"):
         journal = out / name / "episodes.jsonl"
         if journal.is_file():
@@ -151,11 +170,12 @@ def report(out: Path) -> str:
     return "\n".join(lines)
 
 
-def _sentences(result: PairedResult) -> str:
-    rates = (rate_sentence(count, result.episodes) for count in result.successes)
-    names = ("the policy before", "the policy after")
+def _sentences(names: tuple[str, str], result: PairedResult) -> str:
+    rates = (
+        f"{name}: {rate_sentence(count, result.episodes)}" for name, count in zip(names, result.successes, strict=True)
+    )
     said = difference_sentence(result, result.p_value), verdict(names, result, result.p_value)
-    return f"{', then '.join(rates)}. {' '.join(said)}"
+    return f"{', '.join(rates)}. {' '.join(said)}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -195,10 +215,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\n".join(f"{stage.name}: {stage}" for stage in todo))
         return 0
     try:
-        for stage in todo:
-            make(stage, args.out)
+        with claimed(args.out):
+            for stage in todo:
+                make(stage, args.out)
         print(report(args.out))
-    except StageError as error:
+    except (StageError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

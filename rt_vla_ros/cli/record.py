@@ -27,11 +27,11 @@ from rclpy.signals import SignalHandlerOptions
 
 from rt_vla_ros.cli.interrupts import INTERRUPTED
 from rt_vla_ros.cli.main import refused
-from rt_vla_ros.cli.raw_bag import raw_bag
 from rt_vla_ros.cli.terminal_keys import END, Keys, raw_keys
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.new_place import check_apart
 from rt_vla_ros.data.video import CODECS
+from rt_vla_ros.live.raw_bag import BESIDE, raw_bag
 from rt_vla_ros.nodes.recorder_node import RecorderNode
 from rt_vla_ros.nodes.start_error import StartError
 from rt_vla_ros.progress import Progress
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         if args.bag is not None:
             check_apart(args.out, [args.bag])
-            stack.enter_context(raw_bag(args.bag, [*topics.all_topics(), "/tf", "/tf_static", "/clock"]))
+            stack.enter_context(raw_bag(args.bag, [*topics.all_topics(), *BESIDE]))
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         stack.callback(rclpy.try_shutdown)
         node = RecorderNode(parameter_overrides=overrides)

@@ -5,7 +5,8 @@ python -m rt_vla_ros.live.human_episodes --policy runs/first/checkpoint --suite 
 
 Policy, smoother, simulated arm and human are separate processes that communicate only by topics, in lock step. With
 --policy, episodes without a takeover are neither counted nor kept. Another process, recorder_node, records them into
-OUT/dataset, unless --no-recording is given. OUT/episodes.jsonl lists the results; the same command resumes.
+OUT/dataset, unless --no-recording is given. OUT/episodes.jsonl lists the results; the same command resumes. --bags
+also records the raw messages, for `rt-vla data from-bag OUT/bags/bag-* --episodes-by recorder_node/episode`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,13 @@ from rt_vla_ros.json_lines import cut_unfinished, read_rows  # noqa: E402
 from rt_vla_ros.live.graph_session import GraphSession, RunFailed, tail  # noqa: E402
 from rt_vla_ros.live.human_at_stick import DONE, SAYS, TAKES_OVER, TASK  # noqa: E402
 from rt_vla_ros.live.private_graph import PrivateGraph  # noqa: E402
-from rt_vla_ros.live.recorder_client import RecorderClient, save_recorded_card  # noqa: E402
+from rt_vla_ros.live.recorder_client import RecorderClient, bag_beside, save_recorded_card  # noqa: E402
+from rt_vla_ros.out_claim import claimed  # noqa: E402
 from rt_vla_ros.policies.checkpoint.resolve import resolve  # noqa: E402
 from rt_vla_ros.progress import Progress  # noqa: E402
 from rt_vla_ros.sim.scenes import Scene, make_scene  # noqa: E402
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED  # noqa: E402
+from zenoh_ros.commands.errors import CliError  # noqa: E402
 
 NAMESPACE, EPISODES, DATASET = "/rt_vla_human", "episodes.jsonl", "dataset"
 IDLE_POLICY = "rt1-mini"  # for whole tasks by the human: it gets no instruction
@@ -114,13 +117,18 @@ class HumanSession:
 
 
 @contextmanager
-def human_session(policy: str, dataset: Path | None, progress: Progress) -> Iterator[HumanSession]:
-    """policy: the supervised checkpoint; empty: the human does whole tasks. dataset: directory of the recording.
+def human_session(
+    policy: str, dataset: Path | None, progress: Progress, bags: Path | None = None
+) -> Iterator[HumanSession]:
+    """policy: the supervised checkpoint; empty: the human does whole tasks. dataset: directory of the recording. bags:
+    of raw messages.
 
     Raises RunFailed, and ValueErrors with a sentence for a policy that cannot be loaded.
     """
     card = resolve(policy or IDLE_POLICY, progress.line).read_card()
-    with PrivateGraph() as graph, tempfile.TemporaryDirectory() as folder:
+    with PrivateGraph() as graph, tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        if bags is not None:
+            stack.enter_context(bag_beside(NAMESPACE, bags))
         log, human = Path(folder) / "graph.log", Path(folder) / "human.log"
         arguments = (f"policy:={policy or IDLE_POLICY}", f"namespace:={NAMESPACE}", "lock_step:=true")
         launched = graph.start("rt_vla_ros.cli", "launch", "policy.launch.py", *arguments, log=log)
@@ -150,7 +158,15 @@ def played(out: Path) -> list[HumanEpisode]:
 
 
 def play_episodes(
-    out: Path, policy: str, suite: str, wanted: int, first_seed: int, progress: Progress, *, record: bool = True
+    out: Path,
+    policy: str,
+    suite: str,
+    wanted: int,
+    first_seed: int,
+    progress: Progress,
+    *,
+    record: bool = True,
+    bags: bool = False,
 ) -> list[HumanEpisode]:
     """Runs until this many episodes count: with a policy, those with a takeover. Raises RunFailed."""
     out.mkdir(parents=True, exist_ok=True)
@@ -163,7 +179,8 @@ def play_episodes(
     if left() <= 0:
         return found
     dataset = out / DATASET if record else None
-    with human_session(policy, dataset, progress) as human, (out / EPISODES).open("a", encoding="utf-8") as journal:
+    session = human_session(policy, dataset, progress, out / "bags" if bags else None)
+    with session as human, (out / EPISODES).open("a", encoding="utf-8") as journal:
         while left() > 0:
             seed = max((one.seed + 1 for one in found), default=first_seed)
             found.append(human.play(make_scene(suite, seed)))
@@ -188,11 +205,15 @@ def main(argv: list[str] | None = None) -> int:
     add("--policy", default="", help="checkpoint that the human supervises; without one the human acts alone")
     add("--first-seed", type=int, default=FIRST_TRAINING_SEED, help="seed of the first scene, then consecutive")
     add("--no-recording", action="store_true", help="do not start recorder_node")
+    add("--bags", action="store_true", help="also record the raw messages to OUT/bags")
     args = parser.parse_args(argv)
-    wanted, record = args.episodes, not args.no_recording
+    if args.bags and args.no_recording:
+        parser.error("--bags needs recorder_node, which tells where episodes begin and end: leave out --no-recording.")
+    options = {"record": not args.no_recording, "bags": args.bags}
     try:
-        play_episodes(args.out, args.policy, args.suite, wanted, args.first_seed, Progress(), record=record)
-    except (RunFailed, ValueError) as error:
+        with claimed(args.out):
+            play_episodes(args.out, args.policy, args.suite, args.episodes, args.first_seed, Progress(), **options)
+    except (RunFailed, CliError, ValueError, OSError) as error:
         print(f"human_episodes: {error}", file=sys.stderr)
         return 2
     return 0

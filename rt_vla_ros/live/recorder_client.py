@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +14,18 @@ from std_srvs.srv import SetBool, Trigger
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.live.graph_session import GraphSession, RunFailed
 from rt_vla_ros.live.private_graph import PrivateGraph
+from rt_vla_ros.live.raw_bag import BESIDE, raw_bag
+from rt_vla_ros.recording.topic_map import TOPICS_FILE, TopicMap
 from rt_vla_ros.sim.arm import ArmDescription
+
+_opened, _closed = ArmDescription.gripper_range
+TOPICS = TopicMap(
+    tip_frame=ArmDescription.tool_frame,
+    gripper_joint=ArmDescription.gripper_joint_name,
+    gripper_joint_open=_opened,
+    gripper_joint_closed=_closed,
+)
+"""Of the simulated arm, with its front camera."""
 
 
 class RecorderClient:
@@ -24,10 +39,8 @@ class RecorderClient:
 
         self._session, self._request, self.log = session, StartEpisode.Request, folder / "recorder.log"
         arguments = ("--ros-args", "-r", f"__ns:={namespace}", "-p", "use_sim_time:=true")
-        opened, closed = ArmDescription.gripper_range
-        settings = {"card": folder, "out": out.resolve(), "tip_frame": ArmDescription.tool_frame}
-        settings |= {"gripper_joint": ArmDescription.gripper_joint_name}
-        settings |= {"gripper_joint_open": opened, "gripper_joint_closed": closed}
+        settings = {"card": folder, "out": out.resolve()}
+        settings |= {name: value for name, value in asdict(TOPICS).items() if value != getattr(TopicMap(), name)}
         words = [word for name, value in settings.items() for word in ("-p", f"{name}:={value}")]
         graph.start("rt_vla_ros.nodes.recorder_node", *arguments, *words, log=self.log)
         client = session.node.create_client
@@ -52,6 +65,23 @@ class RecorderClient:
             why = "it did not answer" if answer is None else answer.message
             raise RunFailed(f"recorder_node could not {what} an episode: {why}")
         return str(answer.message)
+
+
+@contextmanager
+def bag_beside(namespace: str, bags: Path) -> Iterator[None]:
+    """Context in which what the recorder hears is recorded to a new bag.
+
+    bags: directory of such bags, with the topic map and the action card's place for `rt-vla data from-bag`. Raises
+    CliError.
+    """
+    bags.mkdir(parents=True, exist_ok=True)
+    entries = {name: list(one) if isinstance(one, tuple) else one for name, one in asdict(TOPICS).items()}
+    (bags / TOPICS_FILE).write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")  # which is YAML
+    bag = bags / f"bag-{sum(one.is_dir() for one in bags.iterdir()):03d}"
+    with raw_bag(
+        bag, [one if one.startswith("/") else f"{namespace}/{one}" for one in (*TOPICS.all_topics(), *BESIDE)]
+    ):
+        yield
 
 
 def save_recorded_card(card: ActionCard, folder: Path) -> None:

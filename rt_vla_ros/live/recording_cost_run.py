@@ -31,6 +31,7 @@ from rt_vla_ros.data.lerobot import LeRobotDataset  # noqa: E402
 from rt_vla_ros.live.bench_nodes import WRIST  # noqa: E402
 from rt_vla_ros.live.bench_run import TO_NAMESPACE, BenchGraph, about, running  # noqa: E402
 from rt_vla_ros.live.console_cost_run import await_said, processor_time  # noqa: E402
+from rt_vla_ros.live.graph_session import tail  # noqa: E402
 from rt_vla_ros.srv import StartEpisode  # noqa: E402
 
 TOPICS = ("image", WRIST)  # of the two cameras
@@ -72,12 +73,12 @@ def _round(bench: BenchGraph, repeat: int, seconds: float, codec: str) -> Record
     try:
         await_said(recorder, log, "(Ready to record)")
         bench.record(SETTLE)
-        _ask(bench, StartEpisode, "start", StartEpisode.Request(instruction=INSTRUCTION))
+        _ask(bench, log, StartEpisode, "start", StartEpisode.Request(instruction=INSTRUCTION))
         used, begun = processor_time(recorder.pid), time.monotonic()
         times = bench.record(seconds)
         spent, ended = processor_time(recorder.pid), time.monotonic()
         load = os.getloadavg()[0]
-        _ask(bench, SetBool, "stop", SetBool.Request(data=True))
+        _ask(bench, log, SetBool, "stop", SetBool.Request(data=True))
         writing = time.monotonic() - ended
     finally:
         bench.graph.end(recorder)
@@ -85,11 +86,11 @@ def _round(bench: BenchGraph, repeat: int, seconds: float, codec: str) -> Record
     return RecordingRound(repeat, times, _read_back(place / "dataset", codec, writing, share), load)
 
 
-def _ask(bench: BenchGraph, service: Any, name: str, request: Any) -> None:
+def _ask(bench: BenchGraph, log: Path, service: Any, name: str, request: Any) -> None:
     answer = bench.call(service, f"recorder_node/{name}", request)
     if answer is None or not answer.success:
         why = "it did not answer" if answer is None else answer.message
-        raise RuntimeError(f"recorder_node could not {name}: {why}")
+        raise RuntimeError(f"recorder_node could not {name}: {why} Its last output:\n{tail(log)}")
 
 
 def _read_back(folder: Path, codec: str, writing: float, processor: float | None) -> ReadBackEpisode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
@@ -11,6 +12,7 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.task import Future
+from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
 from rt_vla_ros.action import RecordEpisode
@@ -27,6 +29,7 @@ from rt_vla_ros.nodes.recorder_topics import RecorderTopics
 from rt_vla_ros.nodes.running import ProgramNode, end_process, run
 from rt_vla_ros.nodes.start_error import StartError
 from rt_vla_ros.os_error import in_words
+from rt_vla_ros.out_claim import claimed
 from rt_vla_ros.recording.card_file import CONFIRM, read_card
 from rt_vla_ros.recording.episode_builder import RecordingError, SavedEpisode
 from rt_vla_ros.recording.episode_recorder import EpisodeRecorder
@@ -42,19 +45,24 @@ NO_TERMINATE = " None of its actions terminates, unlike the last action of an ep
 class RecorderNode(ProgramNode):
     """One episode at a time, started by `~/record` or `~/start`, ended by `~/stop` or by itself.
 
+    It publishes both on `~/episode`, so that a bag recorded meanwhile can be split into the same episodes
+    (`rt-vla data from-bag --episodes-by recorder_node/episode`).
+
     last: result of the last episode, as a sentence. ended: number of episodes that ended, saved or not.
     """
 
     def __init__(self, **options: Any) -> None:
         """options: see rclpy.node.Node. Raises StartError."""
+        self._claim = ExitStack()
         super().__init__("recorder_node", **options)
         settings = declare(self, RECORDER_PARAMETERS, **tables_of_others("recorder_node"))
         self._instruction = settings["instruction"]
-        self.recorder = _make_recorder(settings)
+        self.recorder = _make_recorder(settings, self._claim)
         self.last, self.ended = "", 0
         simulated = bool(self.get_parameter("use_sim_time").value)
         self._topics = RecorderTopics(self, self.recorder.streams, self._now_ns, simulated=simulated)
         self._begun_ns = 0
+        self._marks, self._open = self.create_publisher(String, "~/episode", 10), False
         self._goal: ServerGoalHandle | None = None
         self._ending: list[Future[str]] = []  # to be told the result of the episode
         self._looks = 0
@@ -96,9 +104,10 @@ class RecorderNode(ProgramNode):
     def begin(self, instruction: str) -> None:
         """Begins an episode. Raises RecordingError with a sentence."""
         try:
-            now_ns = self._now_ns()
-            self.recorder.start(instruction or self._instruction, now_ns)
+            now_ns, given = self._now_ns(), instruction or self._instruction
+            self.recorder.start(given, now_ns)
             self._begun_ns = now_ns
+            self._mark(f"start: {given}" if given else "start")
         except OSError as error:
             raise RecordingError(in_words(error)) from error
         self.get_logger().info("Recording started.")
@@ -106,11 +115,13 @@ class RecorderNode(ProgramNode):
     def stop(self, *, success: bool) -> Future[str]:
         """Ends the episode; its result, once it is written. Raises RecordingError if there is none."""
         self.recorder.stop(success=success, now_ns=self._now_ns())
+        self._mark("success" if success else "failure")
         return self._until_over()
 
     def discard(self) -> Future[str]:
         """Discards the episode; a sentence once it is removed. Raises RecordingError if there is none."""
         self.recorder.discard()
+        self._mark("discard")
         return self._until_over()
 
     def label(self, *, success: bool) -> str:
@@ -135,6 +146,16 @@ class RecorderNode(ProgramNode):
         if outcome is not None:
             self._over(outcome)
 
+    def _mark(self, text: str) -> None:
+        """text: see EpisodeCuts."""
+        self._open = text.startswith("start")
+        self._marks.publish(String(data=text))
+
+    def destroy_node(self) -> None:
+        """See rclpy.node.Node; another recorder may have the dataset then."""
+        super().destroy_node()
+        self._claim.close()
+
     def _until_over(self) -> Future[str]:
         self._ending.append(Future())
         return self._ending[-1]
@@ -150,6 +171,8 @@ class RecorderNode(ProgramNode):
             self._goal.publish_feedback(feedback)
 
     def _over(self, outcome: SavedEpisode | RecordingError) -> None:
+        if self._open:
+            self._mark("failure")  # it ended early
         path = str(self.recorder.writer.directory)
         result = RecordEpisode.Result(saved=isinstance(outcome, SavedEpisode), path=path)
         if isinstance(outcome, SavedEpisode):
@@ -243,8 +266,8 @@ class RecorderNode(ProgramNode):
         return int(self.get_clock().now().nanoseconds)
 
 
-def _make_recorder(settings: dict[str, Any]) -> EpisodeRecorder:
-    """Raises StartError."""
+def _make_recorder(settings: dict[str, Any], claim: ExitStack) -> EpisodeRecorder:
+    """claim: closed when the dataset is not written any more. Raises StartError."""
     for name in ("card", "out"):
         if not settings[name]:
             raise StartError(f"The parameter {name!r} is missing: recorder_node needs an action card and a dataset.")
@@ -252,6 +275,7 @@ def _make_recorder(settings: dict[str, Any]) -> EpisodeRecorder:
         card = read_card(Path(settings["card"]))
         topics = TopicMap.from_dict({one.name: settings[one.name] for one in fields(TopicMap)})
         streams = RobotStreams(card, topics)
+        claim.enter_context(claimed(Path(settings["out"])))
         writer = LeRobotWriter(
             Path(settings["out"]),
             card,
@@ -264,7 +288,12 @@ def _make_recorder(settings: dict[str, Any]) -> EpisodeRecorder:
         raise StartError(str(error)) from error
     except OSError as error:
         raise StartError(in_words(error)) from error
-    return EpisodeRecorder(writer, streams, lambda camera, picture: rgb_from_picture(picture, camera))
+    return EpisodeRecorder(
+        writer,
+        streams,
+        decode=lambda camera, picture: rgb_from_picture(picture, camera),
+        size=lambda picture: len(picture.data),
+    )
 
 
 def main() -> NoReturn:

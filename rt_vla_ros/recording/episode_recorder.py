@@ -8,6 +8,8 @@ import queue
 import sys
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 from rt_vla_ros.data.lerobot_writer import LeRobotWriter
 from rt_vla_ros.os_error import in_words
@@ -17,10 +19,10 @@ from rt_vla_ros.recording.robot_streams import RobotStreams
 from rt_vla_ros.recording.sample_stream import SECOND
 from rt_vla_ros.recording.topic_audit import first_upper
 
-MOST_WAITING = 64
-"""Queue of moments to be encoded; their images are in memory."""
-PRIORITY = 10
-"""Niceness of the encoding thread."""
+MOST_WAITING = 900
+"""Moments that may wait to be encoded: 30 s at 30 Hz."""
+WAITING_BYTES = 1 << 30
+"""Size of their images, as received, which wait in memory [bytes]."""
 FINISH = 4.0
 """A stopped episode ends after this time, even if the clock of the stamps is stopped [s]."""
 
@@ -32,9 +34,11 @@ class EpisodeRecorder:
     kept, as a failure and with the reason.
     """
 
-    def __init__(self, writer: LeRobotWriter, streams: RobotStreams, decode: Decode) -> None:
-        """decode: see EpisodeBuilder; it is called in another thread."""
-        self.writer, self.streams, self._decode = writer, streams, decode
+    def __init__(
+        self, writer: LeRobotWriter, streams: RobotStreams, decode: Decode, size: Callable[[Any], int]
+    ) -> None:
+        """decode: see EpisodeBuilder; it is called in another thread. size: of a picture in memory [bytes]."""
+        self.writer, self.streams, self._decode, self._size = writer, streams, decode, size
         self._resampler: Resampler | None = None
         self._encoding: _Encoding | None = None
         self._success = False
@@ -68,7 +72,7 @@ class EpisodeRecorder:
         if self.streams.instructions.at(now_ns) is None:
             topic = self.streams.topics.instruction_topic
             raise RecordingError(f"There is no instruction: give one, or publish it on {topic!r}.")
-        self._encoding = _Encoding(EpisodeBuilder(self.writer, self.streams, self._decode))
+        self._encoding = _Encoding(EpisodeBuilder(self.writer, self.streams, self._decode), self._size)
         self._resampler = Resampler(self.streams, now_ns)
         self._success, self._stopped, self._begun_ns = False, None, now_ns
 
@@ -139,9 +143,10 @@ class _Encoding(threading.Thread):
     it is to be discarded.
     """
 
-    def __init__(self, builder: EpisodeBuilder) -> None:
+    def __init__(self, builder: EpisodeBuilder, size: Callable[[Any], int]) -> None:
         super().__init__(name="encoding", daemon=True)
-        self._builder = builder
+        self._builder, self._size = builder, size
+        self._put_bytes = self._taken_bytes = 0  # the second in this thread only
         self._items: queue.Queue[Moment | tuple[bool, str | None, Audits] | None] = queue.Queue()
         self.taken = 0
         self.trouble: str | None = None
@@ -151,14 +156,19 @@ class _Encoding(threading.Thread):
         self.start()
 
     def put(self, moment: Moment) -> None:
-        if self._items.qsize() >= MOST_WAITING and self.trouble is None:
+        waiting, size = self._items.qsize(), self._put_bytes - self._taken_bytes
+        if (waiting >= MOST_WAITING or size > WAITING_BYTES) and self.trouble is None:
             self.trouble = (
-                f"Images arrive faster than they can be encoded: {MOST_WAITING} of them were queued. Use the codec "
-                "h264, a smaller image size in the action card or a lower control_rate."
+                f"Images arrive faster than they can be encoded: those of {waiting} moments ({size / 1e6:.0f} MB) were "
+                "queued. Use the codec h264, a smaller image size in the action card or a lower control_rate."
             )
         if self.trouble is None:
             self.taken += 1
+            self._put_bytes += self._bytes(moment)
             self._items.put(moment)
+
+    def _bytes(self, moment: Moment) -> int:
+        return sum(map(self._size, moment.pictures.values()))
 
     def end(self, how: tuple[bool, str | None, Audits]) -> None:
         """how: success, why it ended early, and the audits."""
@@ -170,13 +180,16 @@ class _Encoding(threading.Thread):
         self._items.put(None)
 
     def run(self) -> None:
-        """The encoders' own threads start here and inherit the priority: messages and control have precedence."""
+        """The encoders' own threads start here and inherit the priority: they only use the time that messages and
+        control leave.
+        """
         with contextlib.suppress(OSError):
             if sys.platform == "linux":  # elsewhere it would apply to the whole process
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PRIORITY)
+                os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
         while isinstance(item := self._items.get(), Moment):
             if not self._failed and not self.dropped:
                 self._add(item)
+            self._taken_bytes += self._bytes(item)
         if item is None:
             self._builder.discard()
             self.outcome = RecordingError("The episode was discarded.")

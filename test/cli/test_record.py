@@ -149,6 +149,6 @@ def test_raw_messages_are_kept_beside_it(
     monkeypatch.setattr(RecordingSession, "_is_done", lambda _self: True)
     assert main(["record", *given, "--bag", str(tmp_path / "bag")]) == 0
     out, err = capfd.readouterr()
-    assert f"{tmp_path / 'bag'}: 0 messages of 0 topics in" in out
+    assert f"{tmp_path / 'bag'}: 0 messages of 1 topics in" in out, "the recorder's own"
     assert "No messages on /clock, /controller_status, " in err
     assert (tmp_path / "bag" / "metadata.yaml").is_file()

@@ -6,8 +6,10 @@ import importlib.util
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from rt_vla_ros.cli.main import main as cli
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.live.human_episodes import DATASET, EPISODES, HumanEpisode, main, played
 
@@ -21,7 +23,8 @@ SEED = str(1 << 41)
 @pytest.mark.slow
 @with_human
 def test_a_human_shows_a_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["--suite", "pick-any", "--first-seed", SEED, "--out", str(tmp_path), "--episodes"]
+    """And a bag recorded beside gives the same episode."""
+    command = ["--suite", "pick-any", "--first-seed", SEED, "--out", str(tmp_path), "--bags", "--episodes"]
     assert main([*command, "1"]) == 0
     [row] = [json.loads(line) for line in (tmp_path / EPISODES).read_text().splitlines()]
     assert (row["success"], row["reason"]) == (True, "")
@@ -34,6 +37,18 @@ def test_a_human_shows_a_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert 3.0 < episode.stamps[-1] < 15.0
     assert main([*command, "1"]) == 0
     assert len((tmp_path / EPISODES).read_text().splitlines()) == 1, "what is played is not played again"
+
+    bags, words = tmp_path / "bags", ["--card", str(tmp_path / DATASET), "--out", str(tmp_path / "read")]
+    words += ["--topics", str(bags), "--episodes-by", "recorder_node/episode"]
+    assert cli(["data", "from-bag", str(bags / "bag-000"), *words]) == 0
+    [read] = LeRobotDataset(tmp_path / "read")
+    assert (read.success, read.instruction) == (True, episode.instruction)
+    assert abs(len(read) - len(episode)) <= 1, "the recorder waits for the frame of the end, which may never be final"
+    same = min(len(read), len(episode)) - 1
+    np.testing.assert_array_equal(read.values[:same], episode.values[:same])
+    np.testing.assert_array_equal(read.images["front"][:same], episode.images["front"][:same])
+    assert read.commanders is not None
+    assert read.commanders[:same] == episode.commanders[:same]
 
 
 @pytest.mark.slow

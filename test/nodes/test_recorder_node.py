@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -110,6 +111,7 @@ def rig(make_bench: Callable[..., NodeBench], tmp_path: Path) -> RecorderRig:
 
 
 def test_the_dataset_has_what_was_published(rig: RecorderRig, tmp_path: Path) -> None:
+    marks = rig.bench.listen(String, "recorder_node/episode")
     rig.run(0.6)
     answer = rig.call(StartEpisode, "start", instruction="lift the cube")
     assert (answer.success, answer.message) == (True, "Recording started.")
@@ -140,6 +142,7 @@ def test_the_dataset_has_what_was_published(rig: RecorderRig, tmp_path: Path) ->
     assert episode.interventions is not None
     assert episode.interventions.tolist() == [one == "human" for one in episode.commanders]
     assert (episode.leader, episode.success, episode.instruction) == ("mixed", True, "lift the cube")
+    assert [mark.data for mark in marks] == ["start: lift the cube", "success"]
 
 
 def test_a_goal_is_told_how_it_goes_and_what_became_of_it(rig: RecorderRig, tmp_path: Path) -> None:
@@ -166,6 +169,13 @@ def test_a_goal_is_told_how_it_goes_and_what_became_of_it(rig: RecorderRig, tmp_
     assert result.frames == len(LeRobotDataset(tmp_path / "set")[0])
 
 
+def test_a_dataset_has_one_recorder(rig: RecorderRig, tmp_path: Path) -> None:
+    with pytest.raises(StartError, match=rf"set is being written by another process \(PID {os.getpid()}\)"):
+        RecorderNode()
+    rig.bench.kill(rig.node)
+    rig.bench.add(RecorderNode())
+
+
 def test_a_canceled_goal_is_discarded(rig: RecorderRig, tmp_path: Path) -> None:
     client = ActionClient(rig.bench.world, RecordEpisode, "/recorder_node/record")
     rig.bench.until(client.server_is_ready)
@@ -174,8 +184,10 @@ def test_a_canceled_goal_is_discarded(rig: RecorderRig, tmp_path: Path) -> None:
     handle = sent.result()
     ended = handle.get_result_async()
     rig.run(1.0)
+    marks = rig.bench.listen(String, "recorder_node/episode")
     rig.bench.until(handle.cancel_goal_async().done)
     rig.bench.until(ended.done)
+    rig.bench.until(lambda: [mark.data for mark in marks] == ["discard"])
     assert (ended.result().result.saved, ended.result().result.sentence) == (False, "The episode was discarded.")
     assert not rig.node.recorder.busy
 

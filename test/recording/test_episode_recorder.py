@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import threading
 import time
 from pathlib import Path
@@ -26,7 +27,7 @@ class Session:
     def __init__(self, directory: Path) -> None:
         self.robot = RecordedRobot()
         writer = LeRobotWriter(directory, CARD, with_scene=False, with_commanders=True)
-        self.recorder = EpisodeRecorder(writer, self.robot.streams, decode)
+        self.recorder = EpisodeRecorder(writer, self.robot.streams, decode, lambda _picture: 1000)
         self.run(0.5)
 
     def run(self, seconds: float) -> SavedEpisode | RecordingError | None:
@@ -171,17 +172,23 @@ def test_a_full_disk_while_it_records_loses_that_episode(
     assert not list(tmp_path.rglob("*.part"))
 
 
-def test_images_that_wait_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(episode_recorder, "MOST_WAITING", 3)
+@pytest.mark.parametrize(
+    ("limit", "value", "said"),
+    [("MOST_WAITING", 3, r"those of 3 moments \("), ("WAITING_BYTES", 10_000_000, r"moments \(1\d MB\) were queued")],
+)
+def test_images_that_wait_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int, said: str
+) -> None:
+    monkeypatch.setattr(episode_recorder, limit, value)
 
     def slow(camera: str, number: int) -> NDArray[np.uint8]:
         time.sleep(0.2)
         return decode(camera, number)
 
     session = Session(tmp_path / "set")
-    session.recorder._decode = slow
+    session.recorder._decode, session.recorder._size = slow, lambda _picture: 1_500_000
     session.start()
     saved = session.until_over()
     assert isinstance(saved, SavedEpisode)
     assert not saved.success
-    assert saved.problems[0].startswith("Images arrive faster than they can be encoded: 3 of them were queued.")
+    assert re.match("Images arrive faster than they can be encoded: .*" + said, saved.problems[0])

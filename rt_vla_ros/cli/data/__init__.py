@@ -9,8 +9,8 @@ import argparse
 
 from rt_vla_ros.cli.subcommands import add_subcommands, run_subcommand
 
-# To add a subcommand, write the module `rt_vla_ros/cli/data/NAME.py` with a docstring, `add_arguments` and `run`, as
-# for a command, and add a line here. All are imported together, so import heavy packages (torch) in `run`.
+# Each module has a docstring, `add_arguments` and `run`, like a command. All are imported together, so import heavy
+# packages (torch) only in `run`.
 SUBCOMMANDS: dict[str, str] = {
     "from-lerobot-v2": "rt_vla_ros.cli.data.from_lerobot_v2",
     "from-rlds": "rt_vla_ros.cli.data.from_rlds",

@@ -208,7 +208,7 @@ CODES: dict[str, CheckCode] = {
     "success-missing": CheckCode(
         NOTE, "Episodes have no success label.", "Label them, to exclude failures from training."
     ),
-    "failures": CheckCode(NOTE, "Episodes are labelled as failed.", "Drop them, unless you want failures."),
+    "failures": CheckCode(NOTE, "Episodes are labeled as failed.", "Drop them, unless you want failures."),
     "audit": CheckCode(
         WARNING, "The recorder reported problems in episodes.", "Read its messages; drop the episodes if they matter."
     ),

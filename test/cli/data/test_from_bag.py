@@ -119,6 +119,18 @@ def test_episodes_by_words_and_by_times(robot: Path) -> None:
     assert [(len(one), one.success) for one in LeRobotDataset(robot / "times")] == [(4, False), (4, False)]
 
 
+def test_an_episode_that_ends_with_the_bag_is_whole(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its end is marked a little after the last transform, as where everything is stopped at once."""
+    kind, after = "std_msgs/msg/String", BEGIN + round(2.998 * SECOND)
+    begins, ends = (Said("/e", kind, BEGIN + 1, text("start: go")), Said("/e", kind, after, text("success")))
+    last = [one for one in bags.robot() if not (one.topic == "/tf" and one.time_ns > BEGIN + round(2.84 * SECOND))]
+    write(robot / "bag", [last[0], begins, *last[1:], ends])
+    assert convert(robot, robot / "bag", "--episodes-by", "/e") == 0
+    (episode,) = LeRobotDataset(robot / "set")
+    assert (episode.success, len(episode), json.loads(episode.audit)["problems"]) == (True, 14, [])
+    assert "rejected" not in capsys.readouterr().out.partition("0 rejected")[0]
+
+
 def test_a_camera_that_stops_ends_the_episode(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(robot / "bag", bags.robot(4.0, camera_until=1.5))
     assert convert(robot, robot / "bag") == 0

@@ -12,6 +12,8 @@ from pathlib import Path
 from rt_vla_ros.parent_process import ends_with_this_process
 from zenoh_ros.commands.errors import CliError
 
+BESIDE = ("/tf", "/tf_static", "/clock", "recorder_node/episode")
+"""Recorded with the topics of a topic map, to convert the bag into the same episodes."""
 ENDS_WITHIN = 30.0  # to write what waits [s]
 
 
