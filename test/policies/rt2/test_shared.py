@@ -26,7 +26,7 @@ SENTENCES = ("pick up the red cube", "stop", "put the green ball into the bowl o
 ALONE = {
     "gemma3": "it has a sliding window",
     "idefics2": "it has a sliding window",
-    "qwen3_5": "is no attention",
+    "qwen3_5": "layers without attention",
     "qwen3_vl": "deepstack_visual_embeds",
 }
 """Families that cannot be batched here, and why."""

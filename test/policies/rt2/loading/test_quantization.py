@@ -149,7 +149,9 @@ def test_needed_memory_is_counted_as_it_will_be_held(tmp_path: Path, monkeypatch
     with pytest.raises(memory.OutOfMemoryError, match="bytes of memory on cpu, 1,000 bytes are free"):
         memory.check_memory(files, gpu, "int8")
     available["cpu"], available["cuda"] = 10**9, 1000
-    with pytest.raises(memory.OutOfMemoryError, match=r"on cuda, there are 1,000 .*, or use weights:=int8 or int4\."):
+    with pytest.raises(
+        memory.OutOfMemoryError, match=r"on cuda, 1,000 bytes are free.*, or use weights:=int8 or int4\."
+    ):
         memory.check_memory(files, gpu, "auto")
     with pytest.raises(memory.OutOfMemoryError, match=r"on cuda, .* use a smaller model\."):
         memory.check_memory(files, gpu, "int4")
