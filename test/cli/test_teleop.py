@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -87,9 +88,14 @@ def test_without_a_smoother_it_says_what_to_start(ros_graph: Any) -> None:
 
 def test_keys_take_over_stop_and_give_back(rig: Rig) -> None:
     ours, theirs = pty.openpty()
-    with subprocess.Popen(COMMAND, stdin=theirs, stdout=subprocess.PIPE, text=True) as process:
+    said: list[str] = []
+    with subprocess.Popen(
+        COMMAND, stdin=theirs, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+    ) as process:
+        assert process.stdout is not None
+        reader = threading.Thread(target=said.extend, args=(process.stdout,))
+        reader.start()
         rig.bench.until(lambda: rig.node.count_publishers("teleop_twist"))
-        rig.bench.spin_for(1.0)
 
         def press(keys: str) -> None:
             os.write(ours, keys.encode())
@@ -105,15 +111,14 @@ def test_keys_take_over_stop_and_give_back(rig: Rig) -> None:
         rig.until_state(State.STOPPED)
         lasting = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         rig.bench.publisher(ControllerStatus, "controller_status", lasting).publish(ControllerStatus(session=1))
-        rig.bench.spin_for(0.5)
+        rig.bench.until(lambda: f"{RESTARTED}\n" in said, "it did not hear of another smoother")
         press("q")
         rig.bench.until(lambda: process.poll() is not None)
-        assert process.stdout is not None
-        said = process.stdout.read()
+        reader.join()
     os.close(ours)
     os.close(theirs)
     assert process.returncode == 0
-    assert "Controlling /smoother_node" in said
-    assert RESTARTED in said
-    assert "the policy's next action on a fresh image moves the arm" in said
-    assert "stopped until /smoother_node/release is called" in said
+    text = "".join(said)
+    assert "Controlling /smoother_node" in text
+    assert "the policy's next action on a fresh image moves the arm" in text
+    assert "stopped until /smoother_node/release is called" in text
