@@ -12,8 +12,12 @@ from pathlib import Path
 import pytest
 from support.launching import REPOSITORY, child_environment
 
+from rt_vla_ros import ros
 from rt_vla_ros.cli.main import main
-from zenoh_ros.commands import graph
+
+ros.ensure()
+
+from zenoh_ros.commands import graph  # noqa: E402
 
 
 def grip_package(prefix: Path) -> str:
