@@ -44,9 +44,7 @@ def card_of_declaration(declaration: Mapping[str, Any], policy: ActionCard | Non
         name=str(declaration["name"]),
         dimensions=tuple(
             ActionDimension(label, LABELS[label][0], low, high, LABELS[label][1])
-            for label, low, high in zip(
-                declaration["dim_labels"], declaration["low"], declaration["high"], strict=True
-            )
+            for label, low, high in zip(declaration["dim_labels"], declaration["low"], declaration["high"], strict=True)
         ),
         bins=256,
         quantization="round",

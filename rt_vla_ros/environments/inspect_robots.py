@@ -1,4 +1,4 @@
-"""inspect-robots (https://docs.inspectrobots.org): its registered tasks on a simulated embodiment, see inspect_world."""
+"""inspect-robots (https://docs.inspectrobots.org): its registered tasks on a simulated embodiment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rt_vla_ros.environments.process import START_TIME, EnvironmentProcess
 INSPECT = "inspect"
 PROTOCOL = (
     "the task's own step limit; an episode ends where the embodiment ends it",
-    "seeds 0 to N-1 are the task's N scenes as in `inspect-robots run --seed 0`, N to 2N-1 their second epoch, and so on",
+    "seeds 0 to N-1 are the task's N scenes as in `inspect-robots run --seed 0`, N to 2N-1 their second epoch, ...",
     "success is what the first of the task's scorers that says yes or no says; no grader and no operator",
     "an action of the policy in equal parts over the steps of its period, clipped to the action space",
     "units are metres and radians, the gripper's upper bound is open: the conventions of its adapters, not declared",

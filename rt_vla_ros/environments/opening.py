@@ -94,9 +94,7 @@ class EnvironmentChoice:
         except ActionCardError as error:
             raise ActionCardError(f"{self.card}: {error}") from error
 
-    def open(
-        self, policy: ActionCard | None, made: type[ForeignEnvironment] | None = None
-    ) -> ForeignEnvironment:
+    def open(self, policy: ActionCard | None, made: type[ForeignEnvironment] | None = None) -> ForeignEnvironment:
         """policy: its action card; None: no images. Starts the process. Raises ValueError, see there."""
         python, made = self._interpreter, made or (InspectEnvironment if self.kind == INSPECT else ForeignEnvironment)
         benchmark = self._benchmark(policy)

@@ -77,7 +77,9 @@ class InspectWorld:
         result = self._embodiment.step(given)
         bare = replace(result, observation=replace(result.observation, images={}))
         before = replace(self._seen, images={})
-        record.steps.append(self._rollout.StepRecord(t=len(record.steps), observation=before, action=given, result=bare))
+        record.steps.append(
+            self._rollout.StepRecord(t=len(record.steps), observation=before, action=given, result=bare)
+        )
         self._seen = result.observation
         record.terminated, record.truncated = result.terminated, not result.terminated and (result.truncated or stop)
         record.termination_reason = result.termination_reason or (STOP["stop_reason"] if stop else None)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def open_policy(
     checkpoint: str = "rt1-mini", device: str = "auto", cameras: str = "", threads: int = 0
 ) -> InspectPolicy:
-    """The entry point. checkpoint: a name or a path, see load_policy; "untrained" names are for tests of a setup.
+    """The entry point. checkpoint: a name or a path, see load_policy.
 
     cameras: names of the embodiment's cameras for those of the card, as in "front=top,wrist=left_wrist"; the others
     have the same name in both. threads: of torch, 0 for as few as keep up.

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from support.scripted_policy import ConstantPolicy
 
-api = pytest.importorskip("inspect_robots", reason="needs inspect-robots: pip install 'rt_vla_ros[inspect]'")
+pytest.importorskip("inspect_robots", reason="needs inspect-robots: pip install 'rt_vla_ros[inspect]'")
 
+import inspect_robots as api
 from inspect_robots.errors import CompatibilityError, ConfigError
 from support.inspect_point import Point, box, joints, reach, trouble
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-api = pytest.importorskip("inspect_robots", reason="needs inspect-robots: pip install 'rt_vla_ros[inspect]'")
+pytest.importorskip("inspect_robots", reason="needs inspect-robots: pip install 'rt_vla_ros[inspect]'")
 
+import inspect_robots as api
 from inspect_robots import registry
 from inspect_robots.conformance import assert_embodiment_conformant
 from inspect_robots.errors import ConfigError, EmbodimentFault
@@ -57,7 +58,9 @@ def test_the_shipped_policy_does_there_what_it_does_here(table: TabletopEmbodime
             kept.append(observation.images["front"])  # type: ignore[attr-defined]
 
     task = suite_task("pick-any", episodes=1, seed=SEED)
-    (log,) = api.eval(task, InspectPolicy(policy, {}), table, sinks=[Kept()], log_dir=str(tmp_path), store_actions=False)
+    (log,) = api.eval(
+        task, InspectPolicy(policy, {}), table, sinks=[Kept()], log_dir=str(tmp_path), store_actions=False
+    )
     assert (log.samples[0].scene_id, ours.outcome) == (f"pick-any-{SEED}", "success")
     assert log.results.metrics["success_at_end"] == 1.0
     assert len(kept) == len(trajectory.images) == ours.steps
@@ -72,7 +75,10 @@ def test_its_declarations_are_what_inspect_robots_demands(table: TabletopEmbodim
     with closing(faster):
         assert faster.info.action_space.high.tolist() == [0.02, 0.02, 0.02, 0.175, 0.175, 0.175, 1.0]
         seen = faster.reset(suite_task("unseen", 1).scenes[0], seed=0)
-        assert {name: image.shape for name, image in seen.images.items()} == {"front": (96, 96, 3), "wrist": (96, 96, 3)}
+        assert {name: image.shape for name, image in seen.images.items()} == {
+            "front": (96, 96, 3),
+            "wrist": (96, 96, 3),
+        }
         assert {key: value.shape for key, value in seen.state.items()} == {
             "joint_pos": (7,),
             "eef_pos": (3,),
