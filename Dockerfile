@@ -1,10 +1,10 @@
 # ROS 2 Jazzy with this package, the policy's environment and the simulated arm. README.md explains the steps.
 #   docker build -t rt_vla_ros .
-#   docker run --rm -it --network host --gpus all rt_vla_ros          # without a GPU: leave out --gpus all
+#   docker run --rm -it --network host --gpus all rt_vla_ros          # without a GPU: omit --gpus all
 FROM ros:jazzy
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 
-# What draws the simulated cameras without a screen, and what makes a virtual environment.
+# For headless rendering of the simulated cameras, and for virtual environments.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends python3-venv libegl1 libegl-mesa0 libgl1-mesa-dri libopengl0 \
@@ -16,7 +16,7 @@ RUN python3 -m venv --system-site-packages "$VIRTUAL_ENV" \
     && "$VIRTUAL_ENV/bin/pip" install --no-cache-dir torch==2.13.0 'transformers>=5.18,!=5.20.1,!=5.20.2,<6' safetensors pillow 'numpy<2' \
     && "$VIRTUAL_ENV/bin/pip" install --no-cache-dir 'mujoco>=3.3,<3.9' \
     && "$VIRTUAL_ENV/bin/pip" install --no-cache-dir --no-deps gym-hil
-# EGL on the GPU, besides CUDA.
+# EGL on the GPU, in addition to CUDA.
 ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility,graphics
 
 WORKDIR /ws

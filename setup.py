@@ -1,4 +1,4 @@
-"""For pip, beside pyproject.toml: carries what a ROS 2 package is made of into the wheel, under share/rt_vla_ros."""
+"""For pip, in addition to pyproject.toml: adds the files of the ROS 2 package to the wheel, under share/rt_vla_ros."""
 
 from pathlib import Path
 

@@ -46,7 +46,7 @@ step = ActionDecoder(card).from_tokens((1, 255, 128, 128, 128, 128, 128, 255), c
 print(f"Tokens 1 255 128 128 128 128 128 255: {step.translation.round(4)} m in {card.frame_id}, {step.gripper_word}.")
 
 mistakes = {
-    "millimetres called metres": {"dimensions": (ActionDimension("dx", "translation_x", -50.0, 50.0, "m"),)},
+    "millimeters called meters": {"dimensions": (ActionDimension("dx", "translation_x", -50.0, 50.0, "m"),)},
     "an unknown frame": {"frame": "world"},
     "a gripper that never closes": {"gripper_closed": 1.0},
 }

@@ -1,4 +1,4 @@
-"""Gazebo (Harmonic) with a table, four objects, two cameras and a Panda that ros2_control drives.
+"""Gazebo (Harmonic) with a table, four objects, two cameras and a Panda controlled by ros2_control.
 
 `policy.launch.py arm:=gazebo` includes it. It needs ros_gz, gz_ros2_control, ros2_controllers and
 moveit_resources_panda_description.
@@ -17,7 +17,7 @@ from rt_vla_ros.process_end import ends_the_launch
 
 SWITCH = ["true", "false"]
 CONTROLLERS = ("joint_state_broadcaster", "panda_arm_velocity_controller", "panda_hand_controller")
-# Debian names after "ros-DISTRO-": what a missing package is installed with.
+# Debian package names after "ros-DISTRO-", for the message about a missing package.
 NEEDED = ("ros_gz_sim", "ros_gz_bridge", "gz_ros2_control", "controller_manager", "moveit_resources_panda_description")
 ARGUMENTS = (
     DeclareLaunchArgument("world", default_value="", description="SDF file; empty: the table of this package"),
@@ -37,7 +37,7 @@ ARGUMENTS = (
 
 
 def share_directory(package: str) -> str:
-    """Of a package that must be installed; RuntimeError with what to install."""
+    """The share directory of a required package; RuntimeError with the install command if it is missing."""
     from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 
     try:
@@ -48,7 +48,7 @@ def share_directory(package: str) -> str:
 
 
 def gazebo(context: LaunchContext) -> list:
-    """Simulator, arm and what carries its topics over; made in a function, so that `--show-args` needs none of it."""
+    """Simulator, arm and bridges; in a function, so that `--show-args` works without Gazebo."""
     from rt_vla_ros.arms.gazebo_urdf import urdf_for_gazebo
 
     needed = {package: share_directory(package) for package in NEEDED}
@@ -104,5 +104,5 @@ def gazebo(context: LaunchContext) -> list:
 
 
 def generate_launch_description() -> LaunchDescription:
-    """What `ros2 launch` asks for."""
+    """The launch description for `ros2 launch`."""
     return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=gazebo)])

@@ -1,7 +1,7 @@
-"""Policy, smoother and an arm: with arm:=sim the simulated one, with arm:=servo one that MoveIt Servo moves.
+"""Policy, smoother and an arm: with arm:=sim the simulated one, with arm:=servo one controlled by MoveIt Servo.
 
-`ros2 launch rt_vla_ros policy.launch.py`, or `./rt-vla launch policy.launch.py` where there is no ROS 2. Then publish
-what shall be done on the topic `instruction` (std_msgs/String).
+`ros2 launch rt_vla_ros policy.launch.py`, or `./rt-vla launch policy.launch.py` without ROS 2. Then publish an
+instruction on the topic `instruction` (std_msgs/String).
 """
 
 import difflib
@@ -37,7 +37,7 @@ FOLLOW_CLOCK = OrSubstitution(
     OrSubstitution(LaunchConfiguration("use_sim_time"), LaunchConfiguration("lock_step")),
     EqualsSubstitution(LaunchConfiguration("arm"), "gazebo"),
 )
-BRIDGED = {  # arms with a launch file of their own, NAME.launch.py, and what it is given
+BRIDGED = {  # arms with their own launch file, NAME.launch.py, and its arguments
     "ros2_control": ("namespace", "params_file", "autostart"),
     "gazebo": ("params_file", "world", "gui", "autostart"),
 }
@@ -52,10 +52,10 @@ REMOTE = {  # parameters of the policy node
     "jpeg": "JPEG quality of sent images; empty: uncompressed",
     "budget": "discard answers that take longer [s]; empty: until the next decision is due",
 }
-# Any other arm begins slowly, unless a parameter file says otherwise. A dictionary here would put those behind it
-# before that file, too: ROS takes a section's place from where it is first named.
+# Any other arm starts slowly, unless a parameter file sets another scale. This is a file, not a dictionary, because ROS
+# orders sections by where they are first named: a dictionary would move later sections before that file.
 FIRST_RUNS = PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "first_runs.yaml"])
-# Ctrl-C ends everything within five seconds, whatever the nodes are doing.
+# Ctrl-C ends all processes within five seconds.
 PATIENCE = {"sigterm_timeout": "3", "sigkill_timeout": "1"}
 
 ARGUMENTS = (
@@ -172,7 +172,7 @@ ARGUMENTS = (
         "drive_base",
         default_value="",
         choices=["", *SWITCH],
-        description="true: actions may also move a mobile base, on `base_twist_cmds`; empty: such actions are refused",
+        description="true: actions may also move a mobile base, on `base_twist_cmds`; empty: such actions are rejected",
     ),
     DeclareLaunchArgument(
         "params_file", default_value="", description="ROS parameter file for the nodes; launch arguments override it"
@@ -204,9 +204,9 @@ ARGUMENTS = (
 
 
 def refuse_lost_settings(context: LaunchContext) -> None:
-    """Refuses arguments that would have no effect where they were meant to limit the arm.
+    """Rejects arguments that were meant to limit the arm but would have no effect.
 
-    `ros2 launch` takes any name in silence, and so does an include. Raises RuntimeError.
+    `ros2 launch` silently accepts any name, and so does an include. Raises RuntimeError.
     """
     from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS  # not for `--show-args`
     from rt_vla_ros.nodes.parameters import is_safety
@@ -225,7 +225,7 @@ def refuse_lost_settings(context: LaunchContext) -> None:
 
 
 def chosen_parameters(context: LaunchContext, **types: type) -> list:
-    """The parameter file, then the arguments that were given, as the nodes take them."""
+    """The parameter file, then the given arguments, with the types of the nodes' parameters."""
     file = LaunchConfiguration("params_file").perform(context)
     if file and not os.path.isfile(file):  # launch_ros warns and starts the nodes without it
         raise FileNotFoundError(f"params_file: there is no file {file!r}")
@@ -233,7 +233,7 @@ def chosen_parameters(context: LaunchContext, **types: type) -> list:
     read = {
         list: lambda text: text.split(","),
         bool: lambda text: text == "true",
-        int: lambda text: int(text) if text.isdecimal() else text,  # the node refuses it, in a sentence
+        int: lambda text: int(text) if text.isdecimal() else text,  # the node rejects it with a message
         float: number_or_text,
         str: str,
     }
@@ -242,7 +242,7 @@ def chosen_parameters(context: LaunchContext, **types: type) -> list:
 
 
 def number_or_text(text: str) -> float | str:
-    """The node refuses what is no number, in a sentence."""
+    """The number, or the text itself, which the node rejects with a message."""
     try:
         return float(text)
     except ValueError:
@@ -250,7 +250,7 @@ def number_or_text(text: str) -> float | str:
 
 
 def policy_ended(event: ProcessExited, context: LaunchContext) -> list:
-    """The smoother stays, for it is what keeps the arm still."""
+    """The smoother keeps running, because it holds the arm still."""
     if context.is_shutdown or LaunchConfiguration("respawn_policy").perform(context) == "true":
         return []
     return [
@@ -262,7 +262,7 @@ def policy_ended(event: ProcessExited, context: LaunchContext) -> list:
 
 
 def smoother_for_servo(context: LaunchContext) -> tuple[list, list]:
-    """Parameters of the smoother before the user's own, and its remaps: its velocities go to Servo alone."""
+    """The smoother's parameters before those of the user, and its remaps: only Servo gets its velocities."""
     servo = LaunchConfiguration("servo_node").perform(context)
     if not servo.startswith("/"):
         raise RuntimeError(f"servo_node:={servo} is not valid, expected a full name such as /servo_node")
@@ -271,18 +271,18 @@ def smoother_for_servo(context: LaunchContext) -> tuple[list, list]:
 
 
 def servo_file(context: LaunchContext) -> PathJoinSubstitution:
-    """Of the robot: for Servo, and for the nodes before it."""
+    """The robot's parameter file, for Servo and for the nodes."""
     robot = LaunchConfiguration("robot").perform(context)
     return PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "servo", SERVO_ROBOTS[robot]])
 
 
 def gazebo_file() -> PathJoinSubstitution:
-    """What our nodes are told of the arm in Gazebo."""
+    """The nodes' parameters for the arm in Gazebo."""
     return PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "gazebo", "nodes.yaml"])
 
 
 def gripper_bridge(context: LaunchContext) -> list[Node]:
-    """What moves the fingers of an arm that is not the simulated one."""
+    """The gripper bridge, for arms other than the simulated one."""
     in_gazebo = LaunchConfiguration("arm").perform(context) == "gazebo"
     kind = LaunchConfiguration("gripper").perform(context) or ("parallel_gripper_command" if in_gazebo else "none")
     if kind == "none":
@@ -305,7 +305,7 @@ def gripper_bridge(context: LaunchContext) -> list[Node]:
 
 
 def servo_bridge(context: LaunchContext) -> list[Node]:
-    """What keeps Servo ready."""
+    """The bridge to Servo."""
     return [
         Node(
             package=PACKAGE,
@@ -323,7 +323,7 @@ def servo_bridge(context: LaunchContext) -> list[Node]:
 
 
 def servo_itself(context: LaunchContext) -> list[IncludeLaunchDescription]:
-    """Unless it runs; in no namespace, as its drivers are."""
+    """Servo, unless it is already running; without a namespace, like its drivers."""
     how = LaunchConfiguration("servo").perform(context)
     if how == "running":
         return []
@@ -338,7 +338,7 @@ def servo_itself(context: LaunchContext) -> list[IncludeLaunchDescription]:
 
 
 def policy_and_smoother(context: LaunchContext) -> list[Node]:
-    """Both nodes; without an argument or a file they keep their own defaults."""
+    """Both nodes; without arguments or a file they use their own defaults."""
     from rt_vla_ros.nodes.sim_arm_parameters import POLICY_WITH_SIM_ARM  # not for `--show-args`
 
     chosen = LaunchConfiguration("arm").perform(context)
@@ -347,7 +347,7 @@ def policy_and_smoother(context: LaunchContext) -> list[Node]:
     arm = {"sim": [POLICY_WITH_SIM_ARM], "gazebo": [gazebo_file()]}.get(chosen, [])
     before, remaps = smoother_for_servo(context) if chosen == "servo" else ([], [])
     before = [gazebo_file()] if chosen == "gazebo" else before
-    after = [{"require_arm_status": True}] if chosen in WATCHED else []  # a file cannot take that back
+    after = [{"require_arm_status": True}] if chosen in WATCHED else []  # a file cannot override this
     policy = chosen_parameters(
         context,
         policy=str,
@@ -399,7 +399,7 @@ def policy_and_smoother(context: LaunchContext) -> list[Node]:
 
 
 def console(context: LaunchContext) -> list[Node]:
-    """The page; the arm needs it for nothing."""
+    """The web console; the arm does not depend on it."""
     port, cameras = (LaunchConfiguration(name).perform(context) for name in ("console_port", "console_cameras"))
     return [
         Node(
@@ -419,7 +419,7 @@ def console(context: LaunchContext) -> list[Node]:
 
 
 def simulated_arm(_context: LaunchContext) -> list[IncludeLaunchDescription]:
-    """The arm; made in a function, so that `--show-args` does not offer what is set here."""
+    """The arm; in a function, so that `--show-args` omits the arguments that are set here."""
     wrist_image = PythonExpression(["str('wrist' in '", LaunchConfiguration("cameras"), "'.split(',')).lower()"])
     passed_on = [
         *[(name, LaunchConfiguration(name)) for name in PASSED_ON],
@@ -435,7 +435,7 @@ def _is_arm(name: str) -> IfCondition:
 
 
 def bridged_arm(context: LaunchContext) -> list[IncludeLaunchDescription]:
-    """The bridge to an arm, and Gazebo; nothing for an arm that has none."""
+    """The bridge to an arm, and Gazebo; an empty list for arms without one."""
     name = LaunchConfiguration("arm").perform(context)
     if name not in BRIDGED:
         return []
@@ -451,7 +451,7 @@ def bridged_arm(context: LaunchContext) -> list[IncludeLaunchDescription]:
 
 
 def generate_launch_description() -> LaunchDescription:
-    """What `ros2 launch` asks for."""
+    """The launch description for `ros2 launch`."""
     arm = OpaqueFunction(function=simulated_arm, condition=_is_arm("sim"))
     bridge = OpaqueFunction(function=bridged_arm)
     nodes = GroupAction(

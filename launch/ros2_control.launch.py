@@ -1,4 +1,4 @@
-"""The bridge to ros2_control alone, and with spawn:=true the controllers that it needs.
+"""Only the bridge to ros2_control, and with spawn:=true the controllers that it needs.
 
 `ros2 launch rt_vla_ros ros2_control.launch.py params_file:=config/ros2_control/panda.yaml`. The controller manager and
 the robot_state_publisher are the robot's own.
@@ -44,13 +44,13 @@ ARGUMENTS = (
 
 
 def bridge(context: LaunchContext) -> list[Node]:
-    """The bridge; without a file it keeps its own defaults."""
+    """The bridge; without a file it uses its own defaults."""
 
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
     defaults, file = value("defaults_file"), value("params_file")
-    if file and not os.path.isfile(file):  # launch_ros warns and goes on without it
+    if file and not os.path.isfile(file):  # launch_ros would only warn
         raise FileNotFoundError(f"params_file: there is no file {file!r}")
     autostart = [{"autostart": value("autostart") == "true"}] if value("autostart") else []
     nodes = [
@@ -73,7 +73,7 @@ def bridge(context: LaunchContext) -> list[Node]:
 
 
 def generate_launch_description() -> LaunchDescription:
-    """What `ros2 launch` asks for."""
+    """The launch description for `ros2 launch`."""
     nodes = GroupAction(
         [
             PushRosNamespace(LaunchConfiguration("namespace")),

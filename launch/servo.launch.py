@@ -1,7 +1,7 @@
-"""MoveIt Servo alone, set up so that this package's velocities are carried out in full; with mock hardware on demand.
+"""Only MoveIt Servo, configured to execute this package's velocities completely; optionally with mock hardware.
 
 Needs MoveIt: `sudo apt install ros-$ROS_DISTRO-moveit-servo ros-$ROS_DISTRO-moveit-configs-utils`, and the robot's own
-packages. What the arms are called is in config/servo.
+packages. The names of each robot are in config/servo.
 """
 
 import subprocess
@@ -42,27 +42,27 @@ ARGUMENTS = (
         "use_sim_time", default_value="false", choices=["true", "false"], description="Use simulation time from /clock"
     ),
 )
-# Servo waits for a joint state that differs from those before, and those of mock hardware never change: the last joint
-# of the Panda is turned by a thousandth of a radian, from where moveit_resources puts it.
+# Servo waits for a joint state that differs from the previous ones, but those of mock hardware never change. Therefore
+# the last joint of the Panda is rotated by 0.001 rad from its initial position in moveit_resources.
 NUDGE_AFTER = 8.0
 NUDGE = (
     "{joint_names: [panda_joint1, panda_joint2, panda_joint3, panda_joint4, panda_joint5, panda_joint6, panda_joint7], "
     "points: [{positions: [0.0, -0.785, 0.0, -2.356, 0.0, 1.571, 0.786], time_from_start: {sec: 1}}]}"
 )
-# The same names may be those of a real arm on this graph, which would go to that place within a second.
+# A real arm on this graph may have the same names, and would move to this position within a second.
 NUDGE_MOCK = f"""
 managers=$(ros2 node list --no-daemon --spin-time 3 2>/dev/null | grep -cx /controller_manager)
 if [ "$managers" = 1 ]; then
   exec ros2 topic pub --once /panda_arm_controller/joint_trajectory trajectory_msgs/msg/JointTrajectory '{NUDGE}'
 fi
-echo "The mock arm is not turned: there are $managers nodes /controller_manager, expected this one alone. \
+echo "The mock arm was not moved: there are $managers nodes /controller_manager, expected this one alone. \
 Is a real arm running? Then give servo:=real to policy.launch.py, or hardware:=real to servo.launch.py." >&2
 exit 1
 """
 
 
 def refuse_a_second_arm() -> None:
-    """Raises RuntimeError where a controller manager runs already: the mock arm would have the names of a real one."""
+    """Raises RuntimeError if a controller manager is already running: a real arm may have the mock arm's names."""
     command = ["ros2", "node", "list", "--no-daemon", "--spin-time", "3"]
     listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
     if "/controller_manager" in listed:
@@ -74,9 +74,9 @@ def refuse_a_second_arm() -> None:
 
 
 def robot_model(robot: str) -> dict:
-    """What Servo must know of the robot, as its MoveIt configuration says it. Raises RuntimeError."""
+    """Servo's robot parameters, from the robot's MoveIt configuration. Raises RuntimeError."""
     try:
-        from moveit_configs_utils import MoveItConfigsBuilder  # where MoveIt is
+        from moveit_configs_utils import MoveItConfigsBuilder  # requires MoveIt
     except ImportError as error:
         raise RuntimeError(
             f"MoveIt is missing ({error}): sudo apt install ros-$ROS_DISTRO-moveit-servo "
@@ -85,7 +85,7 @@ def robot_model(robot: str) -> dict:
     if robot == "panda":
         panda = MoveItConfigsBuilder("moveit_resources_panda").robot_description(file_path="config/panda.urdf.xacro")
         config = panda.joint_limits(file_path="config/hard_joint_limits.yaml").to_moveit_configs()
-    else:  # the model itself comes on /robot_description, from the arm's driver
+    else:  # the model itself is published on /robot_description by the arm's driver
         ur = MoveItConfigsBuilder(robot_name="ur", package_name="ur_moveit_config")
         srdf = Path("srdf") / "ur.srdf.xacro"
         config = ur.robot_description_semantic(srdf, {"name": robot}).to_moveit_configs()
@@ -99,12 +99,12 @@ def robot_model(robot: str) -> dict:
 
 
 def share(package: str, *parts: str) -> PathJoinSubstitution:
-    """A file of a package."""
+    """The path of a file in a package."""
     return PathJoinSubstitution([FindPackageShare(package), *parts])
 
 
 def mock_panda(model: dict) -> list:
-    """The arm, as moveit_servo's own demonstration starts it."""
+    """The mock Panda, as started by moveit_servo's demo."""
     manager = ["--controller-manager", "/controller_manager"]
     return [
         Node(
@@ -138,7 +138,7 @@ def mock_panda(model: dict) -> list:
 
 
 def mock_ur(robot: str) -> list:
-    """The arm, as Universal Robots' own driver plays it."""
+    """The mock UR, as started by Universal Robots' driver."""
     given = {
         "ur_type": robot,
         "robot_ip": "0.0.0.0",
@@ -151,7 +151,7 @@ def mock_ur(robot: str) -> list:
 
 
 def servo_and_arm(context: LaunchContext) -> list:
-    """Servo ends where no joint states come within seconds, and is started again until they do."""
+    """Servo exits if it gets no joint states within seconds, and is restarted until it does."""
     robot, hardware, file, clock = (
         LaunchConfiguration(name).perform(context)
         for name in ("robot", "hardware", "servo_params_file", "use_sim_time")
@@ -180,5 +180,5 @@ def servo_and_arm(context: LaunchContext) -> list:
 
 
 def generate_launch_description() -> LaunchDescription:
-    """What `ros2 launch` asks for."""
+    """The launch description for `ros2 launch`."""
     return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=servo_and_arm)])

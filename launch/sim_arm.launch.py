@@ -1,4 +1,4 @@
-"""The simulated arm alone: takes velocities, gives images, joint states and transforms."""
+"""Only the simulated arm: it takes velocities, and publishes images, joint states and transforms."""
 
 import os
 
@@ -36,12 +36,12 @@ ARGUMENTS = (
 
 
 def sim_arm(context: LaunchContext) -> list[Node]:
-    """The node; without an argument or a file it keeps its own defaults."""
+    """The node; without arguments or a file it uses its own defaults."""
 
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
-    if value("params_file") and not os.path.isfile(value("params_file")):  # launch_ros warns and goes on without it
+    if value("params_file") and not os.path.isfile(value("params_file")):  # launch_ros would only warn
         raise FileNotFoundError(f"params_file: there is no file {value('params_file')!r}")
     given = {name: value(name) for name in ("suite", "instruction") if value(name)}
     given |= {name: value(name) == "true" for name in ("publish_clock", "lock_step", "wrist_image")}
@@ -64,6 +64,6 @@ def sim_arm(context: LaunchContext) -> list[Node]:
 
 
 def generate_launch_description() -> LaunchDescription:
-    """What `ros2 launch` asks for."""
+    """The launch description for `ros2 launch`."""
     node = GroupAction([PushRosNamespace(LaunchConfiguration("namespace")), OpaqueFunction(function=sim_arm)])
     return LaunchDescription([*ARGUMENTS, node])

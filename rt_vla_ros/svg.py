@@ -1,4 +1,4 @@
-"""Pictures in SVG: opened alone, on white; inside a page, in the page's colours, by the classes of style/report.css."""
+"""Pictures in SVG: opened alone, on white; inside a page, in the page's colors, by the classes of style/report.css."""
 
 from __future__ import annotations
 
@@ -44,5 +44,5 @@ def curve(points: Sequence[tuple[float, float, float, float]], colour: str) -> l
 
 
 def _kind(colour: str) -> str:
-    """The class that has this colour in a page; empty if none has."""
+    """The class that has this color in a page; empty if none has."""
     return f"c{COLOURS.index(colour)}" if colour in COLOURS else ""

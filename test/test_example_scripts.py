@@ -25,7 +25,7 @@ EXPECTED = {
     "own_card": [
         r"action_card\.json: 8 dimensions at 10 Hz",
         r"\[0\.05 +0\.0002 0\.0002\] m in base_link, open",
-        r"millimetres called metres: 'dx' ranges .* 500 m/s",
+        r"millimeters called meters: 'dx' ranges .* 500 m/s",
         r"unknown frame: frame is 'world', expected one of base, end_effector",
         r"never closes: gripper_open and gripper_closed are both 1\.0",
     ],
@@ -46,7 +46,7 @@ EXPECTED = {
         r"\d of 1 succeeded\. The last one: \w",
     ],
     "serve": [
-        r"server: Connect robots with policy:=remote:127\.0\.0\.1:\d+\. Only this machine reaches it",
+        r"server: Connect robots with policy:=remote:127\.0\.0\.1:\d+\. Only programs on this machine can reach it",
         r"(\[.*\] m, confidence \d+% \(network .* ms, queue .* ms, inference .* ms\)\n){5}",
     ],
     "outside_environment": [

@@ -25,6 +25,7 @@ ROWS = (
         "malloc_threshold.py",
         "network_size.py",
         "os_error.py",
+        "out_claim.py",
         "out_file.py",
         "parent_process.py",
         "progress.py",

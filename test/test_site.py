@@ -67,6 +67,11 @@ def test_what_pages_link_to_outside_docs_is_shown(site: Path, words: Words) -> N
     assert "EndEffectorStep [] steps" in words("msg/ActionChunk.msg.html")
 
 
+def test_no_two_pages_differ_in_case_only(site: Path) -> None:
+    names = [path.relative_to(site).as_posix().lower() for path in site.rglob("*.html")]
+    assert [name for name in set(names) if names.count(name) > 1] == []
+
+
 def test_parameters_are_those_of_the_code(words: Words) -> None:
     rate = next(one for one in SMOOTHER_PARAMETERS if one.name == "command_rate")
     expected = f"command_rate float {rate.default} {rate.low:g} to {rate.high:g} {rate.description}"

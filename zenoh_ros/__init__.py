@@ -18,14 +18,14 @@ STAND_INS = Path(__file__).resolve().parent / "stand_ins"
 
 
 def install() -> None:
-    """Makes rclpy, launch and the message packages importable, behind everything that is on `sys.path`.
+    """Makes rclpy, launch and the message packages importable, after everything else on `sys.path`.
 
     Packages with their own messages or programs are registered with `zenoh_ros.packages.register`. May be called again.
     """
     if str(STAND_INS) not in sys.path:
         sys.path.append(str(STAND_INS))
         importlib.invalidate_caches()
-    # Only here: the commands' error classes are imported by programs that have nothing but Python.
+    # Imported here, because the commands' error classes are also used by programs without the dependencies.
     from zenoh_ros.wire import message_packages
 
     message_packages.install()

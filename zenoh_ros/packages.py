@@ -33,7 +33,7 @@ class RegisteredPackage:
 
     @property
     def is_python(self) -> bool:
-        """Whether there is a Python package of the name, which `name.msg` then is a part of."""
+        """Whether there is a Python package of this name; `name.msg` is then a module of it."""
         return (self.root / self.name).is_dir()
 
     @property
@@ -42,11 +42,11 @@ class RegisteredPackage:
         return sorted(name for name, _ in self.programs)
 
     def command(self, executable: str) -> list[str]:
-        """The command that starts a program with this Python; KeyError if there is none of this name."""
+        """The command that runs a program with this Python; KeyError if there is no program of this name."""
         return [sys.executable, "-m", dict(self.programs)[executable]]
 
     def python_path(self, inherited: str) -> str:
-        """PYTHONPATH for its programs, so that they are found from every working directory."""
+        """PYTHONPATH for its programs, so that they are found from any working directory."""
         return os.pathsep.join(part for part in (str(self.root), inherited) if part)
 
 
@@ -58,8 +58,9 @@ def register(name: str, root: Path, programs: Mapping[str, str] | None = None) -
     messages.
 
     Args:
-        root: the folder from which Python imports it. Holding package.xml it is a checkout: its own prefix and share
-            directory. Otherwise that is the nearest share/NAME with a package.xml above it, or in Python's prefix.
+        root: the folder from which Python imports it. If it contains package.xml it is a checkout, which is its own
+            prefix and share directory. Otherwise the share directory is the nearest share/NAME with a package.xml above
+            it, or the one in Python's prefix.
         programs: executable -> module for `python -m`.
 
     Raises:
@@ -84,7 +85,7 @@ def find(name: str) -> RegisteredPackage | None:
 def _prefix_and_share(name: str, root: Path) -> tuple[Path, Path]:
     if (root / "package.xml").is_file():
         return root, root
-    # `pip install --target` and `--prefix` put share/ somewhere above.
+    # `pip install --target` and `--prefix` put share/ in a parent directory.
     for prefix in (root, *root.parents, Path(sysconfig.get_path("data")), Path(sys.prefix)):
         share = prefix / "share" / name
         if (share / "package.xml").is_file():

@@ -44,10 +44,8 @@ def _command(parser: argparse.ArgumentParser, level: int) -> Iterator[str]:
         yield f"```text\n{parser.epilog.strip()}\n```"
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            helps = {one.dest: one.help or "" for one in action._choices_actions}
-            for name, subparser in action.choices.items():
+            for subparser in action.choices.values():
                 yield f"{'#' * level} {subparser.prog}"
-                yield "" if subparser.description else prose(helps.get(name, ""))
                 yield from _command(subparser, level + 1)
 
 

@@ -1,4 +1,4 @@
-"""The repository as a site: README is its first page, and a file that pages link to is a page that shows it."""
+"""The repository as a site: README is the first page, and files that pages link to have pages of their own."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ DOCS = "docs/"
 _LINK = re.compile(r"(?P<before>\]\()(?P<target>(?!\w+:|#|/)[^)#\s]+)(?P<after>#[^)\s]*)?(?=\))")
 _FENCE = re.compile(r"^(```.*?^```[ ]*$)", re.DOTALL | re.MULTILINE)
 _LANGUAGES = {".py": "python", ".yaml": "yaml", ".xml": "xml", ".msg": "python"}
+_RENAMED = {"README.md": "index.md", "SECURITY.md": "security_policy.md"}  # docs/security.md differs in case only
 
 
 def site_path(path: str) -> str:
-    """Where a file of the repository is in the site: what is in docs/ on top, code as a page of its own."""
-    if path == "README.md":
-        return "index.md"
+    """The path in the site of a file in the repository: files of docs/ are at the top, code has pages of its own."""
+    if path in _RENAMED:
+        return _RENAMED[path]
     if path.startswith(DOCS):
         return path.removeprefix(DOCS)
     return path if path.endswith(".md") else f"{path}.md"
 
 
 def links(text: str, path: str) -> Iterator[str]:
-    """The files of the repository that a page of it links to. path: the page's."""
+    """The files of the repository to which a page links. path: that of the page."""
     for part in _FENCE.split(text)[::2]:
         for match in _LINK.finditer(part):
             if (target := _target(match, path)) is not None:
@@ -33,7 +34,7 @@ def links(text: str, path: str) -> Iterator[str]:
 
 
 def with_site_links(text: str, path: str) -> str:
-    """The page with links that lead to the same files in the site. path: the page's in the repository."""
+    """The page with its links changed to the paths in the site. path: that of the page in the repository."""
     here = posixpath.dirname(site_path(path))
 
     def moved(match: re.Match[str]) -> str:
@@ -57,7 +58,7 @@ def file_page(path: str) -> str:
 
 @cache
 def outside_pages() -> dict[str, str]:
-    """Pages of files outside docs/, by their paths in the repository: README, and what pages link to, however far."""
+    """Pages of files outside docs/, by path in the repository: README, and all files linked directly or indirectly."""
     pages: dict[str, str] = {}
     waiting = ["README.md"]
     for page in sorted((ROOT / DOCS).glob("*.md")):
@@ -73,6 +74,6 @@ def outside_pages() -> dict[str, str]:
 
 
 def _target(match: re.Match[str], path: str) -> str | None:
-    """The file or folder of the repository that is meant; None where there is none."""
+    """The file or folder of the repository to which a link refers; None if there is none."""
     target = posixpath.normpath(posixpath.join(posixpath.dirname(path), match["target"]))
     return target if (ROOT / target).exists() else None

@@ -1,4 +1,4 @@
-"""The action card: what the numbers of a checkpoint mean. It travels with the weights and is checked at load."""
+"""The action card: the meaning of a checkpoint's actions. It is stored with the weights and checked when loading."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ UNITS = (
 )
 BASE_ROLES = ("base_x", "base_y", "base_yaw")
 BASE_MODE = "move_base"
-"""The mode, of the role "terminate", in which a mobile base moves and the arm stands still; in the others it is the
-other way round. A card whose modes have it not moves both at once."""
+"""The mode of the role "terminate" in which a mobile base moves and the arm stands still; in other modes only the arm
+moves. A card without this mode moves both at once."""
 _MOTIONS = {f"{kind}_{axis}": kind for kind in ("translation", "rotation") for axis in "xyz"} | {
     "base_x": "base_translation",
     "base_y": "base_translation",
@@ -47,7 +47,7 @@ _MOTIONS = {f"{kind}_{axis}": kind for kind in ("translation", "rotation") for a
 FRAMES = ("base", "end_effector")
 ROTATIONS = ("rotation_vector", "rpy")
 FASTEST_RANGE = {"translation": 10.0, "rotation": 100.0, "base_translation": 10.0, "base_rotation": 100.0}
-"""Speeds at the ends of a card's ranges [m/s], [rad/s]: no arm or base has them, though RT-1-X' ranges reach 6 m/s."""
+"""Implausible speeds at the limits of a card's ranges [m/s], [rad/s]; RT-1-X's ranges reach 6 m/s."""
 CROPS = ("none", "center", "stretch", "pad")
 LONGEST_HORIZON = 1000
 QUANTIZATIONS = ("round", "truncate", "centers", "middles")
@@ -55,7 +55,7 @@ _T = TypeVar("_T")
 
 
 class ActionCardError(ValueError):
-    """The card is missing, incomplete or contradicts itself; the message says where and what was expected."""
+    """The card is missing, incomplete or inconsistent; the message says where and what was expected."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,10 @@ class ActionDimension:
     """One token of an action.
 
     name: the name in the training data, such as "world_vector_x".
-    role: what it does to the arm or to the mobile base under it, one of ROLES; "unused" ones are decoded and dropped.
+    role: its effect on the arm or its mobile base, one of ROLES; "unused" ones are decoded and dropped.
     low, high: range covered by the bins, in `unit`; both 0 for the role "terminate".
-    unit: "m", "rad", "1" or "mode", as the role demands.
-    modes: for the role "terminate": what each token means, "terminate" among them; empty otherwise.
+    unit: "m", "rad", "1" or "mode", depending on the role.
+    modes: for the role "terminate": the meaning of each token, including "terminate"; empty otherwise.
     """
 
     name: str
@@ -82,11 +82,11 @@ class CameraSpec:
     """The camera that the policy was trained with.
 
     name: name of the camera ("front", "wrist").
-    width, height: size of the image the policy takes [pixel].
-    crop: how a camera image of another shape was brought to this one: "none", "center" (cut to the aspect ratio),
-    "stretch" or "pad" (whole, black beside it; RT-1's own way).
-    vertical_fov: opening angle of the image the policy takes, top to bottom [rad]; 0 where it is not known.
-    column: of its images in a dataset; empty for "observation.images.NAME". It means nothing to a policy.
+    width, height: size of the policy's input image [pixel].
+    crop: how a camera image of another shape is fitted to this size: "none", "center" (cropped to the aspect ratio),
+    "stretch" or "pad" (with black borders, as for RT-1).
+    vertical_fov: vertical field of view of the policy's input image [rad]; 0 if unknown.
+    column: of its images in a dataset; empty for "observation.images.NAME". Not used by policies.
     """
 
     name: str
@@ -99,28 +99,27 @@ class CameraSpec:
 
 @dataclass(frozen=True)
 class ActionCard:
-    """Everything a controller must know to carry out a checkpoint's tokens.
+    """Everything a controller must know to execute a checkpoint's actions.
 
-    name: what was trained on what, in a few words.
+    name: the model and its training data, in a few words.
     dimensions: one per token, in the order of the tokens.
     bins: number of bins of the continuous dimensions.
-    quantization: how a value became a token: "round" to the nearest bin, "truncate" (RT-1's public code), or "centers":
-    `bins` edges; a token is the gap that a value lies in and stands for its middle, the last for the last (OpenVLA);
-    "middles": `bins` gaps, each for its own middle (VLA-0-Smol).
-    frame: "base" or "end_effector": the axes in which translation and rotation are given (REP-103).
-    frame_id: name of that frame in the TF tree of the arm it was trained on.
+    quantization: how values were converted to tokens: "round" to the nearest bin, "truncate" (RT-1's public code),
+    "centers": `bins` edges; a token is the interval of a value and means its center, the last token the last center
+    (OpenVLA); "middles": `bins` intervals, each with its own center (VLA-0-Smol).
+    frame: "base" or "end_effector": the axes of translation and rotation (REP-103).
+    frame_id: name of that frame in the TF tree of the training arm.
     rotation: "rotation_vector" or "rpy" (fixed axes x, y, z).
-    gripper_open, gripper_closed: values of the gripper dimension at which it is open and closed.
+    gripper_open, gripper_closed: values of the gripper dimension for an open and a closed gripper.
     control_rate: actions per second [Hz].
-    cameras: what the policy sees, in its order.
-    postprocessing: what is done to the decoded values before they have the dimensions' units and meaning, a name in
-    action_space.postprocessing; empty for nothing.
-    horizon: steps of one period that a policy predicts at once, 1 to 1000; its tokens are those of the first step, then
-    those of the second ...
-    execute_steps: of them, how many are done before the policy decides again, 1 ... horizon.
-    ensemble: how chunks that overlap are combined; it needs a horizon of more than one step.
-    state: what the policy sees of the robot besides images, in its order; empty for nothing.
-    notes: where the facts on this card are from, and which of them nobody could verify.
+    cameras: the policy's cameras, in the order of its inputs.
+    postprocessing: transform of the decoded values into the dimensions' units and meaning, a name in
+    action_space.postprocessing; empty for none.
+    horizon: number of steps (each one period) that a policy predicts at once, 1 to 1000; tokens are ordered by step.
+    execute_steps: number of them to execute before the next decision, 1 ... horizon.
+    ensemble: how overlapping chunks are combined; needs a horizon of more than one step.
+    state: robot state that the policy takes besides images, in the order of its inputs; empty for none.
+    notes: sources of the card's contents, and what could not be verified.
     """
 
     name: str
@@ -153,11 +152,11 @@ class ActionCard:
 
     @property
     def period(self) -> float:
-        """Time between two actions [s], an integer of nanoseconds as in messages."""
+        """Time between two actions [s], rounded to nanoseconds as in messages."""
         return round(1.0 / self.control_rate, 9)
 
     def with_horizon(self, horizon: int) -> ActionCard:
-        """The card of a policy that predicts so many steps at once, for the same actions."""
+        """The same card with another horizon."""
         if horizon == self.horizon:
             return self
         ensemble = NEWEST if horizon == 1 else self.ensemble
@@ -170,9 +169,9 @@ class ActionCard:
 
     @property
     def base_mode(self) -> int | None:
-        """Number of the mode in which the base moves and the arm stands still, None if there is none.
+        """Index of the mode in which the base moves and the arm stands still, None if there is none.
 
-        In it nothing moves where the base's dimensions are unused.
+        Nothing moves in this mode if the base's dimensions are unused.
         """
         index = self.index("terminate")
         modes = () if index is None else self.dimensions[index].modes
@@ -184,11 +183,11 @@ class ActionCard:
 
     @property
     def decision_period(self) -> float:
-        """Time between two decisions [s], each of which gives a chunk."""
+        """Time between two decisions, that is, between two chunks [s]."""
         return round(self.execute_steps * self.period, 9)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON knows it; `from_dict` reverses it."""
+        """The card as JSON values; the inverse of `from_dict`."""
         data: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         for camera in data["cameras"]:
             if not camera["column"]:
@@ -200,7 +199,7 @@ class ActionCard:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ActionCard:
-        """Raises ActionCardError for keys that are missing or unknown and for values that contradict each other."""
+        """Raises ActionCardError for missing or unknown keys and for inconsistent values."""
         values: dict[str, Any] = {
             "postprocessing": "",
             "notes": (),
@@ -268,7 +267,7 @@ def _dimension(data: Mapping[str, Any], index: int) -> ActionDimension:
     values = dict(checked_keys(ActionDimension, data, what, ActionCardError, optional=("modes",)))
     modes = values.get("modes", ())
     if not isinstance(modes, (list, tuple)) or not all(isinstance(mode, str) for mode in modes):
-        raise ActionCardError(f"modes must be a list of words, got {modes!r}.")
+        raise ActionCardError(f"modes must be a list of strings, got {modes!r}.")
     values["modes"] = tuple(modes)
     return build(ActionDimension, values, ActionCardError)
 
@@ -308,7 +307,7 @@ def _check_dimensions(card: ActionCard) -> None:
     roles = [d.role for d in card.dimensions if d.role != "unused"]
     doubled = sorted({role for role in roles if roles.count(role) > 1})
     if doubled:
-        raise ActionCardError(f"the role {doubled[0]!r} is given to two dimensions.")
+        raise ActionCardError(f"the role {doubled[0]!r} is used by two dimensions.")
     for dimension in card.dimensions:
         _check_dimension(dimension, card.bins)
     _check_base_mode(card)
@@ -324,24 +323,24 @@ def _check_dimensions(card: ActionCard) -> None:
 
 
 def _check_base_mode(card: ActionCard) -> None:
-    """Of modes beside "terminate" and one other, it must be known which one moves the base."""
+    """With more than one mode besides "terminate", the card must say which one moves the base."""
     index = card.index("terminate")
     modes = () if index is None else card.dimensions[index].modes
     if card.moves_base and card.base_mode is None and len(modes) > 2:
         raise ActionCardError(
-            f"{card.dimensions[roles_index(card, 'terminate')].name!r} has the modes {list(modes)}; where actions move "
-            f"a base, the mode in which it moves and the arm does not is called {BASE_MODE!r}."
+            f"{card.dimensions[roles_index(card, 'terminate')].name!r} has the modes {list(modes)}; if actions move "
+            f"a base, the mode in which only the base moves must be called {BASE_MODE!r}."
         )
     moded = card.moves_base and card.base_mode is not None
     if moded and card.ensemble.chunks > 1:
         raise ActionCardError(
             f"ensemble combines {card.ensemble.chunks} chunks: the mean of one in the mode {BASE_MODE!r} and one in "
-            "another mode would move arm and base at once. Take the rule 'newest'."
+            "another mode would move arm and base at once. Use the rule 'newest'."
         )
     if moded and card.ensemble.rule == "compensated":
         raise ActionCardError(
-            "ensemble has the rule 'compensated', which takes back what was moved since the image: the base would move "
-            f"in another mode than {BASE_MODE!r}, and the arm in that. Take the rule 'newest'."
+            "ensemble has the rule 'compensated', which corrects for the motion since the image: the base would move "
+            f"in another mode than {BASE_MODE!r}, and the arm in that mode. Use the rule 'newest'."
         )
 
 
@@ -351,12 +350,12 @@ def _check_postprocessing(card: ActionCard) -> None:
         return
     if card.index("gripper") is None:
         raise ActionCardError(
-            f"postprocessing is {card.postprocessing!r}, which sets a gripper; no dimension has the role 'gripper'."
+            f"postprocessing is {card.postprocessing!r}, which needs a dimension with the role 'gripper'."
         )
     for key, value in asdict(meaning).items():
         if getattr(card, key) != value:
             raise ActionCardError(
-                f"{key} is {getattr(card, key)!r}, but what postprocessing {card.postprocessing!r} gives has {value!r}."
+                f"{key} is {getattr(card, key)!r}, but postprocessing {card.postprocessing!r} returns {value!r}."
             )
 
 
@@ -366,7 +365,7 @@ def kind_of_motion(role: str) -> str | None:
 
 
 def part_of(kind: str) -> str:
-    """What a kind of motion moves: "arm" or "base"."""
+    """The part that a kind of motion moves: "arm" or "base"."""
     return "base" if kind.startswith("base_") else "arm"
 
 
@@ -378,7 +377,7 @@ def _check_speed(card: ActionCard) -> None:
             raise ActionCardError(
                 f"{dimension.name!r} ranges from {dimension.low:g} to {dimension.high:g} {dimension.unit} per action, "
                 f"which is {speed:.3g} {dimension.unit}/s at control_rate {card.control_rate:g} Hz; no {part_of(kind)} "
-                f"is as fast. Give displacements per action in {dimension.unit}, not in degrees, millimetres or a "
+                f"is as fast. Give displacements per action in {dimension.unit}, not in degrees, millimeters or a "
                 "controller's own scale."
             )
 

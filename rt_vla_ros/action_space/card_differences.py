@@ -1,4 +1,4 @@
-"""In what two action cards differ, place by place."""
+"""Lists the differences of two action cards."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-MOST = 8  # that are told
+MOST = 8  # reported differences
 
 
 def card_differences(ours: Any, theirs: Any, names: tuple[str, str]) -> list[str]:
-    """One sentence part a difference, such as `control_rate: 3.0 here, 10.0 there`; empty if there is none.
+    """One phrase per difference, such as `control_rate: 3.0 here, 10.0 there`; empty if there is none.
 
-    ours, theirs: as `ActionCard.to_dict` gives them, or whatever was sent as such. names: what the two are called.
+    ours, theirs: from `ActionCard.to_dict`, or received as such. names: labels of the two cards.
     """
     found = list(_differences(ours, theirs, "", names))
     return found if len(found) <= MOST else [*found[:MOST], f"and {len(found) - MOST} more"]

@@ -1,4 +1,4 @@
-"""From what a policy's network says to steps in SI units: one way for every policy."""
+"""Decodes the outputs of a policy's network into steps in SI units, for all policies."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from rt_vla_ros.action_space.rotation import rotation_vector_from_rpy
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 
 DECODINGS = ("argmax", "expected_value")
-HALF_BIN = 0.5 + 1e-6  # of a dimension; up to which a base stands still
+HALF_BIN = 0.5 + 1e-6  # value up to which a base stands still [bins]
 NEAR = 1 / 32
-"""Share of the range: mass of bins this near to the chosen value counts as given to it."""
+"""Share of the range: the confidence includes the probability of bins this close to the chosen value."""
 
 NOT_FINITE = "The network's output is not finite; its weights or its input are damaged."
 
 
 class DecodingError(ValueError):
-    """What a network gives is no action: its weights or its input are damaged."""
+    """A network's output is not an action: its weights or its input are damaged."""
 
 
 @dataclass(frozen=True)
@@ -39,26 +39,26 @@ class DecodedTokens:
 
 
 class ActionDecoder:
-    """Gives tokens, distributions over tokens or values the meaning that the action card says.
+    """Decodes tokens, distributions over tokens, or values according to the action card.
 
-    argmax: the most likely bin (RT-1). expected_value: the mean over the bins, which lies between them and does not
-    stick where the most likely bin of small motions is "none".
-    Terminate is chosen only with more than half of the probability; otherwise the most likely other mode.
-    The confidence is the geometric mean over the dimensions of the probability of what was chosen: of the mode, or of
+    argmax: the most likely bin (RT-1). expected_value: the mean over the bins, which varies continuously and does not
+    stall when the most likely bin of a small motion is "none".
+    Terminate is chosen only with a probability above 0.5; otherwise the most likely other mode.
+    The confidence is the geometric mean of each dimension's probability: of the chosen mode, or of
     all bins within 1/32 of the range around the chosen value.
 
-    A value within half a bin of 0 leaves a base where it is: an even number of bins has none at 0, and it would creep.
-    In the mode "move_base" the base alone moves, and the gripper stays as it is; in another one the arm alone. Where
-    the base's dimensions are unused, nothing moves in that mode.
+    A value within half a bin of 0 does not move a base: an even number of bins has no bin at 0, and the base would
+    drift. In the mode "move_base" only the base moves, and the gripper is unchanged; in other modes only the arm moves.
+    If the base's dimensions are unused, nothing moves in that mode.
 
-    What postprocessing remembers (a gripper's target) is kept behind each step of the last chunk. The next decision
-    goes on from where the arm is then: steps that a newer chunk replaces leave no trace.
+    The state of postprocessing (a gripper's target) is stored after each step of the last chunk. The next decision
+    continues from the steps executed until then: steps that a newer chunk replaces have no effect.
     """
 
     def __init__(self, card: ActionCard, decoding: str = "argmax") -> None:
         """Raises ValueError for an unknown decoding."""
         if decoding not in DECODINGS:
-            raise ValueError(f"There is no decoding {decoding!r}; there are {', '.join(DECODINGS)}.")
+            raise ValueError(f"Unknown decoding {decoding!r}; expected one of {', '.join(DECODINGS)}.")
         self.decoding, self.card = decoding, card
         self.tokenizer = ActionTokenizer(card)
         roles = tuple(d.role for d in card.dimensions)
@@ -73,14 +73,14 @@ class ActionDecoder:
         self.reset()
 
     def reset(self) -> None:
-        """A new request begins."""
-        self._states = [self._new]  # before the last chunk, and behind each of its steps
+        """Starts a new request."""
+        self._states = [self._new]  # before the last chunk, and after each of its steps
         self._stamp: float | None = None
 
     def begin(self, stamp: float) -> int:
-        """A decision on an observation of this stamp [s] begins: how many steps of the last chunk are done by then.
+        """Starts a decision for an observation with this stamp [s]; returns how many steps of the last chunk are done.
 
-        The one step of a chunk of one step always is. Raises ValueError for a stamp that is no time.
+        The only step of a chunk with one step is always done. Raises ValueError for an invalid stamp.
         """
         if not math.isfinite(stamp):
             raise ValueError(f"The observation's stamp is {stamp}, expected a time in seconds.")
@@ -107,10 +107,10 @@ class ActionDecoder:
     def from_tokens(
         self, tokens: Sequence[int], *, confidence: float, legal_probability: float = 1.0, plan: str = ""
     ) -> ActionChunk:
-        """Tokens of steps in turn, each in the order of the card's dimensions -> a chunk of as many steps.
+        """Tokens ordered by step, then by the card's dimensions -> a chunk with these steps.
 
-        Called again for the same decision, with further steps, it gives the first ones alike. Raises ValueError for
-        illegal tokens and for those of no whole steps or of more than the horizon.
+        Another call for the same decision, with further steps, returns the same first steps. Raises ValueError for
+        illegal tokens, incomplete steps, or more steps than the horizon.
         """
         size, horizon = len(self.card.dimensions), self.card.horizon
         if len(tokens) not in range(size, horizon * size + 1, size):
@@ -126,7 +126,7 @@ class ActionDecoder:
         )
 
     def step(self, values: ArrayLike) -> EndEffectorStep:
-        """Decoded values (D,), before postprocessing -> the step behind the one before.
+        """Decoded values (D,), before postprocessing -> the next step.
 
         Raises ValueError for NaN, infinity or a wrong number of values.
         """
@@ -191,7 +191,7 @@ class ActionDecoder:
         return np.array([0.0 if i is None else values[i] for i in indices])
 
     def _base_displacement(self, values: NDArray[np.float64], mode: int | None) -> NDArray[np.float64]:
-        """Of values before postprocessing, none of which speaks of a base."""
+        """From values before postprocessing, which does not affect a base."""
         base = np.zeros(3)
         for axis, index in enumerate(self._base if self._base_mode in (None, mode) else ()):
             if index is not None:

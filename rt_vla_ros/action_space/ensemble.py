@@ -1,4 +1,4 @@
-"""How the predictions of overlapping action chunks for one moment become one motion."""
+"""Combines the predictions of overlapping action chunks for the same time."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 
 RULES = ("newest", "compensated", "weighted", "mean", "exponential")
 ALONE = ("newest", "compensated")
-"""Those by which the newest chunk counts alone."""
+"""Rules that use only the newest chunk."""
 MOST_CHUNKS = 100
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Weights of the chunks that have a step for the same moment; they are divided by their sum.
+    """Normalized weights of the chunks that have a step for the same time.
 
-    rule: "newest": the newest chunk alone. "compensated": the newest chunk alone, and what the arm was told since its
-    image is brought to what the chunk's own steps until now say, within a period. "weighted": 1 for the newest and
-    `weight` for each older one (VLA-0). "mean": all alike. "exponential": exp(-weight * i), i counted from the oldest
-    chunk, 0 (ACT; its weight is 0.01).
+    rule: "newest": only the newest chunk. "compensated": only the newest chunk, and the difference between the motion
+    commanded since its image and the chunk's own steps until now is corrected within a period. "weighted": 1 for the
+    newest and `weight` for each older one (VLA-0). "mean": equal weights. "exponential": exp(-weight * i), with i = 0
+    for the oldest chunk (ACT; its weight is 0.01).
     weight: of the rules "weighted", 0 ... 1, and "exponential"; 0 for the others.
-    chunks: the newest ones that are combined; 1 for the rules "newest" and "compensated".
+    chunks: number of newest chunks to combine; 1 for the rules "newest" and "compensated".
     Raises ValueError for anything else.
     """
 
@@ -44,7 +44,7 @@ class Ensemble:
             raise ValueError(f"The ensemble has {self.chunks} chunks, expected {expected} for the rule {self.rule!r}.")
 
     def weights(self, count: int) -> NDArray[np.float64]:
-        """Of `count` chunks that have a step for the same moment, oldest first, shape (count,), with the sum 1."""
+        """Weights of `count` chunks with a step for the same time, oldest first, shape (count,), with sum 1."""
         ages = np.arange(count - 1, -1, -1)  # 0: the newest
         if self.rule in ALONE:
             weights = (ages == 0).astype(np.float64)

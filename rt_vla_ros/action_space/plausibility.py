@@ -1,4 +1,4 @@
-"""Whether recorded actions can be what their card says: units, ranges and conventions, judged by the numbers."""
+"""Checks whether recorded actions are plausible for their card: units, ranges and conventions."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from rt_vla_ros.action_space.card import ActionCard, ActionDimension, kind_of_mo
 from rt_vla_ros.action_space.state import StateDimension
 
 MAX_CLIPPED = 0.05
-"""Share of a dimension's values that may lie outside its range."""
+"""Share of a dimension's values that may be outside its range."""
 FASTEST = {"translation": 3.0, "rotation": 10.0, "base_translation": 3.0, "base_rotation": 10.0}
-"""What robots do at most [m/s], [rad/s]: collaborative arms reach 1 to 2 m/s and 3 rad/s at the tool."""
-NORMALISED = 1.001  # values of a controller's or a data set's own scale lie within -1 ... 1
-STANDSTILL, LITTLE = 0.02, 0.1  # of the way between open and closed
-ROUNDING = 1e-3  # of a state's range: datasets store float32
+"""Highest plausible speeds [m/s], [rad/s]: collaborative arms reach 1 to 2 m/s and 3 rad/s at the tool."""
+NORMALISED = 1.001  # values in a controller's or data set's own scale are within -1 ... 1
+STANDSTILL, LITTLE = 0.02, 0.1  # of the range between open and closed
+ROUNDING = 1e-3  # share of a state's range: datasets store float32
 NEARLY_ALL = 0.9
 
 
 class ImplausibleActionsError(ValueError):
-    """The numbers cannot be what the card says; the message says why and what they look like."""
+    """The numbers are implausible for the card; the message says why and what they look like."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class DimensionUse:
     """How recorded values use a dimension's range.
 
     low, high: 1st and 99th percentile, in the dimension's unit. largest: 99th percentile of the absolute value.
-    clipped: share outside the range by more than half a bin, 0 ... 1; for `terminate`, of numbers that are no mode.
+    clipped: share outside the range by more than half a bin, 0 ... 1; for `terminate`, of numbers that are not a mode.
     """
 
     dimension: ActionDimension
@@ -53,14 +53,14 @@ def measure_use(card: ActionCard, values: NDArray[np.float64]) -> tuple[Dimensio
 
 
 def check_recorded(card: ActionCard, values: NDArray[np.float64]) -> tuple[DimensionUse, ...]:
-    """See measure_use. Raises ImplausibleActionsError if the values cannot be what the card says."""
+    """See measure_use. Raises ImplausibleActionsError if the values are implausible for the card."""
     uses = measure_use(card, values)
     clipped = [use for use in uses if use.clipped > MAX_CLIPPED and use.dimension.role != "unused"]
     if clipped:
         raise ImplausibleActionsError(
-            f"Of {len(values)} recorded actions there lie outside the card's range: "
+            f"Of {len(values)} recorded actions, these are outside the card's range: "
             + "; ".join(clipped_sentence(use) for use in clipped)
-            + f". At most {MAX_CLIPPED:.0%} are allowed, for they would be learned as the range's limit. Convert the "
+            + f". At most {MAX_CLIPPED:.0%} are allowed, because they would be clipped to the range. Convert the "
             "recorded actions to the card's units, or correct the card."
         )
     if not card.postprocessing:
@@ -74,7 +74,7 @@ def check_recorded(card: ActionCard, values: NDArray[np.float64]) -> tuple[Dimen
 def check_recorded_state(card: ActionCard, states: NDArray[np.float64]) -> None:
     """states: (N, S) in the card's order and units, finite, N >= 1.
 
-    Raises ImplausibleActionsError if more of a number than MAX_CLIPPED lies outside the card's range.
+    Raises ImplausibleActionsError if more than MAX_CLIPPED of a dimension's values are outside the card's range.
     """
     clipped = []
     for one, column in zip(card.state, states.T, strict=True):
@@ -88,14 +88,14 @@ def check_recorded_state(card: ActionCard, states: NDArray[np.float64]) -> None:
             clipped.append(f"{share:.1%} of {one.name!r} ({_span(one)}; most are {low:.3g} to {high:.3g}){looks}")
     if clipped:
         raise ImplausibleActionsError(
-            f"Of {len(states)} recorded states there lie outside the card's range: {'; '.join(clipped)}. At most "
-            f"{MAX_CLIPPED:.0%} are allowed, for they would be learned as the range's limit. Convert the recorded "
+            f"Of {len(states)} recorded states, these are outside the card's range: {'; '.join(clipped)}. At most "
+            f"{MAX_CLIPPED:.0%} are allowed, because they would be clipped to the range. Convert the recorded "
             "states to the card's units, or correct the card's `state`."
         )
 
 
 def check_speed(largest: Mapping[ActionDimension, float], control_rate: float) -> None:
-    """largest: absolute values that occur [m], [rad] per action; control_rate [Hz].
+    """largest: largest absolute values [m], [rad] per action; control_rate [Hz].
 
     Raises ImplausibleActionsError for a speed that no arm, or no base, has.
     """
@@ -103,15 +103,15 @@ def check_speed(largest: Mapping[ActionDimension, float], control_rate: float) -
         kind = kind_of_motion(dimension.role)
         if kind is not None and value * control_rate > FASTEST[kind]:
             raise ImplausibleActionsError(
-                f"{dimension.name!r} goes up to {value:.3g} {dimension.unit} per action, at {control_rate:g} actions a "
-                f"second {value * control_rate:.3g} {dimension.unit}/s: no {part_of(kind)} is as fast "
+                f"{dimension.name!r} goes up to {value:.3g} {dimension.unit} per action, at {control_rate:g} Hz "
+                f"{value * control_rate:.3g} {dimension.unit}/s: no {part_of(kind)} is as fast "
                 f"(at most {FASTEST[kind]:g})."
                 f"{_looks_like(kind, value)}"
             )
 
 
 def table(uses: Sequence[DimensionUse]) -> str:
-    """Markdown: what of each dimension's range is used, and what is clipped."""
+    """A Markdown table of the used range and the clipped share of each dimension."""
     rows = ["| dimension | range | 1 % to 99 % of the recorded values | clipped |", "|---|---|---|---|"]
     for use in uses:
         if use.dimension.role != "terminate":
@@ -131,7 +131,7 @@ def _outside(dimension: ActionDimension, column: NDArray[np.float64], bins: int)
 
 
 def clipped_sentence(use: DimensionUse) -> str:
-    """What of a dimension lies outside its range, and what it looks like."""
+    """A phrase about the share of a dimension outside its range, and the likely cause."""
     dimension = use.dimension
     if dimension.role == "terminate":
         modes = ", ".join(f"{i} {mode}" for i, mode in enumerate(dimension.modes))
@@ -148,44 +148,44 @@ def _span(dimension: ActionDimension | StateDimension) -> str:
 
 
 def _looks_like(kind: str | None, largest: float, use: DimensionUse | None = None) -> str:
-    """A guess in words, for people; empty if there is none."""
+    """The likely cause in words; empty if there is none."""
     guess = other_unit(kind, largest)
     if not guess and kind is not None:
         if use is not None and min(abs(use.low), abs(use.high)) > use.high - use.low:
             guess = "absolute poses instead of displacements"
         elif 0.3 < largest <= NORMALISED:
-            guess = "numbers of a controller's own scale, -1 to 1"
+            guess = "values in a controller's own scale, -1 to 1"
     return f" These look like {guess}." if guess and use is None else f": they look like {guess}" if guess else ""
 
 
 def other_unit(kind: str | None, largest: float) -> str:
-    """What numbers are probably in that go up to `largest`; empty if they may be [m] or [rad]."""
+    """The probable unit of numbers up to `largest`; empty if they may be [m] or [rad]."""
     if kind in ("rotation", "base_rotation") and largest > 2 * math.pi:
         return "degrees"
     if largest <= 2:
         return ""
-    guesses = {"translation": "millimetres, or joint angles in degrees", "base_translation": "millimetres"}
+    guesses = {"translation": "millimeters, or joint angles in degrees", "base_translation": "millimeters"}
     return guesses.get(kind or "", "")
 
 
 def check_moves(card: ActionCard, uses: Sequence[DimensionUse]) -> None:
-    """Raises ImplausibleActionsError unless some dimension is used farther than half a bin from 0."""
+    """Raises ImplausibleActionsError unless some dimension has values more than half a bin from 0."""
     moving = [use for use in uses if kind_of_motion(use.dimension.role)]
     bins = [(use.dimension.high - use.dimension.low) / (card.bins - 1) for use in moving]
     if moving and all(use.largest < size / 2 for use, size in zip(moving, bins, strict=True)):
         used = "; ".join(f"{use.dimension.name!r} ({_span(use.dimension)}) up to {use.largest:.3g}" for use in moving)
         raise ImplausibleActionsError(
-            f"The recorded actions never leave the bin of 0: {used}. Learned from them, the robot would stand "
-            "still. Did the arm move when they were recorded? If it did, convert the recorded actions to the card's "
+            f"The recorded actions are all in the bin of 0: {used}. A policy trained on them would stand "
+            "still. If the arm moved during the recording, convert the recorded actions to the card's "
             "units, or correct the card."
         )
 
 
 def check_gripper(card: ActionCard, values: NDArray[np.float64]) -> None:
-    """A gripper goes some way, and one that is told two numbers is not told to be half open.
+    """Checks that a gripper moves, and that a gripper with two values is not half open at one of them.
 
-    Some close on an object only as far as its width: two numbers need not be those of open and closed.
-    values: as `check_recorded` takes them. Raises ImplausibleActionsError.
+    Some grippers close only to an object's width: the two values need not be those of open and closed.
+    values: as in `check_recorded`. Raises ImplausibleActionsError.
     """
     index = card.index("gripper")
     if index is None or card.postprocessing:
@@ -203,7 +203,7 @@ def check_gripper(card: ActionCard, values: NDArray[np.float64]) -> None:
 
 
 def check_terminate(card: ActionCard, values: NDArray[np.float64]) -> None:
-    """Raises ImplausibleActionsError if nearly all values, as `check_recorded` takes them, say 'terminate'."""
+    """Raises ImplausibleActionsError if nearly all values (see `check_recorded`) are 'terminate'."""
     index = card.index("terminate")
     if index is None:
         return
@@ -211,6 +211,6 @@ def check_terminate(card: ActionCard, values: NDArray[np.float64]) -> None:
     share = float((values[:, index] == modes.index("terminate")).mean())
     if share > NEARLY_ALL:
         raise ImplausibleActionsError(
-            f"{share:.0%} of the recorded actions say 'terminate'. Probably the modes of "
+            f"{share:.0%} of the recorded actions are 'terminate'. Probably the modes of "
             f"{card.dimensions[index].name!r} are in another order than the card's {list(modes)}."
         )

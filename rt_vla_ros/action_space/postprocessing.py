@@ -1,6 +1,6 @@
-"""What is done to a policy's decoded values before they are an action: the conventions of the robots it was trained on.
+"""Transforms a policy's decoded values into actions, by the conventions of its training robots.
 
-Those of the Google robot and WidowX are what SimplerEnv applies to RT-1 and RT-1-X
+Those of the Google robot and WidowX are as in SimplerEnv for RT-1 and RT-1-X
 (simpler_env/policies/rt1/rt1_model.py, commit 4ab7178).
 """
 
@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 SMALL_GRIPPER = 1e-2
 WIDOWX_TRANSLATION, WIDOWX_ROTATION = (1.75, 0.05), (1.4, 0.25)
-"""Bounds of what the network says, and what they stand for on the robot, in [m] and [rad]."""
+"""Bounds of the network's outputs, and the corresponding motions of the robot [m], [rad]."""
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a transform's results are, as a card says it: kind of rotation, value of an open and of a closed gripper."""
+    """The meaning of a transform's results, as in a card: kind of rotation, values of an open and a closed gripper."""
 
     rotation: str
     gripper_open: float
@@ -29,20 +29,20 @@ class Meaning:
 
 
 class Postprocessing(Protocol):
-    """Turns decoded values (D,), in the order of `roles`, into the values that the card's units speak of.
+    """Transforms decoded values (D,), in the order of `roles`, into values in the card's units.
 
-    A request begins with a new one. What one remembers of a request goes into a shallow copy of it and stays there.
+    Each request starts with a new instance. A shallow copy keeps the state of a request.
     """
 
     def __call__(self, values: Values) -> Values:
-        """A new array; the given one is left as it is."""
+        """A new array; the input is unchanged."""
 
 
 class GoogleRobot:
-    """RT-1's own robot: the gripper's value is a change; 1 closes it, -1 opens it, a small one is none.
+    """RT-1's robot: the gripper value is a change; 1 closes it, -1 opens it, small values are ignored.
 
-    Translation [m] and rotation (axis times angle) [rad] stay as they are. The gripper's entry becomes where the
-    fingers shall be, -1 open ... 1 closed; a request starts with the gripper open.
+    Translation [m] and rotation (axis times angle) [rad] are unchanged. The gripper value becomes the target position
+    of the fingers, -1 open ... 1 closed; a request starts with the gripper open.
     """
 
     def __init__(self, roles: tuple[str, ...]) -> None:
@@ -58,9 +58,9 @@ class GoogleRobot:
 
 
 class WidowX:
-    """BridgeData's robot: values within +-1.75 and +-1.4 stand for +-0.05 m and +-0.25 rad (roll, pitch, yaw).
+    """BridgeData's robot: values within +-1.75 and +-1.4 mean +-0.05 m and +-0.25 rad (roll, pitch, yaw).
 
-    The gripper's sign is inverted, because there 1 is open and -1 closed, and it is one or the other.
+    The gripper value is inverted, because 1 is open and -1 closed, and made binary.
     """
 
     def __init__(self, roles: tuple[str, ...]) -> None:
@@ -78,9 +78,9 @@ class WidowX:
 
 
 class Libero:
-    """LIBERO's Panda: translation and rotation stay as they are; the gripper is closed above 0, else open.
+    """LIBERO's Panda: translation and rotation are unchanged; the gripper is closed above 0, else open.
 
-    Its entry becomes -1 open or 1 closed (NVlabs/vla0, roboverse/evals/libero/eval.py).
+    The gripper value becomes -1 open or 1 closed (NVlabs/vla0, roboverse/evals/libero/eval.py).
     """
 
     def __init__(self, roles: tuple[str, ...]) -> None:
@@ -108,15 +108,15 @@ TRANSFORMS: dict[str, Callable[[tuple[str, ...]], Postprocessing]] = {
 def make_postprocessing(name: str, roles: tuple[str, ...]) -> Postprocessing:
     """The transform of this name for dimensions with these roles. Raises ValueError for an unknown name."""
     if name not in TRANSFORMS:
-        raise ValueError(f"There is no postprocessing {name!r}; there are {', '.join(TRANSFORMS)}.")
+        raise ValueError(f"Unknown postprocessing {name!r}; expected one of {', '.join(TRANSFORMS)}.")
     return TRANSFORMS[name](roles)
 
 
 def small_gripper_is_zero(value: float) -> float:
-    """Changes of the gripper below 0.01 are noise."""
+    """Sets changes of the gripper below 0.01, which are noise, to zero."""
     return 0.0 if abs(value) < SMALL_GRIPPER else float(value)
 
 
 def rescaled(values: Values, bound: float, target: float) -> Values:
-    """From -bound ... bound to -target ... target, held within."""
+    """Rescales from -bound ... bound to -target ... target, with clipping."""
     return np.clip(values / bound * target, -target, target)

@@ -1,4 +1,4 @@
-"""Small rotations in the forms that action cards use (REP-103: fixed axes x, y, z)."""
+"""Conversions between the rotation representations of action cards (REP-103: fixed axes x, y, z)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The actions of RT-1 and RT-1-X as published: what their numbers mean, from where that is known, and what is not."""
+"""Action cards of the published RT-1 and RT-1-X, with the sources and what could not be verified."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PARTS = {
 }
 MODES = ("terminate", "move", BASE_MODE)
 MOBILE = "google_robot"
-"""The robot that has a base."""
+"""The robot with a mobile base."""
 JAX_ORDER = tuple(PARTS)
 CONTROL_RATES = {"google_robot": 3.0, "widowx": 5.0}
 ROBOTS = tuple(CONTROL_RATES)
@@ -40,7 +40,7 @@ UNVERIFIED = {
     "order": "Not verified: the order of the action's tokens ({}) is not in the public code of the TensorFlow release; "
     "it was given at conversion.",
     "frame": "Not verified: frame_id and the camera's field of view; set them to those of your robot.",
-    "base": "Not verified: that base_displacement_vector is in metres, x forward and y to the left, and "
+    "base": "Not verified: that base_displacement_vector is in meters, x forward and y to the left, and "
     "base_displacement_vertical_rotation in radians to the left, as the ranges suggest; try them with dry_run.",
 }
 
@@ -56,15 +56,15 @@ def rt1_card(
     verified: bool = True,
     base: bool = False,
 ) -> ActionCard:
-    """The card of actions for one of ROBOTS; the arm's dimensions have roles, and where `base` is true the base's too.
+    """The action card for one of ROBOTS; the arm's dimensions have roles and, if `base` is true, the base's too.
 
     reach: the range of world_vector. order: of the action's parts. verified: whether it is known from public code.
-    Raises ActionCardError for an unknown robot, and for a base that it does not have.
+    Raises ActionCardError for an unknown robot, or for a base if it has none.
     """
     if robot not in ROBOTS:
-        raise ActionCardError(f"There is no robot {robot!r}; there are {', '.join(ROBOTS)}.")
+        raise ActionCardError(f"Unknown robot {robot!r}; expected one of {', '.join(ROBOTS)}.")
     if base and robot != MOBILE:
-        raise ActionCardError(f"The robot {robot} has no base that moves; {MOBILE} has one.")
+        raise ActionCardError(f"The robot {robot} has no mobile base; {MOBILE} has one.")
     known = "Ranges, order and modes" if verified else "Ranges and modes"
     notes = [*(source.format(known) for source in SOURCES), ROBOT_NOTES[robot], UNVERIFIED["frame"]]
     if not verified:

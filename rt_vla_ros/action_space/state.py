@@ -1,4 +1,4 @@
-"""The robot's own state as a policy sees it: what the action card says of each of its numbers."""
+"""The dimensions of the robot state in an action card."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _SOURCE = re.compile(r"-?joint:.+|tip:r?[xyz]|gripper|topic:[0-9]{1,4}")
 
 @dataclass(frozen=True)
 class StateDimension:
-    """One number of the robot's state.
+    """One dimension of the robot state.
 
     name: the name in the training data, such as "ee_pos.x".
-    unit: "m", "rad" or "1", as the source demands.
+    unit: "m", "rad" or "1", depending on the source.
     low, high: range in the training data, in `unit`; policies scale it to -1 ... 1.
-    source: where a running robot gets it. "joint:NAME": position of that joint in joint_states; a minus before it
-    reverses its sign. "tip:x", "tip:y", "tip:z": position of the tip in the base frame of the actions, by TF.
-    "tip:rx", "tip:ry", "tip:rz": the tip's rotation vector there; of those that mean the same rotation, the one nearest
-    to the middle of the ranges. "gripper": 0 open ... 1 closed. "topic:N": number N, from 0, of the
+    source: where a running robot reads it. "joint:NAME": position of that joint in joint_states; a leading minus
+    inverts its sign. "tip:x", "tip:y", "tip:z": position of the tip in the base frame of the actions, from TF.
+    "tip:rx", "tip:ry", "tip:rz": the tip's rotation vector in that frame; of equivalent ones, the one nearest
+    to the middle of the ranges. "gripper": 0 open ... 1 closed. "topic:N": element N, from 0, of the
     std_msgs/Float64MultiArray on the topic `state`.
     Raises ValueError for anything else.
     """
@@ -54,7 +54,7 @@ class StateDimension:
 
     @property
     def reading(self) -> str:
-        """What has to be read for it, the same for all dimensions that are parts of one reading.
+        """The reading that it is part of.
 
         "joint:NAME", "tip", "gripper" or "topic".
         """
@@ -62,12 +62,12 @@ class StateDimension:
 
     @property
     def sign(self) -> float:
-        """-1 where the sign is reversed, else 1."""
+        """-1 if the sign is inverted, else 1."""
         return -1.0 if self.source.startswith("-") else 1.0
 
     @property
     def place(self) -> int:
-        """Of the number in its reading, or in the tip's position or rotation vector: x, y, z are 0, 1, 2."""
+        """Index in its reading, or in the tip's position or rotation vector: x, y, z are 0, 1, 2."""
         part = self.source.rpartition(":")[2]
         return int(part) if self.kind == "topic" else "xyz".index(part[-1]) if self.kind in ("tip", "turn") else 0
 

@@ -23,7 +23,7 @@ from rt_vla_ros.arms.ik_protocol import IkRequest, IkSetup, IkSolution, LimitedB
 QP_SOLVER = "daqp"
 # Among motions with the same tip velocity the slowest is chosen; too small to affect the tip.
 DAMPING_COST = 1e-3
-# Radians and metres are compared at this distance from the tip's origin [m].
+# Radians and meters are compared at this distance from the tip's origin [m].
 LEVER = 0.25
 WEIGHTS = np.array([1.0, 1.0, 1.0, LEVER, LEVER, LEVER])
 ONE_SECOND = 1.0
@@ -205,7 +205,7 @@ class DifferentialIk:
         return None if result is None else np.asarray(result[:count])
 
     def _singularity_scale(self, request: IkRequest, condition: float, velocities: NDArray[np.float64]) -> float:
-        """1 on the way out of a singularity; decreases near it, and 0 for motion into it."""
+        """1 for motion away from a singularity; decreases near it, and 0 for motion into it."""
         fastest = float(np.abs(velocities).max())
         if fastest > SLOWEST:
             ahead = request.positions + velocities * (LOOK_AHEAD / fastest)

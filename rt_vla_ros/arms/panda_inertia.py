@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Mass [kg], centre of mass [m], and the inertia about it, xx xy xz yy yz zz [kg m^2], of links without inertia in the
+# Mass [kg], center of mass [m], and the inertia about it, xx xy xz yy yz zz [kg m^2], of links without inertia in the
 # URDF: C.
 # Gaz et al., "Dynamic Identification of the Franka Emika Panda Robot With Retrieval of Feasible Parameters" (2019).
 Inertia = tuple[float, tuple[float, float, float], tuple[float, float, float, float, float, float]]

@@ -70,7 +70,7 @@ def _megabytes(name: str) -> float:
 
 
 def _observation(policy: Policy, number: int) -> Observation:
-    """Images of coloured patches, the same for the same number."""
+    """Images of colored patches, the same for the same number."""
     rng, card = np.random.default_rng(number), policy.card
     images = {}
     for camera in card.cameras:

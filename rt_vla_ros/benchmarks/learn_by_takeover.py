@@ -25,6 +25,7 @@ from pathlib import Path
 from rt_vla_ros.evaluation.comparison.paired import PairedResult, paired_result
 from rt_vla_ros.evaluation.comparison.verdict import difference_sentence, rate_sentence, verdict
 from rt_vla_ros.json_lines import read_rows
+from rt_vla_ros.out_claim import claimed
 
 RT_VLA = (sys.executable, "-m", "rt_vla_ros.cli")
 HUMAN = (sys.executable, "-m", "rt_vla_ros.live.human_episodes")
@@ -214,10 +215,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\n".join(f"{stage.name}: {stage}" for stage in todo))
         return 0
     try:
-        for stage in todo:
-            make(stage, args.out)
+        with claimed(args.out):
+            for stage in todo:
+                make(stage, args.out)
         print(report(args.out))
-    except StageError as error:
+    except (StageError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -38,7 +38,7 @@ def network(preset: str, **changes: Any) -> RT1Model:
     """Ready for inference, with the same weights every time.
 
     Kernels are normal over the square root of their fan-in, those of convolutions times 1.4, to compensate for swish;
-    statistics, scales and biases deviate a little from 1 and 0. With default initialisation the signal of the image
+    statistics, scales and biases deviate a little from 1 and 0. With default initialization the signal of the image
     would vanish in 26 blocks, and all tokens, in any precision, would be those of the biases.
     """
     with torch.random.fork_rng(devices=[]):
@@ -67,7 +67,7 @@ def network(preset: str, **changes: Any) -> RT1Model:
 
 
 def inputs(model: RT1Model, count: int = 6) -> tuple[Tensor, Tensor]:
-    """Images of coloured patches, uint8 (count, H, W, 3), and an instruction as the network takes it, (1, ...)."""
+    """Images of colored patches, uint8 (count, H, W, 3), and an instruction as the network takes it, (1, ...)."""
     generator = torch.Generator().manual_seed(0)
     height, width = model.config.input_size
     shape = (count, -(-height // PATCH), -(-width // PATCH), 3)

@@ -62,7 +62,7 @@ def make_prompts(
 ) -> list[Prompt]:
     """Deterministic instructions and images for every camera of a card.
 
-    folder: of images, used in the order of their names; None: seeded blocks of colour. instructions: used in turn.
+    folder: of images, used in the order of their names; None: seeded blocks of color. instructions: used in turn.
     Raises ValueError for a folder without images and for an unreadable image.
     """
     files = [] if folder is None else _pictures(folder)

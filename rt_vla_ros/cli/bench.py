@@ -2,7 +2,7 @@
 
 `rt-vla bench rt1` times RT-1's networks, `rt-vla bench rt2` vision-language models, `rt-vla bench rt2-training` RT-2
 training throughput; `rt-vla bench rt2-weights` counts the actions that int8 and int4 weights change. `rt-vla bench
-batch` times several robots on one network, `rt-vla bench export` a policy beside its ONNX exports, `rt-vla bench
+batch` times several robots on one network, `rt-vla bench export` a policy and its ONNX exports, `rt-vla bench
 serve` a policy server, `rt-vla bench arm` the inverse kinematics solver, `rt-vla bench bag` the conversion of a bag,
 `rt-vla bench record` the cost of recording.
 """
@@ -32,7 +32,7 @@ MOST = {"seconds": 3600, "repeats": 1000, "images": 10_000, "prompts": 10_000, "
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
-    path = "latency image -> policy node -> smoother node -> command, beside a minimal subscriber/publisher baseline"
+    path = "latency image -> policy node -> smoother node -> command, and of a minimal subscriber/publisher baseline"
     node = what.add_parser("node", help=path)
     node.add_argument(
         "--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="policy to run; its inference time is measured too"
@@ -41,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seconds", type=float, default=30.0, metavar="S", help="duration of the measurement (default 30)"
     )
     node.set_defaults(measure=_node, bounded=("seconds",))
-    _console_arguments(what.add_parser("console", help="the same with no, one and more console pages open, in turn"))
+    _console_arguments(
+        what.add_parser("console", help="the latency from image to command with no, one and more console pages open")
+    )
     faults = what.add_parser("faults", help="inject faults into the nodes and time how fast the simulated arm stops")
     faults.add_argument("--repeats", type=int, default=20, metavar="N", help="repetitions of each fault (default 20)")
     faults.add_argument("--only", nargs="+", action="extend", default=[], metavar="FAULT", help="only these faults")
@@ -55,8 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     faults.set_defaults(measure=_faults, bounded=("repeats",))
     _rt1_arguments(what.add_parser("rt1", help="RT-1: step time of each network, by component"))
-    _rt2_arguments(what.add_parser("rt2", help="RT-2: transformers' generate against this package's decoding"))
-    _batch_arguments(what.add_parser("batch", help="several robots on one network: batched against one by one"))
+    _rt2_arguments(what.add_parser("rt2", help="RT-2: this package's decoding compared with transformers' generate"))
+    _batch_arguments(what.add_parser("batch", help="several robots on one network: batched compared with one by one"))
     export = what.add_parser("export", help="a policy and its ONNX exports: latency, size, and token agreement")
     export.add_argument("exported", nargs="+", metavar="DIR.onnx", help="directories written by `rt-vla export`")
     export.add_argument(
@@ -67,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     export.add_argument("--threads", type=positive_int, metavar="N", help="CPU threads (default: all)")
     export.set_defaults(measure=_export, bounded=("repeats",))
     training = what.add_parser(
-        "rt2-training", help="RT-2: training samples per second against a plain transformers.Trainer"
+        "rt2-training", help="RT-2: training samples per second, compared with a plain transformers.Trainer"
     )
     training.add_argument(
         "--seconds", type=float, default=20.0, metavar="S", help="duration of each variant per round (default 20)"
@@ -81,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arm.add_argument("--requests", type=int, default=2000, metavar="N", help="number of timed requests (default 2000)")
     arm.add_argument("--solver-python", default="", metavar="PYTHON", help="Python interpreter with Pinocchio and Pink")
     arm.set_defaults(measure=_arm, bounded=("requests",))
-    changed = "RT-2: how many actions of a checkpoint int8 and int4 weights change"
+    changed = "RT-2: number of actions of a checkpoint that int8 and int4 weights change"
     _weights_arguments(what.add_parser("rt2-weights", help=changed))
     serve = what.add_parser("serve", help="policy server: robot processes on loopback, batched and one by one")
     serve.add_argument(
@@ -94,7 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seconds", type=float, default=10.0, metavar="S", help="duration per number of robots (default 10)"
     )
     serve.set_defaults(measure=_serve, bounded=("seconds",))
-    _bag_arguments(what.add_parser("bag", help="conversion speed of a bag with two VGA cameras, against real time"))
+    _bag_arguments(what.add_parser("bag", help="conversion speed of a bag with two VGA cameras, relative to real time"))
     _record_arguments(what.add_parser("record", help="recording two VGA cameras: lost messages and added latency"))
     for one in what.choices.values():
         one.add_argument("--out", type=Path, metavar="FILE.json", help="also write the results to this file")
@@ -174,7 +176,7 @@ def _weights_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--reference", default="auto", metavar="WAY", help="reference weight format (default auto)")
     add("--prompts", type=int, default=20, metavar="N", help="number of actions per format (default 20)")
-    add("--images", type=Path, metavar="DIR", help="input images (default: random blocks of colour)")
+    add("--images", type=Path, metavar="DIR", help="input images (default: random color blocks)")
     add("--instruction", nargs="+", action="extend", default=[], metavar="TEXT", help="instructions, used in turn")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
     add("--trust-remote-code", action="store_true", help="run Python code of the checkpoint")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rt_vla_ros.action_space.card import ActionCard
-from rt_vla_ros.cli.main import refused
+from rt_vla_ros.cli.main import claims_out, refused
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import META, write_json
 from rt_vla_ros.data.lerobot_writer import LeRobotWriter
@@ -59,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--device", default="auto", help="device of the policy: auto, cpu, cuda, cuda:N (default auto)")
 
 
+@claims_out
 @refused(ValueError)
 def run(args: argparse.Namespace) -> int:
     """Return 0 if the dataset has its episodes."""

@@ -1,7 +1,7 @@
 """Run one instruction, start to end: a simulated arm, a policy and a smoother, one process each.
 
 The processes use a private ROS graph on this machine: no real arm receives anything.
-Writes demo.mp4, demo.png and demo.json. Exit status: 0 success, 1 failure, 2 an argument was refused, 130 interrupted.
+Writes demo.mp4, demo.png and demo.json. Exit status: 0 success, 1 failure, 2 invalid arguments, 130 interrupted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Make a table of sentence embeddings: `rt-vla embed --encoder USE.onnx --to DIR/instructions.safetensors TEXT ...`.
+"""Compute a table of sentence embeddings: `rt-vla embed --encoder USE.onnx --to DIR/instructions.safetensors TEXT ...`.
 
-RT-1 takes sentence embeddings. The table holds the embeddings of the instructions that the robot will be
-given, so that no encoder is needed at run time. The encoder is a Universal Sentence Encoder in ONNX or as TensorFlow's
+RT-1 takes sentence embeddings. The table contains those of the instructions that the robot will get,
+so that no encoder is needed at run time. The encoder is a Universal Sentence Encoder in ONNX or as TensorFlow's
 SavedModel, or a sentence-transformers folder. Embeddings from the same encoder can be added to an existing table.
 """
 

@@ -25,7 +25,7 @@ from rt_vla_ros.cli.evaluate_compare import Against, add_compare_options, compar
 from rt_vla_ros.cli.evaluate_dataset import add_dataset_options, evaluate_dataset
 from rt_vla_ros.cli.evaluate_env import OF_ENVIRONMENTS, add_env_options, chosen, env_player, env_words
 from rt_vla_ros.cli.evaluate_measures import add_measures_options, run_measures
-from rt_vla_ros.cli.main import refused
+from rt_vla_ros.cli.main import claims_out, refused
 from rt_vla_ros.cli.remote_options import add_remote_options, launch_arguments, patient, remote_settings
 from rt_vla_ros.environments.environment import EnvironmentFailure
 from rt_vla_ros.environments.opening import TABLETOP, EnvironmentChoice
@@ -110,6 +110,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(**OF_SUITES)
 
 
+@claims_out
 @refused(ValueError, ImportError, EnvironmentFailure)
 def run(args: argparse.Namespace) -> int:
     """Return 0 if the evaluation was made, whatever the result; 1 if --compare-with found a difference."""
@@ -174,7 +175,7 @@ def _on_dataset(args: argparse.Namespace) -> int:
 
 
 def _checked(args: argparse.Namespace, choice: EnvironmentChoice | None) -> list[str]:
-    """The suites, or a benchmark's tasks. Raises ValueError for what is known to be wrong before anything starts."""
+    """The suites, or a benchmark's tasks. Raises ValueError for errors that can be found before anything starts."""
     names = EVALUATION_SUITES if args.suite == "all" else args.suite.split(",")
     suites = [find_suite(name.strip()).name for name in names] if choice is None else choice.tasks
     if len(set(suites)) < len(suites):

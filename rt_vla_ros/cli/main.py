@@ -1,17 +1,17 @@
-"""`rt-vla`: one program, one subcommand a module.
+"""`rt-vla`: one program, one module per command.
 
-How to add a command `rt-vla NAME`: write the module `rt_vla_ros/cli/NAME.py` with a docstring and two functions and add
-a line to `COMMANDS` below.
+To add a command `rt-vla NAME`, write the module `rt_vla_ros/cli/NAME.py` with a docstring, which is the command's
+`--help`, and two functions, and add a line to `COMMANDS` below.
 
     def add_arguments(parser: argparse.ArgumentParser) -> None: ...    # declare options on the command's own parser
     def run(args: argparse.Namespace) -> int: ...                      # do it; the exit code
 
-- The module is imported only when its command is asked for, so `rt-vla --help` loads nothing heavy.
-- `needs_ros` says that the command needs ROS: `rt_vla_ros.ros.ensure()` has run before the module is imported: the
-  module may say `import rclpy` at its top like any node.
-- What the user got wrong is raised as `CliError("a sentence: what was given, what was expected, what to do")`: it is
-  printed without a traceback and the exit code is 2, and so is an OSError, in words (`rt_vla_ros/os_error.py`), also
-  as `CliError(str(error)) from error`, which is what `refused` makes of errors. Ctrl-C ends a command with 130.
+- A module is imported only when its command is run, so `rt-vla --help` loads nothing heavy.
+- `needs_ros`: the command needs ROS. `rt_vla_ros.ros.ensure()` has run before the module is imported, so the module
+  may `import rclpy` at the top like any node.
+- Raise errors of the user as `CliError("a sentence: what was given, what was expected, what to do")`: it is printed
+  without a traceback, and the exit code is 2. The same applies to OSError, in words (`rt_vla_ros/os_error.py`), and to
+  errors that `refused` converts to CliError. Ctrl-C ends a command with 130.
 - A command's own subcommands (`topic pub`) are `parser.add_subparsers(...)` inside `add_arguments`.
 """
 
@@ -26,6 +26,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from types import FrameType, ModuleType
 from typing import TextIO
 
@@ -33,6 +34,7 @@ from rt_vla_ros import __version__, ros
 from rt_vla_ros.cli.interrupts import INTERRUPTED, interruptible
 from rt_vla_ros.environment import without_effect
 from rt_vla_ros.os_error import in_words
+from rt_vla_ros.out_claim import claimed
 from zenoh_ros.commands.errors import CliError, did_you_mean
 from zenoh_ros.wire.printable import printable, without_addresses
 
@@ -64,7 +66,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "interface": CommandEntry("zenoh_ros.commands.interface", "list, show, package, packages", True),
     "bag": CommandEntry("zenoh_ros.commands.bag", "info, play, record", True),
     "router": CommandEntry(
-        "zenoh_ros.commands.router", "run a Zenoh router for other hosts; reports refused connections"
+        "zenoh_ros.commands.router", "run a Zenoh router for other hosts; reports rejected connections"
     ),
     "keys": CommandEntry(
         "zenoh_ros.commands.keys", "certificates for a secured graph: create, add, renew, show, restrict"
@@ -76,7 +78,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "data": CommandEntry("rt_vla_ros.cli.data", "datasets: check, show, convert, merge, split, edit"),
     "card": CommandEntry("rt_vla_ros.cli.card", "action cards: create from a running robot, check against it, show"),
     "train": CommandEntry("rt_vla_ros.cli.train", "train an RT-1, or fine-tune a vision-language model to an RT-2"),
-    "embed": CommandEntry("rt_vla_ros.cli.embed", "make a table of sentence embeddings for RT-1"),
+    "embed": CommandEntry("rt_vla_ros.cli.embed", "compute a table of sentence embeddings for RT-1"),
     "convert": CommandEntry("rt_vla_ros.cli.convert", "convert a public RT-1 or VLA-0 checkpoint"),
     "export": CommandEntry("rt_vla_ros.cli.export", "export RT-1 to ONNX, in float32 or int8"),
     "serve": CommandEntry("rt_vla_ros.cli.serve", "serve policies to robots on other machines (policy:=remote:HOST)"),
@@ -94,6 +96,17 @@ def refused(*kinds: type[Exception]) -> Iterator[None]:
         yield
     except kinds as error:
         raise CliError(str(error)) from error
+
+
+def claims_out(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """Decorator of a command that no other process may run on the same --out meanwhile, see `claimed`."""
+
+    @wraps(run)
+    def claiming(args: argparse.Namespace) -> int:
+        with claimed(args.out):
+            return run(args)
+
+    return claiming
 
 
 @contextmanager
@@ -130,7 +143,18 @@ def make_parser(name: str) -> tuple[argparse.ArgumentParser, ModuleType]:
     as_written = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog=f"rt-vla {name}", description=module.__doc__, formatter_class=as_written)
     module.add_arguments(parser)
+    _describe_subcommands(parser)
     return parser, module
+
+
+def _describe_subcommands(parser: argparse.ArgumentParser) -> None:
+    """The `--help` of a subcommand without a description starts with its summary."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for entry in action._choices_actions:
+                summary = entry.help or ""
+                own = action.choices[entry.dest]
+                own.description = own.description or f"{summary[:1].upper()}{summary[1:]}."
 
 
 def parse(parser: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespace:
@@ -207,7 +231,7 @@ def _say(sentence: str) -> None:
 
 
 def _forget(stream: TextIO) -> None:
-    """Discard the buffer of a broken stream, or Python would try to write it again at exit."""
+    """Discard the buffer of a broken stream; otherwise Python would try to write it again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 

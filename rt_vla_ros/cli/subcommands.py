@@ -1,4 +1,4 @@
-"""The subcommands of a command such as `rt-vla data`: one module each, as `cli/main.py` says of commands."""
+"""The subcommands of a command such as `rt-vla data`: one module each, with the interface of commands (cli/main.py)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 
 def add_subcommands(parser: argparse.ArgumentParser, modules: Mapping[str, str]) -> None:
-    """modules: by the subcommands' names. The first line of a module's docstring is its summary in `--help`."""
+    """modules: by subcommand name. The first line of a module's docstring is its summary in `--help`."""
     subparsers = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")
     as_written = argparse.RawDescriptionHelpFormatter
     for name, path in modules.items():

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 
 from rt_vla_ros.cli import train_rt1, train_rt2
+from rt_vla_ros.cli.main import claims_out
 from zenoh_ros.commands.errors import CliError
 
 FAMILIES = {"rt1": train_rt1, "rt2": train_rt2}
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 own.add_argument(option, dest=f"other{option}", nargs="*", help=argparse.SUPPRESS)
 
 
+@claims_out
 def run(args: argparse.Namespace) -> int:
     """Return 0 if the policy is trained."""
     others = [option for option, of in OF_ONE.items() if of != args.family and vars(args)[f"other{option}"] is not None]

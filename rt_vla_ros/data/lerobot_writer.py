@@ -258,7 +258,7 @@ class LeRobotWriter:
             if CODECS[self.codec].source == "yuv420p" and (camera.width % 2 or camera.height % 2):
                 raise DatasetError(
                     f"The camera {camera.name!r} has {camera.width}x{camera.height} pixels; the codec {self.codec!r} "
-                    'subsamples the colours and needs even sizes. Use "lossless".'
+                    'subsamples the colors and needs even sizes. Use "lossless".'
                 )
 
     def _remove_uncounted(self) -> int:

@@ -159,7 +159,7 @@ def _found(tfds: TfdsDirectory, key: str, kind: str) -> TfdsFeature:
     feature = tfds.features.get(STEPS + key) or tfds.features.get(key)
     if feature is None:
         near = difflib.get_close_matches(key, [name.removeprefix(STEPS) for name in tfds.features], n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(tfds.features)}."
+        hint = f"Did you mean {near[0]!r}?" if near else f"Available: {', '.join(tfds.features)}."
         raise DatasetError(f"{tfds.name} has no key {key!r}. {hint}")
     if feature.kind != kind:
         raise DatasetError(f"{feature.key} of {tfds.name} is {feature.kind}, expected {kind}.")

@@ -91,7 +91,7 @@ class VideoWriter:
             if self._codec.source == "yuv420p" and (height % 2 or width % 2):
                 raise ValueError(
                     f"Images of {width}x{height} cannot be stored as {self._codec.name}, which subsamples the "
-                    'colours: sizes must be even. Use "lossless".'
+                    'colors: sizes must be even. Use "lossless".'
                 )
             self._stream.height, self._stream.width = height, width
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")

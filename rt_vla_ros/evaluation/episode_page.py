@@ -18,7 +18,7 @@ from rt_vla_ros.evaluation.page import curves, embedded_json, image_uri, page
 
 SIDE = 320  # of an image [px]
 MOST_IMAGES = 600  # of a camera; of longer episodes every second, third ... is shown
-WHO = {"human": 1, "policy": 0, "expert": 2}  # colours
+WHO = {"human": 1, "policy": 0, "expert": 2}  # colors
 CONTROLS = (
     '<div class="row player">'
     "<button id=play type=button>Play</button><input id=step type=range min=0 value=0 step=1 "

@@ -1,4 +1,4 @@
-"""Text in rendered frames: font, colours and truncation."""
+"""Text in rendered frames: font, colors and truncation."""
 
 from __future__ import annotations
 

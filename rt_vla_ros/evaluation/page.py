@@ -84,7 +84,7 @@ def image_uri(image: NDArray[np.uint8], most: int) -> str:
 
 
 def curves(names: Sequence[str], columns: NDArray[np.float64], seconds: float, title: str, name: str = "") -> str:
-    """Line plot over time with a legend, as SVG in the page's colours.
+    """Line plot over time with a legend, as SVG in the page's colors.
 
     names: of the columns, (N, K), which need not be finite. seconds: length of the time axis. name: for a script, which
     finds the cursor line as `.cursor` and the values as `.value`.

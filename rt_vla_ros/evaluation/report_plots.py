@@ -1,4 +1,4 @@
-"""The plots of a report as inline SVG in the page's colours, without a plotting library."""
+"""The plots of a report as inline SVG in the page's colors, without a plotting library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Other words for the same instruction, by a fixed table: the paraphrases of the ablation of that name."""
+"""Paraphrases instructions with a fixed table, for the ablation "paraphrase"."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ VERBS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"turn off (?P<x>.+)", ("switch off {x}", "switch {x} off")),
     (r"move (?P<x>.+)", ("shift {x}", "bring {x}")),
 )
-"""What a sentence may begin with, and what may stand for all of it; the first that fits."""
+"""Patterns of instructions and their paraphrases; the first match is used."""
 FRAMES = ("{said}", "could you {said}", "I would like you to {said}", "your task: {said}")
 WITHOUT_A_VERB = FRAMES[1:]
 _POLITE = re.compile(r"^(?:please|now|then)\s+|[.!\s]+$", re.IGNORECASE)
 
 
 def paraphrase(instruction: str) -> str:
-    """The same request in other words, always the same for the same instruction.
+    """A paraphrase of an instruction, always the same for the same instruction.
 
-    The verb is replaced where the table knows it, and never an object's name: what has to be done stays the same.
+    Only a verb in the table is replaced, never an object's name, so the task is unchanged.
     """
     said = _POLITE.sub("", _POLITE.sub("", instruction.strip()))
     choice = int.from_bytes(hashlib.sha256(instruction.encode()).digest()[:8], "big")

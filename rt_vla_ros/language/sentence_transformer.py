@@ -1,4 +1,4 @@
-"""A folder in the format of sentence-transformers: a transformer, and mean pooling of its last layer."""
+"""A model in the format of sentence-transformers: a transformer with mean pooling of its last layer."""
 
 from __future__ import annotations
 

@@ -33,6 +33,7 @@ from rt_vla_ros.live.graph_session import GraphSession, RunFailed, tail  # noqa:
 from rt_vla_ros.live.human_at_stick import DONE, SAYS, TAKES_OVER, TASK  # noqa: E402
 from rt_vla_ros.live.private_graph import PrivateGraph  # noqa: E402
 from rt_vla_ros.live.recorder_client import RecorderClient, bag_beside, save_recorded_card  # noqa: E402
+from rt_vla_ros.out_claim import claimed  # noqa: E402
 from rt_vla_ros.policies.checkpoint.resolve import resolve  # noqa: E402
 from rt_vla_ros.progress import Progress  # noqa: E402
 from rt_vla_ros.sim.scenes import Scene, make_scene  # noqa: E402
@@ -60,7 +61,7 @@ class HumanSession:
     """Episodes with the human on a running graph."""
 
     def __init__(self, session: GraphSession, *, watches: bool, recorder: RecorderClient | None = None) -> None:
-        """recorder: keeps what the human did, from the start of those episodes on."""
+        """recorder: records the human's commands from the start of those episodes on."""
         self._recorder = recorder
         self._session, self._watches = session, watches
         self._heard = list[str]()
@@ -210,8 +211,9 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("--bags needs recorder_node, which tells where episodes begin and end: leave out --no-recording.")
     options = {"record": not args.no_recording, "bags": args.bags}
     try:
-        play_episodes(args.out, args.policy, args.suite, args.episodes, args.first_seed, Progress(), **options)
-    except (RunFailed, CliError, ValueError) as error:
+        with claimed(args.out):
+            play_episodes(args.out, args.policy, args.suite, args.episodes, args.first_seed, Progress(), **options)
+    except (RunFailed, CliError, ValueError, OSError) as error:
         print(f"human_episodes: {error}", file=sys.stderr)
         return 2
     return 0

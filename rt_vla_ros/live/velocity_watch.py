@@ -18,7 +18,7 @@ FRESH = 0.5  # age of a command that still counts [s]
 
 
 class VelocityWatch:
-    """Initialises rclpy. speeds: when a command came, Unix time [s], and its largest part [m/s] or [rad/s]."""
+    """Initializes rclpy. speeds: when a command came, Unix time [s], and its largest part [m/s] or [rad/s]."""
 
     def __init__(self, name: str) -> None:
         """name: of its node, `node`, to which more may be added before anything is received."""
@@ -52,7 +52,7 @@ class VelocityWatch:
         return bool(future.done())
 
     def still_after(self, at: float) -> float | None:
-        """When zero velocity was first commanded after this time; None: not yet. Unix times [s]."""
+        """When zero velocity was first commanded after this time, None if not yet. Unix times [s]."""
         return next((when for when, speed in self.speeds if when > at and speed == 0.0), None)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
@@ -28,6 +29,7 @@ from rt_vla_ros.nodes.recorder_topics import RecorderTopics
 from rt_vla_ros.nodes.running import ProgramNode, end_process, run
 from rt_vla_ros.nodes.start_error import StartError
 from rt_vla_ros.os_error import in_words
+from rt_vla_ros.out_claim import claimed
 from rt_vla_ros.recording.card_file import CONFIRM, read_card
 from rt_vla_ros.recording.episode_builder import RecordingError, SavedEpisode
 from rt_vla_ros.recording.episode_recorder import EpisodeRecorder
@@ -51,10 +53,11 @@ class RecorderNode(ProgramNode):
 
     def __init__(self, **options: Any) -> None:
         """options: see rclpy.node.Node. Raises StartError."""
+        self._claim = ExitStack()
         super().__init__("recorder_node", **options)
         settings = declare(self, RECORDER_PARAMETERS, **tables_of_others("recorder_node"))
         self._instruction = settings["instruction"]
-        self.recorder = _make_recorder(settings)
+        self.recorder = _make_recorder(settings, self._claim)
         self.last, self.ended = "", 0
         simulated = bool(self.get_parameter("use_sim_time").value)
         self._topics = RecorderTopics(self, self.recorder.streams, self._now_ns, simulated=simulated)
@@ -147,6 +150,11 @@ class RecorderNode(ProgramNode):
         """text: see EpisodeCuts."""
         self._open = text.startswith("start")
         self._marks.publish(String(data=text))
+
+    def destroy_node(self) -> None:
+        """See rclpy.node.Node; another recorder may have the dataset then."""
+        super().destroy_node()
+        self._claim.close()
 
     def _until_over(self) -> Future[str]:
         self._ending.append(Future())
@@ -258,8 +266,8 @@ class RecorderNode(ProgramNode):
         return int(self.get_clock().now().nanoseconds)
 
 
-def _make_recorder(settings: dict[str, Any]) -> EpisodeRecorder:
-    """Raises StartError."""
+def _make_recorder(settings: dict[str, Any], claim: ExitStack) -> EpisodeRecorder:
+    """claim: closed when the dataset is not written any more. Raises StartError."""
     for name in ("card", "out"):
         if not settings[name]:
             raise StartError(f"The parameter {name!r} is missing: recorder_node needs an action card and a dataset.")
@@ -267,6 +275,7 @@ def _make_recorder(settings: dict[str, Any]) -> EpisodeRecorder:
         card = read_card(Path(settings["card"]))
         topics = TopicMap.from_dict({one.name: settings[one.name] for one in fields(TopicMap)})
         streams = RobotStreams(card, topics)
+        claim.enter_context(claimed(Path(settings["out"])))
         writer = LeRobotWriter(
             Path(settings["out"]),
             card,

@@ -82,7 +82,7 @@ def _refuse_smoothing(own: Mapping[str, Any]) -> str | None:
     if not own[USE_SMOOTHING] or "butterworth" not in str(own[PLUGIN]).lower():
         return None
     return (
-        "Servo's Butterworth filter executes only about 57 % of the commanded motion. Write "
+        "Servo's Butterworth filter executes only about 57% of the commanded motion. Write "
         f"`smoothing_filter_plugin_name: {ACCELERATION_LIMITED}` in Servo's parameter file (with `update_period` and "
         "`planning_group_name` beside `moveit_servo`), or `use_smoothing: false`, and restart Servo."
     )

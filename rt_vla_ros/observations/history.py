@@ -1,4 +1,4 @@
-"""A policy's window of past observations, the same for a running robot and for a recorded episode."""
+"""A policy's window of past observations, for a running robot and for a recorded episode."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ T = TypeVar("T")
 class History(Generic[T]):
     """Keeps the newest `length` items, oldest first.
 
-    At the start of a request there are fewer; the window is not padded. `window` gives the same steps of a recorded
-    episode, so that training and a running robot see equal histories.
+    At the start of a request there are fewer; the window is not padded. `window` returns the same steps of a recorded
+    episode, so that training and inference see the same histories.
     """
 
     def __init__(self, length: int) -> None:
@@ -32,7 +32,7 @@ class History(Generic[T]):
 
     @property
     def items(self) -> tuple[T, ...]:
-        """Oldest first, at most `length`."""
+        """The items, oldest first, at most `length`."""
         return tuple(self._items)
 
     def __len__(self) -> int:
@@ -40,7 +40,7 @@ class History(Generic[T]):
 
 
 def window(step: int, length: int) -> range:
-    """Steps of an episode that a history of `length` holds at `step` (counted from 0), oldest first."""
+    """The steps of an episode in a history of `length` at `step` (counted from 0), oldest first."""
     if step < 0 or length < 1:
         raise ValueError(f"expected a step of at least 0 and a length of at least 1, got {step} and {length}")
     return range(max(0, step - length + 1), step + 1)

@@ -1,4 +1,4 @@
-"""Brings a camera's image to the size that a policy was trained with, as its action card says."""
+"""Resizes a camera image to the size that a policy was trained with, as defined in its action card."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Pixels = NDArray[np.uint8]
 
 
 def fit_image(image: NDArray[Any], camera: CameraSpec) -> Pixels:
-    """RGB uint8 (H, W, 3) -> RGB uint8 (camera.height, camera.width, 3) by the card's crop.
+    """RGB uint8 (H, W, 3) -> RGB uint8 (camera.height, camera.width, 3), according to the card's crop.
 
-    "none": the size must match. "center": the centre is cropped to the card's aspect ratio, then resized.
+    "none": the size must match. "center": center crop to the card's aspect ratio, then resized.
     "stretch": resized without a crop. Resizing is bilinear with antialiasing.
     "pad": resized with its aspect ratio kept, with black borders; bilinear without antialiasing and truncated
-    to whole numbers, as `tf.image.resize_with_pad` did it for RT-1.
-    Raises ValueError, with a message, for any other image.
+    to integers, like `tf.image.resize_with_pad` for RT-1.
+    Raises ValueError for any other image.
     """
     check_pixels(image, camera.name)
     height, width = image.shape[:2]
@@ -29,7 +29,7 @@ def fit_image(image: NDArray[Any], camera: CameraSpec) -> Pixels:
         return same
     if camera.crop == "none":
         raise ValueError(
-            f"The image of camera {camera.name!r} is {width}x{height}, but the policy takes "
+            f"The image of camera {camera.name!r} is {width}x{height}, but the policy expects "
             f"{camera.width}x{camera.height} "
             'and its action card allows no other size (crop is "none"). Set the camera to that size.'
         )
@@ -45,17 +45,17 @@ def fit_image(image: NDArray[Any], camera: CameraSpec) -> Pixels:
 
 
 def check_image(image: NDArray[Any], camera: CameraSpec) -> None:
-    """Raises ValueError, with a sentence, unless the image is RGB uint8 of exactly the card's size."""
+    """Raises ValueError unless the image is RGB uint8 of exactly the card's size."""
     check_pixels(image, camera.name)
     if image.shape[:2] != (camera.height, camera.width):
         raise ValueError(
-            f"The image of camera {camera.name!r} is {image.shape[1]}x{image.shape[0]}, the policy takes "
+            f"The image of camera {camera.name!r} is {image.shape[1]}x{image.shape[0]}, the policy expects "
             f"{camera.width}x{camera.height} (width x height)."
         )
 
 
 def check_pixels(image: NDArray[Any], name: str) -> None:
-    """Raises ValueError, with a sentence, unless the image is RGB uint8, (H, W, 3), of at least one pixel."""
+    """Raises ValueError unless the image is RGB uint8, (H, W, 3), with at least one pixel."""
     if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         shape = f"an array of shape {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
         raise ValueError(f"The image of camera {name!r} is {shape}, expected (height, width, 3) in the order R, G, B.")
@@ -75,7 +75,7 @@ def _padded(image: NDArray[Any], width: int, height: int) -> Pixels:
 
 
 def _bilinear(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """Resizes the first axis; pixel centres are at half integers."""
+    """Resizes the first axis; pixel centers are at half-integers."""
     at = np.clip((np.arange(size) + 0.5) * (len(image) / size) - 0.5, 0, len(image) - 1).astype(np.float32)
     below = np.minimum(np.floor(at).astype(np.int64), len(image) - 1)
     above = np.minimum(below + 1, len(image) - 1)

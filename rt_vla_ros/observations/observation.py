@@ -1,4 +1,4 @@
-"""The input of a policy: camera images, their time stamp and, where the card says so, the robot's own state."""
+"""The input of a policy: camera images, their timestamp and, if the card requires it, the robot state."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Observation:
-    """What a policy sees at one time step.
+    """The input of a policy at one time step.
 
-    images: camera name -> RGB image, uint8, shape (H, W, 3), sizes as the action card's cameras say.
+    images: camera name -> RGB image, uint8, shape (H, W, 3), in the sizes of the action card's cameras.
     stamp: when the oldest of the images was taken [s].
-    state: the robot's at that time, float64, shape (S,), in the order and the units of the action card's `state`; None
-    where the card has none.
+    state: the robot state at that time, float64, shape (S,), in the order and units of the action card's `state`; None
+    if the card has none.
     """
 
     images: Mapping[str, NDArray[np.uint8]]

@@ -1,4 +1,4 @@
-"""The robot's own state in an observation: whether it is what the action card says, and its numbers for a network."""
+"""Checks the robot state in an observation against the action card, and scales it for a network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rt_vla_ros.action_space.card import ActionCard
 
 
 def check_state(state: NDArray[Any] | None, card: ActionCard) -> NDArray[np.float64]:
-    """The state, (S,). Raises ValueError, with a sentence, unless it has a finite number for each of the card's."""
+    """The state, (S,). Raises ValueError unless it has a finite number for each state dimension of the card."""
     names = [dimension.name for dimension in card.state]
     if state is None:
         raise ValueError(f"The policy needs the robot's state ({', '.join(names)}); the observation has none.")
@@ -27,7 +27,7 @@ def check_state(state: NDArray[Any] | None, card: ActionCard) -> NDArray[np.floa
 def scaled_state(states: NDArray[np.float64], card: ActionCard) -> NDArray[np.float32]:
     """States (..., S) in the card's order and units -> (..., S), -1 ... 1 over the card's ranges.
 
-    What lies beyond a range is taken at its limit.
+    Values outside a range are clipped.
     """
     low, high = np.array([(one.low, one.high) for one in card.state]).reshape(-1, 2).T
     scaled: NDArray[np.float32] = (2 * (np.clip(states, low, high) - low) / (high - low) - 1).astype(np.float32)

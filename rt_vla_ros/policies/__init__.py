@@ -1,4 +1,4 @@
-"""Policies: what turns images and an instruction into actions."""
+"""Policies map images and an instruction to actions."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Simultaneous requests of several robots to one network."""
+"""Simultaneous requests from several robots to one network."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import Policy
 
 ActRequest = tuple[Policy, Observation]
-"""A robot's policy and its current observation."""
+"""A request: a robot's policy session and its current observation."""
 
 
 def check_requests(requests: Sequence[ActRequest], most: int, belongs: Callable[[Policy], bool]) -> None:
-    """Raises ValueError for more than `most` requests, for two of one robot, and for a policy that does not belong."""
+    """Raises ValueError for more than `most` requests, two requests of one session, or a session of another policy."""
     if len(requests) > most:
         raise ValueError(f"got {len(requests)} requests, this policy takes {most} at a time")
     if len({id(session) for session, _ in requests}) < len(requests):
@@ -27,5 +27,5 @@ def outcome(session: Policy, observation: Observation) -> ActionChunk | Exceptio
     """The result or error of `act`."""
     try:
         return session.act(observation)
-    except Exception as error:  # the robot that asked is told
+    except Exception as error:  # reported to the robot that sent the request
         return error

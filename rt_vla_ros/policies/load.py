@@ -1,4 +1,4 @@
-"""Policies by name or path."""
+"""Loads policies by name or path."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ def load_policy(
     remote: RemoteSettings | None = None,
     tell: Tell | None = None,
 ) -> Policy:
-    """A shipped policy by its name, or one's own by the path of its directory or its name on the Hugging Face Hub.
+    """Loads a shipped policy by its name, any other by the path of its directory or its name on the Hugging Face Hub.
 
-    `remote:HOST` is a policy on a server (`rt-vla serve`), for which torch is not loaded.
+    `remote:HOST` is a policy on a server (`rt-vla serve`); torch is not imported for it.
 
-    name_or_path: see checkpoint.resolve. device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1" ...; of a
-    policy in ONNX (rt-vla export) those of onnxruntime, "tensorrt" too.
+    name_or_path: see checkpoint.resolve. device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1" ...; for an
+    ONNX policy (rt-vla export) those of onnxruntime, including "tensorrt".
     decoding: see ActionDecoder; RT-2 supports only the most likely tokens.
-    language: path of the sentence encoder of a network with sentence embeddings (language.sources); None: the table
-    beside its weights.
+    language: path of the sentence encoder for a network that takes sentence embeddings (language.sources); None: the
+    table beside its weights.
     weights: weight format: "auto", "float32", "bfloat16", and for RT-2 "int8" and "int4"; auto is bfloat16
     for RT-2 on a GPU, float32 for everything else.
-    trust_remote_code: whether Python code that lies beside the weights may be run, for models that transformers lacks.
-    cuda_graphs: whether a GPU replays CUDA graphs: of RT-2's passes (rt2.decoding.fixed_shapes) and of RT-1's step.
-    device_images: whether RT-2's images are prepared on its GPU (rt2.inputs.device_images). Neither changes a CPU.
-    plan: whether an RT-2 trained to plan (plan_on_request in rt2_config.json) writes a plan in words before each
-    action; one that plans in any case does so with and without.
-    remote: connection options of a server.
+    trust_remote_code: whether Python code in the checkpoint may be run, for models that transformers does not have.
+    cuda_graphs: whether to use CUDA graphs for RT-2's passes (rt2.decoding.fixed_shapes) and RT-1's step.
+    device_images: whether to preprocess RT-2's images on its GPU (rt2.inputs.device_images). Neither affects a CPU.
+    plan: whether an RT-2 trained to plan on request (plan_on_request in rt2_config.json) writes a plan in words before
+    each action; no effect on a policy that always plans.
+    remote: connection settings of a server.
     tell: called with progress messages of loading.
-    Raises ImportError, with a sentence, where a policy in ONNX finds no onnxruntime.
-    Raises ServerDecidesError for what a remote policy's server is told, PolicyLostError where that does not answer,
-    UnknownPolicyError, CheckpointError, ActionCardError, WeightsError, NoPlansError: all ValueErrors with a sentence.
+    Raises ImportError, with instructions, for an ONNX policy without onnxruntime. Raises ServerDecidesError for options
+    that must be set on a remote policy's server, PolicyLostError if the server does not answer, UnknownPolicyError,
+    CheckpointError, ActionCardError, WeightsError, NoPlansError: all are ValueErrors with a message for the user.
     """
     tell = tell or say_nothing
     checkpoint = name_or_path if isinstance(name_or_path, Checkpoint) else resolve(name_or_path, tell, remote)
@@ -81,7 +81,7 @@ def load_policy(
 
 
 def _opener(family: str) -> Callable[..., Policy]:
-    """What opens such a checkpoint; torch, and transformers for the vision-language models, take seconds to import."""
+    """The function that opens such a checkpoint; imports torch (and transformers for VLMs), which takes seconds."""
     if family in RT1_FAMILIES:
         from rt_vla_ros.policies.rt1.checkpoint import open_policy as open_rt1
 
@@ -96,7 +96,7 @@ def _opener(family: str) -> Callable[..., Policy]:
 
 
 def find_device(name: str) -> torch.device:
-    """Raises ValueError for a device that this machine or this torch does not have."""
+    """A torch device by its name. Raises ValueError for a device that this machine or this torch does not have."""
     import torch
 
     if name == "auto":

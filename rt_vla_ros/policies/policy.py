@@ -1,4 +1,4 @@
-"""The interfaces of a policy."""
+"""The interfaces of policies."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ WARM_UP_INSTRUCTION, WARM_UP_RUNS = "warm up", 2
 
 
 class PolicyLostError(ValueError):
-    """There is no decision, and earlier decisions must not be executed any further; the message says why.
+    """The policy cannot decide, and the rest of earlier decisions must not be executed; the message says why.
 
-    A later observation may have one again, which then begins a new history.
+    A later observation may get a decision again; it then starts a new history.
     """
 
 
 class PolicyLateError(ValueError):
-    """There is no decision for this observation in time; the message says why. The next one may have one."""
+    """The decision for this observation came too late; the message says why. The next one may be in time."""
 
 
 @runtime_checkable
 class Policy(Protocol):
-    """Turns camera images and an instruction into actions; keeps its own history between calls."""
+    """Maps camera images and an instruction to actions; keeps its own history between calls."""
 
     @property
     def name(self) -> str:
@@ -37,35 +37,36 @@ class Policy(Protocol):
 
     @property
     def card(self) -> ActionCard:
-        """Meaning of this policy's actions, and its cameras."""
+        """The action card: the meaning of this policy's actions, and its cameras."""
 
     def reset(self, instruction: str) -> None:
-        """Forget the history and take a new instruction.
+        """Clears the history and sets a new instruction.
 
         Raises ValueError if the instruction is unusable (empty, too long).
         """
 
     def act(self, observation: Observation) -> ActionChunk:
-        """One decision: as many steps as the card's horizon.
+        """Decides once: a chunk of as many steps as the card's horizon.
 
-        Raises RuntimeError before the first reset, ValueError for images the card does not allow, and PolicyLostError.
+        Raises RuntimeError before the first reset, ValueError for images that do not match the card, and
+        PolicyLostError.
         """
 
 
 @runtime_checkable
 class WarmUpPolicy(Policy, Protocol):
-    """A policy with its own warm-up, because it accepts only certain instructions or has several kinds of step.
+    """A policy with a custom warm-up, because it accepts only certain instructions or has several kinds of steps.
 
-    The first steps of a process are slow; they are made on black images before the policy counts as ready.
+    The first steps of a process are slow, so they are run on black images before the policy is ready.
     """
 
     @property
     def warm_up_instruction(self) -> str:
-        """One that `reset` takes; WARM_UP_INSTRUCTION for other policies."""
+        """An instruction that `reset` accepts; WARM_UP_INSTRUCTION for other policies."""
 
     @property
     def warm_up_runs(self) -> int:
-        """Steps after which every kind of step has been made; the last one is a usual one. WARM_UP_RUNS for others."""
+        """Number of steps that covers every kind of step; the last one is typical. WARM_UP_RUNS for other policies."""
 
 
 @runtime_checkable
@@ -74,33 +75,33 @@ class ListedPolicy(Policy, Protocol):
 
     @property
     def instructions(self) -> Sequence[str]:
-        """All that `reset` takes; empty where it takes any."""
+        """All instructions that `reset` accepts; empty if it accepts any."""
 
 
 @runtime_checkable
 class StreamingPolicy(Policy, Protocol):
-    """A policy that can return the first steps of a chunk while it decides the rest."""
+    """A policy that can return the first steps of a chunk while the rest is still being decoded."""
 
     def act_streaming(self, observation: Observation) -> Iterator[ActionChunk]:
-        """As `act`: its first steps as soon as they are known, if that is before the end, then all of it.
+        """Like `act`, but yields the first steps of the chunk as soon as they are decoded, then the whole chunk.
 
-        A longer chunk begins with the steps of the shorter one. Raises what `act` raises, when it is iterated. The next
-        `reset`, `act` or `act_streaming` ends an iterator that was left before its end.
+        Each chunk extends the one before. Raises what `act` raises, during iteration. The next call of `reset`, `act`
+        or `act_streaming` ends an iterator that was not exhausted.
         """
 
 
 @runtime_checkable
 class AnsweringPolicy(Policy, Protocol):
-    """A policy whose model also answers questions about what the cameras see, from another thread than `act` too."""
+    """A policy whose model also answers questions about the camera images; `ask` and `act` may run in two threads."""
 
     def ask(self, images: Mapping[str, NDArray[np.uint8]], question: str) -> str:
-        """An answer in words. images: as in Observation. Raises ValueError, with a sentence."""
+        """Answers a question in words. images: as in Observation. Raises ValueError with a message for the user."""
 
 
 @runtime_checkable
 class TimedPolicy(Policy, Protocol):
-    """A policy that measures the parts of a decision's time, such as a remote one."""
+    """A policy that measures the components of its latency, such as a remote one."""
 
     @property
     def parts_of_latency(self) -> Mapping[str, float]:
-        """Of the last decision, by names such as "network" [s]; empty before the first."""
+        """Components of the last decision's latency by names such as "network" [s]; empty before the first decision."""

@@ -1,4 +1,4 @@
-"""A function of tensors of fixed shapes, which a GPU records once and replays: its many small kernels in one launch."""
+"""Records a function of fixed-shape tensors as a CUDA graph and replays it: many small kernels in one launch."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from torch import Tensor
 logger = logging.getLogger(__name__)
 
 RUNS_BEFORE = 3
-"""PyTorch's notes on CUDA graphs: libraries set themselves up in the first runs, which must not be recorded."""
+"""Runs before recording, in which libraries initialize themselves (PyTorch's notes on CUDA graphs)."""
 
 
 class RecordedCall:
-    """Runs `function(**inputs)` on buffers of its own, into which every call's inputs are copied.
+    """Runs `function(**inputs)` on static buffers, into which the inputs of every call are copied.
 
-    On a CUDA device the function is recorded as a CUDA graph and replayed from then on; it must not look at the values
-    of tensors on the host. Elsewhere it is run as it is, on the same buffers.
+    On a CUDA device the function is recorded as a CUDA graph and replayed from then on; it must not read tensor values
+    on the host. On other devices it is called directly, on the same buffers.
     """
 
     def __init__(self, function: Callable[..., Tensor], inputs: Mapping[str, Tensor], *, record: bool) -> None:
-        """inputs: as of the first call; the buffers take their shapes and types.
+        """inputs: of the first call; the buffers get their shapes and dtypes.
 
-        Raises RuntimeError, of PyTorch, where the function cannot be recorded.
+        Raises PyTorch's RuntimeError if the function cannot be recorded.
         """
         self._function = function
         self._buffers = {name: tensor.clone() for name, tensor in inputs.items()}
@@ -50,17 +50,17 @@ class RecordedCall:
                 self._function(**self._buffers)
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        # Other threads may use the GPU meanwhile; the default stream of a graph may be of another device.
+        # Other threads may use the GPU meanwhile; the default stream of a graph may belong to another device.
         with torch.cuda.graph(graph, stream=aside, capture_error_mode="thread_local"):
             self._output = self._function(**self._buffers)
         self._graph = graph
 
 
 def graphed(function: Callable[[Tensor], Tensor], device: torch.device) -> Callable[[Tensor], Tensor]:
-    """A function that is recorded at the first call with a shape, then replayed; on a CPU the function itself.
+    """Wraps a function so that it is recorded at the first call with each shape, then replayed; unchanged on a CPU.
 
-    Its output is overwritten by the next call with the same shape. Other tensors that it reads must stay in place. What
-    cannot be recorded is run as it is from then on, and the log says why.
+    The output is overwritten by the next call with the same shape. Other tensors that the function reads must stay in
+    place. If recording fails, the function is called directly from then on, and the reason is logged.
     """
     if device.type != "cuda":
         return function

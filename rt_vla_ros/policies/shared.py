@@ -1,4 +1,4 @@
-"""One set of weights for several robots: a session for each, and decisions for many of them at once."""
+"""Shares one set of weights between several robots: a session for each, and batched decisions."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ logger = logging.getLogger(__name__)
 class SharedPolicy(Protocol):
     """Decides for several robots with one network. One thread calls it and its sessions.
 
-    Every robot gets the tokens that it would get alone, whoever else is in a batch.
+    Every robot gets the same tokens as it would alone, regardless of the batch.
     """
 
     @property
     def name(self) -> str:
-        """As of a Policy."""
+        """See Policy."""
 
     @property
     def card(self) -> ActionCard:
-        """As of a Policy, and the same for every session."""
+        """See Policy; the same for every session."""
 
     @property
     def max_batch_size(self) -> int:
-        """Requests of one `act`, at most; 1 where there is nothing to be gained by more."""
+        """Maximum number of requests of one `act`; 1 if batching has no benefit."""
 
     def session(self) -> Policy:
-        """A policy for one more robot, with its own instruction and history. It ends when it is dropped.
+        """A policy for one more robot, with its own instruction and history. It ends when it is garbage-collected.
 
-        Raises SharingError where there can be no further one.
+        Raises SharingError if no further session is possible.
         """
 
     def act(self, requests: Sequence[ActRequest]) -> list[ActionChunk | Exception]:
-        """For each request, in order, what its session's `act` returns or raises; a failure is that robot's alone.
+        """The result or error of the session's `act` for each request, in order; an error affects only that robot.
 
-        Raises ValueError, and decides nothing, for more requests than `max_batch_size`, for two of one session and for
-        one of a session that is not this policy's.
+        Raises ValueError, without any decision, for more requests than `max_batch_size`, two requests of one session,
+        or a session of another policy.
         """
 
 
@@ -56,13 +56,13 @@ class SharingError(ValueError):
 
 
 class OneByOne:
-    """A SharedPolicy that decides for one robot after the other."""
+    """A SharedPolicy that decides for one robot at a time."""
 
     max_batch_size = 1
 
     def __init__(self, policy: Policy, new_session: Callable[[], Policy] | None = None) -> None:
-        """policy: whose name and card these are. new_session: makes a policy with the same weights and a history of its
-        own; None: the policy itself is the only session.
+        """policy: provides name and card. new_session: creates a policy with the same weights and its own history;
+        None: the policy itself is the only session.
         """
         self.name, self.card = policy.name, policy.card
         self._policy, self._new = policy, new_session
@@ -72,8 +72,7 @@ class OneByOne:
         """See SharedPolicy."""
         if self._new is None and self._sessions:
             raise SharingError(
-                f"The policy {self.name} keeps the history of one robot, and one robot has it already; load it once "
-                "more for another one."
+                f"The policy {self.name} supports only one robot and is in use; load it again for another robot."
             )
         session = OnlySession(self._policy) if self._new is None else self._new()
         self._sessions.add(session)
@@ -86,7 +85,7 @@ class OneByOne:
 
 
 class OnlySession:
-    """Stands for a policy that serves one robot, so that it is known when that robot has left."""
+    """A proxy for a policy that serves one robot; its garbage collection tells that the robot has left."""
 
     def __init__(self, policy: Policy) -> None:
         self.name, self.card, self._policy = policy.name, policy.card, policy
@@ -101,10 +100,10 @@ class OnlySession:
 
 
 def share_policy(policy: Policy, *, batched: bool = True) -> SharedPolicy:
-    """The policy for several robots; it must not be used for itself any more.
+    """Shares a policy between several robots; the policy itself must not be used any more.
 
-    batched: whether several robots are decided for in one pass, where the policy can and gives each what it would get
-    alone; else one after the other, and the log says why.
+    batched: whether to decide for several robots in one pass, if the policy supports it and the results are the same as
+    alone; otherwise it decides for one at a time, and the reason is logged.
     """
     if isinstance(policy, RT1Policy):
         return SharedRT1(policy) if batched else OneByOne(policy, policy.another)
@@ -121,5 +120,5 @@ def share_policy(policy: Policy, *, batched: bool = True) -> SharedPolicy:
             return SharedRT2(policy)
         except BatchError as error:
             kind = policy.parts.model.config.model_type
-            logger.warning("%s, of the type %r, decides for one robot after the other: %s", policy.name, kind, error)
+            logger.warning("%s (model_type %r) decides for one robot at a time: %s", policy.name, kind, error)
     return OneByOne(policy, policy.another)

@@ -1,4 +1,4 @@
-"""The action card of the policies that this project trains on its simulated arm."""
+"""The action card of policies trained on the simulated arm."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rt_vla_ros.action_space.state import StateDimension
 STEP = 0.04  # [m]
 TURN = 0.35  # [rad]
 VERTICAL_FOVS = {"front": math.radians(32.0), "wrist": math.radians(65.0)}
-"""Of the simulator's cameras for policies [rad]."""
+"""Vertical fields of view of the simulator's policy cameras [rad]."""
 JOINTS = (
     (-2.8973, 2.8973),
     (-1.7628, 1.7628),
@@ -21,7 +21,7 @@ JOINTS = (
     (-0.0175, 3.7525),
     (-2.8973, 2.8973),
 )
-"""Ranges of the Panda's joints [rad]."""
+"""Joint limits of the Panda [rad]."""
 TABLETOP_STATE = (
     *(
         StateDimension(f"panda_joint{i}", "rad", low, high, f"joint:panda_joint{i}")
@@ -39,14 +39,14 @@ def tabletop_card(
     cameras: Sequence[str] = ("front",),
     state: tuple[StateDimension, ...] = (),
 ) -> ActionCard:
-    """Six dimensions at 5 Hz in the base frame of the simulated Panda, from its front camera and perhaps its wrist's.
+    """The card of the simulated Panda: six dimensions at 5 Hz in its base frame; front camera, optionally wrist camera.
 
     image_size: height and width of the images [pixel]. horizon: steps of a chunk. state: TABLETOP_STATE or none.
-    Raises ValueError for a camera that policies do not see.
+    Raises ValueError for a camera that is not available to policies.
     """
     unknown = [camera for camera in cameras if camera not in VERTICAL_FOVS]
     if unknown:
-        raise ValueError(f"Policies see no camera {unknown[0]!r} of the simulator, only {', '.join(VERTICAL_FOVS)}.")
+        raise ValueError(f"Policies cannot use the simulator's camera {unknown[0]!r}, only {', '.join(VERTICAL_FOVS)}.")
     translation = tuple(
         ActionDimension(f"world_vector_{axis}", f"translation_{axis}", -STEP, STEP, "m") for axis in "xyz"
     )

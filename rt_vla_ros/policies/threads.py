@@ -1,4 +1,4 @@
-"""How many threads torch uses for a policy: as few as keep up with its rate."""
+"""Chooses torch's number of threads for a policy: the fewest that keep up with its rate."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import sys
 from collections.abc import Callable
 
 WAIT_POLICY = "OMP_WAIT_POLICY"
-# A further thread must save at least this share of a step, else its core is left to other processes.
+# A further thread must save at least this share of a step, otherwise its core is left to other processes.
 WORTHWHILE = 0.1
-# A step that takes longer [s] with torch's own number never keeps up, and trying fewer could take an hour.
+# A step that takes longer than this [s] with torch's default never keeps up, and trying fewer could take an hour.
 TOO_LONG = 10.0
 
 
 def wait_passively() -> None:
-    """Threads of torch that wait for each other sleep; without this they spin. Call it before torch is imported.
+    """Makes waiting threads of torch sleep instead of spin. Call it before torch is imported.
 
-    On a machine whose cores are busy a spinning thread keeps the very core that the thread it waits for needs: steps
-    take a hundred times longer. What the environment says already is kept.
+    On a machine with busy cores, a spinning thread occupies the core that the thread it waits for needs: steps
+    take a hundred times longer. Existing environment variables are kept.
     """
     os.environ.setdefault(WAIT_POLICY, "PASSIVE")
 
@@ -29,12 +29,12 @@ def usable_cores() -> int:
 
 
 def choose_threads(step: Callable[[], float], budget: float, threads: int = 0, *, usual: float = 0.0) -> int:
-    """Sets torch's number of threads for the calling thread, and for threads that begin to use torch later.
+    """Sets torch's number of threads for the calling thread, and for threads that start to use torch later.
 
-    step: makes one usual, warm step of the policy; how long it took [s]. budget: a step of at most this time keeps
-    up [s]. threads: the number, see set_threads; 0: that of OMP_NUM_THREADS where it is set, else the fewest with which
-    a step keeps up, and where none does those with which it is fastest. usual: what a step takes with torch's own
-    number [s]. Returns the number; 1 where nothing has imported torch.
+    step: runs one typical, warm step of the policy and returns its duration [s]. budget: longest step that keeps up
+    [s]. threads: the number, see set_threads; 0: OMP_NUM_THREADS if set, otherwise the fewest that keep up, or the
+    fastest if none does. usual: duration of a step with torch's default [s]. Returns the number; 1 if torch is not
+    imported.
     """
     torch = sys.modules.get("torch")
     if torch is None:
@@ -58,7 +58,7 @@ def choose_threads(step: Callable[[], float], budget: float, threads: int = 0, *
 
 
 def set_threads(number: int) -> int:
-    """Sets torch's number of threads, at most one for each core: a number may be another machine's. Returns it."""
+    """Sets torch's number of threads, at most one per core, as the number may come from another machine. Returns it."""
     torch = sys.modules["torch"]
     number = min(number, usable_cores())
     torch.set_num_threads(number)
@@ -66,6 +66,6 @@ def set_threads(number: int) -> int:
 
 
 def _from_environment() -> int:
-    """Torch takes the first number of a list; what is no number it ignores, and so does this."""
+    """The number in OMP_NUM_THREADS: like torch, takes the first of a list and ignores anything but numbers."""
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return int(first) if re.fullmatch(r"\d{1,20}", first) else 0

@@ -23,8 +23,6 @@ MOST_WAITING = 900
 """Moments that may wait to be encoded: 30 s at 30 Hz."""
 WAITING_BYTES = 1 << 30
 """Size of their images, as received, which wait in memory [bytes]."""
-PRIORITY = 10
-"""Niceness of the encoding thread."""
 FINISH = 4.0
 """A stopped episode ends after this time, even if the clock of the stamps is stopped [s]."""
 
@@ -182,10 +180,12 @@ class _Encoding(threading.Thread):
         self._items.put(None)
 
     def run(self) -> None:
-        """The encoders' own threads start here and inherit the priority: messages and control have precedence."""
+        """The encoders' own threads start here and inherit the priority: they only use the time that messages and
+        control leave.
+        """
         with contextlib.suppress(OSError):
             if sys.platform == "linux":  # elsewhere it would apply to the whole process
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PRIORITY)
+                os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
         while isinstance(item := self._items.get(), Moment):
             if not self._failed and not self.dropped:
                 self._add(item)

@@ -1,1 +1,1 @@
-"""`rt-vla serve`: policies for several robots, over the network. No ROS."""
+"""`rt-vla serve`: policies for several robots over the network, without ROS."""

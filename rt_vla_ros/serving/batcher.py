@@ -1,4 +1,4 @@
-"""Which robots' requests are decided together, and when. No network, no threads; the time is passed in."""
+"""Decides which requests form a batch, and when it runs. No network, no threads; the time is passed in."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-REMEMBERED = 8  # durations of a batch of each size, of which the shortest is what it takes at least
-ACTIVE = 1.0  # a robot that has asked within this time is waited for [s]
-PROBE = 1.0  # after this time without a batch one is tried, whatever the last ones took [s]
+REMEMBERED = 8  # recent durations for each batch size; the shortest is the lower bound
+ACTIVE = 1.0  # a batch waits for robots that sent a request within this time [s]
+PROBE = 1.0  # after this time without a batch, one is tried regardless of the estimate [s]
 
 
 @dataclass(frozen=True)
 class WaitingRequest(Generic[T]):
-    """arrival, deadline: on the server's steady clock [s]."""
+    """arrival, deadline: on the server's monotonic clock [s]."""
 
     session: object
     item: T
@@ -23,16 +23,16 @@ class WaitingRequest(Generic[T]):
 
 
 class Batcher(Generic[T]):
-    """Collects requests and forms batches of them.
+    """Collects requests and forms batches.
 
-    - A session has at most one request that waits; a newer one takes its place.
-    - A batch is due when it is full, when every robot that has asked lately waits, when the oldest request has waited
-      for `max_wait` or for as long as one batch instead of two would save, or when a deadline leaves no more time.
-    - Whose turn was the longest time ago comes first, so that no robot is passed over.
-    - A request is late when its deadline has passed, or when by the shortest of the last batches it cannot be met. The
-      estimate is not believed forever: after a second without a batch the next request is tried.
+    - A session has at most one waiting request; a newer one replaces it.
+    - A batch is due when it is full, when every recently active robot is waiting, when the oldest request has waited
+    for `max_wait` or for the time that one batch saves over two, or when a deadline leaves no more time.
+    - The session that was served least recently comes first, so that no robot starves.
+    - A request is late when its deadline has passed, or cannot be met according to the shortest of the last batches.
+    The estimate expires: after a second without a batch, the next request is tried.
 
-    Not thread-safe. All times are of one steady clock [s].
+    Not thread-safe. All times are of one monotonic clock [s].
     """
 
     def __init__(self, *, max_batch: int, max_wait: float) -> None:
@@ -45,35 +45,33 @@ class Batcher(Generic[T]):
         self._turns: dict[object, int] = {}
         self._turn = 0
         self._durations: dict[int, deque[float]] = {}
-        self._ready_at: float | None = (
-            None  # when the batch in the making is done, by the estimate; None: there is none
-        )
+        self._ready_at: float | None = None  # estimated end of the running batch; None: there is none
         self._computed_at = float("-inf")
 
     def __len__(self) -> int:
-        """Requests that wait."""
+        """Number of waiting requests."""
         return len(self._waiting)
 
     def put(self, session: object, item: T, now: float, deadline: float) -> T | None:
-        """A request has come. The older one of this session, which is not decided any more."""
+        """Adds a request. Returns the session's older request, which it replaces."""
         older = self._waiting.pop(session, None)
         self._waiting[session] = WaitingRequest(session, item, now, deadline)
         self._asked[session] = now
         return None if older is None else older.item
 
     def drop(self, session: object) -> T | None:
-        """The session is over, or restarts. Its request, which is not decided any more."""
+        """Ends or restarts a session. Returns its request, which is dropped."""
         self._asked.pop(session, None)
         self._turns.pop(session, None)
         return self.withdraw(session)
 
     def withdraw(self, session: object) -> T | None:
-        """Its request is not decided any more; the robot keeps its turn."""
+        """Drops a session's request; the robot keeps its place in the order."""
         waiting = self._waiting.pop(session, None)
         return None if waiting is None else waiting.item
 
     def late(self, now: float) -> list[T]:
-        """The requests that cannot be decided in time; they do not wait any more."""
+        """Removes and returns the requests that cannot be decided in time."""
         ready = now if self._ready_at is None else max(now, self._ready_at)
         needed = 0.0 if self._probes(now) else self.expected(1)
         found = [one for one in self._waiting.values() if one.deadline <= now or ready + needed > one.deadline]
@@ -82,7 +80,7 @@ class Batcher(Generic[T]):
         return [one.item for one in found]
 
     def due(self, now: float) -> float | None:
-        """When the next batch is to be taken; None if nothing waits."""
+        """When the next batch is due; None if nothing is waiting."""
         if not self._waiting:
             return None
         active = [session for session, asked in self._asked.items() if now - asked <= ACTIVE]
@@ -93,7 +91,7 @@ class Batcher(Generic[T]):
         return min(patience, min(one.deadline for one in requests) - self.expected(len(self._waiting)))
 
     def take(self, now: float) -> list[WaitingRequest[T]]:
-        """The next batch; `done` follows. Empty where nothing waits. Call `late` before."""
+        """The next batch, empty if nothing is waiting. Call `late` before and `done` afterwards."""
         batch: list[WaitingRequest[T]] = []
         for one in sorted(self._waiting.values(), key=lambda one: (self._turns.get(one.session, 0), one.arrival)):
             if len(batch) == self.max_batch:
@@ -111,17 +109,17 @@ class Batcher(Generic[T]):
         return batch
 
     def done(self, size: int, took: float, now: float) -> None:
-        """The batch that was taken has been decided, in `took` [s]."""
+        """Reports that the batch was decided, in `took` [s]."""
         self._durations.setdefault(size, deque(maxlen=REMEMBERED)).append(took)
         self._ready_at, self._computed_at = None, now
 
     def expected(self, size: int) -> float:
-        """What a batch of this size takes at least [s]: by the nearest size that is not larger; 0 where none is."""
+        """Minimum duration of a batch of this size [s], from the largest measured size up to it; 0 if there is none."""
         known = max((one for one in self._durations if one <= size), default=None)
         return 0.0 if known is None else min(self._durations[known])
 
     def _worth(self, active: int) -> float:
-        """How long to wait for the robots that are missing [s]: no longer than it saves to decide for all at once."""
+        """How long to wait for the missing robots [s]: at most the time that a joint batch saves."""
         waiting = len(self._waiting)
         whole = min(max(active, waiting), self.max_batch)
         apart = self.expected(waiting) + self.expected(whole - waiting)

@@ -1,4 +1,4 @@
-"""The robots of a server for people: a table for a terminal, a line for a log."""
+"""The robots of a server in readable form: a table for a terminal, a line for a log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MOST_ROWS = 40
 
 
 def fleet_table(rows: Sequence[RobotRow]) -> list[str]:
-    """Lines of one table; the figures are of the last 10 s."""
+    """Lines of a table with the figures of the last 10 s."""
     shown = [_cells(row) for row in rows[:MOST_ROWS]]
     lines = [_aligned(HEAD), *map(_aligned, shown)]
     if not rows:
@@ -23,7 +23,7 @@ def fleet_table(rows: Sequence[RobotRow]) -> list[str]:
 
 
 def fleet_line(rows: Sequence[RobotRow]) -> str:
-    """All robots in one line."""
+    """A summary of all robots in one line."""
     if not rows:
         return "No robot is connected."
     rate = sum(row.rate for row in rows)

@@ -1,4 +1,4 @@
-"""What a server has done: counters since its start, and the current state of each robot."""
+"""Metrics of a server: counters since its start, and the current state of each robot."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIZES = (1, 2, 4, 8, 16, 32)
 
 
 class Histogram:
-    """counts: of values up to each bound, and of all above the last."""
+    """counts: of values up to each bound, and above the last."""
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self.bounds = tuple(bounds)
@@ -23,29 +23,29 @@ class Histogram:
         self.sum = 0.0
 
     def add(self, value: float) -> None:
-        """One more value."""
+        """Adds a value."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
 
 
 @dataclass
 class PolicyFigures:
-    """Of one policy, since the server's start."""
+    """Figures of one policy since the server's start."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     seconds: Histogram = field(default_factory=lambda: Histogram(SECONDS))
     inference: Histogram = field(default_factory=lambda: Histogram(SECONDS))
     batches: Histogram = field(default_factory=lambda: Histogram(SIZES))
-    received: int = 0  # of images [bytes]
-    unencoded: int = 0  # of the same images as they are [bytes]
+    received: int = 0  # received image data [bytes]
+    unencoded: int = 0  # size of the same images without encoding [bytes]
 
 
 @dataclass(frozen=True)
 class RobotRow:
     """One robot over the last WINDOW.
 
-    rate: decisions a second [Hz]. batch: mean size of those it was in. late: share. p50, p99: from a request's arrival
-    to its answer [s]; None without decisions.
+    rate: decisions per second [Hz]. batch: mean size of its batches. late: share of late requests. p50, p99: time from
+    a request's arrival to its answer [s]; None without decisions.
     """
 
     number: int
@@ -68,7 +68,7 @@ class _Answer:
 
 @dataclass
 class RobotTally:
-    """Of one connection. began: of the steady clock [s]."""
+    """Figures of one connection. began: on the monotonic clock [s]."""
 
     number: int
     robot: str
@@ -81,7 +81,7 @@ class RobotTally:
 
 
 class FleetMetrics:
-    """From any thread. clock: steady [s]."""
+    """Metrics of all robots. Thread-safe. clock: monotonic [s]."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock, self._lock = clock, threading.Lock()
@@ -91,35 +91,35 @@ class FleetMetrics:
         self.turned_away: Counter[str] = Counter()
 
     def serve(self, policy: str) -> None:
-        """This policy is served."""
+        """Registers a served policy."""
         self.policies.setdefault(policy, PolicyFigures())
 
     def join(self, robot: str, policy: str) -> RobotTally:
-        """A robot is connected."""
+        """Registers a connected robot."""
         with self._lock:
             self._next += 1
             tally = self._robots[self._next] = RobotTally(self._next, robot, policy, self._clock())
             return tally
 
     def leave(self, tally: RobotTally) -> None:
-        """It is no more."""
+        """Removes a disconnected robot."""
         with self._lock:
             self._robots.pop(tally.number, None)
 
     def turn_away(self, reason: str) -> None:
-        """A connection was refused. reason: a word."""
+        """Counts a refused connection. reason: one word."""
         with self._lock:
             self.turned_away[reason] += 1
 
     def receive(self, tally: RobotTally, received: int, unencoded: int) -> None:
-        """Images came [bytes]."""
+        """Counts received image data [bytes]."""
         with self._lock:
             for one in (tally, self.policies[tally.policy]):
                 one.received += received
                 one.unencoded += unencoded
 
     def answer(self, tally: RobotTally, outcome: str, seconds: float, batch: int = 0) -> None:
-        """A request was answered. outcome: one of OUTCOMES. seconds: since it came. batch: size; 0: it was in none."""
+        """Counts an answered request. outcome: one of OUTCOMES. seconds: since its arrival. batch: size, 0: none."""
         with self._lock:
             figures = self.policies[tally.policy]
             tally.outcomes[outcome] += 1
@@ -128,13 +128,13 @@ class FleetMetrics:
             tally.recent.append(_Answer(self._clock(), outcome, seconds, batch))
 
     def batch(self, policy: str, size: int, seconds: float) -> None:
-        """A batch was decided."""
+        """Counts a decided batch."""
         with self._lock:
             self.policies[policy].batches.add(size)
             self.policies[policy].inference.add(seconds)
 
     def rows(self) -> list[RobotRow]:
-        """Every robot that is connected, in the order in which they came."""
+        """All connected robots, in order of connection."""
         with self._lock:
             now = self._clock()
             return [_row(tally, now) for tally in self._robots.values()]
@@ -158,5 +158,5 @@ def _row(tally: RobotTally, now: float) -> RobotRow:
 
 
 def quantile(ordered: Sequence[float], share: float) -> float | None:
-    """The value below which at least this share lies, 0 ... 1, of values in order; None of none."""
+    """The quantile (share 0 ... 1) of sorted values; None without values."""
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else None

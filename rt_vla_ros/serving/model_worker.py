@@ -1,4 +1,4 @@
-"""The one thread that runs a model for all robots: it loads it, begins sessions and decides batches."""
+"""The thread that runs a model for all robots: it loads the model, creates sessions and decides batches."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ T = TypeVar("T")
 
 
 class LateRequestError(Exception):
-    """The decision could not be made in time, or was not needed any more; the message says which."""
+    """The decision was too late or no longer needed; the message says which."""
 
 
 @dataclass(frozen=True)
 class Decided:
-    """queue: from the request's arrival until its batch began [s]. inference: of the batch [s]. batch: its size."""
+    """queue: from the request's arrival to the start of its batch [s]. inference: of the batch [s]. batch: its size."""
 
     chunk: ActionChunk
     queue: float
@@ -35,9 +35,9 @@ class Decided:
 
 @dataclass(eq=False)
 class Ticket:
-    """A request. answer: gets the decision, LateRequestError, or what the policy raised.
+    """A request. answer: receives the decision, LateRequestError, or the policy's error.
 
-    arrival, deadline: of the worker's clock [s].
+    arrival, deadline: on the worker's clock [s].
     """
 
     session: Policy
@@ -47,12 +47,12 @@ class Ticket:
     answer: Future[Decided] = field(default_factory=Future)
 
     def late(self, sentence: str = "The decision could not be made in time.") -> None:
-        """It is not decided, or what was decided comes too late."""
+        """Answers that the request was not decided in time."""
         _settle(self.answer, error=LateRequestError(sentence))
 
 
 class ModelWorker:
-    """loaded: the policy once it is; gets what `load` raises. Everything else may be called from any thread."""
+    """loaded: receives the policy, or the error of `load`. All methods may be called from any thread."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class ModelWorker:
         max_wait: float,
         on_batch: Callable[[int, float], None],
     ) -> None:
-        """load: is called in the worker's thread. clock: steady [s]. on_batch: gets size and duration [s] of each."""
+        """load: called in the worker's thread. clock: monotonic [s]. on_batch: called with size and duration [s]."""
         self.loaded: Future[SharedPolicy] = Future()
         self._load, self._clock, self._on_batch = load, clock, on_batch
         self._limits = max_batch, max_wait
@@ -74,16 +74,16 @@ class ModelWorker:
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
 
     def start(self) -> None:
-        """Begins to load the policy."""
+        """Starts loading the policy."""
         self._thread.start()
 
     @property
     def alive(self) -> bool:
-        """Whether it can decide, or will be able to."""
+        """Whether it can decide now, or after loading."""
         return self._thread.is_alive()
 
     def call(self, function: Callable[[], T]) -> Future[T]:
-        """Calls it between two batches, in the worker's thread."""
+        """Runs a function between two batches, in the worker's thread."""
         future: Future[T] = Future()
         with self._changed:
             self._calls.append((function, future))
@@ -91,30 +91,30 @@ class ModelWorker:
         return future
 
     def submit(self, ticket: Ticket) -> None:
-        """Decides it in one of the next batches. A request of the same session that waits is late by that."""
+        """Queues a request for one of the next batches. A waiting request of the same session is answered as late."""
         with self._changed:
             older = self._batcher.put(ticket.session, ticket, self._clock(), ticket.deadline)
             self._changed.notify_all()
         if older is not None:
-            older.late("A newer image of this robot took its place.")
+            older.late("A newer image of this robot replaced it.")
         self.expire()
 
     def forget(self, session: Policy, sentence: str, *, for_good: bool = False) -> None:
-        """A request of this session that waits is not decided. for_good: there will be no other one."""
+        """Drops a session's waiting request. for_good: the session is over."""
         with self._changed:
             ticket = self._batcher.drop(session) if for_good else self._batcher.withdraw(session)
         if ticket is not None:
             ticket.late(sentence)
 
     def expire(self) -> None:
-        """Answers the requests that cannot be decided in time any more."""
+        """Answers the requests that can no longer be decided in time."""
         with self._changed:
             late = self._batcher.late(self._clock())
         for ticket in late:
             ticket.late()
 
     def close(self, timeout: float = 2.0) -> bool:
-        """Ends the thread; False if it is left behind, in a batch or a loading that takes longer [s]."""
+        """Ends the thread; False if it is still in a batch or loading after the timeout [s]."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -147,7 +147,7 @@ class ModelWorker:
                 self._decide(policy, batch, now)
 
     def _wait(self) -> bool:
-        """With the lock held, until there is something to do; False when it closes."""
+        """Waits, with the lock held, until there is something to do; False when the worker closes."""
         while not self._closing and not self._calls:
             now = self._clock()
             due = self._batcher.due(now)
@@ -160,7 +160,7 @@ class ModelWorker:
         tickets = [one.item for one in batch]
         try:
             outcomes = policy.act([(ticket.session, ticket.observation) for ticket in tickets])
-        except Exception as error:  # of the batch as a whole, such as too little memory
+        except Exception as error:  # of the whole batch, such as out of memory
             outcomes = [error] * len(tickets)
         ended = self._clock()
         with self._changed:
@@ -177,7 +177,7 @@ class ModelWorker:
 
 
 def in_words_for_robots(error: BaseException) -> str:
-    """What a robot is told of an error: the words where they were meant for people, else also where it came from."""
+    """An error as reported to a robot: its message if it is meant for users, otherwise with its location."""
     text = str(error).strip() or type(error).__name__
     if isinstance(error, ValueError | OSError):
         return text
@@ -196,7 +196,7 @@ def _carry_out(function: Callable[[], Any], future: Future[Any]) -> None:
 
 
 def _settle(future: Future[Any], result: Any = None, error: BaseException | None = None) -> None:
-    """The first answer counts: another one may have been given, or nobody may wait any more."""
+    """Sets the answer unless there is one already, or the request was canceled."""
     try:
         if error is None:
             future.set_result(result)

@@ -1,4 +1,4 @@
-"""The server's figures in Prometheus' text format (version 0.0.4)."""
+"""The server's metrics in Prometheus' text format (version 0.0.4)."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def prometheus_text(metrics: FleetMetrics) -> str:
-    """All figures, with what they mean."""
+    """All metrics with their descriptions."""
     rows = metrics.rows()
     return "\n".join([*_policies(metrics, rows), *_robots(rows)]) + "\n"
 
 
 def _policies(metrics: FleetMetrics, rows: list[RobotRow]) -> Iterator[str]:
     policies = metrics.policies
-    yield from _head("rt_vla_requests_total", "counter", "Requests for an action, by what became of them.")
+    yield from _head("rt_vla_requests_total", "counter", "Requests for an action, by outcome.")
     for name, one in policies.items():
         for outcome in OUTCOMES:
             yield _line("rt_vla_requests_total", {"policy": name, "outcome": outcome}, one.outcomes[outcome])
-    yield from _head("rt_vla_robots", "gauge", "Robots that are connected.")
+    yield from _head("rt_vla_robots", "gauge", "Connected robots.")
     for name in policies:
         yield _line("rt_vla_robots", {"policy": name}, sum(row.policy == name for row in rows))
-    yield from _head("rt_vla_image_bytes_total", "counter", "Bytes of images as they came, and as they are unencoded.")
+    yield from _head("rt_vla_image_bytes_total", "counter", "Bytes of images as received, and without encoding.")
     for name, one in policies.items():
         for form, count in (("received", one.received), ("unencoded", one.unencoded)):
             yield _line("rt_vla_image_bytes_total", {"policy": name, "form": form}, count)
-    yield from _head("rt_vla_turned_away_total", "counter", "Connections that were refused, by the reason.")
+    yield from _head("rt_vla_turned_away_total", "counter", "Refused connections, by reason.")
     for reason, count in sorted(metrics.turned_away.items()):
         yield _line("rt_vla_turned_away_total", {"reason": reason}, count)
     histograms = (
-        ("rt_vla_request_seconds", "From a request's arrival to its answer.", "seconds"),
+        ("rt_vla_request_seconds", "Time from a request's arrival to its answer.", "seconds"),
         ("rt_vla_inference_seconds", "Duration of a batch.", "inference"),
         ("rt_vla_batch_size", "Robots in a batch.", "batches"),
     )
@@ -44,11 +44,11 @@ def _policies(metrics: FleetMetrics, rows: list[RobotRow]) -> Iterator[str]:
 
 def _robots(rows: list[RobotRow]) -> Iterator[str]:
     gauges = (
-        ("rt_vla_robot_rate_hertz", "Decisions a second of a robot over the last 10 s.", "rate"),
+        ("rt_vla_robot_rate_hertz", "Decisions per second of a robot over the last 10 s.", "rate"),
         ("rt_vla_robot_late_ratio", "Share of a robot's requests that were late over the last 10 s.", "late"),
-        ("rt_vla_robot_batch_size", "Mean size of the batches a robot was in over the last 10 s.", "batch"),
-        ("rt_vla_robot_p50_seconds", "Median from request to answer of a robot over the last 10 s.", "p50"),
-        ("rt_vla_robot_p99_seconds", "99th percentile from request to answer of a robot over the last 10 s.", "p99"),
+        ("rt_vla_robot_batch_size", "Mean size of a robot's batches over the last 10 s.", "batch"),
+        ("rt_vla_robot_p50_seconds", "Median time from request to answer over the last 10 s.", "p50"),
+        ("rt_vla_robot_p99_seconds", "99th percentile of the time from request to answer over the last 10 s.", "p99"),
     )
     for metric, meaning, attribute in gauges:
         yield from _head(metric, "gauge", meaning)

@@ -1,4 +1,4 @@
-"""One robot's connection: its messages in, its answers out. A fault in one message affects that robot only."""
+"""A robot's connection: receives its messages and sends answers. An error in a message affects only that robot."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from rt_vla_ros.serving.metrics import FleetMetrics, RobotTally
 from rt_vla_ros.serving.model_worker import LateRequestError, Ticket, in_words_for_robots
 from rt_vla_ros.serving.served_policy import ServedPolicy
 
-POLICY_VIOLATION = 1008  # of a WebSocket that is closed, by RFC 6455
-SENDING = 5.0  # who takes nothing for so long is disconnected [s]
-OVER = "The robot is gone."
+POLICY_VIOLATION = 1008  # WebSocket close code, RFC 6455
+SENDING = 5.0  # timeout of sending, after which a robot is disconnected [s]
+OVER = "The robot disconnected."
 
 
 class RobotSession:
-    """session: the robot's own policy, with its history. asking: one question at a time, of all robots."""
+    """session: the robot's own policy with its history. asking: lock for one question at a time, over all robots."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class RobotSession:
         rate: float,
         pending: int,
     ) -> None:
-        """rate: messages a second, and as many at once. pending: resets and questions without an answer."""
+        """rate: messages per second, and burst size. pending: most resets and questions without an answer."""
         self._socket, self._policy, self._session = socket, policy, session
         self._tally, self._metrics, self._clock, self._asking = tally, metrics, clock, asking
         self._rate, self._most_pending = rate, pending
@@ -53,13 +53,13 @@ class RobotSession:
         self._pending = 0
 
     async def run(self) -> None:
-        """Until the robot goes, or sends what is none of the protocol."""
+        """Runs until the robot disconnects or violates the protocol."""
         try:
             while True:
                 try:
                     data = await self._socket.receive_bytes()
                 except KeyError as error:
-                    raise RemoteWireError("Text came, expected bytes.") from error
+                    raise RemoteWireError("Received text, expected bytes.") from error
                 self._take(unpack(data, self._policy.largest_body), self._clock())
         except RemoteWireError as error:
             await self._send(RemoteMessage(MessageKind.REFUSED, 0, {"sentence": str(error), "reason": "value"}))
@@ -70,37 +70,37 @@ class RobotSession:
             self._policy.worker.forget(self._session, OVER, for_good=True)
 
     def account(self) -> str:
-        """What it got, in words."""
+        """A summary of the connection in words."""
         tally = self._tally
         late, megabyte = tally.outcomes["late"], 1e6
-        sent = f"{tally.received / megabyte:.1f} MB of images came"
+        sent = f"{tally.received / megabyte:.1f} MB of images received"
         if tally.received != tally.unencoded:
             sent += f" instead of {tally.unencoded / megabyte:.1f} MB"
         return f"{tally.outcomes['decided']} decisions, {late} late, {tally.outcomes['refused']} refused; {sent}."
 
     def _take(self, message: RemoteMessage, now: float) -> None:
-        """Raises RemoteWireError for a message that a robot does not send."""
+        """Raises RemoteWireError for a kind of message that a robot must not send."""
         self._allowance = min(self._rate, self._allowance + (now - self._counted) * self._rate)
         self._counted = now
         if self._allowance < 1:
-            self._refuse(message, f"More than {self._rate:g} messages a second came from this robot.")
+            self._refuse(message, f"This robot sent more than {self._rate:g} messages per second.")
             return
         self._allowance -= 1
         if message.kind is MessageKind.ACT:
             self._act(message, now)
         elif message.kind in (MessageKind.RESET, MessageKind.ASK):
             if self._pending >= self._most_pending:
-                self._refuse(message, f"{self._pending} requests of this robot wait for an answer already.")
+                self._refuse(message, f"{self._pending} requests of this robot are already waiting for an answer.")
                 return
             self._begin(self._waiting(message))
         else:
-            raise RemoteWireError(f"A robot does not send {message.kind.name}.")
+            raise RemoteWireError(f"A robot must not send {message.kind.name}.")
 
     async def _waiting(self, message: RemoteMessage) -> None:
         self._pending += 1
         try:
             answer = await (self._reset(message) if message.kind is MessageKind.RESET else self._ask(message))
-        except Exception as error:  # it is told to who asked
+        except Exception as error:  # reported to the robot that asked
             answer = _refusal(message, error)
         finally:
             self._pending -= 1
@@ -111,7 +111,7 @@ class RobotSession:
         if (problem := too_long("instruction", instruction, LONGEST_TEXT)) is not None:
             raise ValueError(problem)
         worker, session = self._policy.worker, self._session
-        worker.forget(session, "Another instruction begins.")
+        worker.forget(session, "A new instruction was set.")
         await asyncio.wrap_future(worker.call(lambda: session.reset(instruction)))
         return RemoteMessage(MessageKind.DONE, message.number)
 
@@ -123,7 +123,7 @@ class RobotSession:
             raise ValueError(problem)
         images = decode_images(message.meta, message.body, self._policy.card)
         if self._asking.locked():
-            raise ValueError("Another question is being answered; ask again afterwards.")
+            raise ValueError("Another question is being answered; ask again later.")
         async with self._asking:
             answer = await asyncio.to_thread(session.ask, images, question)
         return RemoteMessage(MessageKind.ANSWER, message.number, {"answer": answer})
@@ -131,7 +131,7 @@ class RobotSession:
     # Decisions -------------------------------------------------------------------------------------------------------
 
     def _act(self, message: RemoteMessage, arrival: float) -> None:
-        """The deadline is the robot's budget from here on, without the trip there and back that it measured."""
+        """The deadline is the robot's budget from now on, minus the round trip that it measured."""
         try:
             budget, trip = read.number(message.meta, "budget"), read.number(message.meta, "trip")
             if not (0 <= budget <= LONGEST_BUDGET and 0 <= trip <= LONGEST_BUDGET):
@@ -161,7 +161,7 @@ class RobotSession:
             packed = pack(answer)
         except LateRequestError as late:
             packed, outcome = pack(RemoteMessage(MessageKind.LATE, message.number, {"sentence": str(late)})), "late"
-        except Exception as error:  # it is told to who asked
+        except Exception as error:  # reported to the robot that asked
             packed, outcome = pack(_refusal(message, error)), "refused"
         self._metrics.answer(self._tally, outcome, self._clock() - arrival, batch)
         await self._send_packed(packed)
@@ -171,12 +171,12 @@ class RobotSession:
         self._policy.worker.expire()
 
     async def _observation(self, message: RemoteMessage) -> Observation:
-        """Raises RemoteWireError, with a message, for what the card does not allow."""
+        """Decodes an observation. Raises RemoteWireError if it does not match the card."""
         card, meta = self._policy.card, message.meta
         raw = all(isinstance(one, dict) and one.get("format") == RAW for one in read.items(meta, "images", 64))
         if raw:
             images = decode_images(meta, message.body, card)
-        else:  # which takes milliseconds
+        else:  # takes milliseconds
             images = await asyncio.to_thread(decode_images, meta, message.body, card)
         state = None if meta.get("state") is None else np.array(read.numbers(meta, "state", len(card.state)))
         return Observation(images, read.number(meta, "stamp"), state)
@@ -196,7 +196,7 @@ class RobotSession:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # the robot is gone, which `run` sees too
+            task.exception()  # the robot disconnected, which `run` notices too
 
     async def _send(self, message: RemoteMessage) -> None:
         await self._send_packed(pack(message))
@@ -206,11 +206,11 @@ class RobotSession:
             async with self._sending:
                 await asyncio.wait_for(self._socket.send_bytes(data), SENDING)
         except asyncio.TimeoutError:
-            raise WebSocketDisconnect(POLICY_VIOLATION, "It takes no answers.") from None
+            raise WebSocketDisconnect(POLICY_VIOLATION, "It does not receive answers.") from None
 
 
 def _refusal(message: RemoteMessage, error: Exception) -> RemoteMessage:
-    """reason: what it means to the robot: "value": this request alone; "decoding": the model; "fault": the server."""
+    """reason: what has failed: "value": this request only; "decoding": the model; "fault": the server."""
     kinds = ((DecodingError, "decoding"), (ValueError, "value"))
     reason = next((word for kind, word in kinds if isinstance(error, kind)), "fault")
     return RemoteMessage(

@@ -1,4 +1,4 @@
-"""A policy that is served: its weights in a thread, its card and its model's hash for the handshake."""
+"""A served policy: its model in a thread, and its card and the hash of its weights for the handshake."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ MAX_BATCH, MAX_WAIT = 32, 0.005
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """max_batch: robots in a batch, at most. max_wait: how long a request waits for others, at most [s]."""
+    """max_batch: most robots in a batch. max_wait: longest time that a request waits for others [s]."""
 
     max_batch: int = MAX_BATCH
     max_wait: float = MAX_WAIT
 
 
 class ServedPolicy:
-    """name: under which robots ask for it. model: SHA-256 of the weights. worker: its thread."""
+    """name: by which robots request it. model: SHA-256 of the weights. worker: its thread."""
 
     def __init__(
         self,
@@ -43,10 +43,10 @@ class ServedPolicy:
         threads: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """load: is called in the policy's thread. model: None for a policy that is made in memory, by its card then.
+        """load: called in the policy's thread. model: None for a policy created in memory: its card is hashed instead.
 
-        share: makes it one for several robots; None: share_policy, in batches where `limits` allow any.
-        threads: of torch, see policies.threads.choose_threads. Loading begins at once; see `wait`.
+        share: shares it between several robots; None: share_policy, in batches if `limits` allow them.
+        threads: of torch, see policies.threads.choose_threads. Loading starts immediately; see `wait`.
         """
         limits = limits or BatchLimits()
         self.name, self._model, self._threads = name, model, threads
@@ -64,13 +64,13 @@ class ServedPolicy:
         self.worker.start()
 
     def wait(self) -> None:
-        """Until it is loaded and warm. Raises what loading raises, ValueErrors with a sentence among it."""
+        """Waits until it is loaded and warm. Raises the errors of loading, such as ValueErrors for the user."""
         self.worker.loaded.result()
 
     @property
     def card(self) -> ActionCard:
-        """What its actions mean, once it is loaded."""
-        assert self._card is not None, "wait comes first"
+        """The action card, once the policy is loaded."""
+        assert self._card is not None, "wait() must be called first"
         return self._card
 
     @property
@@ -81,15 +81,15 @@ class ServedPolicy:
 
     @property
     def largest_body(self) -> int:
-        """Of a message to it [bytes]."""
+        """Largest size of a message's body [bytes]."""
         return largest_body(self.card)
 
     def welcome(self) -> Welcome:
-        """What robots are told of it."""
+        """The server's first message about it to a robot."""
         return Welcome(self.name, self.model, self.card, self._answers, self._warm_up)
 
     def session(self) -> Policy:
-        """For one more robot. In the worker's thread. Raises SharingError."""
+        """A session for one more robot; call it in the worker's thread. Raises SharingError."""
         return self.worker.loaded.result().session()
 
     def _prepare(self, policy: Policy) -> SharedPolicy:

@@ -1,4 +1,4 @@
-"""The server as one ASGI application: robots on WebSockets, `/health` and `/metrics` for who looks after it."""
+"""The server as an ASGI application: robots on WebSockets, `/health` and `/metrics` for monitoring."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ from rt_vla_ros.serving.prometheus_text import CONTENT_TYPE, prometheus_text
 from rt_vla_ros.serving.robot_session import RobotSession
 from rt_vla_ros.serving.served_policy import ServedPolicy
 
-# Of a WebSocket that is closed, by RFC 6455.
+# WebSocket close codes, RFC 6455.
 POLICY_VIOLATION = 1008
-HANDSHAKE = 5.0  # who has not said by then which policy it wants is disconnected [s]
+HANDSHAKE = 5.0  # timeout of a robot's first message [s]
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 @dataclass(frozen=True)
 class RobotLimits:
-    """robots: connections at a time, of all and from one address. rate: messages a second of one, and as many at once.
+    """robots: most connections, in total and from one address. rate: messages per second of one robot, and burst size.
 
-    pending: of one robot's resets and questions without an answer.
+    pending: most resets and questions of one robot without an answer.
     """
 
     robots: int = 64
@@ -52,7 +52,7 @@ class RobotLimits:
 
 
 class PolicyServer:
-    """app: the ASGI application. tell: gets a sentence now and then, such as of a robot that comes or goes."""
+    """app: the ASGI application. tell: called with messages, such as when a robot connects or disconnects."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class PolicyServer:
         clock: Callable[[], float] = time.monotonic,
         tell: Callable[[str], None] = lambda _sentence: None,
     ) -> None:
-        """policies: by their names, loaded. clock: steady [s]."""
+        """policies: loaded, by their names. clock: monotonic [s]."""
         self._policies, self._access, self._metrics = dict(policies), access, metrics
         self._limits, self._clock, self._tell = limits or RobotLimits(), clock, tell
         self._addresses: Counter[str] = Counter()
@@ -79,13 +79,13 @@ class PolicyServer:
 
     @property
     def longest_message(self) -> int:
-        """Of a robot [bytes]."""
+        """Longest message of a robot [bytes]."""
         return HEADER.size + MOST_META + max(one.largest_body for one in self._policies.values())
 
-    # For who looks after it ------------------------------------------------------------------------------------------
+    # Monitoring -----------------------------------------------------------------------------------------------------
 
     async def _health(self, _request: Request) -> Response:
-        """200 while every policy can decide, else 503."""
+        """200 if every policy can decide, otherwise 503."""
         policies = {
             name: {"model": one.model, "ready": one.worker.alive, "card": one.card.name}
             for name, one in self._policies.items()
@@ -97,7 +97,7 @@ class PolicyServer:
     async def _figures(self, request: Request) -> Response:
         status = self._status(request)
         if status != 200:
-            return _plain("The figures are for who has the token.", status)
+            return _plain("The metrics require the token.", status)
         return Response(prometheus_text(self._metrics), media_type=CONTENT_TYPE, headers=HEADERS)
 
     # Robots ----------------------------------------------------------------------------------------------------------
@@ -121,16 +121,16 @@ class PolicyServer:
             await socket.accept()
             await self._serve(socket, address)
         except (WebSocketDisconnect, RuntimeError, OSError):
-            return  # it is gone
+            return  # it has disconnected
         finally:
             self._addresses[address] -= 1
-            self._addresses += Counter()  # without those of which there are none
+            self._addresses += Counter()  # removes addresses without connections
 
     async def _serve(self, socket: WebSocket, address: str) -> None:
         try:
             first = unpack(await asyncio.wait_for(socket.receive_bytes(), HANDSHAKE), 0)
             if first.kind is not MessageKind.HELLO:
-                raise RemoteWireError(f"A robot begins with a HELLO, not with {first.kind.name}.")
+                raise RemoteWireError(f"The first message must be HELLO, not {first.kind.name}.")
             hello = Hello.read(first.meta)
             policy = self._find(hello.policy)
             refusal = refuse_other(hello, policy.name, policy.model, policy.card)
@@ -139,11 +139,11 @@ class PolicyServer:
             session = await asyncio.wrap_future(policy.worker.call(policy.session))
         except asyncio.TimeoutError:
             self._metrics.turn_away("handshake")
-            await socket.close(POLICY_VIOLATION, "Nothing was said in time.")
+            await socket.close(POLICY_VIOLATION, "The first message did not arrive in time.")
             return
         except KeyError:  # text instead of bytes
             self._metrics.turn_away("handshake")
-            await socket.close(POLICY_VIOLATION, "Text came, expected bytes.")
+            await socket.close(POLICY_VIOLATION, "Received text, expected bytes.")
             return
         except ValueError as error:  # a RemoteWireError, or a SharingError
             self._metrics.turn_away("handshake")
@@ -167,7 +167,7 @@ class PolicyServer:
             await robot.run()
         finally:
             self._metrics.leave(tally)
-            self._tell(f"{hello.robot} ({address}) is gone: {robot.account()}")
+            self._tell(f"{hello.robot} ({address}) disconnected: {robot.account()}")
 
     def _find(self, name: str) -> ServedPolicy:
         if not name and len(self._policies) == 1:
@@ -184,7 +184,7 @@ def _address(connection: HTTPConnection) -> str:
 
 
 async def _refuse(socket: WebSocket, sentence: str) -> None:
-    """The sentence, then the end; a WebSocket's own reason has room for 123 bytes only."""
+    """Sends a message and closes; a WebSocket's close reason is limited to 123 bytes."""
     await socket.send_bytes(
         pack(RemoteMessage(MessageKind.REFUSED, 1, {"sentence": sentence[:4000], "reason": "handshake"}))
     )

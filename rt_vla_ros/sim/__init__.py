@@ -1,4 +1,4 @@
-"""The simulated arm: a table with a Franka Panda, tasks on it, a scripted expert and a judge (MuJoCo)."""
+"""The simulated arm in MuJoCo: a Franka Panda at a table, tasks, a scripted expert and a success judge."""
 
 from rt_vla_ros.sim.judge import Outcome, settle
 from rt_vla_ros.sim.objects import Appearance, PlacedObject, SceneLayout

@@ -1,4 +1,4 @@
-"""The simulated arm: an MJCF file and the names in it. By default the Panda of the gym-hil package."""
+"""Description of the simulated arm: an MJCF file and its names. By default the Panda of the gym-hil package."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 ARM_MJCF_VARIABLE = "RT_VLA_ROS_ARM_MJCF"
 NO_ARM = (
-    "The simulated arm's MJCF was not found: the package gym-hil, which carries it, is not installed. "
+    "The simulated arm's MJCF was not found: the package gym-hil, which contains it, is not installed. "
     "Install it with `pip install --no-deps gym-hil` (only its files are used), or give the path of another "
     "MJCF in the environment variable " + ARM_MJCF_VARIABLE + "."
 )
@@ -17,18 +17,18 @@ NO_ARM = (
 
 @dataclass(frozen=True)
 class ArmDescription:
-    """The names that the simulator needs in an arm's MJCF; by default those of gym-hil's Panda with a Robotiq 2F-85.
+    """The names in an arm's MJCF that the simulator needs; by default of gym-hil's Panda with a Robotiq 2F-85.
 
     mjcf: file to load.
-    joints, joint_names: the arm's hinge joints in order, and the names they get in joint_states.
-    home: joint angles to start the inverse kinematics from [rad].
+    joints, joint_names: the arm's hinge joints in order, and their names in joint_states.
+    home: initial joint angles of the inverse kinematics [rad].
     stiffness, torque_limits: of the position servos, per joint [N m/rad], [N m].
     tool_site: site between the fingertips; z points out of the gripper.
-    gripper_actuator, gripper_joint: the actuator of the fingers and the joint that tells how far they are closed.
+    gripper_actuator, gripper_joint: the actuator of the fingers and the joint that measures their closing.
     gripper_joint_name: its name in joint_states. gripper_range: angle of that joint when open and when closed [rad].
-    fingers: name prefixes of the bodies that touch what is gripped, one per finger.
-    hand: first body whose geoms collide; the links above it are visual only.
-    link_frames: body names and the frame ids they get in TF. tool_frame: frame id of the tool site.
+    fingers: name prefixes of the bodies that contact a gripped object, one per finger.
+    hand: first body with colliding geoms; the links before it are only visual.
+    link_frames: body names and their frame ids in TF. tool_frame: frame id of the tool site.
     """
 
     mjcf: Path
@@ -52,9 +52,9 @@ class ArmDescription:
 
 
 def find_arm() -> ArmDescription:
-    """The arm named by the environment, or gym-hil's Panda, found without importing that package (it needs a keyboard).
+    """The arm given by the environment variable, or gym-hil's Panda, without importing gym-hil (it needs a keyboard).
 
-    Raises FileNotFoundError with what to install.
+    Raises FileNotFoundError with installation instructions.
     """
     if given := os.environ.get(ARM_MJCF_VARIABLE, ""):
         path = Path(given).expanduser()

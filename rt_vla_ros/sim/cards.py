@@ -1,4 +1,4 @@
-"""Printed cards on the table: what is on them, and which one an object stands on."""
+"""Cards with printed symbols on the table, on which objects can stand."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 HALF_SIZE = (0.05, 0.05, 0.0005)  # of a card [m]
-BEHIND_CENTRE = 0.04  # where an object stands on its card, so that the camera in front sees what is printed [m]
-SPACING = 0.14  # between objects that stand on cards, so that no card is under another one's object [m]
+BEHIND_CENTRE = 0.04  # offset of an object on its card, so that the front camera sees the symbol [m]
+SPACING = 0.14  # between objects on cards, so that no card is under another object [m]
 
 SYMBOLS: tuple[str, ...] = ("star", "heart", "ring", "cross", "triangle", "moon")
-"""What is printed on cards, black on white; the top of each is at the card's -x edge, away from the front camera."""
+"""Symbols, printed black on white; the top is at the card's -x edge, away from the front camera."""
 BLACK, WHITE = 20, 250
-TEXTURE_SIZE, _FINER = 128, 4  # [px]; how many samples a pixel's side is the mean of
+TEXTURE_SIZE, _FINER = 128, 4  # [px]; supersampling factor
 
 
 @dataclass(frozen=True)
 class Card:
-    """A card lying on the table, without contacts. symbol: one of SYMBOLS. x, y: of its centre [m]; yaw [rad]."""
+    """A card on the table, without contacts. symbol: one of SYMBOLS. x, y: of its center [m]; yaw [rad]."""
 
     symbol: str
     x: float
@@ -28,24 +28,24 @@ class Card:
     yaw: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raises ValueError, with the symbols that there are, for another one."""
+        """Raises ValueError, with the known symbols, for an unknown one."""
         if self.symbol not in SYMBOLS:
-            raise ValueError(f"There is no card with a {self.symbol!r}; there are {', '.join(SYMBOLS)}.")
+            raise ValueError(f"There is no card with a {self.symbol!r}; available: {', '.join(SYMBOLS)}.")
 
     def is_under(self, x: float, y: float) -> bool:
-        """Whether a point of the base frame [m] is on it."""
+        """Whether a point in the base frame [m] is on the card."""
         across, along = np.cos(self.yaw), np.sin(self.yaw)
         dx, dy = x - self.x, y - self.y
         return bool(abs(across * dx + along * dy) <= HALF_SIZE[0] and abs(across * dy - along * dx) <= HALF_SIZE[1])
 
 
 def card_at(symbol: str, x: float, y: float, yaw: float) -> Card:
-    """The card on which an object at x, y stands."""
+    """The card under an object at x, y."""
     return Card(symbol, x + BEHIND_CENTRE * float(np.cos(yaw)), y + BEHIND_CENTRE * float(np.sin(yaw)), yaw)
 
 
 def draw_symbols() -> Mapping[str, NDArray[np.uint8]]:
-    """The face of each card: black on white with soft edges, as RGB, uint8, shape (128, 128, 3), its top in row 0."""
+    """The image of each card: black on white, antialiased, RGB, uint8, shape (128, 128, 3), its top in row 0."""
     steps = (np.arange(TEXTURE_SIZE * _FINER) + 0.5) / (TEXTURE_SIZE * _FINER / 2) - 1.0
     x, y = np.meshgrid(steps, -steps)  # -1 ... 1, right and up
     radius, angle = np.hypot(x, y), np.arctan2(y, x)
@@ -61,7 +61,7 @@ def draw_symbols() -> Mapping[str, NDArray[np.uint8]]:
 
 
 def _star(radius: NDArray[np.float64], angle: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Five points; each half point is a triangle from the centre to a tip and to an inner corner."""
+    """A five-pointed star; each half point is a triangle between the center, a tip and an inner corner."""
     half, inner = np.pi / 5, 0.38
     folded = abs((angle - np.pi / 2 + half) % (2 * half) - half)  # 0 at a tip, `half` at an inner corner
     x, y = radius * np.cos(folded), radius * np.sin(folded)

@@ -1,4 +1,4 @@
-"""Geometry of the simulated arm: rotations, extents, and joint angles for a wanted tool pose."""
+"""Geometry of the simulated arm: rotations, extents, and inverse kinematics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from rt_vla_ros.sim.objects import Shape
 
 Vector = NDArray[np.float64]
-DAMPING = 0.02  # of the inverse kinematics, in task space [m, rad]; larger is calmer near singular poses and slower
+DAMPING = 0.02  # of the inverse kinematics, in task space [m, rad]; larger is smoother near singularities and slower
 
 
 def rotation_matrix(vector: ArrayLike) -> Vector:
@@ -22,7 +22,7 @@ def rotation_matrix(vector: ArrayLike) -> Vector:
 
 
 def rotation_vector(matrix: Vector) -> Vector:
-    """Rotation matrix, shape (3, 3), of an angle below pi -> rotation vector [rad], shape (3,)."""
+    """Rotation matrix, shape (3, 3), with an angle below pi -> rotation vector [rad], shape (3,)."""
     twist = _twist(matrix)
     sine = float(np.linalg.norm(twist))
     angle = float(np.arctan2(sine, (np.trace(matrix) - 1) / 2))
@@ -40,7 +40,7 @@ def wrap_angle(angle: float, period: float = 2 * np.pi) -> float:
 
 
 def lowest_point(shape: Shape, rotation: Vector) -> float:
-    """How far the lowest point of a solid is below its centre [m]. rotation: its axes, shape (3, 3)."""
+    """Height of a solid's center above its lowest point [m]. rotation: its axes, shape (3, 3)."""
     down = np.abs(rotation[2])
     if shape.geom == "sphere":
         return shape.half_size[0]
@@ -51,14 +51,14 @@ def lowest_point(shape: Shape, rotation: Vector) -> float:
 
 
 class InverseKinematics:
-    """Follows a tool pose with the arm's joints, starting each time from the joint angles of the last.
+    """Tracks a tool pose, starting each step from the last joint angles.
 
     Damped least squares with a null space: Buss, "Introduction to Inverse Kinematics with Jacobian Transpose,
     Pseudoinverse and Damped Least Squares" (2009).
     """
 
     def __init__(self, model: mujoco.MjModel, joints: tuple[str, ...], site: str, home: Vector) -> None:
-        """home: joint angles that the redundant degree of freedom is drawn to [rad], shape (n,)."""
+        """home: joint angles to which the null space is drawn [rad], shape (n,)."""
         self._model, self._data = model, mujoco.MjData(model)
         self._site = model.site(site).id
         ids = [model.joint(name).id for name in joints]
@@ -70,7 +70,7 @@ class InverseKinematics:
         self.joints: Vector = home.copy()
 
     def reset(self) -> None:
-        """Start from the home angles."""
+        """Restarts from the home angles."""
         self.joints = self._home.copy()
 
     def step(self, position: Vector, rotation: Vector) -> Vector:

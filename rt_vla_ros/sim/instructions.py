@@ -1,4 +1,4 @@
-"""Instructions about the objects: templates of the suites, and parsing of a user's sentence."""
+"""Instructions about objects: the suites' templates, and parsing of a user's sentence."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ OTHER_COLOURS = frozenset(
         *("gold", "golden", "silver", "beige", "maroon", "navy", "olive"),
     )
 )
-"""Colours that no object has: refused, since "the pink cube" would otherwise match any cube."""
+"""Colors that no object has: refused, because "the pink cube" would otherwise match any cube."""
 
 
 def phrase(template: str, kind: ObjectKind) -> str:
-    """Fill one of the phrasings with an object's name."""
+    """Fills a phrasing with the name of an object."""
     return template.format(colour=kind.colour, shape=kind.shape)
 
 
 def matches(instruction: str, choices: Sequence[ObjectKind]) -> list[ObjectKind]:
-    """Those of `choices` that a sentence can refer to, by colour, shape or what they are like (word_suites).
+    """The `choices` to which a sentence can refer, by color, shape or description (word_suites).
 
-    Raises ValueError, naming the colours and shapes that there are, where it says none of them, more than one colour or
-    shape, or what is true for no object.
+    Raises ValueError, with the known colors and shapes, for a sentence with none of them, with several colors or
+    shapes, or with a description that matches no object.
     """
     meanings, rest = said_meanings(" ".join(spoken(instruction)))
     words = rest.split()
@@ -74,12 +74,12 @@ def matches(instruction: str, choices: Sequence[ObjectKind]) -> list[ObjectKind]
 
 
 def said_symbols(instruction: str) -> list[str]:
-    """The symbols of cards that a sentence names, as in "on the heart"."""
+    """The card symbols in a sentence, as in "on the heart"."""
     return [symbol for symbol in SYMBOLS if symbol in spoken(instruction)]
 
 
 def names_kind(instruction: str) -> bool:
-    """Whether a sentence says a colour, a shape or what an object is like."""
+    """Whether a sentence contains a color, a shape or a description of an object."""
     meanings, rest = said_meanings(" ".join(spoken(instruction)))
     return bool(meanings) or any(
         word in COLOURS or word in OTHER_COLOURS or word in SHAPE_WORDS for word in rest.split()
@@ -87,15 +87,15 @@ def names_kind(instruction: str) -> bool:
 
 
 def spoken(sentence: str) -> list[str]:
-    """Its words in lower case; "color" as "colour"."""
+    """The words of a sentence in lower case, with "color" spelled "colour"."""
     return re.findall(r"[^\W\d_]+", re.sub(r"\bcolor\b", "colour", sentence.lower()))
 
 
 def vocabulary() -> str:
-    """A sentence that says which words an instruction can use."""
-    return f'Say a colour ({", ".join(COLOURS)}) and a shape ({", ".join(SHAPES)}), such as "pick up the red cube".'
+    """A sentence about the words that an instruction can use."""
+    return f'Name a color ({", ".join(COLOURS)}) and a shape ({", ".join(SHAPES)}), such as "pick up the red cube".'
 
 
 def shorten(text: str, limit: int = 80) -> str:
-    """A text for an error message, cut where it is too long."""
+    """A text for an error message, truncated if too long."""
     return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -1,4 +1,4 @@
-"""Says how an episode ended, the same way for the ROS node and for the evaluation."""
+"""Determines the outcome of an episode, for both the ROS node and the evaluation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HOLD_TIME = 1.0  # [s]
 
 
 class Outcome(str, Enum):
-    """How an episode ended. The value is the word in records, reports and the answer of the service `~/outcome`."""
+    """The outcome of an episode. Its value is used in records, reports and the response of the service `~/outcome`."""
 
     SUCCESS = "success"
     WRONG_OBJECT = "wrong_object"
@@ -24,7 +24,7 @@ class Outcome(str, Enum):
 
     @property
     def sentence(self) -> str:
-        """What the outcome means."""
+        """The meaning of the outcome."""
         return {
             "success": "The named object is held 5 cm above the table.",
             "wrong_object": "Another object than the named one was lifted.",
@@ -35,7 +35,7 @@ class Outcome(str, Enum):
 
 
 def settle(sim: TabletopSim, task: Task, *, terminated: bool = False) -> Outcome:
-    """Hold the arm still for one second of simulated time, watch, and say how the episode ended.
+    """Holds the arm still for one second of simulated time and returns the outcome of the episode.
 
     terminated: whether the policy ended it.
     """

@@ -1,4 +1,4 @@
-"""What is on the table: colours, shapes and sizes of objects, and the layout that an episode begins with."""
+"""The objects on the table: colors, shapes and sizes, and the initial layout of an episode."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ COLOURS: Mapping[str, RGB] = {
 
 @dataclass(frozen=True)
 class Shape:
-    """A graspable solid. half_size: as MuJoCo's geom size [m]; half_height: centre above the table when it stands [m].
+    """A graspable solid. half_size: MuJoCo's geom size [m]; half_height: center above the table when upright [m].
 
-    symmetry: turning it by this angle about the vertical changes nothing [rad]; 0 for round ones.
+    symmetry: angle of its rotational symmetry about the vertical [rad]; 0 for round shapes.
     """
 
     name: str
@@ -46,19 +46,19 @@ SHAPE_WORDS: Mapping[str, str] = {
     "cylinder": "cylinder", "can": "cylinder", "tube": "cylinder",
     "ball": "ball", "sphere": "ball",
 }  # fmt: skip
-"""Synonyms of a shape -> its name here."""
+"""Synonyms of shapes -> their names here."""
 
 
 @dataclass(frozen=True)
 class ObjectKind:
-    """A colour and a shape."""
+    """A color and a shape."""
 
     colour: str
     shape: str
 
     @property
     def name(self) -> str:
-        """As it is called in instructions, such as "red cube"."""
+        """The name in instructions, such as "red cube"."""
         return f"{self.colour} {self.shape}"
 
 
@@ -79,9 +79,9 @@ class PlacedObject:
 class Appearance:
     """The visual appearance of a scene.
 
-    table: colour of the table, RGB 0 ... 1. pattern: what is on it, see tabletop_model. light: brightness, 1 is the
-    usual. light_direction: where the light shines to in the base frame (need not be normalised).
-    camera_shift, target_shift: displacement of the front camera and of the point that it looks at [m].
+    table: color of the table, RGB 0 ... 1. pattern: of its top, see tabletop_model. light: brightness, 1 is the
+    default. light_direction: direction of the light in the base frame (need not be normalized).
+    camera_shift, target_shift: displacement of the front camera and of its look-at point [m].
     """
 
     table: RGB = (0.60, 0.56, 0.52)
@@ -94,9 +94,9 @@ class Appearance:
 
 @dataclass(frozen=True)
 class SceneLayout:
-    """Objects, the arm's initial pose, the appearance, and cards that lie under objects.
+    """Objects, the arm's initial pose, the appearance, and cards under objects.
 
-    start: position of the tool between the fingertips in the base frame [m]; start_yaw: its yaw [rad].
+    start: initial position of the tool between the fingertips in the base frame [m]; start_yaw: its yaw [rad].
     """
 
     objects: tuple[PlacedObject, ...]
@@ -107,7 +107,7 @@ class SceneLayout:
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """What is on the card that each object stands on, in the objects' order; "" if there is none."""
+        """The symbol on the card under each object, in the objects' order; "" if there is none."""
         return tuple(
             next((card.symbol for card in self.cards if card.is_under(item.x, item.y)), "") for item in self.objects
         )

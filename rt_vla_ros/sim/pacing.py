@@ -1,4 +1,4 @@
-"""When the simulation steps: in lock step with the messages of the other nodes, or by the wall clock. No ROS here."""
+"""Paces the simulation: in lock step with the messages of other nodes, or by the wall clock. Without ROS."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rt_vla_ros.control.status import State
 from rt_vla_ros.control.twist import Twist
 from rt_vla_ros.sim.world import STEP_NS
 
-# More steps than this are not made up for at once: the simulation falls behind instead.
+# At most this many steps are made up for at once: the simulation falls behind instead.
 MOST_AT_ONCE = 5
 WINDOW_NS = 5_000_000_000
 
 
 @dataclass(frozen=True)
 class StepStatus:
-    """The fields of a ControllerStatus that lock step needs; times in [ns]."""
+    """The fields of a ControllerStatus used by the lock step; times in [ns]."""
 
     stamp_ns: int
     action_stamp_ns: int
@@ -30,7 +30,7 @@ class StepStatus:
 
 
 class SteppedSimulation(Protocol):
-    """The simulation that the schedule steps by 20 ms; its time_ns is the current simulated time."""
+    """A simulation with steps of 20 ms; time_ns is the current simulated time."""
 
     @property
     def time_ns(self) -> int: ...
@@ -40,21 +40,23 @@ class SteppedSimulation(Protocol):
 
 
 def steps_per_action(period: float, step_ns: int = STEP_NS) -> int:
-    """How many steps, of 20 ms, an action with this period [s] lasts: the fewest that it fits in, up to a 20th of one.
+    """The number of 20 ms steps of an action with this period [s], rounded up with a tolerance of a 20th of a step.
 
-    With fewer, the next image would come before the policy's next step is due, and time would stand still for good.
+    With fewer, the next image would come before the policy's next step is due, and simulated time would stop forever.
     """
     return max(1, math.ceil(period * 1e9 / step_ns - 0.05))
 
 
 class LockStep:
-    """The schedule: whenever a decision is due the images are published, and time stops until the controller follows,
-    or refuses, an action on them, or follows a human's command of that very time; then for every step the clock is
-    published, and the controller's command for it is awaited and applied. Where an action terminates in between, the
-    images are published there. While a human commands, every step also waits for what the human says to the clock at
-    its beginning: a person is not slower for a simulation that runs faster than time.
+    """The lock-step schedule.
 
-    So a run is a function of the scene and the policy, not of the speed of the processes.
+    When a decision is due, the images are published and time stops until the controller follows or refuses an action on
+    them, or follows a human command of that time. Then, for every step, the clock is published, and the controller's
+    command is awaited and applied. If an action terminates in between, the images are published at that time. During
+    human control, every step also waits for the human command for the clock at its start, so that the simulation
+    does not run faster than the human's commands.
+
+    A run is therefore a function of the scene and the policy, not of the speed of the processes.
     """
 
     def __init__(self, simulation: SteppedSimulation, period_ns: int) -> None:
@@ -64,25 +66,25 @@ class LockStep:
         self._twists: dict[int, Twist] = {}
         self._grippers: list[float] = []
         self._left = 0  # steps until the next image
-        self._awaited_ns = 0  # stamp of the command that is awaited
+        self._awaited_ns = 0  # stamp of the awaited command
 
     def begin(self) -> None:
-        """Time stops here until an action on the current images is followed."""
+        """Stops time until an action on the current images is followed."""
         self._left, self._status = 0, None
         self._twists.clear()
         self._grippers.clear()
         self.repeat()
 
     def repeat(self) -> None:
-        """Publishes the last messages again, for nodes that joined late."""
+        """Publishes the last messages again, for late-joining nodes."""
         self._simulation.publish_clock(self._awaited_ns if self._left else self._simulation.time_ns)
         if not self._left:
             self._simulation.publish_images()
 
     def on_status(self, status: StepStatus) -> None:
-        """The controller has ticked, or has taken an action or a human's word since.
+        """Handles a status, published after a tick or after receiving an action or a human command.
 
-        Of the latter nothing is sent to the arm; what the tick of that time has sent is still to come.
+        In the latter case nothing is sent to the arm; the commands of that tick may still arrive.
         """
         before = self._status
         if before is not None and before.stamp_ns == status.stamp_ns:
@@ -93,12 +95,12 @@ class LockStep:
         self._proceed()
 
     def on_twist(self, stamp_ns: int, twist: Twist) -> None:
-        """The controller's command for the step that ends at `stamp_ns`."""
+        """Handles the controller's command for the step that ends at `stamp_ns`."""
         self._twists[stamp_ns] = twist
         self._proceed()
 
     def on_gripper(self, closedness: float) -> None:
-        """0 open ... 1 closed."""
+        """Handles a gripper command, 0 open ... 1 closed."""
         self._grippers.append(closedness)
         self._proceed()
 
@@ -112,7 +114,7 @@ class LockStep:
                 self._left = self._steps_per_action
                 self._await_next()
         elif status.stamp_ns == self._awaited_ns and not self._waits_for_human(status):
-            # Messages of different topics overtake each other.
+            # Messages of different topics may arrive out of order.
             has_twist = not status.commanding or self._awaited_ns in self._twists
             if has_twist and (not status.gripper_commanded or self._grippers):
                 self._step(status)
@@ -122,7 +124,7 @@ class LockStep:
 
     def _step(self, status: StepStatus) -> None:
         twist = self._twists.get(self._awaited_ns) if status.commanding else None
-        gripper = self._grippers[-1] if self._grippers else None  # one of a tick that was not awaited counts here too
+        gripper = self._grippers[-1] if self._grippers else None  # may come from a tick that was not awaited
         self._grippers.clear()
         self._twists = {stamp: twist for stamp, twist in self._twists.items() if stamp > self._awaited_ns}
         self._simulation.advance(twist, gripper)
@@ -138,7 +140,7 @@ class LockStep:
 
 
 class WallPace:
-    """Counts steps of `step_ns` [ns] against a monotonic clock."""
+    """Paces steps of `step_ns` [ns] by a monotonic clock."""
 
     def __init__(self, step_ns: int) -> None:
         self._step_ns = step_ns
@@ -146,12 +148,12 @@ class WallPace:
         self._made: deque[tuple[int, int]] = deque()  # (time, steps)
 
     def restart(self) -> None:
-        """What is due counts from the next call on."""
+        """Restarts counting at the next call of `due`."""
         self._next_ns = None
         self._made.clear()
 
     def due(self, now_ns: int) -> int:
-        """Steps to make now; they count as made."""
+        """The number of steps due now; they are counted as done."""
         due_ns = now_ns if self._next_ns is None else self._next_ns
         behind = (now_ns - due_ns) // self._step_ns + 1
         steps = max(0, min(behind, MOST_AT_ONCE))
@@ -163,7 +165,7 @@ class WallPace:
 
     @property
     def factor(self) -> float | None:
-        """Simulated time per wall time over the last 5 s; None before a second has passed."""
+        """Real-time factor over the last 5 s; None during the first second."""
         if not self._made or self._made[-1][0] - self._made[0][0] < 1_000_000_000:
             return None
         wall_ns = self._made[-1][0] - self._made[0][0]

@@ -1,4 +1,4 @@
-"""Offscreen pictures of a MuJoCo model, with whichever OpenGL library this machine has."""
+"""Offscreen rendering of a MuJoCo model with an available OpenGL library."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from numpy.typing import NDArray
 LIBRARIES = ("egl", "osmesa", "glfw")
 EGL_PLATFORM_DEVICE_EXT = 0x313F
 NO_LIBRARY = (
-    "No OpenGL library for pictures without a screen works here ({tried}). Install one: on Debian and Ubuntu "
+    "No OpenGL library for offscreen rendering works here ({tried}). Install one: on Debian and Ubuntu "
     "`apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri libopengl0`. Or choose with the environment variable "
     "MUJOCO_GL=egl|osmesa|glfw."
 )
 
 
 def open_context(width: int, height: int) -> Any:
-    """Make an OpenGL context: the user's MUJOCO_GL if set, else EGL if it works, else OSMesa.
+    """Creates an OpenGL context: with the user's MUJOCO_GL if set, else EGL if it works, else OSMesa.
 
-    The choice is left in MUJOCO_GL, where MuJoCo's own loader looks for it.
-    Raises RuntimeError, naming the packages to install, where nothing works.
+    The choice is stored in MUJOCO_GL, where MuJoCo's loader looks for it.
+    Raises RuntimeError, with the packages to install, if none works.
     """
     name = choose_library()
     try:
@@ -40,7 +40,7 @@ def open_context(width: int, height: int) -> Any:
 
 
 def choose_library() -> str:
-    """The name of MuJoCo's module for the OpenGL library to use: egl, osmesa or glfw; gl_context where not on Linux."""
+    """MuJoCo's module for the OpenGL library to use: egl, osmesa or glfw; gl_context on other systems than Linux."""
     if not sys.platform.startswith("linux"):
         return "gl_context"
     chosen = os.environ.get("MUJOCO_GL", "").lower().strip()
@@ -51,9 +51,9 @@ def choose_library() -> str:
 
 
 def egl_works() -> bool:
-    """Whether EGL finds a device to draw with.
+    """Whether EGL finds a rendering device.
 
-    Asked privately (RTLD_LOCAL): PyOpenGL's EGL, once loaded, would keep OSMesa from working in this process.
+    Loads EGL with RTLD_LOCAL: once loaded, PyOpenGL's EGL would prevent OSMesa from working in this process.
     """
     try:
         egl = ctypes.CDLL("libEGL.so.1")
@@ -84,7 +84,7 @@ def egl_works() -> bool:
 
 def _import_context(name: str) -> Any:
     context = importlib.import_module(f"mujoco.{name}").GLContext
-    context._context = None  # else one that failed to open complains on standard error when it is deleted
+    context._context = None  # otherwise a failed context prints an error when it is deleted
     return context
 
 
@@ -92,20 +92,20 @@ _open: weakref.WeakSet[OffscreenRenderer] = weakref.WeakSet()
 
 
 def _close_all() -> None:
-    """EGL complains about contexts that outlive it, so they go first when the process ends."""
+    """Closes all contexts at exit: EGL reports errors for contexts that outlive it."""
     for renderer in list(_open):
         renderer.close()
 
 
 class OffscreenRenderer:
-    """Draws one model at one size. Make it and use it in one thread: OpenGL contexts belong to threads."""
+    """Renders one model at one size. Create and use it in the same thread: OpenGL contexts belong to threads."""
 
     def __init__(
         self, model: mujoco.MjModel, width: int, height: int, groups: tuple[int, ...], *, for_display: bool
     ) -> None:
-        """width, height: of the pictures [px]. groups: MuJoCo geom groups that are drawn.
+        """width, height: of the images [px]. groups: visible MuJoCo geom groups.
 
-        for_display: with shadows, and each pixel the mean of four; not what policies see.
+        for_display: with shadows and 2 x 2 supersampling; policies do not get such images.
         """
         self.width, self.height, self._oversample = width, height, 2 if for_display else 1
         oversample = self._oversample
@@ -125,13 +125,13 @@ class OffscreenRenderer:
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
         self._rect = mujoco.MjrRect(0, 0, *size)
         self._pixels = np.empty((size[1], size[0], 3), np.uint8)
-        if not _open:  # after EGL registered its own end, so as to run before it
+        if not _open:  # registered after EGL's own exit function, to run before it
             atexit.unregister(_close_all)
             atexit.register(_close_all)
         _open.add(self)
 
     def render(self, model: mujoco.MjModel, data: mujoco.MjData, camera: int) -> NDArray[np.uint8]:
-        """RGB picture of a fixed camera (its id), uint8, shape (height, width, 3), first row on top."""
+        """RGB image of a fixed camera (its id), uint8, shape (height, width, 3), top row first."""
         self._camera.fixedcamid = camera
         self._context.make_current()
         everything = mujoco.mjtCatBit.mjCAT_ALL
@@ -146,7 +146,7 @@ class OffscreenRenderer:
         return np.array(picture)
 
     def close(self) -> None:
-        """Release the graphics memory; the renderer cannot be used afterwards."""
+        """Releases the graphics memory; the renderer cannot be used afterwards."""
         _open.discard(self)
         with contextlib.suppress(Exception):  # a context in use by another thread cannot be freed from here
             self._context.make_current()

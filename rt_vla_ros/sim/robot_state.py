@@ -1,4 +1,4 @@
-"""The state of the simulated arm, as a policy's action card asks for it."""
+"""The state of the simulated arm for a policy's action card."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from rt_vla_ros.sim.tabletop_sim import TabletopSim
 
 
 def state_of(sim: TabletopSim, card: ActionCard) -> NDArray[np.float64]:
-    """The arm's state now, shape (S,), in the order of `card.state`.
+    """The arm's current state, shape (S,), in the order of `card.state`.
 
-    The base frame of the tip's pose is the arm's base link. Raises StateError, see observations.robot_state.assemble;
-    ValueError for joints that the arm does not have and for numbers of the topic `state`, which it does not publish.
+    The tip's pose is in the frame of the arm's base link. Raises StateError, see observations.robot_state.assemble;
+    ValueError for joints that the arm does not have, and for elements of the topic `state`, which it does not publish.
     """
     tool = sim.link_poses[sim.arm.tool_frame]
     readings = {"tip": np.append(tool.position, tool.quaternion), "gripper": np.array([sim.gripper_closedness])}
@@ -32,9 +32,9 @@ class SimState:
         self._sim, self._card = sim, card
 
     def is_known(self, stamp_ns: int, now_ns: int) -> bool:
-        """Always: the images are of now, too."""
+        """Always true: the images are current as well."""
         return True
 
     def at(self, stamp_ns: int) -> NDArray[np.float64]:
-        """The state now."""
+        """The current state."""
         return state_of(self._sim, self._card)

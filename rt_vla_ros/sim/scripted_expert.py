@@ -1,4 +1,4 @@
-"""A scripted expert that reads the simulator's state: labels any state with the action to take next."""
+"""A scripted expert with access to the simulator's state, which labels any state with the next action."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ Vector = NDArray[np.float64]
 PERIOD = 0.2  # [s]
 MAX_STEP = 0.04  # [m] per action and axis
 MAX_TURN = 0.35  # [rad] per action
-HOVER = 0.09  # [m] of the fingertips above the grasp while they are not yet over the object
-FUNNEL = (0.012, 0.045)  # [m]: nearer than this go down; farther than this stay at hover height
-GRASP_ZONE = (0.014, 0.012)  # [m]: sideways and vertical distance at which the fingers close
-CLOSING_ZONE = (0.022, 0.022)  # [m]: the same while they are closing
-OPEN, SHUT = 0.15, 0.93  # closedness below which the gripper is open, above which nothing is between the fingers
-DONE_CLEARANCE = 0.10  # [m] above the table: high enough to be seen in the picture
-GRASP_ABOVE = 0.006  # [m] of the tool over the object's centre: closing fingers swing down by that much
+HOVER = 0.09  # height of the fingertips above the grasp until they are over the object [m]
+FUNNEL = (0.012, 0.045)  # horizontal distance below which it descends, and above which it hovers [m]
+GRASP_ZONE = (0.014, 0.012)  # horizontal and vertical distance at which the fingers close [m]
+CLOSING_ZONE = (0.022, 0.022)  # the same while they are closing [m]
+OPEN, SHUT = 0.15, 0.93  # closedness below which the gripper is open, and above which it is empty
+DONE_CLEARANCE = 0.10  # above the table, high enough to be visible in the image [m]
+GRASP_ABOVE = 0.006  # of the tool above the object's center: closing fingers move down by this [m]
 LOWEST_GRASP = 0.021  # [m]
-GAIN = 0.75  # of the remaining way per action: the arm trails behind its commands
+GAIN = 0.75  # share of the remaining distance per action, as the arm lags behind its commands
 
 
 class ScriptedExpert:
-    """A function of the simulator's state, without memory: it can label any state that a policy reaches (DAgger)."""
+    """A memoryless function of the simulator's state, which can label any state that a policy reaches (DAgger)."""
 
     def __init__(self, scene: Scene) -> None:
         self._target = scene.task.target
 
     def step(self, sim: TabletopSim) -> EndEffectorStep:
-        """What to do in the next 0.2 s: at most 0.04 m per axis and 0.35 rad about the vertical, in base axes."""
+        """The action for the next 0.2 s: at most 0.04 m per axis and 0.35 rad about the vertical, in base axes."""
         gripped = sim.gripped()
         if gripped == self._target and sim.gripper_closedness > OPEN:
             if sim.clearances[self._target] >= DONE_CLEARANCE:
@@ -49,9 +49,9 @@ class ScriptedExpert:
         return self._approach(sim)
 
     def plan(self, sim: TabletopSim, steps: int) -> list[EndEffectorStep]:
-        """What to do in this step and the following ones: each is for the state that those before it lead to.
+        """The next steps, each for the state after the previous ones.
 
-        The simulator is as before afterwards. Behind a terminate it goes on with that.
+        The simulator is restored afterwards. After a terminate, all further steps terminate.
         """
         plan = [self.step(sim)]
         if steps == 1:
@@ -73,18 +73,18 @@ class ScriptedExpert:
         zone = CLOSING_ZONE if closing else GRASP_ZONE
         if lateral < zone[0] and abs(above) < zone[1] and sim.gripper_closedness < SHUT:
             return _act(GAIN * way, GAIN * self._turn(sim), gripper=1.0)
-        # Descend in a funnel; a gripper that is not open yet waits above.
+        # Descend in a funnel; wait above until the gripper is open.
         share = 1.0 if closing else float(np.clip((lateral - FUNNEL[0]) / (FUNNEL[1] - FUNNEL[0]), 0.0, 1.0))
         way[2] += HOVER * share
         return _act(GAIN * way, GAIN * self._turn(sim), gripper=0.0)
 
     def _turn(self, sim: TabletopSim) -> float:
-        """Angle to the nearest yaw at which the fingers fit the target [rad]."""
+        """Rotation to the nearest yaw at which the fingers fit around the target [rad]."""
         kind, axes = sim.layout.objects[self._target].kind, sim.object_rotations[self._target]
-        if kind.shape == "cylinder" and abs(axes[2, 2]) < 0.7:  # it lies
+        if kind.shape == "cylinder" and abs(axes[2, 2]) < 0.7:  # lying on its side
             return wrap_angle(float(np.arctan2(axes[1, 2], axes[0, 2])) - sim.ee_yaw, np.pi)
         if SHAPES[kind.shape].symmetry:
-            level = int(np.argmin(np.abs(axes[2])))  # one of the edges that lie flat
+            level = int(np.argmin(np.abs(axes[2])))  # one of the horizontal edges
             return wrap_angle(float(np.arctan2(axes[1, level], axes[0, level])) - sim.ee_yaw, np.pi / 2)
         return wrap_angle(-sim.ee_yaw, np.pi)
 

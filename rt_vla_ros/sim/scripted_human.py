@@ -1,7 +1,7 @@
-"""A scripted human at a stick: sees late, aims roughly, moves unsteadily, and takes over when a policy goes wrong.
+"""A scripted human at a joystick, with delay and noise, who takes over when a policy fails.
 
-It knows where things are from the simulator, which are its eyes, and what to do from the scripted expert. How it does
-that is a human's: a reaction time, a hand that cannot jump, and noise.
+It sees the simulator's state and decides with the scripted expert. Its commands have a human's limitations: a reaction
+time, a hand of finite speed, and noise.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from rt_vla_ros.sim.tabletop_sim import TabletopSim
 
 Vector = NDArray[np.float64]
 PROGRESS = 0.01
-"""How much nearer to the object the tool must come, or the object rise, to count as progress [m]."""
+"""Least approach of the tool to the object, or rise of the object, that counts as progress [m]."""
 
 
 @dataclass(frozen=True)
 class HumanTraits:
-    """reaction: from what is seen to what the hand does [s]. pace: share of the expert's velocities.
+    """reaction: delay from seeing to moving the hand [s]. pace: share of the expert's velocities.
 
-    hand: time constant of the hand [s]. unsteadiness: standard deviation of what the hand adds, linear [m/s] and
-    angular [rad/s], with the time constant `wobble` [s]. patience: so long a policy may make no progress [s].
-    certainty: so long the human looks at a mistake before it takes over [s].
+    hand: time constant of the hand [s]. unsteadiness: standard deviation of the hand's noise, linear [m/s] and
+    angular [rad/s], with the time constant `wobble` [s]. patience: longest time without progress of a policy [s].
+    certainty: how long the human watches a mistake before taking over [s].
     """
 
     reaction: float = 0.2
@@ -43,9 +43,9 @@ class HumanTraits:
 
 @dataclass(frozen=True)
 class HumanCommand:
-    """held: whether the deadman is. velocity: of the stick, linear [m/s] and angular [rad/s] in base axes, (6,).
+    """held: whether the deadman button is held. velocity: linear [m/s] and angular [rad/s] in base axes, (6,).
 
-    gripper: 0 open ... 1 closed; None: as it is. done: the human sees that the task is done.
+    gripper: 0 open ... 1 closed; None: unchanged. done: whether the human sees that the task is done.
     """
 
     held: bool
@@ -55,15 +55,15 @@ class HumanCommand:
 
 
 class ScriptedHuman:
-    """Of one scene. Times are those of the scene [s]; `reason`: why it took over, as a sentence; empty before.
+    """A human for one scene. Times are scene times [s]; `reason`: why it took over, as a sentence; empty before.
 
-    watches: it leaves the arm to a policy until that goes wrong; otherwise it does the task from the start.
+    watches: whether it watches a policy until that fails; otherwise it does the task from the start.
     """
 
     def __init__(
         self, sim: TabletopSim, scene: Scene, rng: np.random.Generator, traits: HumanTraits, *, watches: bool
     ) -> None:
-        """sim: of its own, for what it has seen. Lays the scene there."""
+        """sim: its own simulator, which is reset to the scene and then follows what the human sees."""
         self.reason, self._watches, self._traits, self._rng = "", watches, traits, rng
         self._sim, self._scene, self._expert = sim, scene, ScriptedExpert(scene)
         self._target = scene.task.target
@@ -76,17 +76,17 @@ class ScriptedHuman:
 
     @property
     def commands(self) -> bool:
-        """Whether its hand is on the deadman."""
+        """Whether it holds the deadman button."""
         return not self._done and (not self._watches or bool(self.reason))
 
     def see(self, time: float, positions: Vector) -> None:
-        """What is there now: the simulator's generalised positions. Of another size, they are of another scene."""
+        """Observes the simulator's current generalized positions. Another size means another scene."""
         if positions.shape == self._sim.data.qpos.shape and (not self._seen or time > self._seen[-1][0]):
             self._seen.append((time, positions.copy()))
             del self._seen[:-100]
 
     def command(self, now: float) -> HumanCommand:
-        """What the hand does now; to be asked at the rate at which a stick is read."""
+        """The current command; to be called at the rate of a joystick driver."""
         if not self._look(now):
             self._last = now
             return HumanCommand(self.commands, np.zeros(6))
@@ -102,7 +102,7 @@ class ScriptedHuman:
         return HumanCommand(not self._done, self._hand(aim, now), self._gripper, self._done)
 
     def _look(self, now: float) -> bool:
-        """Brings the own simulator to what was seen a reaction time ago; whether anything was."""
+        """Sets its own simulator to the state seen one reaction time ago. Returns whether there was any."""
         place = bisect.bisect_right(self._seen, now - self._traits.reaction, key=lambda one: one[0]) - 1
         if place < 0:
             return False
@@ -111,17 +111,17 @@ class ScriptedHuman:
         return True
 
     def _hand(self, aim: Vector, now: float) -> Vector:
-        """The stick follows the aim with a lag and an unsteadiness of its own."""
+        """The hand follows the target velocity with lag and noise."""
         passed, self._last = min(max(now - self._last, 0.0), 0.2), now
         traits = self._traits
-        spread = np.repeat(traits.unsteadiness, 3) * [1, 1, 1, 0, 0, 1]  # it does not tilt the gripper
+        spread = np.repeat(traits.unsteadiness, 3) * [1, 1, 1, 0, 0, 1]  # without tilting the gripper
         keeps = np.exp(-passed / traits.wobble)
         self._wobble = keeps * self._wobble + np.sqrt(1 - keeps**2) * spread * self._rng.standard_normal(6)
         self._velocity = self._velocity + (1 - np.exp(-passed / traits.hand)) * (aim - self._velocity)
         return np.asarray(self._velocity + self._wobble)
 
     def _mistake(self, now: float) -> str:
-        """Why a human would take over now, as a sentence; empty if the policy does well."""
+        """Why a human would take over now, as a sentence; empty if the policy is doing well."""
         sim, gripped = self._sim, self._sim.gripped()
         closed = sim.gripper_closedness > OPEN
         wrong = gripped is not None and gripped != self._target and closed

@@ -1,4 +1,4 @@
-"""Suites: families of tasks and appearances, as data. Every rule by which a scene is made is here."""
+"""Suites: families of tasks and appearances, defined as data with all rules for generating scenes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ UNSEEN_KINDS: tuple[ObjectKind, ...] = (
     ObjectKind("purple", "cube"),
     ObjectKind("green", "cylinder"),
 )
-"""Combinations that only `unseen` names, and that are on no other suite's tables, neither as the named object nor as
-a distractor; their colours and shapes occur in others."""
+"""Combinations that only `unseen` names and that do not occur in other suites, neither as the target nor as
+a distractor; their colors and shapes occur separately."""
 SEEN_KINDS: tuple[ObjectKind, ...] = tuple(kind for kind in ALL_KINDS if kind not in UNSEEN_KINDS)
 
 
@@ -27,10 +27,10 @@ USUAL = Appearance()
 
 @dataclass(frozen=True)
 class AppearanceJitter:
-    """Uniform random deviation from an appearance: the largest one.
+    """Limits of a uniform random deviation from an appearance.
 
-    table: of each colour channel (0 ... 1). light: of the brightness (1). light_direction: of x and y. around: the
-    appearance that it is a deviation from.
+    table: of each color channel (0 ... 1). light: of the brightness (1). light_direction: of x and y. around: the
+    nominal appearance.
     """
 
     table: float = 0.03
@@ -39,24 +39,24 @@ class AppearanceJitter:
     around: Appearance = USUAL
 
     def draw(self, rng: np.random.Generator) -> Appearance:
-        """A random appearance."""
+        """Draws an appearance."""
         usual = self.around
         table = np.clip(np.add(usual.table, rng.uniform(-self.table, self.table, 3)), 0, 1)
         sideways = rng.uniform(-self.light_direction, self.light_direction, 2)
         direction = np.add(usual.light_direction, [*sideways, 0.0])
-        rng.random(6)  # not used: keeps the random sequence of published scenes
+        rng.random(6)  # unused: keeps the random sequence of published scenes
         light = 1.0 + rng.uniform(-self.light, self.light)
         return replace(usual, table=triple(table), light=float(light), light_direction=triple(direction))
 
 
 @dataclass(frozen=True)
 class AppearanceRanges:
-    """Appearances from sets and ranges, so that two suites can have none in common.
+    """Appearances from sets and ranges, so that two suites can be disjoint.
 
-    tables: colour and pattern of each; empty: a pattern of `patterns` and any muted colour (a grey, each channel up to
-    TINT away from it) that is not near one of `not_near`. light: ranges of the brightness (1 is the default).
-    azimuth: of where the light shines to, from the base's x axis [deg]. tilt: of the light from the vertical [deg].
-    camera, target: displacement of the front camera, and of the point that it looks at, from the default [m].
+    tables: colors and patterns; empty: a pattern of `patterns` and any muted color (gray, with each channel shifted by
+    at most TINT) that is not close to one of `not_near`. light: range of the brightness (1 is the default).
+    azimuth: direction of the light, from the base's x axis [deg]. tilt: of the light from the vertical [deg].
+    camera, target: displacement of the front camera and of its look-at point from the default [m].
     """
 
     light: tuple[tuple[float, float], ...]
@@ -69,7 +69,7 @@ class AppearanceRanges:
     not_near: tuple[RGB, ...] = ()
 
     def draw(self, rng: np.random.Generator) -> Appearance:
-        """A random appearance."""
+        """Draws an appearance."""
         table, pattern = self._draw_table(rng)
         light = rng.uniform(*self.light[int(rng.integers(len(self.light)))])
         azimuth, tilt = np.deg2rad(rng.uniform(*self.azimuth)), np.deg2rad(rng.uniform(*self.tilt))
@@ -87,8 +87,8 @@ class AppearanceRanges:
                 return triple(colour), pattern
 
 
-TINT = 0.15  # how far a muted colour's channels are from grey at most
-MIN_COLOUR_DISTANCE = 0.12  # colours that differ by less in every channel are near each other
+TINT = 0.15  # largest difference of a muted color's channels from gray
+MIN_COLOUR_DISTANCE = 0.12  # colors that differ by less in every channel are close
 
 UNSEEN_TABLES: tuple[tuple[RGB, str], ...] = (
     ((0.42, 0.27, 0.17), "wood"),
@@ -101,7 +101,7 @@ UNSEEN_TABLES: tuple[tuple[RGB, str], ...] = (
     ((0.20, 0.36, 0.27), PLAIN),
     ((0.12, 0.13, 0.15), PLAIN),
 )
-"""Table colours and patterns that are not in the training suites."""
+"""Table colors and patterns that are not in the training suites."""
 
 TRAINING_APPEARANCE = AppearanceRanges(
     light=((0.75, 1.25),),
@@ -123,19 +123,19 @@ UNSEEN_APPEARANCE = AppearanceRanges(
 
 
 LEFT_VIEW = Appearance(table=(0.26, 0.33, 0.36), camera_shift=(-0.34, 0.59, 0.0), light_direction=(0.25, -0.35, -1.0))
-"""A dark table that the front camera sees from the arm's left: where another robot stands."""
+"""A dark table seen by the front camera from the arm's left: the setup of another robot."""
 
 
 @dataclass(frozen=True)
 class Suite:
     """A family of tasks.
 
-    objects: their number on the table, from ... to. distinct: what differs between them: "colour", or "kind" (colour or
-    shape). kinds: which are used. targets: which are named; empty: any on the table. phrasings: of the instruction.
-    names: how the target is called: by its "kind"; by a "synonym" of its shape, which tells it from another object of
-    its colour; by a "meaning" of word_suites, true for it alone; by the "symbol" on the card that it stands on (every
-    object stands on one then). appearance: of table, light and camera. view: "front", or "left" where the front camera
-    stands elsewhere. training: a training distribution, not a benchmark.
+    objects: smallest and largest number on the table. distinct: how objects differ: in "colour", or in "kind" (color or
+    shape). kinds: of the objects. targets: kinds of the target; empty: any on the table. phrasings: of the instruction.
+    names: how the target is described: by its "kind"; by a "synonym" of its shape, which distinguishes it from another
+    object of its color; by a "meaning" of word_suites that matches only it; by the "symbol" on its card (every object
+    then stands on a card). appearance: of table, light and camera. view: "front", or "left" for another position of
+    the front camera. training: whether it is a training distribution, not a benchmark.
     """
 
     name: str
@@ -170,20 +170,20 @@ SUITES: Mapping[str, Suite] = {
 
 
 EVALUATION_SUITES = ("pick-colours", "pick-any", "unseen", "distractors", "backgrounds")
-"""Names of the suites that every policy is measured on."""
+"""Names of the suites on which every policy is evaluated."""
 WORD_SUITES: tuple[str, ...] = tuple(suite.name for suite in SUITES.values() if suite.names != "kind")
-"""Names of the suites in words that only web data has: of use for policies that were trained on some."""
+"""Names of the suites with words that occur only in web data: for policies trained on web data."""
 FIRST_TRAINING_SEED = 1 << 40
-"""Training uses seeds from here up, so every smaller seed gives a scene that was never trained on."""
+"""Training uses seeds from here on, so scenes of smaller seeds are never trained on."""
 
 
 def find_suite(name: str) -> Suite:
-    """Raises ValueError, with the names that exist, for an unknown one."""
+    """A suite by its name. Raises ValueError, with the known names, for an unknown one."""
     if name in SUITES:
         return SUITES[name]
     close = difflib.get_close_matches(name, SUITES, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"There is no suite {name!r}.{hint} There are: {', '.join(SUITES)}.")
+    raise ValueError(f"There is no suite {name!r}.{hint} Available: {', '.join(SUITES)}.")
 
 
 def triple(values: np.ndarray) -> tuple[float, float, float]:
@@ -193,6 +193,6 @@ def triple(values: np.ndarray) -> tuple[float, float, float]:
 
 
 def _shift(rng: np.random.Generator, distances: tuple[float, float]) -> tuple[float, float, float]:
-    """A displacement in any direction whose length is in a range [m]."""
+    """Draws a displacement in a random direction, with a length in a range [m]."""
     direction = rng.normal(size=3)
     return triple(direction * (rng.uniform(*distances) / np.linalg.norm(direction)))

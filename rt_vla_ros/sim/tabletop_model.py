@@ -1,4 +1,4 @@
-"""The MuJoCo model of the table: arm, table, cameras and a pool of objects, assembled with MjSpec."""
+"""The MuJoCo model: arm, table, cameras and a pool of objects, assembled with MjSpec."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ DRAWN, ARM, DETAILED_ARM, HIDDEN = 1, 3, 2, 4
 OBJECT_BIT, HAND_BIT = 1, 2
 LARGE_MESH_BYTES = 60_000
 
-CARD = "card_"  # before the symbol, in the name of a card's material
-PATTERN_SIZE = 128  # [px] of a pattern, which repeats
-DARKEST = 0.55  # brightness of the darkest spot; the lightest has 1
+CARD = "card_"  # prefix of the symbol in the name of a card's material
+PATTERN_SIZE = 128  # size of a pattern, which is tiled [px]
+DARKEST = 0.55  # brightness of the darkest spot; the brightest has 1
 
 
 def look_at(position: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Orientation of a camera at `position` that looks at `target`, image up: quaternion w x y z, shape (4,)."""
+    """Orientation of an upright camera at `position` looking at `target`: quaternion w x y z, shape (4,)."""
     back = (position - target) / np.linalg.norm(position - target)
     right = np.cross((0.0, 0.0, 1.0), back)
     right /= np.linalg.norm(right)
@@ -42,10 +42,10 @@ def look_at(position: NDArray[np.float64], target: NDArray[np.float64]) -> NDArr
 
 
 def build_model(arm: ArmDescription, max_objects: int, *, detailed: bool = False) -> mujoco.MjModel:
-    """Compile the scene: the arm on a table, `max_objects` bodies that can take every shape, and as many cards.
+    """Compiles the scene: the arm at a table, `max_objects` bodies that can take every shape, and as many cards.
 
-    detailed: keep the arm's visual meshes, for display (slower to load and to draw).
-    Raises ValueError, with the names that are missing, where the MJCF does not fit its description.
+    detailed: whether to keep the arm's visual meshes, for display (slower to load and render).
+    Raises ValueError, with the missing names, if the MJCF does not match its description.
     """
     spec = mujoco.MjSpec.from_file(os.fspath(arm.mjcf))
     _check_names(spec, arm)
@@ -72,7 +72,7 @@ def _check_names(spec: Any, arm: ArmDescription) -> None:
         if missing := [name for name in names if name not in present]:
             raise ValueError(
                 f"{arm.mjcf} has no {kind} {', '.join(missing)}; it has {', '.join(filter(None, present))}. "
-                "Describe the arm with the names of its file (ArmDescription)."
+                "Describe the arm with the names in its file (ArmDescription)."
             )
 
 
@@ -86,7 +86,7 @@ def _set_options(spec: Any) -> None:
 
 
 def _lighten_arm(spec: Any, arm: ArmDescription, *, detailed: bool) -> None:
-    """Show the collision meshes instead of the visual ones, and boxes instead of large collision meshes."""
+    """Shows collision meshes instead of visual ones, and boxes instead of large collision meshes."""
     base = Path(arm.mjcf).parent
     files = {mesh.name or Path(mesh.file).stem: base / (spec.meshdir or "") / mesh.file for mesh in spec.meshes}
     hand = _subtree(spec.body(arm.hand))
@@ -117,7 +117,7 @@ def _subtree(body: Any) -> set[str]:
 
 
 def _drive_arm(spec: Any, arm: ArmDescription) -> None:
-    """Position servos instead of the arm's own actuators, and no weight on its links."""
+    """Replaces the arm's actuators by position servos, and disables gravity for its links."""
     for actuator in list(spec.actuators):
         if actuator.name != arm.gripper_actuator:
             spec.delete(actuator)
@@ -149,7 +149,7 @@ def _add_surroundings(spec: Any) -> None:
         name="table", type=mujoco.mjtGeom.mjGEOM_BOX, pos=TABLE_CENTRE, size=TABLE_HALF_SIZE, group=DRAWN,
         contype=0, conaffinity=0,
     )  # fmt: skip
-    # Objects rest on a plane: exact and fast contacts, where a cylinder on a large box gets unstable ones.
+    # Objects rest on a plane, with exact and fast contacts; a cylinder on a large box has unstable ones.
     world.add_geom(
         name="table_top", type=mujoco.mjtGeom.mjGEOM_PLANE, size=(1, 1, 0.1), group=HIDDEN,
         contype=0, conaffinity=OBJECT_BIT | HAND_BIT, condim=3, friction=(0.8, 0.01, 0.0005),
@@ -170,7 +170,7 @@ def _add_cameras(spec: Any, arm: ArmDescription) -> None:
     spec.worldbody.add_camera(name="overview", pos=overview, quat=towards, fovy=36)
     site = next(site for site in spec.sites if site.name == arm.tool_site)
     wrist = site.parent.add_camera(name="wrist", fovy=65)
-    # Behind the knuckles, looking along the gripper at what is between the fingertips.
+    # Behind the knuckles, looking along the gripper at the space between the fingertips.
     wrist.pos = np.add(site.pos, (0.075, 0.0, -0.125))
     wrist.quat = look_at(np.asarray(wrist.pos), np.add(site.pos, (0.0, 0.0, 0.01)))
 
@@ -185,7 +185,7 @@ def _add_object(spec: Any, index: int) -> None:
     for shape in SHAPES.values():
         size = np.zeros(3)
         size[: len(shape.half_size)] = shape.half_size
-        # All are compiled with contacts: MuJoCo never adds others to its broad phase later.
+        # All are compiled with contacts: MuJoCo cannot add bodies to its broad phase later.
         body.add_geom(
             name=f"object{index}_{shape.name}", type=getattr(mujoco.mjtGeom, f"mjGEOM_{shape.geom.upper()}"), size=size,
             group=DRAWN, contype=OBJECT_BIT, conaffinity=OBJECT_BIT | HAND_BIT, condim=3, friction=(0.8, 0.01, 0.0005),
@@ -193,11 +193,11 @@ def _add_object(spec: Any, index: int) -> None:
 
 
 def _add_cards(spec: Any, count: int) -> None:
-    """Hidden cards in the world, which `TabletopSim.reset` shows and moves."""
+    """Adds hidden cards to the world, which `TabletopSim.reset` shows and moves."""
     for symbol, pixels in draw_symbols().items():
         _add_printed(spec, CARD + symbol, np.rot90(pixels), repeat=1, shine=0.1)
     for index in range(count):
-        # A pose that is not the body's own: MuJoCo would compile that away, and the card could not be moved.
+        # A pose that differs from the body's: otherwise MuJoCo would remove it, and the card could not be moved.
         spec.worldbody.add_geom(
             name=f"card{index}", type=mujoco.mjtGeom.mjGEOM_BOX, pos=(0.4, 0.1, 0.1), quat=(0.8, 0, 0, 0.6),
             size=HALF_SIZE, group=HIDDEN, contype=0, conaffinity=0,
@@ -205,7 +205,7 @@ def _add_cards(spec: Any, count: int) -> None:
 
 
 def _add_printed(spec: Any, name: str, pixels: NDArray[np.uint8], *, repeat: int, shine: float) -> None:
-    """A material that shows a picture, RGB (H, W, 3)."""
+    """Adds a material with an image, RGB (H, W, 3)."""
     height, width, channels = pixels.shape
     kind = mujoco.mjtTexture.mjTEXTURE_2D
     texture = spec.add_texture(name=name, type=kind, width=width, height=height, nchannel=channels)
@@ -217,11 +217,11 @@ def _add_printed(spec: Any, name: str, pixels: NDArray[np.uint8], *, repeat: int
 
 
 def draw_patterns() -> dict[str, NDArray[np.uint8]]:
-    """Brightness patterns of the table top, which its colour tints: grey as RGB, uint8, shape (128, 128, 3)."""
+    """Brightness patterns of the table top, multiplied by its color: gray as RGB, uint8, shape (128, 128, 3)."""
     rows, columns = np.indices((PATTERN_SIZE, PATTERN_SIZE)) / PATTERN_SIZE
 
     def cloud(seed: int, waves: int, stretch: float) -> NDArray[np.float64]:
-        """Smooth noise that repeats without a seam: a sum of waves; `stretch` makes it longer along the columns."""
+        """Smooth seamless noise: a sum of waves; `stretch` elongates it along the columns."""
         rng, total = np.random.default_rng(seed), np.zeros((PATTERN_SIZE, PATTERN_SIZE))
         for _ in range(60):
             down, across = rng.integers(-waves, waves + 1), round(float(rng.integers(-waves, waves + 1)) / stretch)

@@ -1,4 +1,4 @@
-"""Physics of the simulated arm: velocity commands in, camera pictures and joint states out."""
+"""The simulated arm: takes velocity commands, returns camera images and joint states."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ from rt_vla_ros.sim.tabletop_model import (
 
 Vector = NDArray[np.float64]
 
-CONTROL_PERIOD = 0.02  # [s]: commands and joint targets change this often
-MAX_LEAD = 0.05  # [m]: the reference pose is never farther than this from the measured tool pose
+CONTROL_PERIOD = 0.02  # period of commands and joint targets [s]
+MAX_LEAD = 0.05  # largest distance of the reference pose from the measured tool pose [m]
 MAX_ANGULAR_LEAD = 0.35  # [rad]
-# Tool positions in the base frame [m]: all within reach; at the lowest, closing fingers just clear the table.
+# Limits of tool positions in the base frame [m]: all reachable; at the lowest, closing fingers just clear the table.
 WORKSPACE_LOW, WORKSPACE_HIGH = (0.30, -0.30, 0.019), (0.70, 0.30, 0.35)
 POINTING_DOWN = np.diag([1.0, -1.0, -1.0])  # tool axes at yaw 0: x forward, z to the table
-GRIPPER_SPEED = 4.0  # closedness per second that the commanded position moves
-CAPACITIES = (3, 9)  # largest number of objects of each model
-CAMERAS = ("front", "wrist", "overview")  # the last one is for display: the whole arm
+GRIPPER_SPEED = 4.0  # speed of the commanded position [closedness per second]
+CAPACITIES = (3, 9)  # maximum number of objects of each model
+CAMERAS = ("front", "wrist", "overview")  # the last one shows the whole arm, for display only
 
 
 @dataclass(frozen=True)
 class Pose:
-    """Position [m], shape (3,), and unit quaternion x, y, z, w, shape (4,), in the base frame or one that is named."""
+    """Position [m], shape (3,), and unit quaternion x, y, z, w, shape (4,), in the base frame by default."""
 
     position: Vector
     quaternion: Vector
 
 
 class TabletopSim:
-    """The table, the arm and the objects. Everything is a function of the layout and the commands; nothing is random.
+    """The table, the arm and the objects. The simulation is deterministic, given the layout and the commands.
 
-    Pictures must be taken in the thread that took the first one (OpenGL).
+    Images must all be rendered in the same thread (OpenGL).
     frames: names of all frames in the arm's TF tree. joint_names: for joint_states: the arm's joints, then the
     gripper's. reference_position: of the pose that the arm tracks, in the base frame [m], shape (3,).
     """
@@ -64,9 +64,9 @@ class TabletopSim:
     def __init__(
         self, *, size: tuple[int, int] = (96, 96), arm: ArmDescription | None = None, detailed: bool = False
     ) -> None:
-        """size: width, height of `render`'s pictures [px]. detailed: the arm's visual meshes in `render_for_display`.
+        """size: width, height of `render`'s images [px]. detailed: whether `render_for_display` shows visual meshes.
 
-        Raises FileNotFoundError if the arm's MJCF is missing, ValueError if it does not fit its description.
+        Raises FileNotFoundError if the arm's MJCF is missing, ValueError if it does not match its description.
         """
         self.arm = arm or find_arm()
         self.joint_names = (*self.arm.joint_names, self.arm.gripper_joint_name)
@@ -78,7 +78,7 @@ class TabletopSim:
         self.reset(SceneLayout(()))
 
     def _use_model(self, max_objects: int) -> None:
-        """The smallest that fits: few objects cost little, and a layout always gets the same model."""
+        """Selects the smallest model: few objects are fast, and a layout always gets the same model."""
         if max_objects == self.max_objects:
             return
         if max_objects not in self._models:
@@ -108,7 +108,7 @@ class TabletopSim:
         self._object_of_body[self._object_bodies] = np.arange(self.max_objects)
 
     def reset(self, layout: SceneLayout) -> None:
-        """Place the objects, the cards and the arm, at time 0. Raises ValueError for too many objects or cards."""
+        """Places the objects, the cards and the arm, at time 0. Raises ValueError for too many objects or cards."""
         count, cards = len(layout.objects), len(layout.cards)
         for number, what in ((count, "objects"), (cards, "cards")):
             if number > CAPACITIES[-1]:
@@ -180,26 +180,26 @@ class TabletopSim:
         self.data.qpos[self._qpos] = self.data.ctrl[self._servos] = joints
 
     def command(self, linear: Vector, angular: Vector, frame_id: str = BASE_LINK) -> None:
-        """Velocity of the tool [m/s], [rad/s], shapes (3,), until the next command; zero: stand still.
+        """Sets the velocity of the tool [m/s], [rad/s], shapes (3,), until the next command; zero: stand still.
 
-        frame_id: one of `frames`, in whose axes as they are now the velocity is given.
-        The gripper points down at first; a turn about x or y tilts it, and it stays tilted.
+        frame_id: one of `frames`; the velocity is in its current axes.
+        The gripper initially points down; a rotation about x or y tilts it permanently.
         Raises ValueError for an unknown frame and for anything but finite numbers.
         """
         linear, angular = np.asarray(linear, np.float64), np.asarray(angular, np.float64)
         if linear.shape != (3,) or angular.shape != (3,) or not np.isfinite([linear, angular]).all():
-            raise ValueError(f"A velocity command needs two vectors of 3 finite numbers, not {linear} and {angular}.")
+            raise ValueError(f"A velocity command needs two vectors of 3 finite numbers, got {linear} and {angular}.")
         axes = self.axes(frame_id)
         self._linear, self._angular = (v.copy() if axes is None else axes @ v for v in (linear, angular))
 
     def command_gripper(self, closedness: float) -> None:
-        """0 open ... 1 closed; values outside are clipped. Raises ValueError for NaN."""
+        """Sets the gripper's target, 0 open ... 1 closed; values outside are clipped. Raises ValueError for NaN."""
         if not np.isfinite(closedness):
-            raise ValueError(f"A gripper command is a number from 0 (open) to 1 (closed), not {closedness}.")
+            raise ValueError(f"A gripper command is a number from 0 (open) to 1 (closed), got {closedness}.")
         self._gripper_target = float(np.clip(closedness, 0.0, 1.0))
 
     def step(self, duration: float = CONTROL_PERIOD) -> None:
-        """Let time pass [s]: a multiple of 0.02 s."""
+        """Advances time [s] by a multiple of 0.02 s."""
         for _ in range(round(duration / CONTROL_PERIOD)):
             self._move_reference()
             self.data.ctrl[self._servos] = self._ik.step(self.reference_position, self._reference_rotation)
@@ -213,7 +213,7 @@ class TabletopSim:
 
     @contextmanager
     def undone(self) -> Iterator[None]:
-        """For a look into the future: afterwards all is as it was before, to the last bit."""
+        """A context for looking ahead: restores the exact state afterwards."""
         own, joints, data = dict(vars(self)), self._ik.joints, copy.copy(self.data)
         try:
             yield
@@ -239,12 +239,12 @@ class TabletopSim:
 
     @property
     def time(self) -> float:
-        """Simulated time since the reset [s]: an integer of control periods, without rounding drift."""
+        """Simulated time since the reset [s]: a whole number of control periods, without rounding drift."""
         return self._ticks * CONTROL_PERIOD
 
     @property
     def ee_position(self) -> Vector:
-        """Position of the centre between the fingertips in the base frame [m], shape (3,)."""
+        """Position of the center between the fingertips in the base frame [m], shape (3,)."""
         return np.array(self.data.site_xpos[self._site], np.float64)
 
     @property
@@ -254,7 +254,7 @@ class TabletopSim:
 
     @property
     def ee_yaw(self) -> float:
-        """Turn of the gripper about the vertical [rad], 0 where its fingers close along the base's y axis."""
+        """Rotation of the gripper about the vertical [rad], 0 if its fingers close along the base's y axis."""
         axes = self.ee_rotation
         return float(np.arctan2(axes[1, 0], axes[0, 0]))
 
@@ -270,7 +270,7 @@ class TabletopSim:
 
     @property
     def gripper_closedness(self) -> float:
-        """How far the fingers are closed, 0 open ... 1 closed."""
+        """Measured position of the fingers, 0 open ... 1 closed."""
         return closedness(self.data.qpos[self._gripper_qpos], *self.arm.gripper_range)
 
     @property
@@ -284,7 +284,7 @@ class TabletopSim:
         return {**links, self.arm.tool_frame: tool}
 
     def axes(self, frame_id: str) -> Vector | None:
-        """Axes of a frame in the base frame as they are now, shape (3, 3); None for the base frame itself.
+        """Current axes of a frame in the base frame, shape (3, 3); None for the base frame itself.
 
         Raises ValueError for an unknown frame.
         """
@@ -299,7 +299,7 @@ class TabletopSim:
 
     @property
     def object_positions(self) -> Vector:
-        """Centres of the objects in the base frame [m], shape (objects, 3), in the layout's order."""
+        """Centers of the objects in the base frame [m], shape (objects, 3), in the layout's order."""
         return np.array(self.data.xpos[self._present], np.float64)
 
     @property
@@ -309,12 +309,12 @@ class TabletopSim:
 
     @property
     def clearances(self) -> Vector:
-        """How high each object's lowest point is above the table [m], shape (objects,)."""
+        """Height of each object's lowest point above the table [m], shape (objects,)."""
         placed = zip(self.layout.objects, self.object_positions, self.object_rotations, strict=True)
         return np.array([at[2] - lowest_point(SHAPES[item.kind.shape], axes) for item, at, axes in placed])
 
     def touched(self) -> list[set[int]]:
-        """Per finger, the indices of the objects that it touches."""
+        """Indices of the objects that each finger touches."""
         fingers: list[set[int]] = [set() for _ in self.arm.fingers]
         for contact in self.data.contact[: self.data.ncon]:
             bodies = self.model.geom_bodyid[contact.geom]
@@ -324,12 +324,12 @@ class TabletopSim:
         return fingers
 
     def gripped(self) -> int | None:
-        """Index of the object between the fingers, touched by both; None if there is none."""
+        """Index of the object touched by both fingers; None if there is none."""
         both = set.intersection(*self.touched())
         return min(both) if both else None
 
     def render(self, camera: str) -> NDArray[np.uint8]:
-        """What a policy's camera sees now: RGB, uint8, shape (height, width, 3) of the constructor's size.
+        """The current image of a policy's camera: RGB, uint8, shape (height, width, 3) with the constructor's size.
 
         Raises ValueError for an unknown camera, RuntimeError if no OpenGL library is found.
         """
@@ -340,14 +340,14 @@ class TabletopSim:
         return self._renderer(width, height, for_display=True).render(self.model, self.data, self.camera_id(camera))
 
     def intrinsics(self, camera: str, width: int, height: int) -> Vector:
-        """Camera matrix K [px] of a picture of this size, shape (3, 3): square pixels, no distortion."""
+        """Camera matrix K [px] of an image of this size, shape (3, 3): square pixels, no distortion."""
         focal = height / 2 / np.tan(np.deg2rad(self.model.cam_fovy[self.camera_id(camera)]) / 2)
         return np.array([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
 
     def camera_mount(self, camera: str) -> tuple[str, Pose]:
-        """The TF frame on which a camera is fixed, and the pose of its optical frame in that one.
+        """The TF frame to which a camera is fixed, and the pose of its optical frame in that frame.
 
-        The optical frame's axes are those of REP-103: x to the right of the picture, y down, z into it.
+        The optical frame's axes follow REP-103: x to the right of the image, y down, z into it.
         """
         number = self.camera_id(camera)
         position, axes = self.data.cam_xpos[number], self.data.cam_xmat[number].reshape(3, 3) * (1.0, -1.0, -1.0)
@@ -360,9 +360,9 @@ class TabletopSim:
         return frame, Pose(np.array(position, np.float64), np.roll(quat, -1))
 
     def camera_id(self, camera: str) -> int:
-        """MuJoCo's number of a camera. Raises ValueError for an unknown name."""
+        """MuJoCo's id of a camera. Raises ValueError for an unknown name."""
         if camera not in self._cameras:
-            raise ValueError(f"There is no camera {camera!r}; there are {', '.join(self._cameras)}.")
+            raise ValueError(f"There is no camera {camera!r}; available: {', '.join(self._cameras)}.")
         return int(self._cameras[camera])
 
     def _renderer(self, width: int, height: int, *, for_display: bool) -> OffscreenRenderer:
@@ -373,7 +373,7 @@ class TabletopSim:
         return self._renderers[key]
 
     def close(self) -> None:
-        """Release the graphics memory."""
+        """Releases the graphics memory."""
         for renderer in self._renderers.values():
             renderer.close()
         self._renderers.clear()

@@ -1,9 +1,9 @@
-"""What only web data names, as data: kinds, other names of shapes, things, what they are like, symbols on cards.
+"""Words that occur only in web data: object kinds, synonyms of shapes, things, descriptions, symbols on cards.
 
-Robot data has none of it: its tables hold ROBOT_KINDS without cards, and its sentences say their colours and shapes in
-the phrasings of PICK_PHRASINGS (those of rt2-mini at times one of both, or a place in the image). Questions about
-pictures have all of it. The suites `synonyms`, `reasoning` and `symbols` then ask whether words carry over to the arm.
-All of this was fixed before any policy was measured on them.
+Robot data has none of them: its tables contain ROBOT_KINDS without cards, and its instructions use colors and shapes in
+the phrasings of PICK_PHRASINGS (those of rt2-mini sometimes only one of both, or a position in the image). Questions
+about images have all of them. The suites `synonyms`, `reasoning` and `symbols` then test whether words transfer to the
+arm. All of this was fixed before any policy was evaluated on them.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ WEB_ONLY_KINDS: tuple[ObjectKind, ...] = (
     ObjectKind("yellow", "ball"),
     ObjectKind("green", "cylinder"),
 )
-"""On pictures with questions only. The suite `unseen` names three of them."""
+"""Kinds that occur only in images with questions. The suite `unseen` names three of them."""
 ROBOT_KINDS: tuple[ObjectKind, ...] = tuple(kind for kind in ALL_KINDS if kind not in WEB_ONLY_KINDS)
-"""All that lies on the tables of robot data."""
+"""All kinds on the tables of robot data."""
 
 
 def synonyms(shape: str) -> tuple[str, ...]:
-    """Other names of a shape, which robot data never has."""
+    """Synonyms of a shape, which do not occur in robot data."""
     return tuple(name for name, meant in SHAPE_WORDS.items() if meant == shape != name)
 
 
 @dataclass(frozen=True)
 class WordMeaning:
-    """A way to speak of objects without their colours and shapes.
+    """A description of objects without their colors and shapes.
 
-    group: "thing" (a name), "category", or "likeness" (a colour, by what has it). phrase: as in "pick up the apple".
-    kinds: what it is true for, of all kinds. cores: words of a sentence by which it is recognised, one of them.
+    group: "thing" (a name), "category", or "likeness" (a color, by something that has it). phrase: as in "the apple".
+    kinds: all kinds that match. cores: word sequences, of which one identifies it in a sentence.
     """
 
     group: str
@@ -58,7 +58,7 @@ THING_KINDS: dict[str, ObjectKind] = {
     "cheese": ObjectKind("yellow", "cube"),
     "ice": ObjectKind("cyan", "cube"),
 }
-"""What an object of a kind stands for, where it stands for something."""
+"""The things that objects of some kinds represent."""
 FRUIT = ("apple", "tangerine", "blueberry", "plum", "banana")
 VEGETABLES = ("pea", "carrot")
 FOOD = (*FRUIT, *VEGETABLES, "sausage", "cheese")
@@ -71,7 +71,7 @@ ALIKE: dict[str, tuple[str, ...]] = {
     "blue": ("the deep sea", "jeans"),
     "purple": ("lavender", "an eggplant"),
 }
-"""What has a colour."""
+"""Things with a typical color."""
 
 
 def _kinds(things: Iterable[str]) -> tuple[ObjectKind, ...]:
@@ -121,12 +121,12 @@ THING_PHRASINGS: tuple[str, ...] = (
     "get {thing}",
     "grasp {thing} and lift it",
 )
-"""Those of PICK_PHRASINGS in which an object can be called anything."""
+"""The phrasings of PICK_PHRASINGS that fit any description of an object."""
 ON_SYMBOL: tuple[str, ...] = ("the object on the {symbol}", "the thing on the {symbol}", "what is on the {symbol}")
 
 
 def on_symbols() -> list[str]:
-    """All ways to speak of an object by the card that it stands on."""
+    """All descriptions of an object by the card under it."""
     return [template.format(symbol=symbol) for template in ON_SYMBOL for symbol in SYMBOLS]
 
 
@@ -139,11 +139,11 @@ WEB_ONLY_WORDS: frozenset[str] = frozenset(
         *("fruit", "vegetable", "eat", "drink", "cold", "corners", "rolls", "stack"),
     )
 )
-"""Words that no sentence of robot data has, besides the symbols."""
+"""Words that do not occur in robot data, besides the symbols."""
 
 
 def said_meanings(sentence: str) -> tuple[list[WordMeaning], str]:
-    """The meanings that a sentence of lower-case words speaks of, and the sentence without their words."""
+    """The meanings in a sentence of lower-case words, and the sentence without their words."""
     said, rest = list[WordMeaning](), f" {sentence} "
     for meaning in MEANINGS:
         if core := next((core for core in meaning.cores if f" {core} " in rest), ""):

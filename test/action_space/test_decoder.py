@@ -18,7 +18,7 @@ def certain(terminate: float = 0.0) -> np.ndarray:
 
 
 @BOTH
-def test_sure_is_sure(decoding: str) -> None:
+def test_a_certain_distribution_has_confidence_one(decoding: str) -> None:
     action = ActionDecoder(tiny_card(), decoding).from_probabilities(certain())
     assert action.tokens == (1, 128, 128, 128, 128, 128)
     assert action.confidence == pytest.approx(1.0)
@@ -61,5 +61,5 @@ def test_refuses_what_is_not_finite() -> None:
 
 
 def test_refuses_unknown_decodings() -> None:
-    with pytest.raises(ValueError, match="There is no decoding 'beam'; there are argmax, expected_value"):
+    with pytest.raises(ValueError, match="Unknown decoding 'beam'; expected one of argmax, expected_value"):
         ActionDecoder(tiny_card(), "beam")

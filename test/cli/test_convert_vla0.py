@@ -38,7 +38,7 @@ def test_a_folder_is_converted_once(folder: Path, tmp_path: Path, capsys: pytest
     weights, published = (place / "model.safetensors" for place in (tmp_path / "out", folder / "model_last"))
     assert weights.read_bytes() == published.read_bytes()
     code, text = said(capsys, *arguments)
-    assert (code, "exists already; give a new or an empty directory" in text) == (2, True)
+    assert (code, "already exists; choose a new or empty directory" in text) == (2, True)
 
 
 def test_nothing_is_written_where_the_numbers_are_another_robots(
@@ -46,7 +46,7 @@ def test_nothing_is_written_where_the_numbers_are_another_robots(
 ) -> None:
     for data, sentence in (
         (pickle.dumps(statistics([-1] * 6, [1] * 6)), "expected 7 numbers; is it another robot's?"),
-        (b"cos\nsystem\n(S'true'\ntR.", "names os.system, which makes no numbers; it was not run"),
+        (b"cos\nsystem\n(S'true'\ntR.", "names os.system, which is not needed for numbers; it was not executed"),
     ):
         (tmp_path / "stats.pkl").write_bytes(data)
         out = tmp_path / "out"

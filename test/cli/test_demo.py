@@ -180,7 +180,7 @@ def test_what_the_policy_looks_through_is_switched_on(tmp_path: Path) -> None:
         demo.add_arguments(parser)
         settings = demo.checked(parser.parse_args(["--policy", name, "--out", str(tmp_path / "out")]))
         assert (settings.policy, settings.cameras) == (name, cameras)
-    with pytest.raises(CliError, match="There are: bridge_orig, libero_spatial"):
+    with pytest.raises(CliError, match="Available: bridge_orig, libero_spatial"):
         demo.checked(parser.parse_args(["--policy", f"{openvla}#bridge"]))
 
 
@@ -228,7 +228,7 @@ def test_a_checkpoint_that_only_the_policy_finds_wrong_is_refused_with_its_words
     (checkpoint / "model.safetensors").write_bytes(b"no weights")
     status, printed = Demo(tmp_path / "out", "--policy", str(checkpoint)).finish()
     assert status == 2, printed
-    assert "is a model of the type 'something-else'" in printed
+    assert "has the model_type 'something-else'" in printed
 
 
 @pytest.mark.parametrize(

@@ -344,7 +344,7 @@ def test_weights_that_are_gone_cut_off_or_of_another_size(mini: Path, capsys: py
     weights, config = mini / "model.safetensors", mini / "config.json"
     whole, said = weights.read_bytes(), config.read_text()
     weights.write_bytes(whole[: len(whole) // 2])
-    assert "is damaged or cut off" in checkpoint(capsys, mini)[1]
+    assert "is damaged or truncated" in checkpoint(capsys, mini)[1]
     weights.unlink()
     assert "it lacks model.safetensors" in checkpoint(capsys, mini)[1]
     weights.write_bytes(whole)
@@ -410,7 +410,7 @@ def test_code_that_would_be_needed_is_named(tmp_path: Path, capsys: pytest.Captu
     (tmp_path / "action_card.json").write_text(json.dumps(card_data()))
     code, said = checkpoint(capsys, tmp_path)
     assert code == 1
-    assert "needs Python code that came with it (modeling_own.py)" in said
+    assert "needs the Python code in its directory (modeling_own.py)" in said
     assert "there is neither model.safetensors nor model.safetensors.index.json" in said
 
 

@@ -168,7 +168,7 @@ def test_an_empty_graph_says_what_to_start_and_ends(
         "use_sim_time is true but /clock has no publisher: no node acts. Start the simulation, or remove the "
         "parameter.",
         "No publisher on /action: start the policy node, or check the remaps.",
-        "TF does not know the frame 'panda_link0' of the actions: no transform has been heard",
+        "TF does not know the frame 'panda_link0' of the actions: no transform was received",
     ):
         assert f" !!!  {sentence}" in said
 

@@ -199,7 +199,7 @@ def test_without_eyes_or_with_other_words_nothing_is_left(tmp_path: Path, ablati
         (["--delay", "0.2,0.20"], "--delay 0.2,0.2 lists a delay twice"),
         (["--delay", "0,0.2", "--compare-with", "."], "give one --delay"),
         (["--through-ros", "--ablation", "black-images"], "without ablation"),
-        (["--weights", "int8"], "RT-1 policies have no weights 'int8'; they have auto, float32, bfloat16"),
+        (["--weights", "int8"], "RT-1 policies do not support weights 'int8'; expected one of auto, float32, bfloat16"),
         (
             ["--policy", "expert", "--decoding", "argmax"],
             "expert is not a checkpoint; --decoding applies to checkpoints only.",

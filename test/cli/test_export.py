@@ -81,12 +81,12 @@ def test_int8_graphs_are_smaller_and_act(original: Path, exported: Path, tmp_pat
 def test_a_graph_of_another_hash_an_edited_card_and_a_missing_file_are_refused(copied: Path) -> None:
     card = (copied / "action_card.json").read_text()
     (copied / "action_card.json").write_text(card.replace("0.04", "0.05"))
-    with pytest.raises(CheckpointError, match=r"action_card.json was changed since the export of this policy"):
+    with pytest.raises(CheckpointError, match=r"action_card.json was changed after this policy was exported"):
         load_policy(str(copied))
     (copied / "action_card.json").write_text(card)
     content = (copied / "window.onnx").read_bytes()
     (copied / "window.onnx").write_bytes(content + b"\0")
-    with pytest.raises(CheckpointError, match=r"window.onnx was changed since the export: its SHA-256 is"):
+    with pytest.raises(CheckpointError, match=r"window.onnx was changed after the export: its SHA-256 is"):
         load_policy(str(copied))
     (copied / "window.onnx").unlink()
     with pytest.raises(CheckpointError, match=r"window.onnx cannot be read"):
@@ -105,12 +105,12 @@ def test_a_graph_that_is_too_new_for_the_runtime_is_refused(copied: Path) -> Non
 
 
 def test_weights_are_settled_and_another_format_is_refused(copied: Path) -> None:
-    with pytest.raises(ValueError, match=r"were fixed at its export"):
+    with pytest.raises(ValueError, match=r"was set by its export"):
         load_policy(str(copied), weights="bfloat16")
     config = json.loads((copied / "config.json").read_text())
     config["exported"]["format"] = 2
     (copied / "config.json").write_text(json.dumps(config))
-    with pytest.raises(CheckpointError, match=r"of the format 2 of exported policies, expected 1"):
+    with pytest.raises(CheckpointError, match=r"has the export format 2, expected 1"):
         load_policy(str(copied))
 
 
@@ -120,7 +120,7 @@ def test_what_cannot_be_exported_is_refused_and_writes_nothing(
     (tmp_path / "empty").mkdir()
     out = tmp_path / "out.onnx"
     for arguments, sentence in (
-        ([str(tmp_path / "empty")], "is no checkpoint: it lacks config.json"),
+        ([str(tmp_path / "empty")], "is not a checkpoint: it lacks config.json"),
         ([str(exported)], "is already exported; use the original checkpoint"),
         (["remote:localhost"], "run `rt-vla export` there"),
         (["rt2-mini"], "is a vision-language model (rt2); only RT-1 policies can be exported"),

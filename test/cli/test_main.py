@@ -65,6 +65,11 @@ def test_every_command_keeps_the_convention(name: str, capsys: pytest.CaptureFix
     assert callable(module.run)
 
 
+def test_the_help_of_a_subcommand_says_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "node", "--help"]) == 0
+    assert "\n\nLatency image -> policy node" in capsys.readouterr().out
+
+
 def test_help_loads_neither_torch_nor_ros_nor_numpy() -> None:
     code = (
         "import sys\n"

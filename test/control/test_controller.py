@@ -114,7 +114,7 @@ BAD = {
         "The action's gripper is 1.5, expected 0 (open) to 1 (closed), or -1 (unchanged).",
     ),
     "period": (lambda: action(period=0), "The action's period is 0 s, expected more than 0 and at most 10 s."),
-    "no frame": (lambda: action(frame_id=""), "The action names no frame."),
+    "no frame": (lambda: action(frame_id=""), "The action has no frame_id."),
     "shape": (
         lambda: action((0.0, 0.0)),
         "The action does not have three numbers each for translation and rotation.",

@@ -56,7 +56,7 @@ def test_the_lerobot_package_reads_small_videos(codec: str, tmp_path: Path) -> N
 def test_they_take_even_sizes_only(tmp_path: Path) -> None:
     odd = replace(CARD, cameras=(replace(CARD.cameras[0], width=33),))
     with pytest.raises(
-        DatasetError, match="has 33x32 pixels; the codec 'av1' subsamples the colours and needs even sizes"
+        DatasetError, match="has 33x32 pixels; the codec 'av1' subsamples the colors and needs even sizes"
     ):
         LeRobotWriter(tmp_path / "set", odd, with_scene=True, codec="av1")
     assert not (tmp_path / "set").exists()

@@ -31,7 +31,7 @@ def test_a_value_that_is_no_number_is_refused_with_its_time_step(bad: float) -> 
         ({"leader": "nobody"}, "leader is 'nobody', expected one of expert"),
         ({"images": {}}, "images of: none; the card's cameras are: front"),
         ({"images": {"front": np.zeros((5, 32, 32, 3), np.uint8)}}, "5 images of the camera 'front' for 6 time steps"),
-        ({"images": {"front": np.zeros((6, 16, 32, 3), np.uint8)}}, "is 32x16, the policy takes 32x32"),
+        ({"images": {"front": np.zeros((6, 16, 32, 3), np.uint8)}}, "is 32x16, the policy expects 32x32"),
         ({"scene": np.zeros((6, 9), np.float32)}, "scene have the shape"),
     ],
 )

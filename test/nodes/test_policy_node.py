@@ -137,8 +137,8 @@ def test_an_image_of_a_wrong_kind_moves_nothing_until_a_good_one_comes(
 
 def test_an_image_of_a_wrong_size_moves_nothing(rig: Rig) -> None:
     rig.say("pick up the red cube")
-    rig.show_until("is 640x480, but the policy takes 96x96", np.zeros((480, 640, 3), np.uint8))
-    rig.bench.until_diagnostics("policy_node", ERROR, "is 640x480, but the policy takes 96x96")
+    rig.show_until("is 640x480, but the policy expects 96x96", np.zeros((480, 640, 3), np.uint8))
+    rig.bench.until_diagnostics("policy_node", ERROR, "is 640x480, but the policy expects 96x96")
     assert rig.actions == []
     rig.until_action()
 

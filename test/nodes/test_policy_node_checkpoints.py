@@ -130,7 +130,7 @@ def test_a_table_of_sentences_is_a_parameter(make_bench: Make, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("remote code", "trust_remote_code:=true (in Python trust_remote_code=True; the default is no)"),
+        ("remote code", "trust_remote_code:=true (in Python trust_remote_code=True)"),
         (
             "no processor",
             "has no image processor (preprocessor_config.json, or image_processor in processor_config.json)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -166,6 +167,13 @@ def test_a_goal_is_told_how_it_goes_and_what_became_of_it(rig: RecorderRig, tmp_
     result = ended.result().result
     assert (result.saved, result.episode, result.success, result.path) == (True, 0, False, str(tmp_path / "set"))
     assert result.frames == len(LeRobotDataset(tmp_path / "set")[0])
+
+
+def test_a_dataset_has_one_recorder(rig: RecorderRig, tmp_path: Path) -> None:
+    with pytest.raises(StartError, match=rf"set is being written by another process \(PID {os.getpid()}\)"):
+        RecorderNode()
+    rig.bench.kill(rig.node)
+    rig.bench.add(RecorderNode())
 
 
 def test_a_canceled_goal_is_discarded(rig: RecorderRig, tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def test_numbers_of_ones_own_are_of_the_time_when_they_come(bench: NodeBench) ->
     own.now_ns += 50 * MS
     publisher.publish(Float64MultiArray(data=[0.1]))
     bench.until(lambda: own.state.samples.newest_ns("topic") == own.now_ns)
-    assert "'third' (topic:2) is missing: there are 1 numbers" in own.at()
+    assert "'third' (topic:2) is missing: got 1 numbers" in own.at()
 
 
 @pytest.mark.parametrize(

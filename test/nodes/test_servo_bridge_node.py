@@ -81,7 +81,7 @@ def test_a_servo_that_refuses_velocities_is_told_of(bench: NodeBench) -> None:
     ("changed", "line"),
     [
         ({"command_in_type": "unitless"}, "`command_in_type: speed_units`"),
-        ({"smoothing_filter_plugin_name": "online_signal_smoothing::ButterworthFilterPlugin"}, "57 %"),
+        ({"smoothing_filter_plugin_name": "online_signal_smoothing::ButterworthFilterPlugin"}, "57%"),
         ({"scale__linear": 0.2}, "`scale: {linear: 0.3}`"),
         ({"scale__rotational": 0.8}, "`scale: {rotational: 1}`"),
         ({"incoming_command_timeout": 0.03}, "`incoming_command_timeout: 0.1`"),

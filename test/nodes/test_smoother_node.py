@@ -43,7 +43,7 @@ def test_before_an_action_it_says_that_it_waits_and_sends_nothing(rig: Rig) -> N
 def test_an_action_in_a_frame_that_tf_does_not_know_is_a_fault(rig: Rig) -> None:
     rig.act(frame="panda_link8")
     status = rig.until_state(State.FAULT)
-    assert status.reason.startswith("TF does not know the frame 'panda_link8' of the actions; there are: base_link")
+    assert status.reason.startswith("TF does not know the frame 'panda_link8' of the actions; known frames: base_link")
     assert "Did you mean 'panda_link0'?" in status.reason
     assert nanoseconds(status.refused_stamp) > 0
     assert not rig.twists
@@ -209,7 +209,7 @@ def test_of_two_publishers_the_one_whose_request_runs_is_followed(rig: Rig) -> N
     [
         ({"translation": (np.nan, 0, 0)}, "The action holds a non-finite value."),
         ({"translation": (3.0, 0, 0)}, "The action translates 3 m, more than max_translation (0.15 m)."),
-        ({"frame": ""}, "The action names no frame."),
+        ({"frame": ""}, "The action has no frame_id."),
         ({"age": 5.0}, "s old, more than max_action_age (1 s)."),
         ({"age": -5.0}, "s in the future: the clocks of camera and controller differ."),
     ],

@@ -45,8 +45,8 @@ def test_a_path_is_a_policy_too(tmp_path: Path) -> None:
     ("name", "sentence"),
     [
         ("rt1-mimi", "Did you mean 'rt1-mini'?"),
-        ("nonsense", "There are: rt1-mini, rt1-mini-h4, rt2-mini, rt1-untrained, rt2-untrained; or give the path"),
-        ("no/such/directory", "There is no policy 'no/such/directory', nor the directory"),
+        ("nonsense", "Known policies: rt1-mini, rt1-mini-h4, rt2-mini, rt1-untrained, rt2-untrained; or give the path"),
+        ("no/such/directory", "There is no policy 'no/such/directory' and no directory"),
         ("", "No policy given."),
     ],
 )
@@ -69,12 +69,12 @@ def test_refuses_devices_that_are_not_there(device: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["rt1-mini", "rt1-untrained"])
-def test_weights_are_not_accepted_and_left_as_they_are(name: str) -> None:
+def test_other_weight_formats_are_refused_for_small_networks(name: str) -> None:
     with pytest.raises(ValueError, match=f"The weights of {name} are small and always in float32; use weights:=auto"):
         load_policy(name, device="cpu", weights="bfloat16")
     assert load_policy(name, device="cpu", weights="float32").name == name
 
 
 def test_decoding_is_passed_on() -> None:
-    with pytest.raises(ValueError, match="There is no decoding 'beam'"):
+    with pytest.raises(ValueError, match="Unknown decoding 'beam'"):
         load_policy("rt1-untrained", decoding="beam")

@@ -19,7 +19,7 @@ def test_a_policy_with_one_history_serves_one_robot_at_a_time() -> None:
     assert isinstance(session, Policy)
     session.reset("go on")
     assert shared.act([(session, seen(0))]) == [policy.act(seen(0))]
-    with pytest.raises(SharingError, match="constant keeps the history of one robot"):
+    with pytest.raises(SharingError, match="constant supports only one robot"):
         shared.session()
     del session
     shared.session()

@@ -31,7 +31,7 @@ def test_survives_the_disk(tmp_path: Path) -> None:
 def test_a_truncated_file_and_one_of_another_card_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     save_episode(path, made_up(3))
-    with pytest.raises(ValueError, match="is 96x96, the policy takes 32x32"):
+    with pytest.raises(ValueError, match="is 96x96, the policy expects 32x32"):
         load_episode(path, made_up(3, side=32).card)
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(ValueError, match="is not a complete episode"):

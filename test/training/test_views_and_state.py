@@ -207,5 +207,5 @@ def test_the_simulated_arm_has_what_a_recipe_asks_for() -> None:
         ValueError, match=r"network\.state_size is 7, expected 0 or 8: the simulated arm's state is pan"
     ):
         collected_card(TrainingSettings(network={"state_size": 7}))
-    with pytest.raises(ValueError, match="Policies see no camera 'overview' of the simulator, only front, wrist"):
+    with pytest.raises(ValueError, match="Policies cannot use the simulator's camera 'overview', only front, wrist"):
         tabletop_card("x", cameras=("front", "overview"))

@@ -125,7 +125,7 @@ def test_actions_in_another_unit_than_the_card_says_are_not_trained_on(tmp_path:
         replace(e, values=np.where(np.arange(e.values.shape[1]) == column, 1000 * e.values, e.values)) for e in episodes
     ]
     write_dataset(tmp_path / "mm", millimetres)
-    with pytest.raises(ImplausibleActionsError, match=f"'{CARD.dimensions[column].name}' .*they look like millimetres"):
+    with pytest.raises(ImplausibleActionsError, match=f"'{CARD.dimensions[column].name}' .*they look like millimeters"):
         WindowDataset([LeRobotDataset(tmp_path / "mm")], 3, WORDS)
 
 

@@ -89,7 +89,7 @@ def _nodes(node: Node, action: str, names_and_types_by_node: Any) -> list[tuple[
     for name, namespace in sorted(node.get_node_names_and_namespaces()):
         try:
             types = dict(names_and_types_by_node(node, name, namespace)).get(action)
-        except RuntimeError:  # it has left the graph meanwhile
+        except RuntimeError:  # it has left the graph in the meantime
             continue
         if types is not None:
             found.append((f"{namespace.rstrip('/')}/{name}", types))

@@ -44,7 +44,7 @@ def _opened(path: Path) -> Iterator[Reader]:
     try:
         bag = Reader(path)
         bag.open()
-    except Exception as error:  # of YAML, SQLite, MCAP and compression alike
+    except Exception as error:  # errors of YAML, SQLite, MCAP and compression
         text = str(error) if isinstance(error, (ReaderError, OSError)) else one_line(error)
         raise CliError(f"{path} is not a readable bag: {text}") from error
     try:
@@ -54,7 +54,7 @@ def _opened(path: Path) -> Iterator[Reader]:
 
 
 def _described(bag: Reader, path: Path) -> Iterator[str]:
-    """As `ros2 bag info` prints it."""
+    """Information in the format of `ros2 bag info`."""
     files = sorted(file for file in path.iterdir() if file.name != "metadata.yaml") if path.is_dir() else [path]
     suffixes = Counter(suffix for file in files for suffix in file.suffixes if suffix in _STORAGES)
     topics = [

@@ -99,7 +99,7 @@ def _play_once(
     end_ns = None if args.playback_duration is None else start_ns + round(args.playback_duration * 1e9)
     began = time.monotonic()
     if clock is not None:
-        clock.tell(start_ns)  # before any message that is stamped by it
+        clock.tell(start_ns)  # before any message with a timestamp of it
 
     def wait_for(stamp_ns: int) -> None:
         at = began + (stamp_ns - start_ns) / 1e9 / args.rate
@@ -133,7 +133,7 @@ def _renamed(rules: list[str]) -> dict[str, str]:
 
 
 def _publishers(node: Node, chosen: list[Connection], names: dict[str, str]) -> dict[int, Publisher]:
-    """By the connection's number; topics that cannot be published are reported and skipped."""
+    """Publishers by connection id; topics that cannot be published are reported and skipped."""
     publishers = {}
     for connection in chosen:
         try:

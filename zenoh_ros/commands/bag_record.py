@@ -68,7 +68,7 @@ def record(args: argparse.Namespace) -> int:
 
 
 class BagRecorder:
-    """Subscribes to topics as they appear and writes each message unchanged, stamped with the time of arrival.
+    """Subscribes to topics as they appear and writes each message unchanged, with the time of arrival.
 
     If the process is killed, the bag is readable except for the last megabyte.
     """
@@ -144,7 +144,7 @@ class BagRecorder:
 
 
 def definition_text(name: str) -> str:
-    """A type as MCAP's ros2msg has it: its text, and those of the types within it, each after a line of `=`."""
+    """A type in MCAP's ros2msg encoding: its definition, then those of its nested types, each after a line of `=`."""
     inner = [str(one["type_name"]) for one in types.type_description(name)["referenced_type_descriptions"]]
     rule = "=" * 80
     return source(name) + "".join(f"{rule}\nMSG: {one.replace('/msg/', '/')}\n{source(one)}" for one in inner)

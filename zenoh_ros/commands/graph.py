@@ -34,7 +34,7 @@ def graph_node(name: str | None = None) -> Iterator[Node]:
         CliError: the graph cannot be joined; also for an invalid name within the block.
     """
     try:
-        # Ctrl-C stays Python's: the commands end by KeyboardInterrupt, wherever they are.
+        # SIGINT keeps Python's handler: commands end by KeyboardInterrupt at any point.
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         node = rclpy.create_node(name or f"_rt_vla_{os.getpid()}", enable_rosout=False, start_parameter_services=False)
     except (RuntimeError, ValueError, NameValidationException) as error:
@@ -50,7 +50,7 @@ def graph_node(name: str | None = None) -> Iterator[Node]:
 
 
 def settle(node: Node, *, quiet: float = _QUIET, longest: float = 3.0) -> None:
-    """Returns when the graph has not changed for `quiet` seconds.
+    """Waits until the graph has not changed for `quiet` seconds.
 
     If no other node was discovered, waits up to `longest`: the router's process may be busy.
     """
@@ -64,7 +64,7 @@ def settle(node: Node, *, quiet: float = _QUIET, longest: float = 3.0) -> None:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float | None) -> bool:
-    """Whether the condition became true in time; None: waits forever."""
+    """Waits for a condition, with timeout None forever; returns whether it became true."""
     for _ in count() if seconds is None else range(round(seconds / _POLL)):
         if condition():
             return True
@@ -73,7 +73,7 @@ def wait_until(condition: Callable[[], bool], seconds: float | None) -> bool:
 
 
 def spin_until(node: Node, condition: Callable[[], bool], seconds: float | None = None) -> bool:
-    """Calls the node's callbacks until the condition is true; whether it became so in time."""
+    """Spins the node until the condition is true; returns whether it became true in time."""
     end = None if seconds is None else time.monotonic() + seconds
     executor = SingleThreadedExecutor()
     executor.add_node(node)
@@ -89,7 +89,7 @@ def spin_until(node: Node, condition: Callable[[], bool], seconds: float | None 
 
 
 def absolute(name: str) -> str:
-    """A topic's, service's or node's name from the root."""
+    """A topic's, service's or node's name with a leading "/"."""
     return name if name.startswith("/") else f"/{name}"
 
 
@@ -99,7 +99,7 @@ def is_hidden(name: str) -> bool:
 
 
 def node_names(node: Node) -> list[str]:
-    """Full names of all nodes but this command's own, sorted; two nodes of one name are two."""
+    """Full names of all nodes except this command's own, sorted; two nodes with the same name appear twice."""
     own = node.get_fully_qualified_name()
     pairs = node.get_node_names_and_namespaces()
     names = [f"{namespace.rstrip('/')}/{name}" for name, namespace in pairs]
@@ -110,7 +110,7 @@ def require_node(node: Node, name: str) -> str:
     """The full name of the requested node.
 
     Raises:
-        CliError: it does not come within PATIENCE.
+        CliError: it is not found within PATIENCE.
     """
     wanted = absolute(name)
     if not wait_until(lambda: wanted in node_names(node), PATIENCE):
@@ -122,7 +122,7 @@ def require_name(wanted: str, kind: str, known: Callable[[], dict[str, list[str]
     """The types of the requested topic or service.
 
     Raises:
-        CliError: it does not come within PATIENCE.
+        CliError: it is not found within PATIENCE.
     """
     if not wait_until(lambda: wanted in known(), PATIENCE):
         raise CliError(f"no {kind} {wanted!r} on the graph. {did_you_mean(wanted, _shown(known()))}")

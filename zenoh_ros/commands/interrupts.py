@@ -11,9 +11,7 @@ from types import FrameType
 
 @contextmanager
 def noted_interrupts(most: int) -> Iterator[list[int]]:
-    """Within the block, SIGINT and SIGTERM are appended to the yielded list; after `most` of them, the next ends the
-    command.
-    """
+    """Within the block, SIGINT and SIGTERM are added to the yielded list; the signal after `most` ends the command."""
     noted: list[int] = []
 
     def note(number: int, _frame: FrameType | None) -> None:

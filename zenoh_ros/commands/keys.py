@@ -1,6 +1,6 @@
 """Keys for a graph restricted to hosts with a certificate: create and show them, and set access rules.
 
-The folder DIR gets a subfolder for each host, which is copied to it; keep the rest off the robots.
+DIR gets a subfolder for each host, to be copied to that host; keep the rest off the robots.
 On each host, set ZENOH_SESSION_CONFIG_URI to the session.json5 of its folder; see docs/security.md.
 """
 
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             action="append",
             required=True,
             metavar="NAME[=ADDRESS,...]",
-            help="its name, and its addresses if they differ from the name; repeatable"
+            help="name of the host, and its addresses if they differ from the name; repeatable"
             + ("; the first one runs the router" if verb is create else ""),
         )
         verb.add_argument(
@@ -47,14 +47,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help="path of a host's folder on the host (default: the same as here)",
         )
     _directory(verbs.add_parser("show", help="list the certificates, with expiry and fingerprint"))
-    restrict = verbs.add_parser("restrict", help="restrict who may publish a topic, or call a service or action")
+    restrict = verbs.add_parser(
+        "restrict", help="restrict which hosts may publish a topic, or call a service or action"
+    )
     _directory(restrict)
     restrict.add_argument(
         "rules",
         nargs="*",
         metavar="NAME=HOST,...",
-        help="e.g. /action=gpu; the router's host always may. Give all restrictions at once; without any, all are "
-        "lifted",
+        help="a topic, service or action, and the hosts that may publish or call it besides the router's host, e.g. "
+        "/action=gpu. Give all restrictions at once; without any, all are removed",
     )
 
 

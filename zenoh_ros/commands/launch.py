@@ -21,12 +21,17 @@ from zenoh_ros.commands.errors import CliError, did_you_mean, one_line
 
 _PYTHON_ENDINGS = (".launch.py", "_launch.py", ".py")
 _ENDINGS = ("launch.py", "launch.xml", "launch.yaml", "launch.yml")
-# What launch itself looks up without a declaration.
+# Names that launch itself looks up without a declaration.
 _ALWAYS_TAKEN = {"sigterm_timeout", "sigkill_timeout", "emulate_tty", "launch-prefix", "launch-prefix-filter"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", nargs="+", metavar="FILE_OR_NAME", help="[PACKAGE] FILE [name:=value ...]")
+    parser.add_argument(
+        "what",
+        nargs="+",
+        metavar="FILE_OR_NAME",
+        help="launch file, with its package if it is not a path, and its arguments: [PACKAGE] FILE [name:=value ...]",
+    )
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("-p", "--print", "--print-description", action="store_true", help="print the launch description")
     shown.add_argument("-s", "--show-args", "--show-arguments", action="store_true", help="show the file's arguments")
@@ -35,9 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-a", "--show-all-subprocesses-output", action="store_true", help="show the output of all processes"
     )
-    parser.add_argument("--launch-prefix", metavar="COMMAND", help="prefix of every program, e.g. 'gdb --args'")
     parser.add_argument(
-        "--launch-prefix-filter", metavar="REGEX", help="regular expression of the programs that get the prefix"
+        "--launch-prefix", metavar="COMMAND", help="prefix of the command of each process, e.g. 'gdb --args'"
+    )
+    parser.add_argument(
+        "--launch-prefix-filter",
+        metavar="REGEX",
+        help="add the prefix only to executables that match this regular expression",
     )
 
 
@@ -51,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         description = get_launch_description_from_any_launch_file(path)
         declared = description.get_launch_arguments()
-    except Exception as error:  # the file is the user's own program and may raise anything
+    except Exception as error:  # the launch file is the user's own code and may raise anything
         if args.debug:
             raise
         text = str(error) if isinstance(error, RuntimeError) else one_line(error)
@@ -71,13 +80,13 @@ def run(args: argparse.Namespace) -> int:
 def _launch(
     path: str, given: dict[str, str], declared: Iterable[DeclareLaunchArgument], args: argparse.Namespace
 ) -> int:
-    """Starts nothing if an argument has no effect: a misspelt `dry_run:=true` must not move an arm."""
+    """Starts nothing if an argument has no effect: a misspelled `dry_run:=true` must not move an arm."""
     include = IncludeLaunchDescription(AnyLaunchDescriptionSource(path), launch_arguments=list(given.items()))
     known = [argument.name for argument in declared]
     lost = [name for name in given if name not in known and name not in _ALWAYS_TAKEN]
 
     def check(_context: LaunchContext) -> list[Shutdown] | None:
-        # Included files and functions may have used some; the real ROS 2 launch does not tell.
+        # Included files and functions may have used some; the real ROS 2 launch does not report this.
         without_effect = getattr(include, "without_effect", [])
         lost[:] = [name for name in lost if name in without_effect]
         return [Shutdown(reason="an argument has no effect")] if lost else None
@@ -98,7 +107,7 @@ def launch_file(words: list[str]) -> str:
         words: a path; the name of a registered package's file, with or without `.launch.py`; or a package and a name.
 
     Raises:
-        CliError: there is no such file, or more than one; the message lists those that there are.
+        CliError: there is no such file, or more than one; the message lists the available files.
     """
     if len(words) == 1 and os.path.isfile(words[0]):
         return words[0]
@@ -125,7 +134,7 @@ def launch_file(words: list[str]) -> str:
 
 
 def _share(package: str) -> Path:
-    """Where its launch files are: anywhere in its share directory; a checkout's holds more than is installed."""
+    """The launch files of a package: anywhere in its share directory. A checkout contains more than an installation."""
     registered = packages.find(package)
     if registered is not None:
         return registered.share / "launch"
@@ -136,7 +145,7 @@ def _share(package: str) -> Path:
 
 
 def launch_arguments(words: Iterable[str]) -> dict[str, str]:
-    """`name:=value` words as a mapping; the last of a name wins.
+    """`name:=value` arguments as a mapping; the last value of a name is used.
 
     Raises:
         CliError: a name is missing.
@@ -151,7 +160,7 @@ def launch_arguments(words: Iterable[str]) -> dict[str, str]:
 
 
 def described(declared: Iterable[DeclareLaunchArgument]) -> str:
-    """The arguments as `ros2 launch --show-args` prints them."""
+    """The arguments in the format of `ros2 launch --show-args`."""
     lines = ["Arguments (pass arguments as '<name>:=<value>'):"]
     conditional = False
     for argument in declared:

@@ -92,7 +92,7 @@ def _set(node: Node, args: argparse.Namespace) -> int:
 
 
 def _change(node: Node, name: str, request: Any) -> bool:
-    """Waits without limit while the node is there: loading a policy may take minutes."""
+    """Waits without a time limit while the node is on the graph: loading a policy may take minutes."""
     service = f"{name}/change_state"
     client = node.create_client(ChangeState, service)
     if not wait_until(client.service_is_ready, ANSWER):

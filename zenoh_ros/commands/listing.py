@@ -12,7 +12,7 @@ from zenoh_ros.commands.graph import graph_node, is_hidden, settle
 
 
 def add_list(verbs: Any, kind: str) -> None:
-    """The verb `list` of a command. kind: what is listed, in the plural."""
+    """The verb `list` of a command. kind: what is listed, in plural."""
     listing = verbs.add_parser("list", help=f"list all {kind}")
     listing.add_argument("-t", "--show-types", action="store_true", help="also print the types")
     listing.add_argument("-c", f"--count-{kind}", action="store_true", dest="count", help="print only the count")
@@ -20,7 +20,7 @@ def add_list(verbs: Any, kind: str) -> None:
 
 
 def run_list(args: argparse.Namespace, known: Callable[[Node], dict[str, list[str]]]) -> int:
-    """known: names with their types, as the graph has them."""
+    """known: names with their types, from the graph."""
     with graph_node() as node:
         settle(node)
         found = {name: types for name, types in known(node).items() if args.hidden or not is_hidden(name)}

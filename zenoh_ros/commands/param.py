@@ -127,7 +127,7 @@ def _describe(node: Node, args: argparse.Namespace) -> int:
 
 
 def _described(descriptor: Any) -> Iterator[str]:
-    """As `ros2 param describe` prints it."""
+    """A descriptor in the format of `ros2 param describe`."""
     yield f"Parameter name: {descriptor.name}"
     yield f"  Type: {_TYPES.get(descriptor.type, 'not set')}"
     if descriptor.description:
@@ -182,7 +182,7 @@ def _names(node: Node, full_name: str) -> list[str]:
 
 def _values(node: Node, full_name: str, names: list[str]) -> list[Any]:
     response = call(node, GetParameters, f"{full_name}/get_parameters", GetParameters.Request(names=names))
-    # A node that lacks one of the names answers with fewer values.
+    # A node without one of the parameters returns fewer values.
     return list(response.values) if len(response.values) == len(names) else [_not_set() for _ in names]
 
 

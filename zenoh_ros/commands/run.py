@@ -54,7 +54,7 @@ def program(package: str, executable: str) -> list[str]:
     """The command that starts an executable of a package.
 
     Raises:
-        CliError: there is no such package or executable; the message lists what there is.
+        CliError: there is no such package or executable; the message lists the available ones.
     """
     registered = packages.find(package)
     if registered is not None:

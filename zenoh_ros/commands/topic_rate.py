@@ -21,13 +21,13 @@ _REPORT_PERIOD = 1.0
 
 
 class Meter(Protocol):
-    """Gets each message, and is asked for a report once a second."""
+    """Receives each message, and reports once a second."""
 
     def tick(self, message: Any, now: float, ros_now: float) -> None:
-        """A message came, or its bytes; `now` by a steady clock, `ros_now` by the node's [s]."""
+        """Process a message or its bytes; `now` is on a steady clock, `ros_now` on the node's clock [s]."""
 
     def report(self, now: float) -> str | None:
-        """As `ros2 topic` prints it; None if there is nothing to report."""
+        """The report in the format of `ros2 topic`; None if there is nothing to report."""
 
 
 class RateMeter:
@@ -78,7 +78,7 @@ class BandwidthMeter:
 
 
 class DelayMeter:
-    """Times from the stamps of messages to their arrival [s], the last `window` of them."""
+    """Delays from the timestamps of messages to their arrival [s], the last `window` of them."""
 
     def __init__(self, window: int) -> None:
         self._delays: deque[float] = deque(maxlen=window)
@@ -99,7 +99,7 @@ def _spread(values: deque[float]) -> str:
     return f"min: {min(values):.3f}s max: {max(values):.3f}s std dev: {deviation:.5f}s window: {len(values)}"
 
 
-# verb: what it measures, how many messages it looks at
+# verb: the measured quantity, the default window size
 METERS: dict[str, tuple[Callable[[int], Meter], int, str]] = {
     "hz": (RateMeter, 10000, "measure the rate of messages"),
     "bw": (BandwidthMeter, 100, "measure the bandwidth"),

@@ -34,7 +34,7 @@ def topic_class(node: Node, topic: str) -> Any:
 
 
 def _asked_for(node: Node, topic: str, name: str) -> Any:
-    """The class as one of the topic's nodes describes it; None if none does."""
+    """The class from the type description of one of the topic's nodes; None if there is none."""
     for info in (*node.get_publishers_info_by_topic(topic), *node.get_subscriptions_info_by_topic(topic)):
         request = GetTypeDescription.Request(
             type_name=name, type_hash=str(info.topic_type_hash), include_type_sources=False
@@ -51,7 +51,7 @@ def _asked_for(node: Node, topic: str, name: str) -> Any:
 
 
 def _made(name: str, type_hash: str, described: Any) -> Any:
-    """None if it is not the type that is published."""
+    """None if it is not the published type."""
     from zenoh_ros.wire import messages, types
 
     plain: dict[str, Any] = {

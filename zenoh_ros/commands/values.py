@@ -1,4 +1,4 @@
-"""Messages from YAML and back, as the commands of ROS 2 write them."""
+"""Conversion between messages and YAML, in the format of the ROS 2 commands."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def interface(name: str, kind: str) -> Any:
         kind: "msg", "srv" or "action".
 
     Raises:
-        CliError: there is none; the message lists similar names.
+        CliError: there is no such type; the message lists similar names.
     """
     package, _, rest = name.partition("/")
     short = rest.removeprefix(f"{kind}/")
@@ -98,7 +98,7 @@ def fill(message: Any, values: dict[str, Any], path: str = "") -> list[Any]:
 
 
 def stamp(times: list[Any], now: Any) -> None:
-    """Sets the times that `fill` has returned."""
+    """Sets the times returned by `fill`."""
     for time in times:
         time.sec, time.nanosec = now.sec, now.nanosec
 
@@ -106,11 +106,11 @@ def stamp(times: list[Any], now: Any) -> None:
 def to_yaml(
     message: Any, *, limit: int | None = 128, no_arr: bool = False, no_str: bool = False, flow: bool = False
 ) -> str:
-    """A message, or a field's value, as text that ends with a line end.
+    """A message, or a field's value, as text with a final line end.
 
     Args:
-        limit: longer arrays and texts are cut and end in "..."; None: nothing is cut.
-        no_arr, no_str: arrays and texts are replaced by their type and length.
+        limit: longer arrays and strings are truncated and end in "..."; None: no limit.
+        no_arr, no_str: arrays and strings are replaced by their type and length.
         flow: in one line.
     """
     plain = _plain(message, "", limit, no_arr, no_str)
@@ -137,7 +137,7 @@ def _leaves(plain: Any) -> Iterator[Any]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Never writes references, because fields do not share values."""
+    """Never writes anchors and aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -180,7 +180,7 @@ def _fill_nested(current: Any, value: Any, path: str) -> list[Any]:
 
 
 def _converted(type_name: str, value: Any, path: str) -> Any:
-    """A YAML value as a field of this type takes it."""
+    """A YAML value converted for a field of this type."""
     many = _SEQUENCE.fullmatch(type_name) or _ARRAY.fullmatch(type_name)
     if many is not None:
         if not isinstance(value, list):
@@ -243,7 +243,7 @@ def _check_range(type_name: str, value: int, path: str) -> None:
 
 
 def _plain(value: Any, type_name: str, limit: int | None, no_arr: bool, no_str: bool) -> Any:
-    """Dictionaries, lists, numbers and texts of a message."""
+    """A message as dictionaries, lists, numbers and strings."""
     if hasattr(value, "get_fields_and_field_types"):
         types = value.get_fields_and_field_types()
         return {name: _plain(getattr(value, name), types[name], limit, no_arr, no_str) for name in types}

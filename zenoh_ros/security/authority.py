@@ -1,4 +1,4 @@
-"""An authority for the certificates of a robot's hosts, by the library `cryptography`."""
+"""A certificate authority for a robot's hosts, using the library `cryptography`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 AUTHORITY_DAYS = 3650
 HOST_DAYS = 365
 _EARLIER = timedelta(days=1)  # a robot's clock may be behind
-EVERYWHERE = ("localhost", "127.0.0.1", "::1")  # processes of one host talk over TLS too
+EVERYWHERE = ("localhost", "127.0.0.1", "::1")  # processes on the same host use TLS, too
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class CertificateEntry:
 
     Attributes:
         name: its common name.
-        addresses: the names and addresses under which the host may be reached, as others should first.
+        addresses: the host names and addresses at which the host can be reached, the preferred one first.
         fingerprint: SHA-256 of the certificate, as openssl writes it.
     """
 
@@ -37,10 +37,10 @@ class CertificateEntry:
 
 
 def make_authority(certificate: Path, key: Path, name: str, now: datetime) -> None:
-    """Write a new authority's certificate and key.
+    """Write the certificate and key of a new authority.
 
     Raises:
-        FileExistsError: one of them is there.
+        FileExistsError: one of the files exists.
     """
     private = _make_key(key)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -51,23 +51,25 @@ def make_authority(certificate: Path, key: Path, name: str, now: datetime) -> No
 
 
 def make_host_key(path: Path) -> None:
-    """Write a new private key. Raises FileExistsError."""
+    """Write a new private key. Raises FileExistsError if the file exists."""
     _make_key(path)
 
 
 def make_certificate(
     authority: Path, authority_key: Path, host_key: Path, name: str, addresses: Sequence[str], now: datetime, days: int
 ) -> bytes:
-    """A host's certificate in PEM, for both sides of a link; it ends with the authority's at the latest.
+    """A host's certificate in PEM, for client and server; it expires with the authority's at the latest.
 
     Raises:
-        ValueError: a file is invalid, or a name is.
+        ValueError: a file or a name is invalid.
     """
     issuer, signer, own = _read(authority), _read_key(authority_key), _read_key(host_key)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     until = min(now + timedelta(days=min(days, AUTHORITY_DAYS)), issuer.not_valid_after_utc)
     if until <= now:
-        raise ValueError(f"{authority}: the authority ended on {until:%Y-%m-%d}; start over with `rt-vla keys create`")
+        raise ValueError(
+            f"{authority}: the authority expired on {until:%Y-%m-%d}; create a new one with `rt-vla keys create`"
+        )
     builder = _builder(subject, own.public_key(), now, until).issuer_name(issuer.subject)
     names = x509.SubjectAlternativeName([_general_name(text) for text in dict.fromkeys((*addresses, *EVERYWHERE))])
     both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
@@ -163,6 +165,6 @@ def _pem(certificate: x509.Certificate) -> bytes:
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:
-    """Never overwrites a file, and never makes it readable for others in between."""
+    """Never overwrites a file, and never leaves it readable by other users, even briefly."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)

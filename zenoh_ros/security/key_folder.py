@@ -1,6 +1,6 @@
-"""A folder with an authority and a subfolder for each host, which is copied to it.
+"""A folder with a certificate authority and one subfolder per host, to be copied to that host.
 
-DIR/authority/ca.pem, ca_key.pem     stay here
+DIR/authority/ca.pem, ca_key.pem     not copied
 DIR/access.json5                     Zenoh's `access_control`, copied into the settings of each host
 DIR/HOST/ca.pem, cert.pem, key.pem, session.json5; on the router's host router.json5 too
 """
@@ -28,7 +28,7 @@ _TOPIC = re.compile(r"/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 
 @dataclass(frozen=True)
 class HostName:
-    """A host: the name on its certificate, and what else others reach it by."""
+    """A host: the name on its certificate, and its other names and addresses."""
 
     name: str
     addresses: tuple[str, ...] = ()
@@ -50,12 +50,12 @@ class HostName:
 
     @property
     def reached_by(self) -> str:
-        """What others connect to: the first address, else the name."""
+        """The address that others connect to: the first address, otherwise the name."""
         return self.addresses[0] if self.addresses else self.name
 
 
 class KeyFolder:
-    """DIR of the layout above. Raises OSError, KeyFolderError, and ValueError from broken files."""
+    """DIR of the layout above. Raises OSError, KeyFolderError, and ValueError for damaged files."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -64,7 +64,7 @@ class KeyFolder:
 
     @classmethod
     def create(cls, path: Path, now: datetime) -> KeyFolder:
-        """A new authority; the folder is there for its owner only."""
+        """Create a new authority; only the owner can access the folder."""
         folder = cls(path)
         if path.exists() and any(path.iterdir()):
             raise KeyFolderError(
@@ -78,7 +78,7 @@ class KeyFolder:
 
     @classmethod
     def open(cls, path: Path) -> KeyFolder:
-        """One that is there."""
+        """Open an existing one."""
         folder = cls(path)
         if not folder._certificate.is_file():
             raise KeyFolderError(
@@ -92,26 +92,26 @@ class KeyFolder:
         return authority.read_certificate(self._certificate)
 
     def hosts(self) -> list[CertificateEntry]:
-        """Every host's certificate, by name."""
+        """The certificates of all hosts, by name."""
         return [authority.read_certificate(path) for path in sorted(self.path.glob(f"*/{files.CERTIFICATE}"))]
 
     def router_address(self) -> str:
-        """What the hosts connect to."""
+        """The address of the router, to which the hosts connect."""
         found = next(iter(self.path.glob(f"*/{files.ROUTER}")), None)
         if found is None:
             raise KeyFolderError(f"{self.path}: no host has {files.ROUTER}, so none is the router")
         return authority.read_certificate(found.parent / files.CERTIFICATE).addresses[0]
 
     def router_host(self) -> str:
-        """The host of the router: it forwards the messages of all, so it needs all permissions."""
+        """The router's host. It forwards all messages, so it needs all permissions."""
         return next((path.parent.name for path in self.path.glob(f"*/{files.ROUTER}")), "")
 
     def add(self, host: HostName, *, router: str | None, days: int, at: Path | None, now: datetime) -> Path:
-        """A key, a certificate and settings.
+        """Create a host's key, certificate and settings.
 
         Args:
             router: the address of the graph's router; None for the host on which it runs.
-            at: where the host's folder will lie on the host; None: where it lies here.
+            at: path of the host's folder on that host; None: the same as here.
         """
         folder = self.path / host.name
         if folder.exists():
@@ -140,7 +140,7 @@ class KeyFolder:
         return folder
 
     def renew(self, host: HostName, *, days: int, now: datetime) -> Path:
-        """A new certificate for the same key, for its old addresses unless `host` has some; the old is kept."""
+        """Issue a new certificate for the same key and, unless `host` has some, addresses; the old one is kept."""
         path = self.path / host.name / files.CERTIFICATE
         if not path.is_file():
             raise KeyFolderError(f"{path}: nothing to renew; use `rt-vla keys add` to add a host")
@@ -152,7 +152,7 @@ class KeyFolder:
         return path
 
     def restrict(self, restrictions: Mapping[str, Sequence[str]]) -> None:
-        """Only these hosts, and the router's, may publish or call these; an empty mapping lifts all restrictions."""
+        """Allow only these hosts, and the router's, to publish or call these; an empty mapping allows everything."""
         names = [host.name for host in self.hosts()]
         for topic, allowed in restrictions.items():
             if not _TOPIC.fullmatch(topic):
@@ -176,7 +176,7 @@ class KeyFolder:
 
 
 def _with_access(block: dict[str, Any], folder: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """A host's files of settings, and what they shall hold."""
+    """A host's settings files with their contents."""
     paths = [path for path in (folder / files.SESSION, folder / files.ROUTER) if path.is_file()]
     return [(path, files.read_settings(path) | {"access_control": block}) for path in paths]
 

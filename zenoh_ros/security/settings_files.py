@@ -1,4 +1,4 @@
-"""Zenoh's settings for a host with keys: what ZENOH_SESSION_CONFIG_URI and ZENOH_ROUTER_CONFIG_URI name."""
+"""Zenoh's settings for a host with keys: the files for ZENOH_SESSION_CONFIG_URI and ZENOH_ROUTER_CONFIG_URI."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _QUERY_TIMEOUT_MS = 600_000  # rmw_zenoh's
 
 
 def session_settings(at: Path, router: str) -> dict[str, Any]:
-    """Of every process of a host. at: where the folder lies there. router: the address of the graph's router."""
+    """Settings of all processes on a host. at: path of the folder there. router: address of the graph's router."""
     return {
         "mode": "peer",
         "connect": {"endpoints": [f"tls/{_in_endpoint(router)}:{PORT}"]},
@@ -26,19 +26,19 @@ def session_settings(at: Path, router: str) -> dict[str, Any]:
 
 
 def router_settings(at: Path) -> dict[str, Any]:
-    """Of the router, which other hosts reach."""
+    """Settings of the router, to which other hosts connect."""
     return {"mode": "router", "listen": {"endpoints": [f"tls/[::]:{PORT}"]}, **_common(at)}
 
 
 def access_control(restrictions: Mapping[str, Sequence[str]], names: Iterable[str]) -> dict[str, Any]:
-    """Zenoh's block for "only these may publish this topic, or call this service (or action)".
+    """Zenoh's `access_control` for "only these may publish this topic, or call this service (or action)".
 
-    In Zenoh, a subject may do what its own rules or those for everybody allow. Therefore everybody, including names
-    not known yet, is denied all of these topics, and each permitted subject has rules that deny the rest.
+    In Zenoh, a subject may do what its own rules or the general ones allow. Therefore the general rules, which also
+    cover names unknown so far, deny all of these topics, and each permitted subject has rules that deny the rest.
 
     Args:
-        restrictions: the names of certificates, by topic, such as `{"/action": ["gpu"]}`.
-        names: certificates that there are.
+        restrictions: names of certificates, by topic, such as `{"/action": ["gpu"]}`.
+        names: names of all certificates.
     """
     if not restrictions:
         return {"enabled": False}
@@ -67,14 +67,14 @@ def access_control(restrictions: Mapping[str, Sequence[str]], names: Iterable[st
 
 
 def _rules(subject: str, refused: list[str]) -> list[dict[str, Any]]:
-    """Behind a topic's or service's name are its type and its hash; the services of an action are below it."""
+    """A topic's or service's name is followed by its type and hash; an action's name by those of its services."""
     rule = {"flows": ["ingress"], "permission": "deny"}
     if not refused:
         everything = {"permission": "allow", "messages": ["put"], "key_exprs": ["**"]}
         return [{"id": f"{subject}: all"} | rule | everything]
     topics = [f"{name}/*/*" for name in refused]
     asked = topics + [f"{name}/_action/*/*/*" for name in refused]
-    late = [f"{topic}/@adv/**" for topic in topics]  # kept for who comes late; ** does not stand for a word with @
+    late = [f"{topic}/@adv/**" for topic in topics]  # for late subscribers; ** matches no chunk with a leading @
     by_message = (
         ("topics", ["put", "delete"], topics),
         ("services", ["query"], asked),
@@ -87,7 +87,7 @@ def _rules(subject: str, refused: list[str]) -> list[dict[str, Any]]:
 
 
 def write_settings(path: Path, settings: Mapping[str, Any]) -> None:
-    """As JSON, which is JSON5."""
+    """As JSON, which is valid JSON5."""
     path.write_text(json.dumps(settings, indent=2) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""ROS 2 over Zenoh, speaking rmw_zenoh's protocol, without rclpy's shape.
+"""ROS 2 over Zenoh with rmw_zenoh's protocol; the API is not rclpy's.
 
     session = Session.open()                                   # hosts the router or connects to it
     node = session.create_node("policy", "/demo")

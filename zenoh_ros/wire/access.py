@@ -1,7 +1,7 @@
-"""Logs what Zenoh's access control drops, which Zenoh itself does silently.
+"""Logs what Zenoh's access control drops; Zenoh itself does so silently.
 
-Rules go by the common names of certificates. A publisher or client is seen by its liveliness token, its session's
-certificate is known if there is a direct link to it, and the rules are in this host's own settings.
+Rules refer to the common names of certificates. A publisher or client is known from its liveliness token, its
+session's certificate is known if there is a direct link to it, and the rules are in this host's own settings.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from zenoh_ros.wire.keys import EndpointKey, EndpointKind
 if TYPE_CHECKING:
     from zenoh_ros.wire.session import Session
 
-_MESSAGES = {EndpointKind.PUBLISHER: ("put", "publish there"), EndpointKind.CLIENT: ("query", "call it")}
+_MESSAGES = {EndpointKind.PUBLISHER: ("put", "publish on it"), EndpointKind.CLIENT: ("query", "call it")}
 _BY_OTHERS = ("interfaces", "usernames", "link_protocols", "zids")
 _LOOK_AGAIN_S = 2.0
 _COUNTERPARTS = {EndpointKind.PUBLISHER: EndpointKind.SUBSCRIPTION, EndpointKind.CLIENT: EndpointKind.SERVICE}
 
 
 class AccessRules:
-    """The block `access_control` of Zenoh's settings, as far as it goes by certificates, for what comes in."""
+    """The `access_control` of Zenoh's settings for received messages, as far as it refers to certificates."""
 
     def __init__(self, said: Mapping[str, Any] | None) -> None:
         said = said or {}
@@ -39,14 +39,13 @@ class AccessRules:
             used = [rules[name] for policy in of for name in policy["rules"] if name in rules]
             if used:
                 self._subjects.append((subject.get("cert_common_names"), used))
-        # What depends on interfaces or user names as well is not known here, and nothing is said of it.
+        # Rules that also refer to interfaces or user names cannot be evaluated here and are ignored.
         self.enabled = bool(said.get("enabled")) and bool(self._subjects) and not by_others
 
     def denies(self, name: str, message: str, key: str) -> bool:
-        """Whether a host with a certificate of this name is refused a `message` (Zenoh's word) on a key.
+        """Whether a `message` (Zenoh's term) on a key is denied to a host with a certificate of this name.
 
-        As in Zenoh: one may do what the rules that name one allow, or those for everybody; within either, deny goes
-        before allow.
+        As in Zenoh: a subject may do what its own rules or the general ones allow; within each, deny overrides allow.
         """
         if not self.enabled:
             return False
@@ -67,9 +66,10 @@ class AccessRules:
 
 
 class AccessWatch:
-    """Warns of each endpoint on the graph that the rules deny, including its own.
+    """Warns of each endpoint on the graph that the rules deny, including those of this process.
 
-    Of others only if this session would have received them: it hosts the router, or has the other end of the topic.
+    Warns of others only if this session would have received their messages: it hosts the router, or has an endpoint
+    at the other end of the topic.
     """
 
     def __init__(self, session: Session, rules: AccessRules) -> None:
@@ -82,7 +82,7 @@ class AccessWatch:
         self._thread.start()
 
     def close(self) -> None:
-        """Ends it."""
+        """Stop."""
         self._closed = True
         self._remove()
         self._woken.set()
@@ -91,14 +91,14 @@ class AccessWatch:
     def _run(self) -> None:
         all_known = False
         while not self._closed:
-            # A token may come, by way of the router, before there is the direct link.
+            # A token may arrive through the router before the direct link exists.
             self._woken.wait(None if all_known else _LOOK_AGAIN_S)
             self._woken.clear()
             if not self._closed and not self._session.closed:
                 all_known = self._look()
 
     def _look(self) -> bool:
-        """Whether all there are could be judged."""
+        """Whether all endpoints could be checked."""
         endpoints = {end.token(): end for kind in _MESSAGES for end in self._session.graph.endpoints(kind)}
         self._judged &= set(endpoints)
         new = {token: endpoint for token, endpoint in endpoints.items() if token not in self._judged}
@@ -115,11 +115,11 @@ class AccessWatch:
             self._judged.add(token)
             if not denied:
                 continue
-            whose = "the certificate of this host," if mine else "its host has the certificate"
+            whose = f"the certificate of this host, {name}, has no permission" if mine else f"its host is {name}"
             self._complaints.add(
                 (name, endpoint.name),
-                f"{endpoint.name}: access control does not let {endpoint.node.full_name} {verb}; {whose} {name}"
-                f"{', is not among those that may' if mine else ''}; what it sends is dropped (docs/security.md)",
+                f"{endpoint.name}: access control does not allow {endpoint.node.full_name} to {verb}; {whose}; its "
+                "messages are dropped (docs/security.md)",
             )
         return self._judged >= set(endpoints)
 
@@ -131,6 +131,6 @@ class AccessWatch:
 
 
 def _names_by_session(session: Session) -> dict[str, str]:
-    """Common names of certificates by Zenoh id, of those with whom there is a link."""
-    links: list[Any] = getattr(session.zenoh.info, "links", list)()  # an older Zenoh does not tell
+    """Common names of the certificates of all linked sessions, by Zenoh id."""
+    links: list[Any] = getattr(session.zenoh.info, "links", list)()  # not provided by older versions of Zenoh
     return {str(link.zid): link.auth_identifier for link in links if link.auth_identifier}

@@ -25,7 +25,7 @@ _OPTIONS = {
     **{long: long for long in ("--remap", "--param", "--params-file", "--enclave", "--log-level")},
     **{long: long for long in ("--log-config-file", "--log-file-name")},
 }
-# What rcl's lexer takes (lexer.c, arguments.c).
+# Grammar of rcl's lexer (lexer.c, arguments.c).
 _TOKEN = r"(?!\w*__)[A-Za-z_]\w*"
 _NAME = rf"(?:~?/)?{_TOKEN}(?:/{_TOKEN})*"
 _NODE_PREFIX = rf"(?:(?P<node>{_TOKEN}):)?"
@@ -50,7 +50,7 @@ class ArgumentError(ValueError):
 
 
 class UnknownArgumentError(ArgumentError):
-    """A word after --ros-args that is none of its options."""
+    """An argument after --ros-args that is not one of its options."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,10 @@ class RemapRule:
     """One `[node:]from:=to`.
 
     Attributes:
-        node: the node that it is for; None for every node.
+        node: the node that it applies to; None for all nodes.
         source: name to be replaced; "__node" and "__ns" stand for the node's own name and namespace.
-        target: what it becomes.
-        kind: "topic" or "service" where the rule says so (rostopic://, rosservice://), else "any".
+        target: the new name.
+        kind: "topic" or "service" if the rule says so (rostopic://, rosservice://), else "any".
     """
 
     node: str | None
@@ -72,21 +72,21 @@ class RemapRule:
 
 @dataclass
 class RosArguments:
-    """Everything between --ros-args and --, in the order in which it was given."""
+    """All arguments between --ros-args and --, in the given order."""
 
     remaps: list[RemapRule] = field(default_factory=list)
     parameters: ParameterTable = field(default_factory=ParameterTable)
     log_levels: list[tuple[str, str]] = field(default_factory=list)  # (logger, level); logger "" is the root
     enclave: str = "/"
     switches: dict[str, bool] = field(default_factory=dict)  # "rosout", "stdout", "external-lib"
-    rest: list[str] = field(default_factory=list)  # what is not for ROS
+    rest: list[str] = field(default_factory=list)  # arguments that are not for ROS
 
     def node_name(self, name: str) -> str:
-        """Apply the first __node rule that fits the node called `name`."""
+        """Apply the first __node rule that matches the node `name`."""
         return self._own(name, "__node") or name
 
     def namespace(self, name: str, default: str) -> str:
-        """Apply the first __ns rule that fits the node called `name`."""
+        """Apply the first __ns rule that matches the node `name`."""
         return self._own(name, "__ns") or default
 
     def _own(self, name: str, source: str) -> str | None:
@@ -94,7 +94,7 @@ class RosArguments:
         return next((rule.target for rule in fitting), None)
 
     def remap(self, full_name: str, node_name: str, namespace: str, kind: str) -> str | None:
-        """Give what a fully qualified topic or service name becomes, or None if no rule fits.
+        """Return the remapped form of a fully qualified topic or service name, or None if no rule matches.
 
         Args:
             kind: "topic" or "service".
@@ -147,7 +147,7 @@ def parse_arguments(argv: Iterable[str]) -> RosArguments:
 
 
 def remove_ros_arguments(argv: Iterable[str]) -> list[str]:
-    """Return the command line without its ROS arguments: what stands between --ros-args and --, and `from:=to`."""
+    """Return the command line without its ROS arguments: those between --ros-args and --, and `from:=to`."""
     kept: list[str] = []
     inside = False
     for word in argv:
@@ -180,7 +180,7 @@ def parse_remap(rule: str) -> RemapRule:
     """Read one remap rule, `[node:]from:=to`.
 
     Raises:
-        ArgumentError: it has another form.
+        ArgumentError: it does not have this form.
     """
     match = _REMAP_RULE.fullmatch(rule)
     if match is None:

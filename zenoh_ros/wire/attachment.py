@@ -18,17 +18,17 @@ class Attachment(NamedTuple):
     gid: bytes
 
     def pack(self) -> bytes:
-        """As it travels."""
+        """Serialize."""
         return _LAYOUT.pack(self.sequence, self.source_time_ns, _GID_SIZE, self.gid)
 
     @classmethod
     def now(cls, sequence: int, gid: bytes) -> Attachment:
-        """An attachment with the present time."""
+        """An attachment with the current time."""
         return cls(sequence, time.time_ns(), gid)
 
     @classmethod
     def unpack(cls, raw: bytes) -> Attachment:
-        """Read what travelled.
+        """Deserialize.
 
         Raises:
             ValueError: if it is not 33 bytes with a 16-byte gid.

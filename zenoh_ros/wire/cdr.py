@@ -1,4 +1,4 @@
-"""CDR version 1, the form of ROS 2 messages on the wire: a 4-byte header, then the fields, each aligned to its size.
+"""CDR version 1, the wire format of ROS 2 messages: a 4-byte header, then the fields, each aligned to its size.
 
 A codec is built once per type from small closures, one per field or run of equal-sized numbers. OMG DDS-XTypes 1.3,
 section 7.4 (XCDR1); positions count from the end of the header.
@@ -39,13 +39,14 @@ def serialize(message: Message) -> bytearray:
     """A message as CDR with its header.
 
     Raises:
-        ValueError: a field holds what its type cannot (a sequence changed in place, a lone surrogate in a string).
+        ValueError: a field has a value that its type cannot hold (a sequence changed in place, a lone surrogate in a
+            string).
     """
     body = bytearray(_ENCAPSULATION[_NATIVE])
     try:
         _writer(type(message)._TYPE_NAME)(body, message)
     except (struct.error, TypeError, AttributeError, OverflowError) as error:
-        raise ValueError(f"{type(message)._TYPE_NAME} cannot be serialised: {error}") from error
+        raise ValueError(f"{type(message)._TYPE_NAME} cannot be serialized: {error}") from error
     return body
 
 
@@ -53,7 +54,7 @@ def deserialize(payload: Buffer, cls: type[Message]) -> Any:
     """A message of class `cls` from CDR.
 
     Raises:
-        DecodeError: if the payload is no such message.
+        DecodeError: the payload is not such a message.
     """
     if len(payload) < _HEADER or payload[0] != 0 or payload[1] > 1:
         raise DecodeError(f"{cls._TYPE_NAME}: {len(payload)} bytes without a CDR header")
@@ -63,14 +64,14 @@ def deserialize(payload: Buffer, cls: type[Message]) -> Any:
         position = _reader(cls._TYPE_NAME, "<" if payload[1] else ">")(view, 0, message)
     except (struct.error, ValueError, IndexError) as error:
         raise DecodeError(f"{cls._TYPE_NAME}: {error}") from error
-    # Serialisers may pad the end to a multiple of four.
+    # Serializers may pad the end to a multiple of four.
     if position > len(view) or len(view) - position > 3:
         raise DecodeError(f"{cls._TYPE_NAME}: {len(view)} bytes, of which the message takes {position}")
     return message
 
 
 def _runs(fields: tuple[Field, ...]) -> Iterator[tuple[Field, ...]]:
-    """Fields in order, with neighbouring scalar numbers of one size taken together."""
+    """Fields in order, with adjacent scalar numbers of one size combined."""
     run: list[Field] = []
     for field in fields:
         if not _is_number(field):
@@ -172,7 +173,7 @@ def _numbers_writer(field: Field) -> ValueWriter:
             _write_count(body, len(value))
         if len(value) and (over := (len(body) - _HEADER) % size):
             body += _PADDING[size - over]
-        # A message holds array.array or ndarray of the right type here; anything else was put in by other means.
+        # A message has an array.array or ndarray of the right type here, unless it was changed in place.
         body += value if isinstance(value, array.array) else np.ascontiguousarray(value, dtype=code).data
 
     return write
@@ -276,7 +277,7 @@ def _message_reader(type_name: str, order: str) -> ValueReader:
 
 def _items_reader(field: Field, read_item: ValueReader, order: str) -> ValueReader:
     read_count = _count_reader(order)
-    # An item takes a byte at least: more items than bytes are a broken count, not a reason to allocate.
+    # An item takes at least one byte: a count above the number of bytes is invalid; nothing is allocated for it.
     length, bound = field.array_length, field.bound
 
     def read(view: memoryview, position: int) -> tuple[list[Any], int]:

@@ -1,7 +1,7 @@
-"""What TLS needs of the files that Zenoh's settings name, and why the other side refuses them: as sentences.
+"""Checks the TLS files named in Zenoh's settings, and explains why the other side rejects them.
 
-Zenoh itself reports "Timeout!" for any problem with a certificate. Python's own TLS is used instead: first against
-itself with this host's files, then against the host that does not answer.
+Zenoh itself reports "Timeout!" for any problem with a certificate. Python's own TLS is used instead: first a handshake
+with itself using this host's files, then one with the host that does not answer.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from zenoh_ros.wire.errors import WireError
 from zenoh_ros.wire.zenoh_settings import TLS
 
 SOON_S = 30 * 86400.0
-"""A certificate that ends sooner is said to."""
+"""A warning is given for a certificate that expires sooner."""
 _EXPIRED, _NOT_YET, _HOST_NAME, _ADDRESS = 10, 9, 62, 64  # OpenSSL's X509_V_ERR_...
 _ANSWER_S = 1.0
 _NEW = "renew it with `rt-vla keys renew` on the machine with the authority's key (docs/security.md)"
-# What the other side says of this host's certificate, as the TLS alert that it sends.
+# Meaning of the TLS alerts that the other side sends about this host's certificate.
 _ALERTS = {
     "UNKNOWN_CA": "it does not trust the authority of this host's certificate {name}: both need certificates of the "
     "same `rt-vla keys create`",
@@ -35,30 +35,31 @@ _ALERTS = {
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate that Python's TLS has checked.
+    """A certificate that Python's TLS has verified.
 
     Attributes:
-        name: its common name, which access control goes by.
-        until: the second since the epoch when it ends.
+        name: its common name, used by access control.
+        until: when it expires [s since the epoch].
     """
 
     name: str
     until: float
 
     def ends_soon(self) -> str:
-        """A sentence if it ends within `SOON_S`; else ""."""
+        """A warning if it expires within `SOON_S`, otherwise ""."""
         left = self.until - time.time()
         if left > SOON_S:
             return ""
         day = datetime.fromtimestamp(self.until, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-        return f"the certificate {self.name} of this host ends on {day}, in {max(0, int(left // 86400))} days: {_NEW}"
+        days = max(0, int(left // 86400))
+        return f"the certificate {self.name} of this host expires on {day}, in {days} days: {_NEW}"
 
 
 class TlsFiles:
-    """The files in Zenoh's settings of TLS."""
+    """The files in Zenoh's TLS settings."""
 
     def __init__(self, said: Mapping[str, Any]) -> None:
-        """said: the values under `transport/link/tls`, by key."""
+        """said: values under `transport/link/tls`, by key."""
         self.authority, self._mtls = said.get("root_ca_certificate"), bool(said.get("enable_mtls"))
         self._listen = said.get("listen_certificate"), said.get("listen_private_key")
         self._connect = said.get("connect_certificate"), said.get("connect_private_key")
@@ -66,14 +67,14 @@ class TlsFiles:
 
     @property
     def complete(self) -> bool:
-        """Whether there are files for both sides of a link in which both show a certificate."""
+        """Whether there are files for mutual TLS, as server and as client."""
         return bool(self._mtls and self.authority and all((*self._listen, *self._connect)))
 
     def own_certificate(self) -> Certificate | None:
-        """This host's certificate; None if the settings are for less than both sides of a link.
+        """This host's certificate; None if the settings are not for mutual TLS.
 
         Raises:
-            WireError: files are missing, do not belong together, or do not hold now.
+            WireError: files are missing, do not match, or are not valid now.
         """
         if not self.complete:
             return None
@@ -91,12 +92,12 @@ class TlsFiles:
             raise WireError(f"{TLS}: {path} cannot be read ({error.strerror or error})") from error
 
     def open_to_others(self) -> list[str]:
-        """Private keys that other users of this host may read."""
+        """Private keys that other users of this host can read."""
         keys = dict.fromkeys(str(key) for _, key in (self._listen, self._connect) if key)
         return [key for key in keys if os.path.exists(key) and os.stat(key).st_mode & 0o077]
 
     def refusal(self, address: tuple[str, int]) -> str:
-        """Why TLS with who listens there fails, or that it does not, as a sentence; "" if nothing is known."""
+        """Why the TLS handshake with the listener there fails, or that it succeeds, as a sentence; "" if unknown."""
         try:
             context, name = self._client(), self._own_name()
             context.check_hostname = self._verify_name
@@ -105,7 +106,7 @@ class TlsFiles:
                 context.wrap_socket(plain, server_hostname=address[0]) as link,
             ):
                 try:
-                    link.recv(1)  # with TLS 1.3 the other side's verdict comes after the handshake
+                    link.recv(1)  # with TLS 1.3 the other side's result arrives after the handshake
                 except TimeoutError:
                     return "the certificates are valid, so it is busy or not a Zenoh router of this graph"
         except ssl.SSLCertVerificationError as error:
@@ -139,12 +140,12 @@ class TlsFiles:
             context.load_verify_locations(str(self.authority))
         if all(pair):
             certificate, key = map(str, pair)
-            context.load_cert_chain(certificate, key, password=lambda: "")  # never asks at the terminal
+            context.load_cert_chain(certificate, key, password=lambda: "")  # never prompt in the terminal
         return context
 
 
 def _shown(server: ssl.SSLContext, client: ssl.SSLContext) -> Certificate:
-    """The certificate that a client shows a server within this process."""
+    """The certificate that a client presents to a server within this process."""
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
     waiting = [client.wrap_bio(back, there), server.wrap_bio(there, back, server_side=True)]
     accepting = waiting[1]

@@ -1,7 +1,7 @@
-"""What may be assigned to a message's field, judged as the classes that rosidl generates judge it.
+"""Checks of values assigned to a message's fields, with the rules of rosidl's generated classes.
 
-A check takes a value and returns what is stored; it raises AssertionError for what rosidl refuses. Sequences of numbers
-are stored as `array.array`, arrays of fixed length as `numpy.ndarray`, all other sequences as they are given.
+A check takes a value and returns the value to store; it raises AssertionError for values that rosidl rejects. Sequences
+of numbers are stored as `array.array`, arrays of fixed length as `numpy.ndarray`, all other sequences unchanged.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FLOAT32_MAX = 3.402823466e38
 
 
 def make_check(field: Field, item_class: type | None) -> Check:
-    """The check of one field; `item_class` is the class of its items where they are messages."""
+    """The check of one field; `item_class` is the class of its items if they are messages."""
     item = _message_check(field, item_class) if item_class is not None else _scalar_check(field)
     if field.is_scalar:
         return item
@@ -38,7 +38,7 @@ def make_check(field: Field, item_class: type | None) -> Check:
 
 
 def integer_range(base: str) -> tuple[int, int]:
-    """Least and greatest value of an integer type."""
+    """Minimum and maximum of an integer type."""
     bits = INTEGER_BITS[base]
     return (0, 2**bits - 1) if base[0] in "uc" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
@@ -105,7 +105,7 @@ def _float_check(field: Field) -> Check:
     def check(value: Any) -> Any:
         if not isinstance(value, float):
             raise AssertionError(f"The '{field.name}' field must be of type 'float', got {_short(value)}")
-        # NaN and infinity may travel; a finite value must fit.
+        # NaN and infinity are allowed; a finite value must fit.
         if limit < abs(value) < float("inf"):
             raise AssertionError(f"The '{field.name}' field must be a float in [-{limit}, {limit}], got {value}")
         return value

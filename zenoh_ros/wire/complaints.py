@@ -10,11 +10,11 @@ _LONGEST = 500  # characters
 
 
 class Complaints:
-    """Warnings of one kind: logs the first of each sender while there are few senders, then only the tenth, hundredth,
-    thousandth, with the count.
+    """Warnings of one kind. Logs the first warning of each sender up to a number of senders, after that only the tenth,
+    hundredth, thousandth and so on, with the count.
 
     Args:
-        in_full: how many senders are few.
+        in_full: this number of senders.
     """
 
     def __init__(self, in_full: int = 5) -> None:
@@ -23,7 +23,7 @@ class Complaints:
         self._known: set[Hashable] = set()
 
     def add(self, sender: Hashable, sentence: str) -> None:
-        """Counts one, and logs it where it is news; what it quotes may be as long as somebody likes."""
+        """Counts a warning, and logs it if it is due; what it quotes may have any length."""
         self.count += 1
         sentence = sentence if len(sentence) <= _LONGEST else f"{sentence[:_LONGEST]}..."
         if sender not in self._known and len(self._known) < self._in_full:

@@ -1,4 +1,4 @@
-"""The log as ROS prints it (rcutils): levels per logger, lines on stderr, and sinks for /rosout."""
+"""Logging in the format of ROS (rcutils): levels per logger, lines on stderr, and sinks for /rosout."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RESET = "\033[0m"
 
 
 class Severity(IntEnum):
-    """Numbers of rcutils' RCUTILS_LOG_SEVERITY."""
+    """Values of rcutils' RCUTILS_LOG_SEVERITY."""
 
     UNSET = 0
     DEBUG = 10
@@ -41,7 +41,7 @@ _COLORS = {
 
 
 class ConsoleRecord(NamedTuple):
-    """One line of the log; `stamp_ns` is since the epoch [ns]."""
+    """One log record; `stamp_ns` is the time since the epoch [ns]."""
 
     severity: Severity
     name: str
@@ -62,35 +62,35 @@ class Console:
         self._print = True
 
     def configure(self, levels: Iterable[tuple[str, str]], switches: Mapping[str, bool]) -> None:
-        """Take over what the command line says.
+        """Apply the log options of the command line.
 
         Args:
             levels: pairs of logger name ("" for all) and level name.
-            switches: "stdout" tells whether lines are printed at all.
+            switches: "stdout": whether lines are printed at all.
 
         Raises:
-            ValueError: a level that does not exist.
+            ValueError: there is no such level.
         """
         for name, level in levels:
             self.set_level(name, severity_from_string(level))
         self._print = switches.get("stdout", True)
 
     def clear(self) -> None:
-        """Forget every level."""
+        """Reset all levels."""
         with self._lock:
             self._levels.clear()
 
     def set_level(self, name: str, level: Severity) -> None:
-        """Print lines of `level` and above for a logger and those under it; UNSET goes back to what is above it."""
+        """Set the level of a logger and its children; UNSET: inherit from the parent again."""
         with self._lock:
             self._levels[name] = level
 
     def level(self, name: str) -> Severity:
-        """Return the level that was set for exactly this logger."""
+        """Return the level set for this logger itself."""
         return self._levels.get(name, Severity.UNSET)
 
     def effective_level(self, name: str) -> Severity:
-        """Return the level that counts: the logger's own, else its parent's, else INFO."""
+        """Return the effective level: the logger's own, else its parent's, else INFO."""
         while True:
             level = self._levels.get(name, Severity.UNSET)
             if level != Severity.UNSET or not name:
@@ -98,18 +98,18 @@ class Console:
             name = name.rpartition(SEPARATOR)[0]
 
     def add_sink(self, name: str, sink: Callable[[ConsoleRecord], None]) -> None:
-        """Hand the lines of a logger, and of those under it, to `sink` too."""
+        """Also pass the records of a logger and its children to `sink`."""
         with self._lock:
             self._sinks[name] = sink
 
     def remove_sink(self, name: str, sink: Callable[[ConsoleRecord], None]) -> None:
-        """Stop that; does nothing if another sink has taken the name."""
+        """Remove a sink; does nothing if another sink has taken the name."""
         with self._lock:
             if self._sinks.get(name) == sink:
                 del self._sinks[name]
 
     def log(self, severity: Severity, name: str, message: str, function: str, file: str, line: int) -> None:
-        """Print one line and hand it to the logger's sink."""
+        """Print a record and pass it to the logger's sink."""
         message = printable(without_addresses(message), keep="\n\t")
         record = ConsoleRecord(severity, printable(name), message, time.time_ns(), function, file, line)
         if self._print:
@@ -134,7 +134,7 @@ def _write(stream: object, text: str) -> None:
         stream.write(text)  # type: ignore[attr-defined]
         stream.flush()  # type: ignore[attr-defined]
     except (OSError, ValueError):
-        pass  # the terminal has gone; a node must not end for it
+        pass  # the terminal was closed; that must not end a node
 
 
 def _wants_color(stream: object) -> bool:
@@ -154,7 +154,7 @@ def format_record(record: ConsoleRecord, *, colored: bool = False) -> str:
         "function_name": record.function,
         "file_name": record.file,
         "line_number": str(record.line),
-        # Last, so that braces in a message stay as they are; indented, so that no line of it passes for a record.
+        # Last, so that braces in a message are kept; indented, so that no line of it looks like a record.
         "message": record.message.replace("\n", "\n    "),
     }
     for key, value in values.items():
@@ -164,7 +164,7 @@ def format_record(record: ConsoleRecord, *, colored: bool = False) -> str:
 
 
 def severity_from_string(text: str) -> Severity:
-    """Read a level's name in any case.
+    """Parse the name of a level, in upper or lower case.
 
     Raises:
         ValueError: there is no such level.
@@ -177,7 +177,7 @@ def severity_from_string(text: str) -> Severity:
 
 
 class ConsoleHandler(logging.Handler):
-    """Lets this project's own Python loggers speak through the console."""
+    """Sends the records of this project's Python loggers to the console."""
 
     def __init__(self, target: Console) -> None:
         super().__init__()

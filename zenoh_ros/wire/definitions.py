@@ -1,6 +1,6 @@
-"""Service definitions and default values that rosbags' store of ROS 2 Jazzy does not contain.
+"""Service definitions and default values that are missing in rosbags' type store of ROS 2 Jazzy.
 
-Texts as in common_interfaces and rcl_interfaces (branch jazzy), without their comments.
+Copied from common_interfaces and rcl_interfaces (branch jazzy), without comments.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 
 class WireError(RuntimeError):
-    """The graph cannot be reached or joined, or an entity is used after it was closed."""
+    """The graph cannot be reached or joined, or a closed entity was used."""
 
 
 class DecodeError(ValueError):
-    """A payload from the wire is not a message of the expected type."""
+    """A received payload is not a message of the expected type."""

@@ -1,4 +1,4 @@
-"""What the graph knows: nodes, topics, services and their endpoints, kept up to date by liveliness tokens."""
+"""The ROS graph: nodes, topics, services and their endpoints, kept up to date by liveliness tokens."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Graph:
         self._subscriber = session.liveliness().declare_subscriber(graph_key(domain), handler, history=True)
 
     def nodes(self) -> list[NodeKey]:
-        """Every node that is alive, by name."""
+        """All nodes that are alive, by name."""
         with self._changed:
             return sorted(self._nodes.values(), key=lambda node: (node.full_name, node.zid, node.nid))
 
@@ -70,12 +70,12 @@ class Graph:
         return self.names_and_types(EndpointKind.SERVICE)
 
     def count(self, kind: EndpointKind, name: str, data_key: str | None = None) -> int:
-        """How many endpoints of a kind a name has; with `data_key` only those that can exchange data with it."""
+        """Number of endpoints of a kind with this name; with `data_key` only those that can exchange data with it."""
         found = self.endpoints(kind, name)
         return sum(1 for endpoint in found if data_key is None or endpoint.data_key() == data_key)
 
     def matches(self, endpoint: EndpointKey) -> list[EndpointKey]:
-        """Endpoints at the other end of `endpoint`'s topic that it exchanges data with: same type, compatible QoS."""
+        """Endpoints that exchange data with `endpoint`: same topic, same type, compatible QoS."""
         publishes = endpoint.kind == EndpointKind.PUBLISHER
         return [
             other
@@ -85,10 +85,10 @@ class Graph:
         ]
 
     def on_change(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Call `listener` after every change, from Zenoh's thread (it must only wake somebody).
+        """Call `listener` after every change, from Zenoh's thread (it must only wake another thread).
 
         Returns:
-            A function that ends this.
+            A function that removes the listener.
         """
         with self._changed:
             self._listeners.append(listener)
@@ -101,7 +101,7 @@ class Graph:
         return remove
 
     def wait_for(self, condition: Callable[[Graph], bool], timeout: float | None = None) -> bool:
-        """Block until `condition(graph)` holds; False if it does not within `timeout` seconds (None: no limit)."""
+        """Block until `condition(graph)` is true; False if it is not within `timeout` seconds (None: no limit)."""
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._changed:
             while not condition(self):
@@ -140,7 +140,7 @@ class Graph:
             listener()
 
     def _mismatches(self, new: EndpointKey) -> list[tuple[Hashable, str]]:
-        """For each endpoint of this process whose type or QoS does not fit `new`: what fails, and a sentence."""
+        """For each endpoint of this process whose type or QoS does not match `new`: the mismatch, and a sentence."""
         sentences: list[tuple[Hashable, str]] = []
         for other in self._endpoints.values():
             if other.name != new.name or other.kind != _COUNTERPARTS[new.kind]:
@@ -166,7 +166,7 @@ def _type_mismatch(new: EndpointKey, other: EndpointKey) -> str:
 
 
 def _qos_mismatch(new: EndpointKey, other: EndpointKey) -> str:
-    """The sentence that rclpy logs for an incompatible QoS; "" if both fit."""
+    """The message that rclpy logs for an incompatible QoS; "" if both are compatible."""
     offers, asks = (new, other) if new.kind == EndpointKind.PUBLISHER else (other, new)
     policy = incompatibility(offers.qos, asks.qos) if offers.kind == EndpointKind.PUBLISHER else ""
     if not policy:

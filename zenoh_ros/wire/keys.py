@@ -16,7 +16,7 @@ _ENDPOINT_PARTS = 13
 
 
 class EndpointKind(str, Enum):
-    """What an endpoint of a node is, as its token says it."""
+    """The kind of an endpoint, with its code in the token."""
 
     PUBLISHER = "MP"
     SUBSCRIPTION = "MS"
@@ -30,7 +30,7 @@ class NodeKey:
 
     Attributes:
         zid: the Zenoh id of its session, lower-case hexadecimal.
-        nid: its number within the session.
+        nid: its id within the session.
         namespace: starts with "/"; "/" alone for the root.
     """
 
@@ -51,7 +51,7 @@ class NodeKey:
         return self.prefix(self.nid, "NN")
 
     def prefix(self, entity: str, kind: str) -> str:
-        """The part of a token that names an entity of this node and the node itself."""
+        """The part of a token that identifies an entity of this node, and the node itself."""
         owner = f"{mangle(self.enclave)}/{mangle(self.namespace)}/{mangle(self.name)}"
         return f"{ADMIN_SPACE}/{self.domain}/{self.zid}/{self.nid}/{entity}/{kind}/{owner}"
 
@@ -61,7 +61,7 @@ class EndpointKey:
     """One publisher, subscription, service or client of a node.
 
     Attributes:
-        eid: its number within the session.
+        eid: its id within the session.
         name: fully qualified topic or service name, e.g. "/demo/image".
         type_name: e.g. "sensor_msgs/msg/Image" or "std_srvs/srv/Trigger".
         type_hash: "RIHS01_..." of the message, or of the service (not of its request).
@@ -81,7 +81,7 @@ class EndpointKey:
         return f"{self.node.prefix(self.eid, self.kind.value)}/{topic}"
 
     def data_key(self) -> str:
-        """The key that its data travel on."""
+        """The key of its data."""
         return data_key(self.node.domain, self.name, self.type_name, self.type_hash)
 
     @property
@@ -101,26 +101,26 @@ def gid_of(token: str) -> bytes:
 
 
 def mangle(name: str) -> str:
-    """A name as one chunk of a key: "/" is written "%", and an empty name too."""
+    """A name as one chunk of a key: "/" becomes "%", and so does an empty name."""
     return name.replace("/", "%") or "%"
 
 
 def demangle(chunk: str) -> str:
-    """Undoes `mangle` (an empty name comes back as "/")."""
+    """The inverse of `mangle` (an empty name becomes "/")."""
     return chunk.replace("%", "/")
 
 
 def dds_name(type_name: str) -> str:
-    """`std_msgs/msg/String` as DDS names it: `std_msgs::msg::dds_::String_`."""
+    """The DDS name of `std_msgs/msg/String`: `std_msgs::msg::dds_::String_`."""
     package, kind, name = type_name.split("/")
     return f"{package}::{kind}::dds_::{name}_"
 
 
 def ros_name(dds_type_name: str) -> str:
-    """Undoes `dds_name`.
+    """The inverse of `dds_name`.
 
     Raises:
-        ValueError: if it is not of the form `package::kind::dds_::Name_`.
+        ValueError: it is not of the form `package::kind::dds_::Name_`.
     """
     parts = dds_type_name.split("::")
     if len(parts) != 4 or parts[2] != "dds_" or not parts[3].endswith("_"):
@@ -129,14 +129,14 @@ def ros_name(dds_type_name: str) -> str:
 
 
 def graph_key(domain: int) -> str:
-    """The key expression that matches every token of a domain."""
+    """The key expression that matches all tokens of a domain."""
     return f"{ADMIN_SPACE}/{domain}/**"
 
 
 def parse_token(token: str) -> NodeKey | EndpointKey | None:
-    """Read a liveliness token; None for one that this protocol does not know (trailing extra chunks are ignored).
+    """Parse a liveliness token; None for an unknown kind of token (additional chunks at the end are ignored).
 
-    What no ROS name may hold, but whoever is on the network may send (line ends, escape sequences), comes as escapes.
+    Characters that are not allowed in ROS names, but may be received (line ends, escape sequences), are escaped.
     """
     parts = printable(token).split("/")
     if len(parts) < _NODE_PARTS or parts[0] != ADMIN_SPACE or not all(parts[:_NODE_PARTS]):

@@ -1,8 +1,8 @@
-"""Message packages made on import: `from sensor_msgs.msg import Image` where no ROS 2 generated it.
+"""Message packages created on import: `from sensor_msgs.msg import Image` without ROS 2's generated code.
 
 `install()` puts a finder at the front of `sys.meta_path`, so that a process never mixes these classes with those of
-another source. A registered package that is a Python package keeps its root: only its `msg`, `srv` and `action` are
-made here.
+another source. A registered package that is a Python package is imported as usual; only its `msg`, `srv` and `action`
+are created here.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ def package_names() -> dict[str, dict[str, list[str]]]:
 
 
 class MessagePackages(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds and loads `package` and its `msg`, `srv` and `action` for every message package that is known."""
+    """Finds and loads `package` and its `msg`, `srv` and `action`, for all known message packages."""
 
     def __init__(self) -> None:
         self.refresh()
 
     def refresh(self) -> None:
-        """Reads which packages there are; not left to the first import, since finding out imports modules itself."""
+        """Lists the packages now, not at the first import, because this itself imports modules."""
         self._packages = package_names()
         self._own = built_in_packages()
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """A spec for a message package or its msg, srv or action part; None leaves the name to others."""
+        """A spec for a message package or its msg, srv or action module; None leaves the name to other finders."""
         package, _, kind = fullname.partition(".")
         own = packages.find(package)
         is_root = not kind and (own is None or not own.is_python) and not self._is_elsewhere(package)
@@ -56,15 +56,15 @@ class MessagePackages(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return importlib.machinery.ModuleSpec(fullname, self, origin="zenoh_ros.wire", is_package=True)
 
     def _is_elsewhere(self, package: str) -> bool:
-        """Whether a package on AMENT_PREFIX_PATH has Python code of its own beside its messages."""
+        """Whether a package on AMENT_PREFIX_PATH has its own Python code besides its messages."""
         return package not in self._own and importlib.machinery.PathFinder.find_spec(package) is not None
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        """The default module will do."""
+        """Use the default module."""
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        """Return the module its lazily made classes."""
+        """Give the module its lazily created classes."""
         package, _, kind = module.__name__.partition(".")
         if not kind:
             return
@@ -91,7 +91,7 @@ def _class_maker(module: ModuleType, package: str, kind: str, names: list[str]) 
 
 
 def install() -> None:
-    """Make the message packages importable; called again, also those that were registered since."""
+    """Make the message packages importable; call it again for packages registered later."""
     present = next((finder for finder in sys.meta_path if isinstance(finder, MessagePackages)), None)
     if present is not None:
         present.refresh()

@@ -1,7 +1,7 @@
-"""Message, service and action classes with the shape of those that rosidl generates for Python.
+"""Message, service and action classes with the API of those that rosidl generates for Python.
 
 Keyword constructors, default values, constants as class attributes, checked assignment, equality, and a `repr` like
-rosidl's. Fields live in slots named `_field`, read under the name `field`.
+rosidl's. Fields are stored in slots named `_field` and read as `field`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ZEROS = {"bool": False, "byte": b"\x00", "string": "", "float32": 0.0, "float64
 
 
 class Message:
-    """Base of every message class."""
+    """Base of all message classes."""
 
     __slots__: tuple[str, ...] = ()
     __hash__ = None  # type: ignore[assignment]  # messages are mutable
@@ -68,7 +68,7 @@ class Message:
 
 
 class ServiceClass:
-    """Base of every service class: a namespace for its request and response."""
+    """Base of all service classes: a namespace for the request and response."""
 
     _TYPE_NAME: ClassVar[str] = ""
     Request: ClassVar[type[Message]] = Message
@@ -80,10 +80,10 @@ class ServiceClass:
 
 
 class ActionClass:
-    """Base of every action class: a namespace for its messages and, in `Impl`, what they travel in."""
+    """Base of all action classes: a namespace for its messages and, in `Impl`, its services and feedback message."""
 
     class Travels:
-        """The services and messages of an action; an action class has it under the name `Impl`."""
+        """The services and messages of an action; the attribute `Impl` of an action class."""
 
         SendGoalService: ClassVar[type[ServiceClass]] = ServiceClass
         GetResultService: ClassVar[type[ServiceClass]] = ServiceClass
@@ -103,10 +103,10 @@ class ActionClass:
 
 @cache
 def message_class(type_name: str) -> type[Message]:
-    """The class of a message type such as "sensor_msgs/msg/Image"; the same class every time.
+    """The class of a message type such as "sensor_msgs/msg/Image"; always the same class.
 
     Raises:
-        types.UnknownType: if there is no such type.
+        types.UnknownType: there is no such type.
     """
     described = definition(type_name)
     fields = visible_fields(described)
@@ -119,7 +119,7 @@ def message_class(type_name: str) -> type[Message]:
     }
     body |= {constant: _constant(*typed) for constant, typed in described.constants.items()}
     cls: Any = type(name, (Message,), body)
-    # A slot under a second name: reading `message.field` costs what reading any slot costs.
+    # A slot under a second name: reading `message.field` is as fast as reading any slot.
     for field in fields:
         setattr(cls, field.name, getattr(cls, f"_{field.name}"))
     items = {field.name: message_class(field.base) if field.is_message else None for field in fields}
@@ -133,10 +133,10 @@ def message_class(type_name: str) -> type[Message]:
 
 @cache
 def service_class(type_name: str) -> type[ServiceClass]:
-    """The class of a service type such as "std_srvs/srv/Trigger"; the same class every time.
+    """The class of a service type such as "std_srvs/srv/Trigger"; always the same class.
 
     Raises:
-        types.UnknownType: if there is no such type.
+        types.UnknownType: there is no such type.
     """
     check_service(type_name)
     package, kind, name = type_name.split("/")
@@ -151,10 +151,10 @@ def service_class(type_name: str) -> type[ServiceClass]:
 
 @cache
 def action_class(type_name: str) -> type[ActionClass]:
-    """The class of an action type such as "rt_vla_ros/action/ExecuteInstruction"; the same class every time.
+    """The class of an action type such as "rt_vla_ros/action/ExecuteInstruction"; always the same class.
 
     Raises:
-        types.UnknownType: if there is no such type.
+        types.UnknownType: there is no such type.
     """
     check_action(type_name)
     package, kind, name = type_name.split("/")
@@ -176,7 +176,7 @@ def action_class(type_name: str) -> type[ActionClass]:
 
 
 def visible_fields(described: TypeDefinition) -> tuple[Field, ...]:
-    """The fields that Python sees: all but the placeholder of an empty message."""
+    """The fields visible in Python: all but the placeholder of an empty message."""
     return tuple(field for field in described.fields if field.name != EMPTY_MEMBER)
 
 

@@ -1,4 +1,4 @@
-"""What a ROS name may look like, and what it expands to (design.ros2.org/articles/topic_and_service_names)."""
+"""Validation and expansion of ROS names (design.ros2.org/articles/topic_and_service_names)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _SUBSTITUTION = re.compile(r"{([^{}]*)}")
 
 @dataclass(frozen=True)
 class NameFault:
-    """Why a name is refused, and where.
+    """Why a name is invalid, and where.
 
     Attributes:
-        reason: one clause, to be read after the name.
-        index: position of the first wrong character.
+        reason: a clause that follows the name.
+        index: position of the first invalid character.
     """
 
     reason: str
@@ -58,7 +58,7 @@ def namespace_fault(namespace: str) -> NameFault | None:
 
 
 def name_fault(name: str, what: str = "topic name") -> NameFault | None:
-    """Check a topic or service name as a node's author writes it: also relative, private (~) or with {node}, {ns}."""
+    """Check a topic or service name before expansion: it may be relative, private (~) or contain {node}, {ns}."""
     if not name:
         return NameFault(f"{what} must not be empty", 0)
     if name.endswith("/"):
@@ -87,7 +87,7 @@ def expand_name(name: str, node_name: str, namespace: str) -> str:
     """Return the fully qualified form of a topic or service name as seen from a node.
 
     Args:
-        name: relative ("image"), absolute ("/clock") or private ("~/status"); may hold {node}, {ns} and {namespace}.
+        name: relative ("image"), absolute ("/clock") or private ("~/status"); may contain {node}, {ns} and {namespace}.
         node_name: the node's name after remapping.
         namespace: the node's namespace after remapping, absolute.
 

@@ -1,4 +1,4 @@
-"""A node of the graph: its token and its endpoints."""
+"""A node: its token and its endpoints."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ OnData = Callable[[], None]
 
 
 class Node:
-    """A node; made by `Session.create_node`. All names are fully qualified ("/demo/image").
+    """A node; created by `Session.create_node`. All names are fully qualified ("/demo/image").
 
-    `on_data` hooks run in Zenoh's receive thread: they must only wake somebody who then takes.
+    `on_data` hooks run in Zenoh's receive thread: they must only wake the thread that calls `take`.
     """
 
     def __init__(self, session: Session, key: NodeKey) -> None:
@@ -37,33 +37,33 @@ class Node:
         self._token = session.zenoh.liveliness().declare_token(key.token())
 
     def create_publisher(self, topic: str, message_class: type[Message], qos: QosProfile) -> Publisher:
-        """Offer a topic."""
+        """Create a publisher of a topic."""
         key = self._key(EndpointKind.PUBLISHER, topic, message_class._TYPE_NAME, qos)
         return self._keep(Publisher(self.session, key, message_class))
 
     def create_subscription(
         self, topic: str, message_class: type[Message], qos: QosProfile, on_data: OnData | None = None
     ) -> Subscription:
-        """Listen to a topic."""
+        """Create a subscription to a topic."""
         key = self._key(EndpointKind.SUBSCRIPTION, topic, message_class._TYPE_NAME, qos)
         return self._keep(Subscription(self.session, key, message_class, on_data))
 
     def create_service(
         self, name: str, service_class: type[ServiceClass], qos: QosProfile = SERVICES, on_data: OnData | None = None
     ) -> Service:
-        """Answer requests."""
+        """Create a service."""
         key = self._key(EndpointKind.SERVICE, name, service_class._TYPE_NAME, qos)
         return self._keep(Service(self.session, key, service_class, on_data))
 
     def create_client(
         self, name: str, service_class: type[ServiceClass], qos: QosProfile = SERVICES, on_data: OnData | None = None
     ) -> Client:
-        """Send requests."""
+        """Create a client of a service."""
         key = self._key(EndpointKind.CLIENT, name, service_class._TYPE_NAME, qos)
         return self._keep(Client(self.session, key, service_class, on_data))
 
     def close(self) -> None:
-        """Take the node and its endpoints off the graph; may be called twice."""
+        """Remove the node and its endpoints from the graph; may be called twice."""
         with self._lock:
             if self._closed:
                 return

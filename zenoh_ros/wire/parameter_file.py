@@ -1,6 +1,6 @@
-"""ROS parameter files and `-p` values: the steps of rcl_yaml_param_parser (ROS 2 Jazzy) over the events of libyaml.
+"""ROS parameter files and `-p` values: the algorithm of rcl_yaml_param_parser (ROS 2 Jazzy) on libyaml's events.
 
-Odd files mean here what they mean there. Only what rcl silently misreads is refused: a list or a mapping in a list,
+Unusual files are read as rcl reads them. Only what rcl silently misreads is rejected: a list or a mapping in a list,
 and a 'ros__parameters' that is not a mapping.
 """
 
@@ -25,7 +25,7 @@ _NODE_NAME = re.compile(
 
 
 def read_file(path: str | Path, table: ParameterTable) -> None:
-    """Add what a parameter file says to a table.
+    """Add the values of a parameter file to a table.
 
     Raises:
         OSError: the file cannot be read.
@@ -37,7 +37,7 @@ def read_file(path: str | Path, table: ParameterTable) -> None:
 
 
 def read_value(text: str, entry: NamedValue) -> None:
-    """Return an entry the value in a text as on the command line: 1, 1.0, true, words, [1, 2].
+    """Give an entry the value in a text, as on the command line: 1, 1.0, true, words, [1, 2].
 
     Raises:
         ValueError: empty, invalid YAML, a mapping, or a list of different types.
@@ -74,7 +74,7 @@ def _line(event: yaml.Event) -> str:
 
 
 class _Values:
-    """The values of entries, each one scalar or a list of scalars of one type."""
+    """Values of entries, each a scalar or a list of scalars of one type."""
 
     def __init__(self) -> None:
         self.in_list = False
@@ -90,7 +90,7 @@ class _Values:
         quoted = event.style in ("'", '"')
         if not event.value and not quoted:
             raise ValueError(f"{_line(event)}: no value; expected bool, int, float, str or a list of one of them")
-        text = event.value.partition("\0")[0]  # rcl's texts are C's
+        text = event.value.partition("\0")[0]  # rcl's strings are C strings
         value = text if quoted or event.tag == _TEXT_TAG else read_scalar(text)
         if not self.in_list:
             entry.set(value)
@@ -127,7 +127,7 @@ class _Path:
 
 
 class _FileReader:
-    """Takes the events of a file one by one, see parse_file_events in parse.c."""
+    """Processes the events of a file one by one, see parse_file_events in parse.c."""
 
     def __init__(self, table: ParameterTable) -> None:
         self._table = table
@@ -136,8 +136,8 @@ class _FileReader:
         self._node = ""
         self._entry: NamedValue | None = None
         self._depth = 0
-        self._in_section = False  # whether keys are names of parameters, not of nodes
-        self._opens_section = False  # whether the key before was 'ros__parameters'
+        self._in_section = False  # whether keys are parameter names rather than node names
+        self._opens_section = False  # whether the previous key was 'ros__parameters'
         self._is_key = True
         self._is_new_map = False
 

@@ -1,4 +1,4 @@
-"""Values of parameters in YAML: read as rcl reads them, and written so that they are read back as what they were."""
+"""Parameter values in YAML: parsed as by rcl, and written so that parsing gives the same values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ParameterValue = bool | int | float | str | list[bool] | list[int] | list[float]
 
 _TRUE = frozenset(("Y", "y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"))
 _FALSE = frozenset(("N", "n", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"))
-# What C's strtoll with base 0 and strtod take; both skip white space first.
+# Accepted by C's strtoll with base 0 and strtod; both skip leading white space.
 _WHOLE = re.compile(r"\s*([-+]?)(?:(0x[0-9a-f]+)|(0[0-7]*)|([1-9]\d*))", re.ASCII | re.IGNORECASE)
 _DECIMAL = re.compile(r"\s*[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|inf(?:inity)?)", re.ASCII | re.IGNORECASE)
 _HEXADECIMAL = re.compile(r"\s*[-+]?0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)(?:p[-+]?\d+)?", re.ASCII | re.IGNORECASE)
@@ -23,10 +23,10 @@ _SMALLEST_NORMAL = 2.0**-1022
 
 
 def read_scalar(text: str) -> bool | int | float | str:
-    """Read a scalar without quotes as rcl_yaml_param_parser does (get_value in parse.c, ROS 2 Jazzy).
+    """Parse a scalar without quotes as rcl_yaml_param_parser does (get_value in parse.c, ROS 2 Jazzy).
 
-    More than in YAML 1.1 is a number: `1e3`, `0x1.8p1`, `nan`. `010` is 8, `08` is 8.0. A number out of range (`1e400`)
-    is a text, and so are `null` and `~`.
+    Some texts are numbers that are none in YAML 1.1: `1e3`, `0x1.8p1`, `nan`. `010` is 8, `08` is 8.0. A number out of
+    range (`1e400`) is a string, and so are `null` and `~`.
     """
     if text in _TRUE or text in _FALSE:
         return text in _TRUE
@@ -68,7 +68,7 @@ def _read_number(text: str) -> float | None:
 
 
 class _Writer(yaml.SafeDumper):
-    """Quotes a text that would be read as something else, and writes no number that would be read as a text."""
+    """Quotes strings that would be parsed as another type; writes numbers so that they are not parsed as strings."""
 
 
 def _write_text(writer: _Writer, text: str) -> yaml.ScalarNode:
@@ -82,20 +82,20 @@ def _write_whole(writer: _Writer, value: int) -> yaml.ScalarNode:
 
 
 def _write_number(writer: _Writer, value: float) -> yaml.ScalarNode:
-    """A subnormal number is read only where it is hexadecimal, which is a text to PyYAML."""
+    """rcl parses a subnormal number only in hexadecimal, which is a string to PyYAML."""
     if 0 < abs(value) < _SMALLEST_NORMAL:
         return writer.represent_str(value.hex())
     return writer.represent_float(float(value))
 
 
-for _register in (_Writer.add_representer, _Writer.add_multi_representer):  # the latter: for subclasses, enumerations
+for _register in (_Writer.add_representer, _Writer.add_multi_representer):  # multi: subclasses, enums
     _register(str, _write_text)
     _register(int, _write_whole)
     _register(float, _write_number)
 
 
 def write_yaml(content: Any, *, flow: bool = False) -> str:
-    """Write a value, or a whole parameter file, such that rcl reads every value with the type that it has here.
+    """Write a value, or a whole parameter file, such that rcl parses every value with its type here.
 
     Args:
         content: bool, int, float, str, a list of one of them, or a mapping with them.

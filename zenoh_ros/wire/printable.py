@@ -1,4 +1,4 @@
-"""Text from elsewhere made safe for a terminal and a log: names, messages and errors cannot forge or hide a line."""
+"""Makes received text safe for terminals and logs: names, messages and errors cannot forge or hide a line."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _ADDRESS = re.compile(r"(<[\w.]+ [^<>]*?) at 0x[0-9a-fA-F]+(?=[ >])")
 
 
 def printable(text: str, *, keep: str = "") -> str:
-    """Control and format characters (line ends, escape sequences, directions of writing) written as escapes.
+    """Replaces control and format characters (line ends, escape sequences, bidirectional controls) by escapes.
 
     Args:
-        keep: those that stay, e.g. the line ends of a text that is printed as several lines.
+        keep: characters to keep, e.g. the line ends of a text that is printed as several lines.
     """
     if text.isprintable():
         return text
@@ -28,5 +28,5 @@ def _escaped(char: str) -> str:
 
 
 def without_addresses(text: str) -> str:
-    """`<_io.BytesIO object at 0x7f12>` says nothing to a person, and differs each time: `<_io.BytesIO object>`."""
+    """Removes addresses: `<_io.BytesIO object at 0x7f12>` becomes `<_io.BytesIO object>`."""
     return _ADDRESS.sub(r"\1", text)

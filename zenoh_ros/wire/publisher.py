@@ -1,4 +1,4 @@
-"""Sends the messages of one topic."""
+"""Publishes messages on one topic."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HEARTBEAT_S = 0.5
 
 
 class Publisher:
-    """A publisher of a node; made by `Node.create_publisher`.
+    """A publisher of a node; created by `Node.create_publisher`.
 
     Attributes:
         key: its entry in the graph (name, type, hash, QoS, gid).
@@ -43,22 +43,22 @@ class Publisher:
 
     @property
     def subscription_count(self) -> int:
-        """How many subscriptions of the graph hear this publisher."""
+        """Number of subscriptions that receive from this publisher."""
         return len(self._session.graph.matches(self.key))
 
     def publish(self, message: Message) -> None:
         """Send a message of `message_class`.
 
         Raises:
-            TypeError: for an instance of another class.
-            WireError: if the publisher or the session is closed.
+            TypeError: an instance of another class.
+            WireError: the publisher or the session is closed.
         """
         if not isinstance(message, self.message_class):
             raise TypeError(f"{self.key.name}: expected {self.key.type_name}, got {type(message).__name__}")
         self.publish_bytes(serialize(message))
 
     def publish_bytes(self, payload: Buffer) -> None:
-        """Send a message that is serialised already (CDR with its 4-byte header)."""
+        """Send a serialized message (CDR with its 4-byte header)."""
         with self._lock:
             if self._closed or self._session.closed:
                 raise WireError(f"publisher of {self.key.name} is closed")
@@ -66,7 +66,7 @@ class Publisher:
             self._publisher.put(payload, attachment=Attachment.now(self._sequence, self._gid).pack())
 
     def close(self) -> None:
-        """Take the publisher off the graph; may be called twice."""
+        """Remove the publisher from the graph; may be called twice."""
         with self._lock:
             if self._closed:
                 return

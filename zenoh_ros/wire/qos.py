@@ -1,4 +1,4 @@
-"""Quality of service, and how rmw_zenoh writes it into liveliness tokens."""
+"""Quality of service, and its encoding in rmw_zenoh's liveliness tokens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SECOND_NS = 1_000_000_000
 
 
 class ReliabilityPolicy(IntEnum):
-    """Numbers of rmw_qos_reliability_policy_e."""
+    """Values of rmw_qos_reliability_policy_e."""
 
     SYSTEM_DEFAULT = 0
     RELIABLE = 1
@@ -20,7 +20,7 @@ class ReliabilityPolicy(IntEnum):
 
 
 class DurabilityPolicy(IntEnum):
-    """Numbers of rmw_qos_durability_policy_e."""
+    """Values of rmw_qos_durability_policy_e."""
 
     SYSTEM_DEFAULT = 0
     TRANSIENT_LOCAL = 1
@@ -30,7 +30,7 @@ class DurabilityPolicy(IntEnum):
 
 
 class HistoryPolicy(IntEnum):
-    """Numbers of rmw_qos_history_policy_e."""
+    """Values of rmw_qos_history_policy_e."""
 
     SYSTEM_DEFAULT = 0
     KEEP_LAST = 1
@@ -39,7 +39,7 @@ class HistoryPolicy(IntEnum):
 
 
 class LivelinessPolicy(IntEnum):
-    """Numbers of rmw_qos_liveliness_policy_e."""
+    """Values of rmw_qos_liveliness_policy_e."""
 
     SYSTEM_DEFAULT = 0
     AUTOMATIC = 1
@@ -54,10 +54,10 @@ DEFAULT_DEPTH = 42
 
 @dataclass(frozen=True)
 class QosProfile:
-    """Quality of service of one endpoint; the defaults are rmw_zenoh's own.
+    """Quality of service of one endpoint; the defaults are those of rmw_zenoh.
 
     Attributes:
-        depth: how many messages are kept with KEEP_LAST; 0 means the default depth (42).
+        depth: number of messages kept with KEEP_LAST; 0: the default depth (42).
         deadline_ns, lifespan_ns, lease_ns: [ns]; 0 (unspecified) means infinite.
     """
 
@@ -71,7 +71,7 @@ class QosProfile:
     lease_ns: int = INFINITE_NS
 
     def resolved(self) -> QosProfile:
-        """The profile with every "system default", "best available" and unspecified part made definite."""
+        """The profile with "system default", "best available" and unspecified policies replaced by definite ones."""
         return QosProfile(
             reliability=ReliabilityPolicy.BEST_EFFORT
             if self.reliability == ReliabilityPolicy.BEST_EFFORT
@@ -91,11 +91,11 @@ class QosProfile:
 
     @property
     def queue_length(self) -> int | None:
-        """How many samples a subscriber keeps: the depth, or None (no bound) with KEEP_ALL."""
+        """Number of samples that a subscriber keeps: the depth, or None (no limit) with KEEP_ALL."""
         return None if self.history == HistoryPolicy.KEEP_ALL else max(1, self.depth)
 
     def encode(self) -> str:
-        """The token's field, e.g. `::,10:,:,:,,`: parts equal to the default are left empty."""
+        """The token's QoS field, e.g. `::,10:,:,:,,`: parts equal to the default are empty."""
         profile = self.resolved()
         return ":".join(
             (
@@ -110,10 +110,10 @@ class QosProfile:
 
     @classmethod
     def decode(cls, text: str) -> QosProfile:
-        """Read a token's field; parts that a later protocol adds at the end are ignored.
+        """Parse a token's QoS field; additional parts at the end, of later protocols, are ignored.
 
         Raises:
-            ValueError: for fewer than six parts, or one that is not a known number.
+            ValueError: fewer than six parts, or an unknown value.
         """
         parts = [part.split(",") for part in text.split(":")]
         expected = (1, 1, 2, 2, 2, 3)
@@ -139,9 +139,9 @@ SERVICES = QosProfile(depth=10)
 
 
 def incompatibility(offered: QosProfile, requested: QosProfile) -> str:
-    """Which policy of a publisher (offered) does not satisfy a subscription (requested), "" if they fit.
+    """The policy of a publisher (offered) that does not satisfy a subscription (requested); "" if they are compatible.
 
-    ROS 2's rule for DDS; rmw_zenoh itself matches everything, but a graph that works here shall work there.
+    ROS 2's rules for DDS. rmw_zenoh itself matches everything, but a graph that works here should work with DDS, too.
     """
     offered, requested = offered.resolved(), requested.resolved()
     if offered.reliability == ReliabilityPolicy.BEST_EFFORT and requested.reliability == ReliabilityPolicy.RELIABLE:

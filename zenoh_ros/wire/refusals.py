@@ -1,4 +1,4 @@
-"""Connections that a router rejects: translates the reasons in Zenoh's log on standard output."""
+"""Connections rejected by a router: explains the reasons in Zenoh's log on standard output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LINE = re.compile(r"zenoh_link_tls::unicast: (?P<reason>.*?)\.?( Hint: .*)?$")
 _COLOR = re.compile("\x1b\\[[0-9;]*m")
 _SAME_AUTHORITY = "it and this router need certificates of the same `rt-vla keys create`"
 _NEW = "`rt-vla keys renew`, or correct the wrong clock"
-# Parts of what Zenoh's TLS says, and what it means here.
+# Parts of the messages of Zenoh's TLS, and their meaning here.
 _MEANINGS = (
     ("UnknownIssuer", f"its certificate is from another authority: {_SAME_AUTHORITY}"),
     ("BadSignature", f"its certificate is from another authority: {_SAME_AUTHORITY}"),
@@ -39,14 +39,14 @@ _MEANINGS = (
 
 
 def meaning(reason: str) -> str:
-    """What a reason of Zenoh's TLS means; the reason itself where it is not known."""
+    """The meaning of a reason given by Zenoh's TLS; the reason itself if it is unknown."""
     return next((text for part, text in _MEANINGS if part in reason), reason)
 
 
 class RefusalLog:
-    """Gives every refusal to `say`, as reason and sentence, and lets all else of the standard output through.
+    """Passes each rejection to `say`, as reason and sentence, and all other standard output through.
 
-    For a process that does nothing else: what its own code prints goes around the pipe that Zenoh now writes to.
+    For a process that does nothing else: output of its own code bypasses the pipe to which Zenoh now writes.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -72,7 +72,7 @@ class RefusalLog:
 
 
 def remote_addresses(port: int) -> set[str]:
-    """`ADDRESS:PORT` of who has, or had a moment ago, a connection to a port of this host, where the system tells."""
+    """`ADDRESS:PORT` of current and recent connections to a port of this host, if the system provides them."""
     found = set()
     for name in ("tcp", "tcp6"):
         try:
@@ -80,14 +80,14 @@ def remote_addresses(port: int) -> set[str]:
         except OSError:
             continue
         for local, remote, state in (row[1:4] for row in rows):
-            if int(local.rpartition(":")[2], 16) == port and state != "0A":  # 0A: it is the listener
+            if int(local.rpartition(":")[2], 16) == port and state != "0A":  # 0A: the listener
                 host, _, number = remote.rpartition(":")
                 found.add(f"{_address(host)}:{int(number, 16)}")
     return found
 
 
 def _address(text: str) -> str:
-    """As the kernel writes it: words of four bytes, each in the machine's order."""
+    """From the kernel's notation: words of four bytes, each in the machine's byte order."""
     words = bytes.fromhex(text)
     packed = b"".join(words[at : at + 4][:: -1 if sys.byteorder == "little" else 1] for at in range(0, len(words), 4))
     address = ipaddress.ip_address(packed)

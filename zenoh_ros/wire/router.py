@@ -20,11 +20,11 @@ class Router:
     """Zenoh's router.
 
     Attributes:
-        introduction: a sentence on where it listens, and for whom.
+        introduction: a sentence about where it listens, and for which hosts.
     """
 
     def __init__(self, endpoint: str | None = None) -> None:
-        """endpoint: where to listen; None: to the network with keys, to this host alone without.
+        """endpoint: where to listen; None: on the network with keys, on this host only without.
 
         Raises:
             WireError: it cannot listen there, or a setting of Zenoh is wrong.
@@ -40,10 +40,10 @@ class Router:
         else:
             try:
                 self._session = Session.serve(f"{settings.protocol}/[::]:{self._port}")
-            except WireError:  # where there is no IPv6
+            except WireError:  # without IPv6
                 self._session = Session.serve(f"{settings.protocol}/0.0.0.0:{self._port}")
         self._present: dict[str, str] = {}
-        # A connection outlives its end in the system's tables for a minute: none of these is taken for a refused one.
+        # A closed connection stays in the system's tables for a minute; these must not be taken for rejected ones.
         listen = getattr(self._session.zenoh.info, "declare_link_events_listener", None)
         self._listener = (
             listen(lambda event: self._known.append(_address(event.link.dst)), history=True) if listen else None
@@ -69,7 +69,7 @@ class Router:
         self._present = present
 
     def close(self) -> None:
-        """Ends it; processes of one host that know each other go on."""
+        """Stop; processes on one host that are already connected keep communicating."""
         self._session.close()
 
     def _links(self) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Logs when the router on another host is lost, the probable reason, and when it is back."""
+"""Logs when the connection to the router on another host is lost, the probable reason, and when it is back."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _SAY_AGAIN_S = 60.0
 
 
 class RouterWatch:
-    """Watches the only link of a client; Zenoh itself reconnects silently and without limit."""
+    """Watches the only link of a client. Zenoh itself reconnects silently and without limit."""
 
     def __init__(self, session: zenoh.Session, router: str, reason: Callable[[], str]) -> None:
-        """reason: gives a sentence on why the router cannot be reached; it may take a second."""
+        """reason: returns a sentence about why the router cannot be reached; it may take a second."""
         self._session, self._router, self._reason = session, router, reason
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="router watch", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Ends it."""
+        """Stop."""
         self._closed.set()
         self._thread.join()
 

@@ -1,4 +1,4 @@
-"""Requests and responses: a service is a queryable, a client a querier."""
+"""Services and clients: a service is a Zenoh queryable, a client a querier."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from zenoh_ros.wire.messages import Message, ServiceClass
 if TYPE_CHECKING:
     from zenoh_ros.wire.session import Session
 
-_TIMEOUT_S = 30 * 86400.0  # a request for the result of an action waits for as long as the action takes
-_MATCH_POLL_S = 0.01  # from a service's token to the match of its queryable
+_TIMEOUT_S = 30 * 86400.0  # a request for the result of an action waits as long as the action takes
+_MATCH_POLL_S = 0.01  # from the token of a service to the match of its queryable
 _LOOK_AGAIN_S = 1.0
 
 
 class Request:
-    """Who asked; holds the way back for one response."""
+    """The sender of a request; used to send the response."""
 
     def __init__(self, query: zenoh.Query, key: EndpointKey, attachment: Attachment) -> None:
         self.attachment = attachment
@@ -37,7 +37,7 @@ class Request:
         self._key = key
 
     def reply(self, response: Message) -> None:
-        """Send the response, once; a client that has gone is no error."""
+        """Send the response, once; a client that no longer exists is not an error."""
         query, self._query = self._query, None
         if query is None:
             raise WireError(f"{self._key.name}: this request was already answered")
@@ -47,7 +47,7 @@ class Request:
 
 
 class Service:
-    """A service of a node; made by `Node.create_service`.
+    """A service of a node; created by `Node.create_service`.
 
     Attributes:
         key: its entry in the graph (name, type, hash, QoS, gid).
@@ -69,22 +69,22 @@ class Service:
         self._data_key = key.data_key()
         self._closed = False
         handler = zenoh.handlers.Callback(self._receive, indirect=False)
-        # The queryable comes first: who sees the token may ask at once.
+        # The queryable is declared first: requests may follow as soon as the token is seen.
         self._queryable = session.zenoh.declare_queryable(key.data_key(), handler, complete=True)
         self._token = session.zenoh.liveliness().declare_token(key.token())
 
     @property
     def malformed(self) -> int:
-        """How many requests could not be read."""
+        """Number of requests that could not be decoded."""
         return self._complaints.count
 
     @property
     def pending(self) -> int:
-        """How many requests wait to be taken."""
+        """Number of requests waiting in the queue."""
         return len(self._queue)
 
     def take(self) -> tuple[Message, Request] | None:
-        """The oldest request that waits, decoded; None if none does. What cannot be read is counted and skipped."""
+        """The oldest queued request, decoded; None if there is none. Invalid requests are counted and skipped."""
         while True:
             try:
                 query = self._queue.popleft()
@@ -102,7 +102,7 @@ class Service:
                 )
 
     def close(self) -> None:
-        """Take the service off the graph; may be called twice. Requests that wait stay unanswered."""
+        """Remove the service from the graph; may be called twice. Queued requests get no response."""
         if self._closed:
             return
         self._closed = True
@@ -117,7 +117,7 @@ class Service:
             query.drop()
             return
         if str(query.key_expr) != self._data_key:
-            # ROS never calls several services at once, and access control would let it pass.
+            # ROS never calls several services at once, and such a request would bypass access control.
             self._complaints.add("pattern", f"{self.key.name}: a request to all of {query.key_expr} is dropped")
             query.drop()
             return
@@ -127,10 +127,10 @@ class Service:
 
 
 class Client:
-    """A client of a service; made by `Node.create_client`.
+    """A client of a service; created by `Node.create_client`.
 
-    A request without a service waits for one and is sent once; its fate after that is unknown, so it is never sent
-    again.
+    If there is no service, a request waits for one and is sent once. Whether it was then executed is unknown, so it is
+    never sent again.
 
     Attributes:
         key: its entry in the graph (name, type, hash, QoS, gid).
@@ -167,29 +167,29 @@ class Client:
 
     @property
     def service_is_ready(self) -> bool:
-        """Whether the graph shows a service of this name and type, and requests would reach it."""
+        """Whether the graph has a service of this name and type that requests can reach."""
         shown = self._session.graph.count(EndpointKind.SERVICE, self.key.name, self.key.data_key()) > 0
         return shown and self._matches()
 
     @property
     def malformed(self) -> int:
-        """How many responses could not be read."""
+        """Number of responses that could not be decoded."""
         return self._complaints.count
 
     @property
     def pending(self) -> int:
-        """How many responses wait to be taken."""
+        """Number of responses waiting in the queue."""
         return len(self._replies)
 
     def send(self, request: Message) -> int:
-        """Send a request, or keep it until the service is there.
+        """Send a request, or keep it until the service is available.
 
         Returns:
-            The request's sequence number, which `take` gives with the response.
+            The request's sequence number, which `take` returns with the response.
 
         Raises:
-            TypeError: for an instance of another class than the service's Request.
-            WireError: if the client or the session is closed.
+            TypeError: not an instance of the service's Request.
+            WireError: the client or the session is closed.
         """
         if not isinstance(request, self.service_class.Request):
             raise TypeError(f"{self.key.name}: expected {self.key.type_name}_Request, got {type(request).__name__}")
@@ -205,7 +205,7 @@ class Client:
         return sequence
 
     def take(self) -> tuple[Message, int] | None:
-        """The oldest response that waits, decoded, with its request's sequence number; None if none does."""
+        """The oldest queued response, decoded, with its request's sequence number; None if there is none."""
         while True:
             try:
                 sequence, payload = self._replies.popleft()
@@ -217,13 +217,13 @@ class Client:
                 self._complaints.add("", f"{self.key.name}: a response cannot be read ({error}); it is dropped")
 
     def forget(self, sequence: int) -> None:
-        """Nobody waits for this response any more; if the request was not sent yet, it will not be."""
+        """Ignore the response to a request; if it was not sent yet, it is dropped."""
         with self._lock:
             self._open.discard(sequence)
             self._waiting = deque(item for item in self._waiting if item[0] != sequence)
 
     def close(self) -> None:
-        """Take the client off the graph; may be called twice."""
+        """Remove the client from the graph; may be called twice."""
         with self._lock:
             if self._closed:
                 return
@@ -235,15 +235,15 @@ class Client:
             self._querier.undeclare()
 
     def _matches(self) -> bool:
-        """The stub declares a bool, the library gives an object that is always true."""
+        """The stub declares a bool, but the library returns an object that is always true."""
         return bool(getattr(self._querier.matching_status, "matching", False))
 
     def _search(self) -> None:
-        """Have a thread wait for the service while a request does.
+        """Wait for the service in a thread while a request is pending.
 
-        A matching listener of Zenoh's would do, but a direct one runs in the thread that AdvancedPublisher.undeclare
-        waits for with the GIL held (10 s of standstill), and an indirect one has a thread that Python waits for at its
-        end.
+        Zenoh's matching listeners are not used: a direct one runs in the thread for which AdvancedPublisher.undeclare
+        waits while holding the GIL (a deadlock of 10 s), and an indirect one has a thread for which Python waits at
+        exit.
         """
         with self._lock:
             if self._searching or self._closed or not self._waiting:
@@ -271,7 +271,7 @@ class Client:
         return found or self._closed or not self._waiting
 
     def _send_waiting(self) -> None:
-        # Zenoh is never called with the lock held: its threads take the lock to deliver a reply.
+        # Zenoh is never called while holding the lock, because its threads acquire it to deliver a reply.
         while self._waiting and self._matches():
             with self._lock:
                 if self._closed or not self._waiting:

@@ -1,9 +1,9 @@
 """A process's session on the graph: a Zenoh session that hosts the graph's router or connects to it.
 
-Every process tries to bind the router's endpoint first; the first one hosts the router for all, so that no daemon is
-needed. Processes find each other through it by gossip and then talk directly: when the host ends, those that know each
-other go on, and the next process that starts binds the endpoint again and is found by all within a second. A router on
-another host is never bound, only connected to, and everything goes through it.
+Every process tries to bind the router's endpoint; the first one hosts the router for all, so no daemon is needed.
+Processes discover each other through it by gossip and then communicate directly: when the hosting process ends, those
+already connected keep communicating, and the next process that starts binds the endpoint again and is discovered by all
+within a second. A router on another host is only connected to, and all messages pass through it.
 """
 
 from __future__ import annotations
@@ -48,21 +48,21 @@ _CONNECT_WAIT_S = 1.5
 _QUERY_TIMEOUT_MS = 600_000
 # Timeout of a program that accepts the connection but sends nothing.
 _OPEN_TIMEOUT_MS = 3_000
-# A message of several megabytes is dropped where its parts wait longer than this: a busy reader takes some time.
+# A message of several megabytes is dropped if its fragments wait longer than this, as with a busy reader.
 _FRAGMENTS_WAIT_US = 500_000
 _LOG = logging.getLogger("zenoh_ros.wire")
 
 
 class Session:
-    """A process context on the graph of one domain.
+    """A process's participation in the graph of one domain.
 
     Attributes:
         domain: ROS domain id.
         router: endpoint of the graph's router, e.g. "tcp/localhost:7447".
-        hosts_router: whether this process is the router.
+        hosts_router: whether this process hosts the router.
         zid: Zenoh id of the session.
-        graph: what is known of all nodes and endpoints of the domain.
-        certificate_name: common name of this host's certificate; "" without TLS, or where it does not show one.
+        graph: all known nodes and endpoints of the domain.
+        certificate_name: common name of this host's certificate; "" without TLS, or if it does not present one.
     """
 
     def __init__(self, zenoh_session: zenoh.Session, *, domain: int, router: str, hosts_router: bool) -> None:
@@ -77,22 +77,22 @@ class Session:
         self._nodes: list[Node] = []
         self._watches: list[AccessWatch | RouterWatch] = []
         self._lock = threading.Lock()
-        # Zenoh's threads call Python: an interpreter that ends while they run waits for them forever.
+        # Zenoh's threads call Python: an interpreter that exits while they run waits for them forever.
         atexit.register(self.close)
 
     @classmethod
     def open(cls, *, domain: int | None = None, router: str | None = None, patience: float = PATIENCE_S) -> Session:
-        """Bind the router's endpoint, or connect to who has it.
+        """Bind the router's endpoint, or connect to the router that has it.
 
         Args:
             domain: default: $ROS_DOMAIN_ID, else 0.
-            router: `protocol/host:port`; default: $RT_VLA_ROS_ROUTER, else what the user's settings of Zenoh connect to
+            router: `protocol/host:port`; default: $RT_VLA_ROS_ROUTER, else the endpoint in the user's Zenoh settings
                 (see zenoh_settings), else localhost:7447.
-            patience: how long to try [s], unless $ZENOH_ROUTER_CHECK_ATTEMPTS says it.
+            patience: how long to try [s], unless $ZENOH_ROUTER_CHECK_ATTEMPTS is set.
 
         Raises:
-            WireError: the endpoint is taken by a program that is no Zenoh router, cannot be reached, or is malformed;
-                Zenoh does not take a setting of the user's; TLS fails.
+            WireError: the endpoint is in use by a program that is not a Zenoh router, cannot be reached, or is
+                malformed; Zenoh rejects a setting of the user's; TLS fails.
         """
         domain = domain_from_environment() if domain is None else domain
         settings = ZenohSettings(router or os.environ.get(ROUTER_VARIABLE))
@@ -106,10 +106,10 @@ class Session:
 
     @classmethod
     def serve(cls, router: str) -> Session:
-        """Be the router at an endpoint, such as "tls/[::]:7447", which other hosts reach, or not at all.
+        """Host the router for other hosts at an endpoint such as "tls/[::]:7447"; never connects to another router.
 
         Raises:
-            WireError: it cannot be bound; Zenoh does not take a setting of the user's.
+            WireError: it cannot be bound; Zenoh rejects a setting of the user's.
         """
         settings = ZenohSettings(router)
         split_endpoint(settings.router)
@@ -126,18 +126,18 @@ class Session:
 
     @property
     def closed(self) -> bool:
-        """Whether the session has ended."""
+        """Whether the session is closed."""
         return bool(self.zenoh.is_closed())
 
     def next_id(self) -> str:
-        """A number for a node or endpoint, unique within the session."""
+        """An id for a node or endpoint, unique within the session."""
         return str(next(self._numbers))
 
     def create_node(self, name: str, namespace: str = "/", enclave: str = "") -> Node:
-        """Show a node to the graph; `namespace` starts with "/".
+        """Add a node to the graph; `namespace` starts with "/".
 
         Raises:
-            WireError: if the session is closed.
+            WireError: the session is closed.
         """
         from zenoh_ros.wire.node import Node
 
@@ -158,7 +158,7 @@ class Session:
                 self._nodes.remove(node)
 
     def close(self) -> None:
-        """Take every node off the graph and end the session; may be called twice."""
+        """Remove all nodes from the graph and close the session; may be called twice."""
         with self._lock:
             nodes = list(self._nodes)
             watches, self._watches = self._watches, []
@@ -182,10 +182,10 @@ class Session:
 
 
 def domain_from_environment() -> int:
-    """The ROS domain that $ROS_DOMAIN_ID names, 0 by default.
+    """The ROS domain id in $ROS_DOMAIN_ID, 0 by default.
 
     Raises:
-        WireError: it is not a number, or above what ROS 2's other middlewares can do.
+        WireError: it is not a number, or above the limit of ROS 2's other middlewares.
     """
     text = os.environ.get(DOMAIN_VARIABLE, "").strip() or "0"
     if not text.isdecimal() or int(text) > _HIGHEST_DOMAIN:
@@ -194,7 +194,7 @@ def domain_from_environment() -> int:
 
 
 def _own_certificate(settings: ZenohSettings) -> Certificate | None:
-    """This host's, with a warning where it ends soon; None without TLS. Raises WireError if it does not hold."""
+    """This host's certificate; warns if it expires soon. None without TLS. Raises WireError if it is invalid."""
     certificate = TlsFiles(settings.tls).own_certificate() if settings.secure else None
     if certificate is not None and (sentence := certificate.ends_soon()):
         _LOG.warning("%s", sentence)
@@ -213,7 +213,7 @@ def _bind_or_connect(settings: ZenohSettings, patience: float) -> tuple[zenoh.Se
             f"--listen` accepts; expected the router's address, such as {settings.protocol}/localhost:{port}"
         )
     if _only_connects(settings):
-        # Peers of another host listen on their own localhost, so only their router can carry what is said to them.
+        # Peers on another host listen on their own localhost, so messages to them must pass through their router.
         try:
             return zenoh.open(_configuration(settings, "client", patience=patience)), False
         except zenoh.ZError as error:
@@ -238,7 +238,7 @@ def _bind_or_connect(settings: ZenohSettings, patience: float) -> tuple[zenoh.Se
 
 
 def _connected(session: zenoh.Session, deadline: float) -> bool:
-    """Zenoh opens a peer before it has found its router, and also where the router refuses it."""
+    """Needed because Zenoh opens a peer before it is connected to its router, and even if the router rejects it."""
     while not session.info.routers_zid():
         if time.monotonic() >= deadline:
             return False
@@ -256,7 +256,7 @@ def split_endpoint(router: str) -> tuple[str, int]:
 
 
 def _explain(settings: ZenohSettings, host: str, port: int, reason: str = "") -> str:
-    """The sentence for a router that could be neither bound nor reached; reason: why not, where it is known."""
+    """The error for a router that could be neither bound nor reached. reason: why, if known."""
     router, address = settings.router, (host.strip("[]"), port)
     try:
         with socket.create_connection(address, timeout=1.0):
@@ -277,12 +277,12 @@ def _explain(settings: ZenohSettings, host: str, port: int, reason: str = "") ->
 
 
 def _plain(error: zenoh.ZError) -> str:
-    """Without the places in Zenoh's source."""
+    """Without the locations in Zenoh's source code."""
     return re.sub(r"\.? at /\S+\.rs:\d+\.?", "", str(error))
 
 
 def _speaks_tls(address: tuple[str, int]) -> bool:
-    """Whether TLS is what answers there, also where it wants a certificate."""
+    """Whether a TLS server answers there, even one that requires a certificate."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
@@ -295,9 +295,9 @@ def _speaks_tls(address: tuple[str, int]) -> bool:
 
 
 def _configuration(settings: ZenohSettings, mode: str, *, patience: float | None = None) -> zenoh.Config:
-    """rmw_zenoh's session and router configuration, where it differs from Zenoh's own.
+    """rmw_zenoh's session and router configuration, where it differs from Zenoh's defaults.
 
-    A client is only open once it is connected, for which it gets `patience` [s]; a peer goes on trying.
+    A client is only opened once it is connected, within `patience` [s]; a peer keeps trying.
     """
     host = mode == "router"
     until_connected = -1 if patience is None or math.isinf(patience) else round(patience * 1000)
@@ -318,6 +318,6 @@ def _configuration(settings: ZenohSettings, mode: str, *, patience: float | None
         "transport/shared_memory/enabled": os.access("/dev/shm", os.W_OK),
     }
     config = settings.configuration(defaults, mode=mode, host=host, listen=mode == "peer")
-    if patience is not None:  # also where the user's file says -1, as it may for peers: nobody waits for ever unheard
+    if patience is not None:  # overrides -1 in the user's file (valid for peers): never wait forever silently
         config.insert_json5("connect/timeout_ms", str(until_connected))
     return config

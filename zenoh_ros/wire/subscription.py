@@ -1,4 +1,4 @@
-"""Receives the messages of one topic into a bounded queue; whoever takes them decodes them."""
+"""Receives the messages of one topic into a bounded queue; they are decoded when taken."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KEEP_ALL_HISTORY = 10_000
 
 
 class MessageInfo(NamedTuple):
-    """Where and when a message came from; times in nanoseconds since the epoch."""
+    """Source and times of a message [ns since the epoch]."""
 
     sequence: int
     source_time_ns: int
@@ -34,13 +34,13 @@ class MessageInfo(NamedTuple):
 
 
 class Subscription:
-    """A subscription of a node; made by `Node.create_subscription`.
+    """A subscription of a node; created by `Node.create_subscription`.
 
     Keeps the newest `depth` messages (all with KEEP_ALL); older ones are dropped and counted.
 
     Attributes:
         key: its entry in the graph (name, type, hash, QoS, gid).
-        dropped: how many messages gave way to newer ones before they were taken.
+        dropped: number of messages replaced by newer ones before they were taken.
     """
 
     def __init__(
@@ -60,27 +60,27 @@ class Subscription:
         self._data_key = key.data_key()
         self._verdicts: dict[bytes, bool] = {}
         self._closed = False
-        # The subscriber comes first, to receive what is published as soon as the token is seen.
+        # The subscriber is declared first, to receive messages that are published as soon as the token is seen.
         self._subscriber = _declare(session.zenoh, key.data_key(), key.qos, self._receive)
         self._token = session.zenoh.liveliness().declare_token(key.token())
 
     @property
     def malformed(self) -> int:
-        """How many messages could not be read."""
+        """Number of messages that could not be decoded."""
         return self._complaints.count
 
     @property
     def pending(self) -> int:
-        """How many messages wait to be taken."""
+        """Number of messages waiting in the queue."""
         return len(self._queue)
 
     @property
     def publisher_count(self) -> int:
-        """How many publishers of the graph this subscription hears."""
+        """Number of publishers from which this subscription receives."""
         return len(self._session.graph.matches(self.key))
 
     def take(self) -> tuple[Message, MessageInfo] | None:
-        """The oldest message that waits, decoded; None if none does. What cannot be read is counted and skipped."""
+        """The oldest queued message, decoded; None if there is none. Invalid messages are counted and skipped."""
         while (taken := self.take_bytes()) is not None:
             payload, info = taken
             try:
@@ -90,7 +90,7 @@ class Subscription:
         return None
 
     def take_bytes(self) -> tuple[bytes, MessageInfo] | None:
-        """The oldest message that waits, as CDR bytes."""
+        """The oldest queued message, as CDR bytes."""
         while True:
             try:
                 sample, received = self._queue.popleft()
@@ -107,7 +107,7 @@ class Subscription:
             return sample.payload.to_bytes(), MessageInfo(*attachment[:2], received, attachment.gid)
 
     def close(self) -> None:
-        """Take the subscription off the graph; may be called twice."""
+        """Remove the subscription from the graph; may be called twice."""
         if self._closed:
             return
         self._closed = True
@@ -117,11 +117,11 @@ class Subscription:
             self._subscriber.undeclare()
 
     def _receive(self, sample: zenoh.Sample) -> None:
-        """Runs in Zenoh's receive thread: whatever takes long here delays every other topic."""
+        """Runs in Zenoh's receive thread: anything slow here delays all other topics."""
         if self._closed or sample.kind != zenoh.SampleKind.PUT:
             return
         if str(sample.key_expr) != self._data_key:
-            # ROS never publishes to several topics at once, and access control would let it pass.
+            # ROS never publishes to several topics at once, and such a message would bypass access control.
             self._complain(b"pattern", f"it was sent to all of {sample.key_expr}")
             return
         if len(self._queue) == self._queue.maxlen:
@@ -131,7 +131,7 @@ class Subscription:
             self._on_data()
 
     def _accepts(self, gid: bytes) -> bool:
-        """Whether the sender's QoS satisfies this subscription; yes while its token has not come."""
+        """Whether the sender's QoS satisfies this subscription; True until its token has arrived."""
         verdict = self._verdicts.get(gid)
         if verdict is None:
             publishers = self._session.graph.endpoints(EndpointKind.PUBLISHER, self.key.name)
@@ -143,7 +143,7 @@ class Subscription:
         return verdict
 
     def _forget_all_but(self, alive: set[bytes]) -> None:
-        """Publishers come and go, such as every `ros2 topic pub`; they must not be remembered forever."""
+        """Short-lived publishers, such as each `ros2 topic pub`, must not accumulate."""
         self._verdicts = {gid: verdict for gid, verdict in self._verdicts.items() if gid in alive}
 
     def _complain(self, gid: bytes, reason: str) -> None:

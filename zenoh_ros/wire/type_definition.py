@@ -1,11 +1,11 @@
-"""What is known of a message type; and the types that rosidl makes beside those that a file defines."""
+"""Definitions of message types, and the additional types that rosidl derives from a file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-# An empty message has this one byte on the wire, and rosidl hides it from Python.
+# An empty message has this one byte on the wire; rosidl does not expose it in Python.
 EMPTY_MEMBER = "structure_needs_at_least_one_member"
 SERVICE_PARTS = ("Request", "Response", "Event")
 ACTION_SECTIONS = ("Goal", "Result", "Feedback")
@@ -38,13 +38,13 @@ class Field:
 
     @property
     def is_scalar(self) -> bool:
-        """Whether it holds one value rather than many."""
+        """Whether it has a single value."""
         return self.array_length is None and not self.is_sequence
 
 
 @dataclass(frozen=True)
 class TypeDefinition:
-    """A message type: fields in the order of the wire and constants as (primitive type, value)."""
+    """A message type: fields in wire order, and constants as (primitive type, value)."""
 
     name: str
     fields: tuple[Field, ...]
@@ -52,12 +52,12 @@ class TypeDefinition:
 
 
 def service_fields(name: str) -> tuple[Field, ...]:
-    """A service is described as a message that holds its request, its response and its event."""
+    """The type description of a service: a message of its request, response and event."""
     return tuple(Field(f"{part.lower()}_message", f"{name}_{part}", is_message=True) for part in SERVICE_PARTS)
 
 
 def service_event(name: str) -> TypeDefinition:
-    """`NAME_Event` of the service `name`."""
+    """`NAME_Event` of service `name`."""
     fields = (
         Field("info", "service_msgs/msg/ServiceEventInfo", is_message=True),
         Field("request", f"{name}_Request", is_message=True, is_sequence=True, bound=1),
@@ -67,7 +67,7 @@ def service_event(name: str) -> TypeDefinition:
 
 
 def action_fields(name: str) -> tuple[Field, ...]:
-    """An action is described as a message that holds its sections, services and message of feedback."""
+    """The type description of an action: a message of its sections, services and feedback message."""
     parts = {
         **{section.lower(): section for section in ACTION_SECTIONS},
         "send_goal_service": "SendGoal",
@@ -78,7 +78,7 @@ def action_fields(name: str) -> tuple[Field, ...]:
 
 
 def action_types(name: str) -> list[TypeDefinition]:
-    """What goes over the wire of the action `name`, around its goal, result and feedback."""
+    """The wire types of action `name` that contain its goal, result and feedback."""
     goal_id = Field("goal_id", _UUID, is_message=True)
     fields = {
         "SendGoal_Request": (goal_id, Field("goal", f"{name}_Goal", is_message=True)),
@@ -92,7 +92,7 @@ def action_types(name: str) -> list[TypeDefinition]:
 
 
 def owner(name: str) -> str:
-    """The service or action that a type is a part of: `a/srv/B` of `a/srv/B_Request`; the type itself otherwise."""
+    """The service or action that a type belongs to: `a/srv/B` for `a/srv/B_Request`; otherwise the type itself."""
     kind = name.split("/")[1] if name.count("/") == 2 else ""
     if kind not in ("srv", "action"):
         return name
@@ -105,5 +105,5 @@ def owner(name: str) -> str:
 
 
 def is_action_service(name: str) -> bool:
-    """Whether the name is that of a service by which an action works, such as `a/action/B_SendGoal`."""
+    """Whether this is a service of an action, such as `a/action/B_SendGoal`."""
     return "/action/" in name and name.rpartition("_")[2] in ACTION_SERVICES

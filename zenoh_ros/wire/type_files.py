@@ -1,4 +1,4 @@
-"""Files in msg/, srv/ and action/: of registered packages, those on AMENT_PREFIX_PATH, and copies in `interfaces/`."""
+"""Interface files of registered packages, of packages on AMENT_PREFIX_PATH, and the copies in `interfaces/`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from zenoh_ros.packages import registered
 
 KINDS = ("msg", "srv", "action")
-# Definitions of packages that a node of ours speaks to and that may not be installed here.
+# Definitions used by nodes of this project whose packages may not be installed.
 INTERFACES = Path(__file__).parents[1] / "interfaces"
 
 
@@ -22,7 +22,7 @@ def type_files() -> dict[str, Path]:
 
 @lru_cache(maxsize=4)
 def _files_on(prefixes: str) -> dict[str, Path]:
-    """Of a package in several prefixes the first counts."""
+    """If a package is in several prefixes, the first one is used."""
     shares = [
         (share.name, share)
         for prefix in reversed([Path(prefix) for prefix in prefixes.split(os.pathsep) if prefix])

@@ -1,8 +1,8 @@
 """Message, service and action types: their fields, constants, defaults and RIHS01 hashes.
 
-Definitions come from rosbags' store of ROS 2 Jazzy, from `definitions.py`, from the msg/, srv/ and action/ files of
-registered packages, the very ones that a ROS 2 build reads, and for what is in none of these, from packages on
-AMENT_PREFIX_PATH and from what a node or a bag says of a type (`learn`).
+Definitions come from rosbags' type store of ROS 2 Jazzy, from `definitions.py` and from the msg/, srv/ and action/
+files of registered packages, which a ROS 2 build reads, too. Types found in none of these come from packages on
+AMENT_PREFIX_PATH, or from the description of a node or a bag (`learn`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from zenoh_ros.wire.type_definition import Field as Field
 from zenoh_ros.wire.type_definition import TypeDefinition as TypeDefinition
 from zenoh_ros.wire.type_files import type_files
 
-# Type ids of type_description_interfaces/msg/FieldType; rosidl reads `char` as uint8.
+# Type ids of type_description_interfaces/msg/FieldType; rosidl treats `char` as uint8.
 _TYPE_IDS = {
     "int8": 2, "uint8": 3, "char": 3, "int16": 4, "uint16": 5, "int32": 6, "uint32": 7, "int64": 8, "uint64": 9,
     "float32": 10, "float64": 11, "bool": 15, "byte": 16, "string": 17,
@@ -65,7 +65,7 @@ def definition(type_name: str) -> TypeDefinition:
     """The definition of a message type such as "sensor_msgs/msg/Image" or "std_srvs/srv/Trigger_Request".
 
     Raises:
-        UnknownType: with similar names.
+        UnknownType: there is no such type; the message lists similar names.
     """
     known = _definitions()
     if type_name in known:
@@ -78,28 +78,28 @@ def definition(type_name: str) -> TypeDefinition:
 
 
 def built_in_packages() -> set[str]:
-    """Names of the packages whose types are known without any file."""
+    """Names of the packages whose types are known without interface files."""
     return {name.partition("/")[0] for name in (*_definitions(), *_services())}
 
 
 def message_names() -> list[str]:
-    """Every message type, sorted ("package/msg/Name")."""
+    """All message types, sorted ("package/msg/Name")."""
     return sorted({name for name in (*_definitions(), *_learned, *type_files()) if "/msg/" in name})
 
 
 def service_names() -> list[str]:
-    """Every service type, sorted ("package/srv/Name")."""
+    """All service types, sorted ("package/srv/Name")."""
     learned = (name.removesuffix("_Request") for name in _learned if "/srv/" in name and name.endswith("_Request"))
     return sorted({*_services(), *learned, *(name for name in type_files() if "/srv/" in name)})
 
 
 def action_names() -> list[str]:
-    """Every action type, sorted ("package/action/Name")."""
+    """All action types, sorted ("package/action/Name")."""
     return sorted(name for name in type_files() if "/action/" in name)
 
 
 def is_service(type_name: str) -> bool:
-    """Whether there is such a service type; those by which an action works are some."""
+    """Whether there is such a service type, including the services of actions."""
     if is_action_service(type_name):
         return owner(type_name) in action_names()
     return type_name in service_names()
@@ -118,14 +118,14 @@ def check_action(type_name: str) -> None:
 
 
 def learn(definitions: Iterable[TypeDefinition]) -> None:
-    """Makes types known that nothing else defines; what is known stays as it is."""
+    """Adds types that are not defined elsewhere; known types are unchanged."""
     for one in definitions:
         if one.name not in _definitions():
             _learned.setdefault(one.name, one)
 
 
 def parse_messages(text: str, name: str) -> list[TypeDefinition]:
-    """The types of a bag's definition: the text of one, then those within it, each after a line of `=`.
+    """The types in a bag's definition: the text of one, then its nested types, each after a line of `=`.
 
     Raises:
         ValueError: it is not valid in the .msg format.
@@ -138,10 +138,10 @@ def parse_messages(text: str, name: str) -> list[TypeDefinition]:
 
 
 def parse_description(described: Mapping[str, Any]) -> list[TypeDefinition]:
-    """The types of what `type_description` gives; constants and default values are not in it.
+    """The types in a value of `type_description`; without constants and default values.
 
     Raises:
-        ValueError: it holds a field of an unsupported kind (wide strings), or an invalid name.
+        ValueError: it contains a field of an unsupported kind (wide strings), or an invalid name.
     """
     individuals = [described["type_description"], *described["referenced_type_descriptions"]]
     for one in individuals:
@@ -152,24 +152,24 @@ def parse_description(described: Mapping[str, Any]) -> list[TypeDefinition]:
 
 @cache
 def type_hash(type_name: str) -> str:
-    """RIHS01 hash of a message, service or action type (REP-2016), as rosidl computes it.
+    """RIHS01 hash of a message, service or action type (REP-2016), as computed by rosidl.
 
     Raises:
-        UnknownType: if there is no such type.
+        UnknownType: there is no such type.
     """
     return description_hash(type_description(type_name))
 
 
 def description_hash(described: Mapping[str, Any]) -> str:
-    """The hash of what `type_description` gives."""
+    """The hash of a value of `type_description`."""
     return f"RIHS01_{hashlib.sha256(json.dumps(described).encode()).hexdigest()}"
 
 
 def type_description(type_name: str) -> dict[str, Any]:
-    """A type and those within it, with the keys of type_description_interfaces/msg/TypeDescription.
+    """A type and its nested types, with the keys of type_description_interfaces/msg/TypeDescription.
 
     Raises:
-        UnknownType: if there is no such type.
+        UnknownType: there is no such type.
     """
     described: dict[str, dict[str, object]] = {}
     _describe(type_name, described)
@@ -178,7 +178,7 @@ def type_description(type_name: str) -> dict[str, Any]:
 
 
 def _described_field(described: Mapping[str, Any]) -> Field:
-    """Undoes `_describe_field`."""
+    """The inverse of `_describe_field`."""
     kind = described["type"]
     item_id = kind["type_id"] % _ARRAY_OFFSET
     many = kind["type_id"] - item_id
@@ -199,7 +199,7 @@ def _described_field(described: Mapping[str, Any]) -> Field:
 
 
 def _read_file(type_name: str) -> None:
-    """Learns what a package on AMENT_PREFIX_PATH says of the type, if one does."""
+    """Adds the type from a package on AMENT_PREFIX_PATH, if one defines it."""
     name = owner(type_name)
     file = type_files().get(name)
     if file is None:

@@ -1,7 +1,7 @@
-"""The user's Zenoh settings, as read by rmw_zenoh, and their meaning for a session here.
+"""The user's Zenoh settings, as read by rmw_zenoh, and their effect on a session here.
 
-ZENOH_SESSION_CONFIG_URI names a Zenoh configuration file (JSON5), ZENOH_CONFIG_OVERRIDE changes keys of it. If they or
-the router's endpoint use TLS, the session never listens or connects without it.
+ZENOH_SESSION_CONFIG_URI names a Zenoh configuration file (JSON5), ZENOH_CONFIG_OVERRIDE overrides keys of it. If they
+or the router's endpoint use TLS, the session never listens or connects without it.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ _CHANGE = re.compile(r"""(?:[^;"']|"[^"]*"|'[^']*')+""")
 
 
 class ZenohSettings:
-    """The settings of the environment and a router's endpoint.
+    """The settings from the environment and a router's endpoint.
 
     Attributes:
-        router: endpoint of the graph's router, without the settings of TLS behind its `#`.
-        secure: whether all links of the session carry TLS.
-        tls: what is said of TLS, by Zenoh's keys under `TLS`.
-        access_control: Zenoh's block of this name.
-        is_client: whether the user wants to connect only, never to listen.
+        router: endpoint of the graph's router, without the TLS settings after its `#`.
+        secure: whether all links of the session use TLS.
+        tls: TLS settings, by Zenoh's keys under `TLS`.
+        access_control: Zenoh's settings under this key.
+        is_client: whether the session only connects and never listens.
     """
 
     def __init__(self, router: str | None) -> None:
-        """router: an endpoint that goes before what the user's settings connect to.
+        """router: an endpoint that overrides the one in the user's settings.
 
         Raises:
-            WireError: a file or a change that Zenoh does not take, or TLS and a plain protocol together.
+            WireError: Zenoh rejects a file or an override, or TLS is combined with a plain protocol.
         """
         self._file = os.environ.get(FILE_VARIABLE, "")
         self._changes = _changes(os.environ.get(OVERRIDE_VARIABLE, ""))
@@ -62,10 +62,10 @@ class ZenohSettings:
             raise WireError(f"TLS is configured, but {plain[0]} is an endpoint without it: write tls/ or remove it")
 
     def configuration(self, defaults: Mapping[str, Any], *, listen: bool, mode: str, host: bool) -> zenoh.Config:
-        """defaults: by Zenoh's keys, where the user says nothing. host: whether the router's endpoint is bound.
+        """defaults: by Zenoh's keys, for what the user does not set. host: whether the router's endpoint is bound.
 
         Raises:
-            WireError: Zenoh does not take a value.
+            WireError: Zenoh rejects a value.
         """
         config = self._said()
         for key, value in defaults.items():
@@ -79,7 +79,7 @@ class ZenohSettings:
             "connect/endpoints": connect,
         }
         if self.secure:
-            # Also of links to peers that gossip tells of. What is in shared memory is not encrypted.
+            # Also for links to peers found by gossip. Shared memory is not encrypted.
             fixed |= {"transport/link/protocols": [self.protocol], "transport/shared_memory/enabled": False}
         fixed |= {f"{TLS}/{key}": value for key, value in self._tls.items()}
         for key, value in fixed.items():
@@ -87,7 +87,7 @@ class ZenohSettings:
         return config
 
     def _said(self) -> zenoh.Config:
-        """Zenoh's defaults with what the user says."""
+        """Zenoh's defaults with the user's settings."""
         try:
             config: zenoh.Config = zenoh.Config.from_file(self._file) if self._file else zenoh.Config()
         except zenoh.ZError as error:
@@ -101,10 +101,10 @@ class ZenohSettings:
 
 
 def router_patience(usual: float) -> float:
-    """How long to look for a router [s]: ZENOH_ROUTER_CHECK_ATTEMPTS, one a second; forever at 0.
+    """How long to look for a router [s]: ZENOH_ROUTER_CHECK_ATTEMPTS, one per second; 0: forever.
 
     Raises:
-        WireError: it is not an integer, or below 0, which would go on without a router.
+        WireError: it is not an integer, or below 0, which means to continue without a router.
     """
     text = os.environ.get(ATTEMPTS_VARIABLE, "").strip()
     if not text:
@@ -118,7 +118,7 @@ def router_patience(usual: float) -> float:
 
 
 def _changes(text: str) -> list[tuple[str, str]]:
-    """KEY=VALUE;KEY=VALUE, a value being JSON5, in which `;` may stand between quotation marks."""
+    """Parses KEY=VALUE;KEY=VALUE; values are JSON5 and may contain `;` in quotes."""
     pairs = [part.strip().partition("=") for part in _CHANGE.findall(text) if part.strip()]
     for key, equals, value in pairs:
         if not (key and equals and value):
@@ -129,7 +129,7 @@ def _changes(text: str) -> list[tuple[str, str]]:
 
 
 def _without_tls(endpoint: str) -> tuple[str, dict[str, str | bool]]:
-    """An endpoint, and what it says of TLS behind its `#`: that holds for its own link alone, and is wanted for all."""
+    """Splits an endpoint from its TLS settings after `#`, which Zenoh applies to that link only but all links need."""
     at, _, behind = endpoint.partition("#")
     if at.partition("/")[0] not in SECURE:
         return endpoint, {}
@@ -149,7 +149,7 @@ def _insert(config: zenoh.Config, key: str, text: str) -> None:
 
 
 def _value(config: zenoh.Config, key: str) -> Any:
-    """None if it is as Zenoh has it."""
+    """None if it is Zenoh's default."""
     try:
         value, usual = (json.loads(str(one.get_json(key))) for one in (config, zenoh.Config()))
     except zenoh.ZError:
@@ -158,7 +158,7 @@ def _value(config: zenoh.Config, key: str) -> Any:
 
 
 def _endpoints(config: zenoh.Config, key: str) -> list[str]:
-    """Those of a peer where they differ by mode."""
+    """The values for a peer if they differ by mode."""
     value = _value(config, key)
     value = value.get("peer") if isinstance(value, dict) else value
     found = value if isinstance(value, list) else [value] if value else []

@@ -1,9 +1,6 @@
 """Datasets: convert, merge, split, edit, check and show.
 
 See rt-vla data SUBCOMMAND --help.
-
-How to add a subcommand: write the module `rt_vla_ros/cli/data/NAME.py` with a docstring, `add_arguments` and `run`, as
-a command has them, and add a line to `SUBCOMMANDS`. All are imported together, so leave what is heavy (torch) to `run`.
 """
 
 from __future__ import annotations
@@ -12,6 +9,8 @@ import argparse
 
 from rt_vla_ros.cli.subcommands import add_subcommands, run_subcommand
 
+# Each module has a docstring, `add_arguments` and `run`, like a command. All are imported together, so import heavy
+# packages (torch) only in `run`.
 SUBCOMMANDS: dict[str, str] = {
     "from-lerobot-v2": "rt_vla_ros.cli.data.from_lerobot_v2",
     "from-rlds": "rt_vla_ros.cli.data.from_rlds",

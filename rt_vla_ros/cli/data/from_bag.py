@@ -6,8 +6,8 @@ rt-vla data from-bag demo_bag --card robot --topics robot/topics.yaml --dry-run
 
 The frames are the same as when recording the bag's replay with `rt-vla record`. A damaged bag is converted as far as
 it can be read. --episodes-by takes a topic of std_msgs/Bool (true starts an episode, false ends it)
-or std_msgs/String: an instruction starts an episode, an empty one ends it; so do the words start, success, failure,
-stop, and discard.
+or std_msgs/String (an instruction starts an episode, an empty text ends it; the words start, success, failure, stop
+and discard are commands).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 rt-vla data relabel data/demonstrations --from "pik up the cube" --to "pick up the cube" --out data/spelled --link
 rt-vla data relabel data/demonstrations --from "pick it up" --to "pick up the cube" --episodes 12-20 --out data/clear
 
-DATA is not modified; with --link the copy takes no space.
+DATA is not modified; with --link the copy takes no additional space.
 """
 
 from __future__ import annotations

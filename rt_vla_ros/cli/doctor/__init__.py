@@ -32,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--topics", action="store_true", help="listen to the running graph for 3 s")
     parser.add_argument(
-        "--arm", action="store_true", help="as --topics, plus whether a real arm would move, its speed and its limits"
+        "--arm",
+        action="store_true",
+        help="like --topics; also reports whether a real arm would move, its speed and its limits",
     )
 
 

@@ -2,9 +2,9 @@
 
 rt-vla env check metaworld:MT10 --episodes 10 --out check.json
 
-Each start is played by the benchmark's own scripted expert without our code; by its recorded actions as
-tokens of an action card, through the steps in SI units that every policy's actions take; and, one in five, by random
-tokens. The second must succeed in 9 of 10 episodes in which the first does.
+From each initial state the benchmark's own scripted expert is run directly, then its recorded actions are replayed as
+tokens of an action card, with the same conversion to SI units as for policies. From one in five, random tokens are run.
+The replay must succeed in 9 of 10 episodes in which the expert succeeds.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ CODES: dict[str, CheckCode] = {
     "units": CheckCode(
         ERROR,
         "Actions are outside the card's range and seem to have a different unit.",
-        "Convert them to metres and radians per action.",
+        "Convert them to meters and radians per action.",
     ),
     "clipped": CheckCode(
         ERROR, "Many actions are outside the card's range.", "Widen the card's range, or convert the actions."
@@ -154,7 +154,7 @@ CODES: dict[str, CheckCode] = {
     "motion-scale": CheckCode(
         ERROR,
         "The tool moves much more or less than the actions.",
-        "Convert the actions to displacements per action in metres and radians.",
+        "Convert the actions to displacements per action in meters and radians.",
     ),
     "motion-lag": CheckCode(
         WARNING,
@@ -192,7 +192,7 @@ CODES: dict[str, CheckCode] = {
         "Many images are repeated although the arm moves.",
         "Record at the camera's rate or below; check for dropped frames.",
     ),
-    "blank": CheckCode(WARNING, "Images are blank (a single colour).", "Check the camera; drop the episodes."),
+    "blank": CheckCode(WARNING, "Images are blank (a single color).", "Check the camera; drop the episodes."),
     # Episodes
     "episode-short": CheckCode(WARNING, "Episodes are very short.", "Drop them: most are false starts."),
     "episode-outlier": CheckCode(
@@ -208,7 +208,7 @@ CODES: dict[str, CheckCode] = {
     "success-missing": CheckCode(
         NOTE, "Episodes have no success label.", "Label them, to exclude failures from training."
     ),
-    "failures": CheckCode(NOTE, "Episodes are labelled as failed.", "Drop them, unless you want failures."),
+    "failures": CheckCode(NOTE, "Episodes are labeled as failed.", "Drop them, unless you want failures."),
     "audit": CheckCode(
         WARNING, "The recorder reported problems in episodes.", "Read its messages; drop the episodes if they matter."
     ),

@@ -165,7 +165,7 @@ class Comparison:
         size = float(np.median([gains[i] for i in wrong]))
         each = ", ".join(f"{NAMES[i]} {gains[i]:.3g}" for i in wrong)
         guesses = (
-            {"millimetres": 1e-3, "centimetres": 1e-2, "inches": 0.0254}
+            {"millimeters": 1e-3, "centimeters": 1e-2, "inches": 0.0254}
             if self._unit == "m"
             else {"degrees": np.pi / 180}
         )

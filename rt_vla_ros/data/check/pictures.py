@@ -87,7 +87,7 @@ def _blank(camera: str, seen: Seen) -> Iterator[DataFinding]:
         first = next((one, its) for one, its, _ in seen if one.number in found)
         at = float(first[0].stamps[int((first[1].contrast < ONE_COLOUR).argmax())])
         what = (
-            f"{sum(found.values())} images of the camera {camera!r} have a single colour, in {episode_list([*found])}."
+            f"{sum(found.values())} images of the camera {camera!r} have a single color, in {episode_list([*found])}."
         )
         yield DataFinding("blank", what, tuple(found), sum(found.values()), at)
 

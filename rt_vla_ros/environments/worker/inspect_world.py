@@ -102,7 +102,7 @@ class InspectWorld:
         return name
 
     def _only_embodiment(self) -> str:
-        known = sorted(self._api.registered("embodiment"))
+        known: list[str] = sorted(self._api.registered("embodiment"))
         if len(known) != 1:
             raise ValueError(f"there are several embodiments; write inspect:TASK@NAME with one of {', '.join(known)}.")
         return known[0]

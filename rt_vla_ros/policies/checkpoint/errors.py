@@ -12,7 +12,7 @@ class UnknownPolicyError(ValueError):
 
 
 class LanguageNotUsedError(ValueError):
-    """A sentence encoder was given for a policy with text input."""
+    """A sentence encoder was given for a policy that takes text directly."""
 
     def __init__(self, name: str, language: str) -> None:
         super().__init__(
@@ -22,17 +22,17 @@ class LanguageNotUsedError(ValueError):
 
 
 class NoPlansError(ValueError):
-    """A plan before each action was requested from a policy that was not trained to write one."""
+    """A plan before each action was requested from a policy that was not trained to plan."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
             f"The policy {name!r} was not trained to write a plan before it acts; plan:=true is for RT-2 policies that "
-            "were (plan_on_request in their rt2_config.json). Leave it out."
+            "were (plan_on_request in their rt2_config.json). Omit it."
         )
 
 
 class ServerDecidesError(ValueError):
-    """An option was given for a remote policy that is set at the server's start."""
+    """An option was given for a remote policy that must be set on its server."""
 
     def __init__(self, *options: str) -> None:
         named = ", ".join(options)
@@ -43,7 +43,7 @@ class ServerDecidesError(ValueError):
 
 
 def some(names: list[str]) -> str:
-    """The first of many names, and the number of further ones, for a message."""
+    """The first names of a list and the number of the remaining ones, for a message."""
     shown = ", ".join(names[:4]) or "nothing"
     return f"{shown} and {len(names) - 4} more" if len(names) > 4 else shown
 

@@ -1,4 +1,4 @@
-"""The files of a checkpoint by their names, and how the progress of loading is reported."""
+"""File names of checkpoints, and the callback that reports the progress of loading."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ CONFIG_FILE, WEIGHTS_FILE, RT2_CONFIG_FILE = "config.json", "model.safetensors",
 ADAPTER_CONFIG = "adapter_config.json"
 RT1_ONNX = "rt1_onnx"
 EXPORTED = (RT1_ONNX,)
-"""The model_type of policies that `rt-vla export` has written."""
+"""The model_type of policies written by `rt-vla export`."""
 LEROBOT_VLA0 = ("vla0", "vla0_smol")
-"""Types of LeRobot's policies that are VLA-0-Smol."""
+"""LeRobot policy types of VLA-0-Smol."""
 
 Tell = Callable[[str], None]
 

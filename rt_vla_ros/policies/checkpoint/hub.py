@@ -19,38 +19,38 @@ PATIENCE = 10.0
 """Timeout of the Hub's list of a model's files [s]."""
 WEIGHTS = "*.safetensors"
 FILES = ("*.json", "*.txt", "*.model", "*.jinja", "*dataset_stats.pkl", "*config.yaml")
-"""Other downloaded files: no code, and no weights in formats that can contain code.
+"""Other files to download: no code, and no weights in formats that can contain code.
 
-VLA-0's pickled statistics are never executed (rt2.vla0.pickled_numbers).
+VLA-0's pickled statistics are parsed without executing them (rt2.vla0.pickled_numbers).
 """
 RESULTS = "*_eval_*/*"
-"""Thousands of results of an evaluation, beside VLA-0's weights."""
+"""Thousands of evaluation results in VLA-0's repository, not downloaded."""
 
 
 def download(hub_id: str, tell: Tell = say_nothing, *, weights: bool = True) -> Path:
-    """The directory of a checkpoint of this name (OWNER/NAME), in the Hub's usual cache on this machine.
+    """Downloads the checkpoint OWNER/NAME into the standard Hub cache and returns its directory.
 
-    weights: whether they are needed. Cached files are not downloaded again.
-    Raises CheckpointError where that fails.
+    weights: whether to download the weights too. Cached files are not downloaded again.
+    Raises CheckpointError if the download fails.
     """
     tell(f"looking for {hub_id} on the Hugging Face Hub")
     _check_kind(hub_id)
     try:
         wanted = [*FILES, WEIGHTS] if weights else list(FILES)
         return Path(snapshot_download(hub_id, allow_patterns=wanted, ignore_patterns=[RESULTS], tqdm_class=_bar(tell)))
-    except Exception as error:  # the errors of the client's own network library are of no common kind
+    except Exception as error:  # the client's network errors have no common base class
         raise CheckpointError(
             f"{hub_id!r} cannot be downloaded from the Hugging Face Hub ({constants.ENDPOINT}): {_reason(error)} "
-            "Without access to the Hub, use a directory with the model's files in it; on a machine that has one, "
-            f"`hf download {hub_id} --local-dir DIRECTORY` makes it."
+            "Without access to the Hub, use a local directory with the model's files; on a machine with access, "
+            f"`hf download {hub_id} --local-dir DIRECTORY` creates it."
         ) from error
 
 
 def _check_kind(hub_id: str) -> None:
-    """Looks at the names of all its files, those too that are not downloaded. Raises CheckpointError."""
+    """Checks the names of all files in the repository, downloaded or not. Raises CheckpointError."""
     try:
         model = HfApi().model_info(hub_id, revision="main", timeout=PATIENCE)
-    except Exception:  # as above; what is in the cache can be used all the same
+    except Exception:  # as above; cached files can be used anyway
         return
     check_relative(hub_id, [file.rfilename for file in model.siblings or ()], model.config or {}, hub_id)
 
@@ -67,7 +67,7 @@ def _reason(error: Exception) -> str:
 
 
 def _bar(tell: Tell) -> type[Any]:
-    """A progress bar whose progress goes to `tell`."""
+    """A progress bar class that reports to `tell`."""
 
     class Bar(tqdm):
         def __init__(self, *args: Any, **options: Any) -> None:

@@ -1,6 +1,6 @@
-"""Detects checkpoints that resemble supported ones but are different, by files, configuration and tensor names.
+"""Detects unsupported relatives of supported checkpoints by files, configuration and tensor names.
 
-Such a checkpoint might load and then act wrongly. Loads no torch.
+Such a checkpoint might load and then produce wrong actions. Does not import torch.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from rt_vla_ros.policies.checkpoint.files import LEROBOT_VLA0
 
 OWN_CODE = "Run it with its own code"
 ITSELF = f"{OWN_CODE}, or use a checkpoint of OpenVLA itself."
-OFT = f"""an OpenVLA-OFT checkpoint: its actions are chunks of several steps, from a separate head or in parallel, not \
-one token after another. {ITSELF}"""
-PRISMATIC = """a checkpoint in the layout of prismatic-vlms, as MiniVLA, CogACT and the training of OpenVLA write it: \
-OpenVLA's is converted by its vla-scripts/extern/convert_openvla_weights_to_hf.py, the others need their own code."""
+OFT = f"""an OpenVLA-OFT checkpoint: its actions are chunks of several steps, from a separate head or decoded in \
+parallel, not one token at a time. {ITSELF}"""
+PRISMATIC = """a checkpoint in the layout of prismatic-vlms, as MiniVLA, CogACT and OpenVLA's training code write it: \
+convert OpenVLA's with its vla-scripts/extern/convert_openvla_weights_to_hf.py; the others need their own code."""
 OCTO = f"an Octo checkpoint, whose actions come from a diffusion head. {OWN_CODE}."
-TRACEVLA = f"a TraceVLA checkpoint: it takes a second image, with traces of moving points drawn in. {ITSELF}"
-UNIVLA = f"a UniVLA checkpoint, whose actions come from a decoder of its own. {ITSELF}"
+TRACEVLA = f"a TraceVLA checkpoint: it takes a second image with point tracks drawn in. {ITSELF}"
+UNIVLA = f"a UniVLA checkpoint, whose actions come from a separate decoder. {ITSELF}"
 FILES = {
     "action_decoder*.pt": UNIVLA,
     "action_head*.pt": OFT,
@@ -34,15 +34,15 @@ FILES = {
 }
 ECOT = r"ecot|embodied-?cot"
 NAMES = {r"openvla.*[-_]oft": OFT, r"tracevla": TRACEVLA}
-"""OpenVLA's relatives that differ from it in nothing but what they were trained on, by their publishers' names."""
+"""Relatives of OpenVLA that differ only in their training, by the names of their publishers."""
 TYPES = {"spatialvla": "SpatialVLA", "molmoact": "MolmoAct", "gr00t": "GR00T", "prismatic": "Prismatic"}
-"""Beginnings of the model_type of models that have ways of their own to write actions, or none."""
+"""Prefixes of the model_type of models with another action format, or without actions."""
 LORA = re.compile(r"\.(lora_\w+|base_layer|modules_to_save)(\.|$)")
 BITSANDBYTES = re.compile(r"\.(SCB|weight_format|(nested_)?(absmax|quant_map)|quant_state\..+)$")
 PACKED = re.compile(r"\.(qweight|qzeros|g_idx|weight_packed|weight_scale(_inv)?)$")
-"""Of GPTQ and AWQ, of compressed-tensors, and of FP8."""
+"""Tensor names of GPTQ and AWQ, of compressed-tensors, and of FP8."""
 NEEDLESS = re.compile(r"(^|\.)(inv_freq|position_ids|num_batches_tracked)$")
-"""Buffers that older versions stored and every model makes by itself."""
+"""Buffers stored by older versions; every model creates them itself."""
 
 
 class RelativeError(CheckpointError):
@@ -50,14 +50,14 @@ class RelativeError(CheckpointError):
 
 
 def check_relative(where: object, files: Sequence[str], config: Mapping[str, Any], name: str) -> None:
-    """Raises RelativeError for an unsupported kind of checkpoint, with what it is and what to do.
+    """Raises RelativeError for an unsupported kind of checkpoint.
 
-    where: it is, for the message. files: names of its files. config: its config.json, empty where it has none.
-    name: what it is called, by its directory or on the Hub.
+    where: its location, for the message. files: names of its files. config: its config.json, empty if missing.
+    name: of its directory, or on the Hub.
     """
     whole = any(file.endswith(".safetensors") for file in files)
     for pattern, what in FILES.items():
-        if what is PRISMATIC and whole:  # whose `checkpoints` may be those of a training
+        if what is PRISMATIC and whole:  # its `checkpoints` may be training checkpoints
             continue
         if found := sorted(file for file in files if fnmatch(file, pattern)):
             raise RelativeError(f"{where} is, by its {found[0]}, {what}")
@@ -76,25 +76,25 @@ def check_relative(where: object, files: Sequence[str], config: Mapping[str, Any
 
 
 def is_called(pattern: str, name: str, config: Mapping[str, Any]) -> bool:
-    """Whether words of a checkpoint's name, or of that of the model it was made from, are of a pattern."""
+    """Whether the name of a checkpoint, or of its base model, matches a pattern."""
     names = f"{name} {config.get('_name_or_path', '')}".lower()
     return re.search(rf"(?<![a-z])({pattern})(?![a-z])", names) is not None
 
 
 def files_of(directory: Path) -> list[str]:
-    """Names of the files in a directory, and of those in its `checkpoints`."""
+    """Names of the files in a directory and in its `checkpoints` subdirectory."""
     inner = directory / "checkpoints"
     nested = [f"checkpoints/{path.name}" for path in inner.iterdir()] if inner.is_dir() else []
     return [*(path.name for path in directory.iterdir()), *nested]
 
 
 def check_tensor_names(names: Iterable[str]) -> None:
-    """Raises CheckpointError for the tensors of an adapter that was never merged, and for quantized ones."""
+    """Raises CheckpointError for tensors of an unmerged adapter, and for quantized tensors."""
     names = sorted(names)
     kinds = (
-        (LORA, "of an adapter that was never merged", "Merge it with peft (merge_and_unload), then save the model"),
+        (LORA, "of an adapter that was not merged", "Merge it with peft (merge_and_unload), then save the model"),
         (BITSANDBYTES, "quantized by bitsandbytes", "Use the model in bfloat16 with weights:=int8 or int4"),
-        (PACKED, "quantized (GPTQ, AWQ, FP8 or alike)", "Use the model in bfloat16 with weights:=int8 or int4"),
+        (PACKED, "quantized (GPTQ, AWQ, FP8 or similar)", "Use the model in bfloat16 with weights:=int8 or int4"),
     )
     for pattern, what, remedy in kinds:
         if found := [name for name in names if pattern.search(name)]:
@@ -107,7 +107,7 @@ def check_surplus(names: Iterable[str]) -> None:
     if surplus:
         raise CheckpointError(
             f"The weights hold tensors that the model does not have ({some(surplus)}; {len(surplus)} in all): they "
-            "are of another model, or of parts that config.json does not name."
+            "belong to another model, or to parts that config.json does not name."
         )
 
 
@@ -119,6 +119,6 @@ def _check_quantized(where: object, config: Mapping[str, Any]) -> None:
                 "bitsandbytes" if any("load_in_" in key for key in found) else "a tool that config.json does not name"
             )
             raise RelativeError(
-                f"{where} holds weights quantized by {found.get('quant_method') or usual}, which are not read. Take "
-                "the same model in bfloat16 or float32 with weights:=int8 or int4."
+                f"{where} holds weights quantized by {found.get('quant_method') or usual}, which are not supported. "
+                "Use the same model in bfloat16 or float32 with weights:=int8 or int4."
             )

@@ -1,4 +1,4 @@
-"""Resolves a policy's name: a directory, or a model on the Hugging Face Hub. Loads no torch."""
+"""Resolves a policy's name to a directory or a model on the Hugging Face Hub. Does not import torch."""
 
 from __future__ import annotations
 
@@ -40,30 +40,30 @@ if TYPE_CHECKING:
 
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "checkpoints"
 VLA0_MODEL = "model_last"
-"""Where the training of VLA-0 saves its model, in a directory that has statistics and settings too."""
+"""Where VLA-0's training code saves the model, inside a directory with statistics and settings."""
 UNTRAINED, UNTRAINED_RT2 = MADE_IN_MEMORY = ("rt1-untrained", "rt2-untrained")
-"""Policies with random weights, for which there are no files."""
+"""Policies with random weights, which have no files."""
 RT1_FAMILIES = ("rt1", UNTRAINED)
-"""Networks without words."""
+"""Families with a network that does not output text."""
 WORDLESS = (*RT1_FAMILIES, RT1_ONNX)
-"""Families that answer no questions."""
+"""Families that cannot answer questions."""
 REMOTE = "remote"
-"""The family of policies that a server decides for, `remote:HOST`."""
+"""The family of policies on a server, `remote:HOST`."""
 SHOWN = 80
-"""Characters of a name that are shown in a sentence about it."""
+"""Maximum characters of a name in a message."""
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}")
 """OWNER/NAME on the Hugging Face Hub, each of at most 96 characters there."""
 OTHER_FORMATS = (".pt", ".pth", ".ckpt", ".bin", ".gguf", ".onnx", ".h5", ".msgpack", "consolidated.safetensors")
-"""Endings of files with weights that are not read, for they can hold code or are for other programs."""
+"""Suffixes of weight files that are not read: they can contain code, or are for other programs."""
 HUB_PREFIX = "hf:"
-"""Before OWNER/NAME: on the Hugging Face Hub, whatever is here."""
+"""Before OWNER/NAME: forces the Hugging Face Hub, whatever exists locally."""
 LOCAL_OWNERS = (
     *("artifacts", "bin", "build", "checkpoint", "checkpoints", "ckpt", "ckpts", "data", "dataset", "datasets", "demo"),
     *("dist", "exp", "experiment", "experiments", "home", "log", "logs", "mnt", "model", "models", "opt", "out"),
     *("output", "outputs", "policies", "policy", "result", "results", "run", "runs", "save", "saved", "src", "test"),
     *("tests", "tmp", "trained", "training", "wandb", "weights", "work", "workspace"),
 )
-"""Names of directories, which are never taken for an owner on the Hub."""
+"""Directory names that are never taken as an owner on the Hub."""
 FILE_NAME = re.compile(r"\.(safetensors|bin|pth?|ckpt|json|onnx|msgpack|index|gguf|ya?ml|zip|tar|t?gz)$", re.IGNORECASE)
 WEIGHTS = ("auto", "float32", "bfloat16", "int8", "int4")
 """Weight formats of a policy; auto: bfloat16 for RT-2 on a GPU, float32 for everything else."""
@@ -75,10 +75,10 @@ class Checkpoint:
 
     name: for messages and reports. family: "rt1", "rt2", "openvla", "vla0" (as it is published), REMOTE, one of
     EXPORTED, or one of MADE_IN_MEMORY.
-    directory: of the model; None where it is made in memory or a server has it. config: its config.json, read once.
-    adapter: directory of a LoRA adapter of that model. key: which of several statistics its actions have (OpenVLA).
-    reference: a name that means the same in another working directory. called: what the model, and its adapter, are
-    called, by their directories or on the Hub. remote: how a server is talked to.
+    directory: of the model; None if it is created in memory or on a server. config: its config.json, read once.
+    adapter: directory of a LoRA adapter of that model. key: which statistics to use if there are several (OpenVLA).
+    reference: a name that is valid in any working directory. called: names of the model and its adapter, by their
+    directories or on the Hub. remote: connection settings of a server.
     """
 
     name: str
@@ -93,18 +93,18 @@ class Checkpoint:
 
     @property
     def address(self) -> RemoteAddress:
-        """Of the server that has it, for the family REMOTE."""
+        """Address of its server, for the family REMOTE."""
         return RemoteAddress.parse(self.reference)
 
     def welcome(self) -> Welcome:
-        """What the server says of it, for the family REMOTE. Raises ValueError."""
+        """The server's description of it, for the family REMOTE. Raises ValueError."""
         from rt_vla_ros.policies.remote.policy import fetch_welcome
 
         return fetch_welcome(self.address, self.remote)
 
     @property
     def model_directory(self) -> Path:
-        """Raises CheckpointError where the policy is made in memory, or a server has it."""
+        """Raises CheckpointError if the policy is created in memory or on a server."""
         if self.family == REMOTE:
             raise CheckpointError(f"The policy {self.name!r} is on a server and has no files here.")
         if self.directory is None:
@@ -115,14 +115,14 @@ class Checkpoint:
     def answers(self) -> bool:
         """Whether the policy is a policies.policy.AnsweringPolicy, which answers questions in words.
 
-        A server is asked; raises ValueError where that fails.
+        Asks the server of a remote policy; raises ValueError if that fails.
         """
         if self.family == REMOTE:
             return self.welcome().answers
         return self.family not in WORDLESS
 
     def check_plans(self) -> None:
-        """Raises NoPlansError where the policy cannot be asked to plan before it acts, and RT2ConfigError."""
+        """Raises NoPlansError if the policy cannot plan before it acts; RT2ConfigError."""
         if self.family == REMOTE:
             raise ServerDecidesError("plan")
         if self.family == "openvla":
@@ -139,13 +139,13 @@ class Checkpoint:
             raise NoPlansError(self.name)
 
     def place_of(self, *files: str) -> Path:
-        """Where these files are read from: the adapter's directory if one of them is there, else the model's."""
+        """The directory to read these files from: the adapter's if it has one of them, else the model's."""
         adapter = self.adapter
         here = adapter is not None and any((adapter / file).is_file() for file in files)
         return adapter if here and adapter is not None else self.model_directory
 
     def read_card(self) -> ActionCard:
-        """The action card. Raises ActionCardError and CheckpointError, and ValueError where a server has it."""
+        """The action card. Raises ActionCardError, CheckpointError, and ValueError for a policy on a server."""
         if self.family == REMOTE:
             return self.welcome().card
         if self.directory is None:
@@ -164,14 +164,14 @@ class Checkpoint:
 
 
 def resolve(name_or_path: str | Path, tell: Tell = say_nothing, remote: RemoteSettings | None = None) -> Checkpoint:
-    """A shipped policy by its name, one's own by the path of its directory or its name on the Hugging Face Hub.
+    """Resolves a shipped policy by its name, any other by its directory or its name on the Hugging Face Hub.
 
-    `remote:HOST` is one of a server, which is not asked yet; remote: how it is talked to.
+    `remote:HOST` is a policy on a server, which is not contacted yet; remote: its connection settings.
 
-    name_or_path: also DIRECTORY#KEY or OWNER/NAME#KEY, which chooses one of several statistics of an OpenVLA
-    checkpoint. A name of the Hub is downloaded where no such directory is here; tell: gets reports of progress.
-    hf:OWNER/NAME is always of the Hub; OWNER/NAME is never where it looks like a path, see hub_name.
-    Raises UnknownPolicyError, and CheckpointError for a directory that holds no model or two things at once.
+    name_or_path: also DIRECTORY#KEY or OWNER/NAME#KEY, which selects one of several statistics of an OpenVLA
+    checkpoint. A Hub name is downloaded if there is no such directory; tell: called with progress messages.
+    hf:OWNER/NAME always means the Hub; OWNER/NAME does not if it looks like a path, see hub_name.
+    Raises UnknownPolicyError, and CheckpointError for a directory without a model or with an ambiguous one.
     """
     name = str(name_or_path)
     if name in MADE_IN_MEMORY:
@@ -182,12 +182,12 @@ def resolve(name_or_path: str | Path, tell: Tell = say_nothing, remote: RemoteSe
         return Checkpoint(called, REMOTE, reference=str(address), called=called, remote=remote or RemoteSettings())
     on_hub = is_on_hub(name)
     directory = _download(name, tell) if on_hub else find_checkpoint(name)
-    assert directory is not None, "only policies made in memory have no directory"
+    assert directory is not None, "only policies created in memory have no directory"
     path, _, key = name.partition("#") if on_hub else name.rpartition("#")
     key = key if path and not _path(name).is_dir() else ""
     found = replace(_look_at(directory, tell, name if on_hub else _called(directory)), key=key)
     if key and found.family != "openvla":
-        raise CheckpointError(f"{directory} is not an OpenVLA checkpoint, so there is no {key!r} to choose.")
+        raise CheckpointError(f"{directory} is not an OpenVLA checkpoint, so it has no statistics {key!r}.")
     if on_hub:
         return replace(found, name=name, reference=name)
     whole = str(directory.resolve())
@@ -195,13 +195,13 @@ def resolve(name_or_path: str | Path, tell: Tell = say_nothing, remote: RemoteSe
 
 
 def policy_names() -> list[str]:
-    """Names that `resolve` knows: the shipped checkpoints, and those with random weights."""
+    """Names known to `resolve`: the shipped checkpoints and the policies with random weights."""
     shipped = sorted(path.parent.name for path in CHECKPOINTS.glob(f"*/{CONFIG_FILE}"))
     return [*shipped, *MADE_IN_MEMORY]
 
 
 def find_checkpoint(name_or_path: str) -> Path | None:
-    """The directory of a policy on this machine; None for those that are made in memory or that a server has.
+    """The directory of a policy on this machine; None for policies created in memory or on a server.
 
     Raises UnknownPolicyError.
     """
@@ -221,27 +221,28 @@ def find_checkpoint(name_or_path: str) -> Path | None:
         if name and path.is_dir():
             return path
     if _path(name_or_path).is_file():
-        raise UnknownPolicyError(f"{name_or_path} is a file: give its directory.")
+        raise UnknownPolicyError(f"{name_or_path} is a file; give its directory.")
     close = difflib.get_close_matches(name_or_path, policy_names(), n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     fits = HUB_ID.fullmatch(name_or_path.partition("#")[0]) is not None
-    on_hub = f" On the Hugging Face Hub it would be {HUB_PREFIX}{name_or_path}." if fits else ""
+    on_hub = f"  For the Hugging Face Hub use {HUB_PREFIX}{name_or_path}." if fits else ""
     place = Path(name_or_path).expanduser().absolute()
     raise UnknownPolicyError(
-        f"There is no policy {name_or_path[:SHOWN]!r}, nor the directory {place}.{hint} {_choices()}{on_hub}"
+        f"There is no policy {name_or_path[:SHOWN]!r} and no directory {place}.{hint} {_choices()}{on_hub}"
     )
 
 
 def check_name(name_or_path: str) -> None:
-    """Raises UnknownPolicyError for names that are neither a local policy nor a possible Hub name, without network
-    access.
+    """Raises UnknownPolicyError for a name that is neither a local policy nor a possible Hub name.
+
+    Does not access the network.
     """
     if not is_on_hub(name_or_path):
         find_checkpoint(name_or_path)
 
 
 def is_on_hub(name_or_path: str) -> bool:
-    """Whether this can only mean OWNER/NAME on the Hugging Face Hub. Raises UnknownPolicyError for hf: without them."""
+    """Whether this can only mean a model on the Hub. Raises UnknownPolicyError for hf: without OWNER/NAME."""
     if name_or_path.startswith(HUB_PREFIX):
         return bool(hub_name(name_or_path))
     try:
@@ -252,10 +253,10 @@ def is_on_hub(name_or_path: str) -> bool:
 
 
 def hub_name(name_or_path: str) -> str:
-    """OWNER/NAME of what may be asked for on the Hugging Face Hub; empty for what looks like a path on this machine.
+    """OWNER/NAME if this may be a model on the Hugging Face Hub; empty if it looks like a local path.
 
-    That is all but two parts, a first part that is here or is one of LOCAL_OWNERS, and the name of a file: a typo in a
-    path must not start a download. Raises UnknownPolicyError for hf: without OWNER/NAME.
+    Local paths are names without exactly two parts, names of files, and names whose first part exists here or is in
+    LOCAL_OWNERS: a typo in a path must not start a download. Raises UnknownPolicyError for hf: without OWNER/NAME.
     """
     given = name_or_path.partition("#")[0]
     name = given.removeprefix(HUB_PREFIX)
@@ -279,18 +280,18 @@ def _remote(name: str) -> RemoteAddress:
 
 
 def _path(name: str) -> Path:
-    """A name as a path. Raises UnknownPolicyError for one that can be none."""
+    """A name as a path. Raises UnknownPolicyError for an invalid path."""
     try:
         path = Path(name).expanduser()
-        path.is_dir()  # which says whether the system takes it
-    except (OSError, RuntimeError, ValueError) as error:  # too long; ~nobody; a zero byte
+        path.is_dir()  # raises if the system does not accept it
+    except (OSError, RuntimeError, ValueError) as error:  # too long; an unknown ~user; a null byte
         reason = error.strerror if isinstance(error, OSError) else error
         raise UnknownPolicyError(f"{name[:SHOWN]!r} is not a valid path ({reason}). {_choices()}") from error
     return path
 
 
 def _called(directory: Path) -> str:
-    """The name of a directory; of one in the Hub's cache (models--OWNER--NAME/snapshots/COMMIT) the model's."""
+    """The name of a directory; in the Hub's cache (models--OWNER--NAME/snapshots/COMMIT), of the model."""
     path = directory.resolve()
     return path.parent.parent.name if path.parent.name == "snapshots" else path.name
 
@@ -307,14 +308,14 @@ def _look_at(directory: Path, tell: Tell, name: str) -> Checkpoint:
         adapter = directory
         directory, base = _base_of(adapter, tell)
         name = f"{name} {base}"
-        # OpenVLA-OFT puts its adapter into a directory of its own, beside the head.
+        # OpenVLA-OFT puts its adapter into a separate directory, beside the head.
         beside = [adapter, adapter.resolve().parent] if adapter.name == "lora_adapter" else [adapter]
         check_folder(adapter, CheckpointError)
         for place in beside:
             check_relative(adapter, files_of(place), {}, name)
         if (directory / ADAPTER_CONFIG).is_file():
             raise CheckpointError(
-                f"{adapter} names {directory} as the model it belongs to, which is an adapter itself or has one "
+                f"{adapter} names {directory} as its base model, which is an adapter itself or contains one "
                 f"({ADAPTER_CONFIG}). Merge that into its model with peft (merge_and_unload) and name the result."
             )
     directory = _model_of(directory)
@@ -332,21 +333,21 @@ def _look_at(directory: Path, tell: Tell, name: str) -> Checkpoint:
 def _lacks(directory: Path, files: Sequence[str]) -> str:
     """The error message for a directory without config.json."""
     if any(file.startswith("adapter_model.") for file in files):
-        return f"{directory} is a LoRA adapter that lacks {ADAPTER_CONFIG}: copy it from where the adapter comes from."
+        return f"{directory} is a LoRA adapter that lacks {ADAPTER_CONFIG}: copy it from the adapter's source."
     missing = [name for name in (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE) if name not in files]
     others = sorted(file for file in files if file.endswith(OTHER_FORMATS))
-    also = f" It holds {some(others)}, a format that is not read." if others else ""
-    return f"{directory} is no checkpoint: it lacks {', '.join(missing)}.{also}"
+    also = f"  It contains {some(others)}, a format that is not supported." if others else ""
+    return f"{directory} is not a checkpoint: it lacks {', '.join(missing)}.{also}"
 
 
 def _model_of(directory: Path) -> Path:
-    """The directory with the model in one of a training of VLA-0, and any other directory itself."""
+    """The model's directory inside the output of VLA-0's training; any other directory unchanged."""
     inner = directory / VLA0_MODEL
     return inner if (inner / CONFIG_FILE).is_file() and not (directory / CONFIG_FILE).is_file() else directory
 
 
 def _is_vla0(directory: Path, config: Mapping[str, Any], name: str) -> bool:
-    """Whether a model without rt2_config.json is VLA-0-Smol by its type, or VLA-0 by its name or statistics."""
+    """Whether a model without rt2_config.json is VLA-0-Smol (by its type) or VLA-0 (by its name or statistics)."""
     if config.get("type") in LEROBOT_VLA0 or not str(config.get("model_type")).startswith("qwen"):
         return config.get("type") in LEROBOT_VLA0
     from rt_vla_ros.policies.rt2.vla0.statistics import find_statistics
@@ -359,7 +360,7 @@ def _family(directory: Path, config: Mapping[str, Any], name: str) -> str:
     if kind == "rt1" and writes_text:
         raise CheckpointError(
             f"{directory} is ambiguous, both an RT-1 network by {CONFIG_FILE} and an RT-2 model by "
-            f"{RT2_CONFIG_FILE}: remove the file that is of another checkpoint."
+            f"{RT2_CONFIG_FILE}: remove the file that belongs to another checkpoint."
         )
     if kind in EXPORTED:
         return str(kind)
@@ -371,9 +372,9 @@ def _family(directory: Path, config: Mapping[str, Any], name: str) -> str:
 
 
 def _base_of(adapter: Path, tell: Tell) -> tuple[Path, str]:
-    """The directory of the model that an adapter belongs to, and what the model is called.
+    """The directory and the name of an adapter's base model.
 
-    A relative one is looked for beside the adapter before the current directory, where another may have that name.
+    A relative path is resolved against the adapter's directory first, then against the current directory.
     """
     base = str(read_object(adapter / ADAPTER_CONFIG, CheckpointError).get("base_model_name_or_path") or "")
     for place in (str(adapter / base), base) if base else ():
@@ -386,8 +387,8 @@ def _base_of(adapter: Path, tell: Tell) -> tuple[Path, str]:
 
         return download(hub_name(base), tell), hub_name(base)
     raise CheckpointError(
-        f"{adapter} names {base[:SHOWN]!r} as the model it belongs to, which is no directory. Put the directory "
-        f"of that model, or its name on the Hugging Face Hub, into base_model_name_or_path of {ADAPTER_CONFIG}."
+        f"{adapter} names {base[:SHOWN]!r} as its base model, which is not a directory. Set "
+        f"base_model_name_or_path in {ADAPTER_CONFIG} to that model's directory or its name on the Hugging Face Hub."
     )
 
 
@@ -399,8 +400,8 @@ def _download(name: str, tell: Tell) -> Path:
     except RelativeError:
         raise
     except ValueError as reason:
-        raise UnknownPolicyError(f"There is no policy {name!r}. {_choices()} And {reason}") from reason
+        raise UnknownPolicyError(f"There is no policy {name!r}. {_choices()} Also, {reason}") from reason
 
 
 def _choices() -> str:
-    return f"There are: {', '.join(policy_names())}; or give the path of a directory with a checkpoint."
+    return f"Known policies: {', '.join(policy_names())}; or give the path of a checkpoint directory."

@@ -13,7 +13,7 @@ NEW, OLD = "new", "old"
 
 
 def replace_folder(directory: Path, write: Callable[[Path], None]) -> None:
-    """Writes a new directory by `write`, which gets its place, then exchanges the two. Raises OSError."""
+    """Calls `write` with the path of a new directory, then swaps it in for the old one. Raises OSError."""
     directory = directory.resolve()
     if directory.exists() and not directory.is_dir():
         raise NotADirectoryError(f"{directory} is a file, expected a directory.")
@@ -25,7 +25,7 @@ def replace_folder(directory: Path, write: Callable[[Path], None]) -> None:
         new.mkdir()
         write(new)
         for path in new.glob("*.safetensors"):
-            path.chmod(0o644)  # safetensors makes it readable by its owner only
+            path.chmod(0o644)  # safetensors makes files readable by their owner only
         if empty:  # it may be a mount point, or the working directory of a shell
             for file in sorted(new.iterdir()):
                 os.replace(file, directory / file.name)
@@ -36,9 +36,9 @@ def replace_folder(directory: Path, write: Callable[[Path], None]) -> None:
 
 
 def tidy_folder(directory: Path) -> None:
-    """Removes what `replace_folder` has left beside a directory where its process was killed; nobody may write it now.
+    """Removes leftovers of a killed `replace_folder` beside a directory. Nothing may be writing to it at this time.
 
-    Where it was killed between the two moves, the old directory comes back. Raises OSError.
+    If it was killed between the two moves, the old directory is restored. Raises OSError.
     """
     directory = directory.resolve()
     for staging in sorted(directory.parent.glob(f".{glob.escape(directory.name)}.*")):
@@ -49,7 +49,7 @@ def tidy_folder(directory: Path) -> None:
 
 
 def _exchange(new: Path, directory: Path, old: Path) -> None:
-    """`directory`, where there is one, goes to `old` and comes back if `new` cannot take its place."""
+    """Moves `directory`, if it exists, to `old`, and restores it if `new` cannot take its place."""
     try:
         if directory.exists():
             os.replace(directory, old)

@@ -1,1 +1,1 @@
-"""Policies exported to ONNX (`rt-vla export`): written with torch, run by onnxruntime."""
+"""Policies exported to ONNX (`rt-vla export`): written with torch, run with onnxruntime."""

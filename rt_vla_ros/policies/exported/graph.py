@@ -1,4 +1,4 @@
-"""Runs a graph with onnxruntime, with the same device and threads as torch."""
+"""Runs an ONNX graph with onnxruntime, with the same number of threads as torch."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Provider = tuple[str, dict[str, Any]]
 INSTALL = "Policies in ONNX need onnxruntime: pip install 'rt_vla_ros[onnx]'."
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 KINDS = {"cpu": (CPU,), "cuda": (CUDA, CPU), "tensorrt": (TENSORRT, CUDA, CPU)}
-"""Of devices: onnxruntime's providers, the first does the work and the others what it cannot."""
+"""onnxruntime's execution providers for each kind of device; the later ones run what the first cannot."""
 FATAL = 4
-"""Severity of messages that onnxruntime prints by itself: errors are raised, and told once."""
+"""Lowest severity of the messages that onnxruntime prints: errors are raised, so they need not be printed as well."""
 
 
 def runtime() -> Any:
-    """The module onnxruntime. Raises ImportError, with a sentence, where it is not installed."""
+    """The module onnxruntime. Raises ImportError, with instructions, if it is not installed."""
     try:
         import onnxruntime
     except ImportError as error:
@@ -32,9 +32,10 @@ def runtime() -> Any:
 
 
 def providers(device: str) -> list[Provider]:
-    """Of "auto" (a GPU where this onnxruntime has one), "cpu", "cuda", "cuda:1", "tensorrt" ...
+    """Execution providers of a device.
 
-    Raises ValueError for a device that this onnxruntime does not have, ImportError without onnxruntime.
+    device: "auto" (a GPU if this onnxruntime has one), "cpu", "cuda", "cuda:1", "tensorrt" ...
+    Raises ValueError for a device that this onnxruntime does not support, ImportError without onnxruntime.
     """
     there = runtime().get_available_providers()
     kind, _, number = device.partition(":")
@@ -42,7 +43,7 @@ def providers(device: str) -> list[Provider]:
         kind = "cuda" if CUDA in there else "cpu"
     if kind not in KINDS or (number and (kind == "cpu" or not number.isdecimal())):
         raise ValueError(
-            f"There is no device {device!r} for a policy in ONNX; expected auto, cpu, cuda, cuda:N or tensorrt."
+            f"There is no device {device!r} for an ONNX policy; expected auto, cpu, cuda, cuda:N or tensorrt."
         )
     wanted = KINDS[kind]
     if wanted[0] not in there:
@@ -55,17 +56,17 @@ def providers(device: str) -> list[Provider]:
 
 
 class OnnxGraph:
-    """One graph. Its session is made anew when torch's number of threads has changed: the same number serves both."""
+    """One graph. Its session is recreated when torch's number of threads changes: both use the same number."""
 
     def __init__(self, content: bytes, where: str, chosen: Sequence[Provider]) -> None:
-        """content: of the file. where: its path, for messages. chosen: see providers. Raises CheckpointError."""
+        """content: of the .onnx file. where: its path, for messages. chosen: see providers. Raises CheckpointError."""
         self._content, self._where, self._providers = content, where, chosen
         self._threads = 0
         self._session: Any = None
         self._open()
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """All outputs, in order. Inputs that the graph does not have are left out."""
+        """All outputs, in order. Inputs that the graph does not have are ignored."""
         if torch.get_num_threads() != self._threads:
             self._open()
         return [np.asarray(x) for x in self._session.run(None, {k: x for k, x in inputs.items() if k in self._inputs})]
@@ -74,14 +75,14 @@ class OnnxGraph:
         onnxruntime, settings = runtime(), runtime().SessionOptions()
         self._threads = torch.get_num_threads()
         settings.intra_op_num_threads, settings.log_severity_level = self._threads, FATAL
-        # A thread that waits for work sleeps, as torch's do here: see policies.threads.wait_passively.
+        # Idle threads sleep instead of spinning, as torch's do here: see policies.threads.wait_passively.
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(self._content, settings, providers=list(self._providers))
-        except Exception as error:  # onnxruntime's exceptions have no common base
+        except Exception as error:  # onnxruntime's exceptions have no common base class
             raise CheckpointError(
                 f"{self._where} cannot be loaded by onnxruntime {onnxruntime.__version__}: {first_line(error)} If it "
-                "is of a newer version of ONNX, update onnxruntime, or export the policy again with an older --opset."
+                "uses a newer version of ONNX, update onnxruntime, or export the policy again with an older --opset."
             ) from error
         asked = self._providers[0][0]
         if self._session.get_providers()[0] != asked:

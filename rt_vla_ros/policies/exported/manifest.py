@@ -15,18 +15,19 @@ from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE
 
 FORMAT = 1
-"""Of the manifest; another number is of another version of this package."""
+"""Version of the manifest's format."""
 LARGEST_GRAPH = (1 << 31) - 1
-"""Bytes of a graph; protocol buffers have no more."""
+"""Largest size of a graph, the limit of protocol buffers [bytes]."""
 HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """graphs: SHA-256 of each graph's file by its name without .onnx. card: of the action card.
+    """The contents of "exported" in config.json.
 
-    original: of the checkpoint's weights, empty for random ones; name: of that checkpoint. opset: of ONNX. int8: which
-    graphs have int8 weights. versions: of the packages that wrote it.
+    graphs: SHA-256 of each graph's file by its name without .onnx. card: SHA-256 of the action card.
+    original: SHA-256 of the exported checkpoint's weights, empty for random ones; name: of that checkpoint. opset: ONNX
+    opset. int8: names of the graphs with int8 weights. versions: of the packages that wrote it.
     """
 
     graphs: Mapping[str, str]
@@ -43,13 +44,13 @@ class Manifest:
 
     @classmethod
     def of(cls, config: Mapping[str, Any], directory: Path) -> Manifest:
-        """From config.json of this directory. Raises CheckpointError."""
+        """From the config.json of a directory. Raises CheckpointError."""
         path, found = directory / CONFIG_FILE, config.get("exported")
         if not isinstance(found, Mapping):
             raise CheckpointError(f"{path} is incomplete; export the policy again (rt-vla export).")
         if found.get("format") != FORMAT:
             raise CheckpointError(
-                f"{path} is of the format {found.get('format')!r} of exported policies, expected {FORMAT}: it was "
+                f"{path} has the export format {found.get('format')!r}, expected {FORMAT}: it was "
                 "written by another version of rt_vla_ros. Export the policy again (rt-vla export)."
             )
         values: dict[str, Any] = {key: found.get(key) for key in cls.__annotations__}
@@ -61,30 +62,30 @@ class Manifest:
         return one
 
     def check_card(self, directory: Path) -> None:
-        """Raises CheckpointError where the card is not the one that was exported."""
+        """Raises CheckpointError if the card was changed after the export."""
         found = _bytes(directory / CARD_FILE)
         if _sha256(found) != self.card:
             raise CheckpointError(
-                f"{directory / CARD_FILE} was changed since the export of this policy. Change "
+                f"{directory / CARD_FILE} was changed after this policy was exported. Change "
                 "the card of the original checkpoint and export it again, or restore the exported card."
             )
 
     def graph(self, directory: Path, name: str) -> bytes:
-        """The file of a graph. Raises CheckpointError where it is missing or not the one that was exported."""
+        """The file of a graph. Raises CheckpointError if it is missing or was changed after the export."""
         path = directory / f"{name}.onnx"
         if name not in self.graphs:
             raise CheckpointError(f"{directory / CONFIG_FILE} names no graph {name!r}; export the policy again.")
         content = _bytes(path)
         if (digest := _sha256(content)) != self.graphs[name]:
             raise CheckpointError(
-                f"{path} was changed since the export: its SHA-256 is {digest[:12]}..., {CONFIG_FILE} says "
+                f"{path} was changed after the export: its SHA-256 is {digest[:12]}..., {CONFIG_FILE} says "
                 f"{self.graphs[name][:12]}... Copy the whole directory again, or export the policy again."
             )
         return content
 
 
 def sha256_of(path: Path) -> str:
-    """Of a file, in hexadecimal."""
+    """SHA-256 of a file, in hexadecimal."""
     return _sha256(path.read_bytes())
 
 

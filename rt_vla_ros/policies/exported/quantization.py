@@ -1,8 +1,8 @@
-"""int8 graphs by onnxruntime's own tool (onnxruntime.quantization).
+"""Quantizes graphs to int8 with onnxruntime.quantization.
 
-Of the graph of images the convolutions are computed in 8 bits, with ranges measured on images (static); TokenLearner,
-FiLM and the shortcuts between them stay in float32. Of the transformer the products are, with ranges that are measured
-at every step (dynamic), for the rows of a transformer differ more than those of a picture.
+In the image graph, the convolutions are quantized statically, with ranges measured on calibration images; TokenLearner,
+FiLM and the shortcuts between them stay in float32. In the transformer, the matrix products are quantized dynamically,
+with ranges computed at every step, because activations vary more between the rows of a transformer than between images.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from rt_vla_ros.policies.policy import Policy
 Watch = Callable[[Policy], object]
 """Runs a policy on its calibration data."""
 MOST_IMAGES = 128
-"""Of a calibration, spread evenly over those that were seen."""
+"""Most images of a calibration, spread evenly over the recorded ones."""
 
 
 class ImageRecorder:
-    """Keeps what the graph of images gets while a policy acts."""
+    """Records the inputs of the image graph while a policy acts."""
 
     def __init__(self) -> None:
         self._seen: list[Arrays] = []
 
     def __call__(self, name: str, inputs: Arrays) -> None:
-        """As an ExportedSteps' `record`."""
+        """The `record` callback of ExportedSteps."""
         if name == FRAME:
             self._seen.append({key: np.array(value) for key, value in inputs.items()})
 
     def chosen(self) -> list[Arrays]:
-        """MOST_IMAGES at most. Raises ExportError for none."""
+        """At most MOST_IMAGES of the recorded inputs. Raises ExportError if there are none."""
         if not self._seen:
             raise ExportError("The calibration has no images; give a dataset or a suite with episodes.")
         return [self._seen[number] for number in np.unique(np.linspace(0, len(self._seen) - 1, MOST_IMAGES, dtype=int))]
@@ -52,12 +52,12 @@ class _Images:
         self._left: Iterator[Arrays] = iter(images)
 
     def get_next(self) -> Arrays | None:
-        """The next inputs; None behind the last."""
+        """The next inputs; None after the last."""
         return next(self._left, None)
 
 
 def quantized(graphs: dict[str, bytes], images: Sequence[Arrays]) -> dict[str, bytes]:
-    """The graphs that have 8 bits, by their names. images: inputs of the graph of images. Raises ExportError."""
+    """The quantized graphs by their names. images: inputs of the image graph. Raises ExportError."""
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -75,7 +75,7 @@ def quantized(graphs: dict[str, bytes], images: Sequence[Arrays]) -> dict[str, b
                 else:
                     products = ["MatMul", "Gemm"]
                     quantize_dynamic(prepared, made, products, per_channel=True, weight_type=QuantType.QInt8)
-            except Exception as error:  # a tool with no errors of its own
+            except Exception as error:  # the tool has no exception class
                 raise ExportError(f"onnxruntime cannot quantize {name}: {first_line(error)}") from error
             found[name] = made.read_bytes()
     return found
@@ -83,7 +83,7 @@ def quantized(graphs: dict[str, bytes], images: Sequence[Arrays]) -> dict[str, b
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Context that suppresses the tool's warnings, which are about preprocessing that is done here."""
+    """Suppresses the tool's warnings about preprocessing, which is done here."""
     root = logging.getLogger()
     before = root.level
     root.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""An exported RT-1: the policy of a checkpoint in torch, with onnxruntime in place of its network."""
+"""An exported RT-1 policy: the same as the policy in torch, with onnxruntime running the network."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from rt_vla_ros.policies.rt1.policy import RT1Policy
 from rt_vla_ros.policies.rt1.steps import Steps
 
 INSTRUCTION, FRAME, WINDOW = GRAPHS = ("instruction", "frame", "window")
-"""What runs once an instruction, once an image and once a decision; see rt1_graphs."""
+"""The graphs that run once per instruction, per image and per decision; see rt1_graphs."""
 Record = Callable[[str, Arrays], None]
 
 
 @dataclass(frozen=True)
 class ExportedNetwork:
-    """Implements rt1.steps.Network: inputs and outputs of its graphs are on the CPU."""
+    """Implements rt1.steps.Network. Inputs and outputs of its graphs are on the CPU."""
 
     config: RT1Config
     legal: Tensor
@@ -37,7 +37,7 @@ class ExportedNetwork:
 
 
 class ExportedSteps(Steps):
-    """The three graphs of an exported RT-1 with a robot's window."""
+    """The three graphs of an exported RT-1, with the history of one robot."""
 
     def __init__(self, config: RT1Config, graphs: Mapping[str, OnnxGraph]) -> None:
         legal = legal_tokens(config.action_token_counts, config.vocab_size)
@@ -47,7 +47,7 @@ class ExportedSteps(Steps):
         self._record: Record | None = None
 
     def recorded(self, record: Record) -> ExportedSteps:
-        """The same graphs for another robot; `record` gets the name of a graph and its inputs whenever one runs."""
+        """The same graphs for another robot; `record` is called with the name and inputs of every graph that runs."""
         other = copy.copy(self)
         other._record, other._factors = record, None
         return other
@@ -63,18 +63,18 @@ class ExportedSteps(Steps):
         return self._run(FRAME, **inputs, **({} if states is None else {"state": states}))[0]
 
     def newest(self, windows: Tensor, chosen: Tensor | None) -> Tensor:
-        """See Steps. The graph's window is full: steps that are not there yet are zeros behind those that are."""
+        """See Steps. The graph's window has a fixed length; missing steps are zeros after the existing ones."""
         robots, steps = windows.shape[:2]
         inputs = {"tokens": self._full(windows), "steps": torch.full((robots,), steps)}
         return self._run(WINDOW, **inputs, **({} if chosen is None else {"chosen": self._full(chosen)}))[0]
 
     def _full(self, rows: Tensor) -> Tensor:
-        """(B, T, ...) for T steps -> for as many as a window can have."""
+        """(B, T, ...) for T steps -> padded to the length of the window."""
         missing = self.network.config.time_sequence_length - rows.shape[1]
         return torch.cat([rows, rows.new_zeros(len(rows), missing, *rows.shape[2:])], dim=1) if missing else rows
 
     def _silence(self) -> Tensor:
-        assert self._silent is not None, "an instruction's factors come first"
+        assert self._silent is not None, "factors() must be called first"
         return self._silent
 
     def _run(self, name: str, **inputs: Tensor) -> list[Tensor]:
@@ -85,7 +85,7 @@ class ExportedSteps(Steps):
 
 
 def network_config(checkpoint: Checkpoint) -> RT1Config:
-    """Of the original's network. Raises CheckpointError."""
+    """The configuration of the original network. Raises CheckpointError."""
     path, found = checkpoint.model_directory / CONFIG_FILE, checkpoint.config.get("network")
     if not isinstance(found, Mapping):
         raise CheckpointError(f"{path} lacks the configuration of the network; export the policy again.")
@@ -104,13 +104,13 @@ def open_policy(
     weights: str = "auto",
     **_options: Any,
 ) -> RT1Policy:
-    """Arguments: see load_policy; device: see graph.providers.
+    """Opens an exported policy. Arguments: see load_policy; device: see graph.providers.
 
     Raises CheckpointError, ActionCardError, ValueError; ImportError without onnxruntime.
     """
     if weights != "auto":
         raise ValueError(
-            f"The weights of {checkpoint.name} were fixed at its export (rt-vla export, with or without --int8); "
+            f"The weight format of {checkpoint.name} was set by its export (rt-vla export, with or without --int8); "
             f"omit weights, given: {weights!r}."
         )
     chosen, directory = providers(device), checkpoint.model_directory

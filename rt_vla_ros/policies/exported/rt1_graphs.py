@@ -1,6 +1,6 @@
 """RT-1 as three graphs, run once per instruction, per image and per decision, each a module to export.
 
-Between them lies what a policy keeps: FiLM's factors of its instruction, and the embedded tokens of its window's steps.
+Between them, a policy keeps the FiLM factors of its instruction and the embedded tokens of the steps in its window.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from rt_vla_ros.policies.rt1.layers import Layer, attention_mask
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 
 NO_SENTENCE = torch.empty(0)
-"""For layers whose factors are fixed."""
+"""An unused argument for layers whose factors are fixed."""
 
 
 class InstructionGraph(nn.Module):
-    """An instruction -> FiLM's factors, see Films."""
+    """An instruction -> the FiLM factors, see Films."""
 
     def __init__(self, model: RT1Model) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, instruction: Tensor) -> tuple[Tensor, Tensor]:
-        """What the model takes as an instruction, (1, ...) -> factors (1, W), and those of a sentence of zeros."""
+        """Instruction features of the model, (1, ...) -> factors (1, W), and the factors of an all-zero sentence."""
         films = Films(self.model)
         silence = torch.zeros(1, self.model.config.language_size)
         return films.factors(self.model.sentence(instruction)), films.factors(silence)
 
 
 class FrameGraph(nn.Module):
-    """The cached part of a step: embedded tokens of its images and state."""
+    """Images and state of a step -> its embedded tokens, which are cached."""
 
     def __init__(self, model: RT1Model) -> None:
         super().__init__()
@@ -48,10 +48,10 @@ class FrameGraph(nn.Module):
 
 
 class WindowGraph(nn.Module):
-    """The transformer over a window that is as long as it can be: steps that are not there yet lie in its future.
+    """The transformer over a window of fixed length: missing steps are placed after the newest one.
 
-    So its shapes are always the same, which is what compilers of graphs want, and no row that is read sees them. Only
-    the rows that matter are computed, as in fast.last_step.
+    This keeps all shapes static, as graph compilers prefer, and no row that is read attends to missing steps. Only the
+    necessary rows are computed, as in fast.last_step.
     """
 
     seen: Tensor
@@ -69,8 +69,9 @@ class WindowGraph(nn.Module):
     def forward(self, tokens: Tensor, steps: Tensor, chosen: Tensor | None = None) -> Tensor:
         """Logits of the newest step, (B, D, V).
 
-        tokens: of the steps, oldest first, finite numbers behind them, (B, T, num_observation_tokens, d_model). steps:
-        how many there are, int64 (B,). chosen: the steps' action tokens, int64 (B, T, D), for networks that see them.
+        tokens: of the steps, oldest first, then any finite padding, (B, T, num_observation_tokens, d_model). steps:
+        number of steps, int64 (B,). chosen: the steps' action tokens, int64 (B, T, D), for networks that take them as
+        input.
         """
         rows = self._with_actions(tokens, chosen) if self.attends_actions else self._placed(tokens)
         first = (steps - 1) * (rows.shape[1] // self.steps) + self.observations - 1  # predicts the newest step's first
@@ -94,7 +95,7 @@ class WindowGraph(nn.Module):
 
     @property
     def _places(self) -> Tensor:
-        """(T, num_observation_tokens + num_action_tokens, d_model)."""
+        """Position embeddings, (T, num_observation_tokens + num_action_tokens, d_model)."""
         transformer = self.model.transformer
         return transformer.position_table.reshape(self.steps, -1, transformer.config.d_model)
 
@@ -102,7 +103,7 @@ class WindowGraph(nn.Module):
         return (tokens + self._places[:, : self.observations]).flatten(1, 2)
 
     def _newest_actions(self, steps: Tensor) -> Tensor:
-        """The newest step's action rows but the last, which predicts nothing."""
+        """The newest step's action rows without the last, which predicts nothing."""
         places = self._places[:, self.observations : self.observations + self.actions - 1]
         return places[steps - 1] + self.model.transformer.embed.bias
 
@@ -117,7 +118,7 @@ class WindowGraph(nn.Module):
 
 
 def _layer(layer: Layer, wanted: Tensor, rows: Tensor, mask: Tensor) -> Tensor:
-    """wanted (B, W, d) attend rows (B, R, d) where the mask, (W, R) or (B, 1, W, R), is true."""
+    """wanted (B, W, d) attend to rows (B, R, d) where the mask, (W, R) or (B, 1, W, R), is true."""
     wanted = wanted + layer.attention(layer.norm1(wanted), layer.norm1(rows), mask)
     return wanted + layer.feed_forward(layer.norm2(wanted))
 

@@ -1,4 +1,4 @@
-"""Exports modules to ONNX with torch's exporter."""
+"""Exports modules to ONNX with torch.onnx."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from rt_vla_ros.policies.exported.manifest import LARGEST_GRAPH
 
 INSTALL = "Exporting to ONNX needs onnx, onnxscript and onnxruntime: pip install 'rt_vla_ros[export]'."
 OPSET, OLDEST_OPSET = 20, 18
-"""Of ONNX: 20 has what RT-1 uses and is known to onnxruntime from 1.17; 18 is what torch writes at least."""
+"""ONNX opsets: 20 covers RT-1 and is supported by onnxruntime from 1.17; 18 is the lowest that torch writes."""
 ROBOTS = "robots"
-"""The axis of graphs along which robots are decided for together."""
+"""The axis of the robots that are decided for together."""
 LOGGERS = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
 
 
@@ -29,8 +29,8 @@ class ExportError(ValueError):
 
 @dataclass(frozen=True)
 class GraphSource:
-    """What a graph is made of. inputs: an example of each, by the names of `forward`. several: whether the first axis
-    of inputs and outputs may have any length."""
+    """A module to export. inputs: example inputs by the argument names of `forward`. several: whether the first axis of
+    inputs and outputs is dynamic."""
 
     module: nn.Module
     inputs: Mapping[str, Tensor]
@@ -39,7 +39,7 @@ class GraphSource:
 
 
 def check_installed() -> None:
-    """Raises ImportError, with a sentence, where a package that exporting needs is missing."""
+    """Raises ImportError, with instructions, if a package needed for exporting is missing."""
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
@@ -73,23 +73,23 @@ def to_onnx(name: str, source: GraphSource, opset: int) -> bytes:
     model: onnx.ModelProto = program.model_proto
     if model.ByteSize() > LARGEST_GRAPH:
         raise ExportError(
-            f"The graph {name} has {model.ByteSize() / 1e9:.1f} GB, one ONNX file has at most "
-            f"{LARGEST_GRAPH / 1e9:.1f} GB: larger policies are for serving (rt-vla serve)."
+            f"The graph {name} has {model.ByteSize() / 1e9:.1f} GB, an ONNX file has at most "
+            f"{LARGEST_GRAPH / 1e9:.1f} GB; run larger policies on a server (rt-vla serve)."
         )
     lengths = {one.name: one.type.tensor_type.shape.dim[0].dim_param for one in model.graph.input}
     if source.several and not all(lengths.values()):
-        raise ExportError(f"torch {torch.__version__} has exported {name} for one number of robots only.")
+        raise ExportError(f"torch {torch.__version__} has exported {name} with a fixed number of robots.")
     written = next(one.version for one in model.opset_import if not one.domain)
     if written != opset:
         raise ExportError(
-            f"{name} cannot be written in opset {opset} of ONNX, torch chose {written}; use --opset {written}."
+            f"{name} cannot be written in ONNX opset {opset}, torch chose {written}; use --opset {written}."
         )
     return bytes(model.SerializeToString())
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Context that silences the progress of torch's exporter; errors are raised."""
+    """Silences the progress output of torch's exporter; errors are still raised."""
     levels = {name: logging.getLogger(name).level for name in LOGGERS}
     for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Writes an exported policy: its graphs, verified against torch, its card, and its language table."""
+"""Writes an exported policy: its graphs, verified against torch, its action card and its table of embeddings."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from rt_vla_ros.policies.rt1.policy import PlainSteps, RT1Policy
 Graphs = dict[str, bytes]
 WRITTEN_BY = ("torch", "onnx", "onnxscript", "onnxruntime")
 TOLERANCE, PATCH = 1e-3, 16
-"""Largest difference of a logit between onnxruntime and torch, as a share of the largest logit; and the pixels of the
-patches of the images that are compared. Sentences have the length 1, as an encoder's: longer ones amplify rounding."""
+"""Largest difference of a logit between onnxruntime and torch, relative to the largest logit; and the patch size of the
+random test images [pixels]. Sentence vectors have norm 1, as an encoder's: longer ones amplify rounding."""
 
 
 def check_exportable(checkpoint: Checkpoint) -> None:
-    """Raises ExportError unless it is an RT-1 checkpoint on this machine."""
+    """Raises ExportError unless this is an RT-1 checkpoint on this machine."""
     if checkpoint.family == REMOTE:
-        raise ExportError(f"{checkpoint.reference} runs on a server, which has the weights: run `rt-vla export` there.")
+        raise ExportError(f"{checkpoint.reference} is on a server: run `rt-vla export` there.")
     if checkpoint.family in EXPORTED:
         raise ExportError(f"{checkpoint.name} is already exported; use the original checkpoint.")
     if checkpoint.family not in RT1_FAMILIES:
@@ -65,11 +65,11 @@ def export_rt1(
     watch: Watch | None = None,
     tell: Tell,
 ) -> Manifest:
-    """Write the directory atomically. original: hash of the checkpoint's weights, empty for random ones.
+    """Writes the directory atomically. original: SHA-256 of the checkpoint's weights, empty for random ones.
 
-    watch: runs the policy on its calibration data, for int8; None: float32.
+    watch: runs the policy on calibration data, for int8; None: float32.
     tell: called with progress messages.
-    Raises ExportError, CheckpointError, ActionCardError, OSError; ImportError for what is not installed.
+    Raises ExportError, CheckpointError, ActionCardError, OSError; ImportError for missing packages.
     """
     check_installed()
     check_exportable(checkpoint)
@@ -111,7 +111,7 @@ def export_rt1(
 
 
 def sources(model: RT1Model) -> dict[str, GraphSource]:
-    """What the graphs are made of, with inputs for two robots."""
+    """The modules to export, with example inputs for two robots."""
     config, robots = model.config, 2
     words = torch.zeros(1, 2 * 32 - 1, dtype=torch.int64)
     instruction = words if config.language == "hashed_words" else torch.zeros(1, config.language_size)
@@ -139,14 +139,14 @@ def sources(model: RT1Model) -> dict[str, GraphSource]:
 
 
 def exported_steps(model: RT1Model, graphs: Mapping[str, bytes]) -> ExportedSteps:
-    """The graphs as a policy runs them, on the CPU."""
+    """The graphs in the form in which a policy runs them, on the CPU."""
     cpu = providers("cpu")
     return ExportedSteps(model.config, {name: OnnxGraph(content, name, cpu) for name, content in graphs.items()})
 
 
 @torch.inference_mode()
 def check_same(model: RT1Model, steps: ExportedSteps) -> None:
-    """Raises ExportError where the graphs do not give torch's logits on random images, in short and full windows."""
+    """Raises ExportError if the graphs' logits on random images differ from torch's, in short and full windows."""
     config, rng = model.config, np.random.default_rng(0)
     plain = PlainSteps(model)
     features = torch.from_numpy(rng.standard_normal((1, config.language_size)).astype(np.float32))

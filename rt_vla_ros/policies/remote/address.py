@@ -1,4 +1,4 @@
-"""Parses `remote:HOST[:PORT][/NAME]`. Loads nothing heavy."""
+"""Parses `remote:HOST[:PORT][/NAME]`. Has no heavy imports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ADDRESS = re.compile(
 
 @dataclass(frozen=True)
 class RemoteAddress:
-    """host: a name, or an address; of IPv6 in brackets. name: of the policy; empty: the only one of that server."""
+    """host: a name or an IP address, IPv6 in brackets. name: of the policy; empty: the only one of that server."""
 
     host: str
     port: int = DEFAULT_PORT
@@ -26,7 +26,7 @@ class RemoteAddress:
 
     @classmethod
     def parse(cls, text: str) -> RemoteAddress:
-        """Raises ValueError, with a sentence, for anything but what EXPECTED says."""
+        """Raises ValueError for anything but the format in EXPECTED."""
         found = _ADDRESS.fullmatch(text.removeprefix(PREFIX)) if text.startswith(PREFIX) else None
         port = DEFAULT_PORT if found is None or found["port"] is None else int(found["port"])
         if found is None or not 0 < port <= 65535:
@@ -35,14 +35,14 @@ class RemoteAddress:
 
     @property
     def place(self) -> str:
-        """HOST:PORT, for sentences."""
+        """HOST:PORT, for messages."""
         return f"{self.host}:{self.port}"
 
     def __str__(self) -> str:
-        """As `parse` takes it."""
+        """The format that `parse` accepts."""
         return f"{PREFIX}{self.place}{'/' if self.name else ''}{self.name}"
 
 
 def is_remote(name: str) -> bool:
-    """Whether a policy's name is meant as the address of a server."""
+    """Whether a policy's name is the address of a server."""
     return name.startswith(PREFIX)

@@ -1,4 +1,4 @@
-"""A policy's decision as what JSON knows; floats come back to the last bit."""
+"""Serializes action chunks as JSON; floats are restored exactly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NUMBERS = 10  # of a step: translation, rotation, base, gripper
 
 
 def chunk_meta(chunk: ActionChunk) -> dict[str, Any]:
-    """`chunk_from_meta` reverses it."""
+    """A chunk as JSON values; the inverse of `chunk_from_meta`."""
     return {
         "steps": [
             [*map(float, (*step.translation, *step.rotation, *step.base)), float(step.gripper)] for step in chunk.steps
@@ -32,7 +32,7 @@ def chunk_meta(chunk: ActionChunk) -> dict[str, Any]:
 
 
 def chunk_from_meta(meta: Mapping[str, Any], card: ActionCard) -> ActionChunk:
-    """card: of the policy, which says how chunks that overlap are combined. Raises RemoteWireError, with a sentence."""
+    """card: of the policy; it defines how overlapping chunks are combined. Raises RemoteWireError."""
     steps = [_step(one, i) for i, one in enumerate(read.items(meta, "steps", card.horizon))]
     ends = read.items(meta, "terminate", card.horizon)
     tokens = read.items(meta, "tokens", 1_000_000)
@@ -41,7 +41,7 @@ def chunk_from_meta(meta: Mapping[str, Any], card: ActionCard) -> ActionChunk:
             f"terminate has {len(ends)} items for {len(steps)} steps, expected true or false for each."
         )
     if not all(isinstance(token, int) and not isinstance(token, bool) for token in tokens):
-        raise RemoteWireError("tokens has something else than whole numbers.")
+        raise RemoteWireError("tokens must be a list of integers.")
     return ActionChunk(
         steps=tuple(_end_effector(values, end) for values, end in zip(steps, ends, strict=True)),
         period=read.number(meta, "period"),

@@ -1,4 +1,4 @@
-"""A robot's connection to its policy server. Thread-safe; a separate thread reads."""
+"""A robot's connection to its policy server. Thread-safe; messages are read in a separate thread."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from rt_vla_ros.policies.remote.settings import RemoteSettings
 from rt_vla_ros.policies.remote.wire import MessageKind, RemoteMessage, RemoteWireError, pack, unpack
 from rt_vla_ros.token_file import header_token
 
-OPENING = 3.0  # a server that does not answer for so long is not there [s]
-PING, PONG = 1.0, 3.0  # how often the connection is tried, and how long it may be silent then [s]
+OPENING = 3.0  # timeout of the first answer [s]
+PING, PONG = 1.0, 3.0  # interval and timeout of WebSocket pings [s]
 LARGEST_ANSWER = 1 << 22  # [bytes]
 
 
 class RemoteRefusedError(PolicyLostError):
-    """The server refuses this robot; the message has its reason."""
+    """The server refuses this robot; the message says why."""
 
 
 class NoAnswerError(ValueError):
@@ -39,10 +39,10 @@ class NoAnswerError(ValueError):
 
 
 class RemoteConnection:
-    """welcome: what the server said first. lost: why nothing comes any more, in a sentence; None while it does."""
+    """welcome: the server's first message. lost: why the connection was lost, in a sentence; None while it is open."""
 
     def __init__(self, address: RemoteAddress, settings: RemoteSettings, hello: Hello) -> None:
-        """Raises PolicyLostError, RemoteRefusedError and, for files that cannot be used, ValueError."""
+        """Raises PolicyLostError, RemoteRefusedError, and ValueError for unusable certificate or token files."""
         self._place = address.place
         self.lost: str | None = None
         self._socket = _open(address, settings)
@@ -70,11 +70,14 @@ class RemoteConnection:
 
     @property
     def silence(self) -> float:
-        """How long nothing has been heard [s]."""
+        """Time since the last message [s]."""
         return time.monotonic() - self._heard
 
     def ask(self, kind: MessageKind, meta: Mapping[str, Any], body: bytes = b"", *, timeout: float) -> RemoteMessage:
-        """The answer. Raises NoAnswerError after `timeout` [s], PolicyLostError, RemoteWireError for too much."""
+        """Sends a request and returns the answer.
+
+        Raises NoAnswerError after `timeout` [s], PolicyLostError, RemoteWireError for a message that is too large.
+        """
         until = time.monotonic() + timeout
         with self._changed:
             self._number = (self._number + 1) % 2**32
@@ -97,11 +100,11 @@ class RemoteConnection:
                 self._answers.pop(number, None)
 
     def close(self) -> None:
-        """Ends it, without waiting for the other side."""
+        """Closes the connection without waiting for the server."""
         self.lose("The connection was closed.")
 
     def lose(self, sentence: str) -> None:
-        """The same; sentence: why."""
+        """Closes the connection; sentence: the reason."""
         self._lose(sentence)
         _shut(self._socket)
 
@@ -121,7 +124,7 @@ class RemoteConnection:
                 data = self._socket.recv()
                 self._heard = time.monotonic()
                 if isinstance(data, str):
-                    raise RemoteWireError("It sends text, expected bytes.")
+                    raise RemoteWireError("It sent a text message, expected bytes.")
                 answer = unpack(data, LARGEST_ANSWER)
                 with self._changed:
                     if answer.number in self._answers:
@@ -145,14 +148,14 @@ class RemoteConnection:
 
 
 def refusal_of(answer: RemoteMessage) -> str:
-    """The sentence of an answer that is none."""
+    """The error message in an unexpected answer."""
     sentence = answer.meta.get("sentence")
     return sentence[:2000] if isinstance(sentence, str) else f"The policy server answers with {answer.kind.name}."
 
 
 def _shut(connection: ClientConnection) -> None:
-    """At once: a close of the WebSocket would wait for a server that may be gone."""
-    with contextlib.suppress(OSError):  # it is shut already
+    """Closes at once: a WebSocket close handshake would wait for a server that may be gone."""
+    with contextlib.suppress(OSError):  # already closed
         connection.socket.shutdown(socket.SHUT_RDWR)
 
 
@@ -173,7 +176,7 @@ def _open(address: RemoteAddress, settings: RemoteSettings) -> ClientConnection:
             close_timeout=1.0,
             max_size=LARGEST_ANSWER,
         )
-        return opening.__enter__()  # `close` ends it: who is asked to leave as well would wait for the other side
+        return opening.__enter__()  # ended by `close`; leaving the context manager would wait for the server
     except InvalidStatus as error:
         status = error.response.status_code
         raise RemoteRefusedError(_refused(address, settings, status)) from error
@@ -203,8 +206,8 @@ def _unreachable(address: RemoteAddress, encrypted: bool, error: Exception) -> s
         reason = error.strerror or str(error)
     else:
         reason = "no answer" if isinstance(error, TimeoutError) else str(error)
-    # TLS 1.3 tells who comes without a certificate only after it let him in.
-    cure = ", and does it take remote_certificate" if encrypted else ", and without TLS (else say remote_ca)"
+    # TLS 1.3 reports a missing client certificate only after the handshake.
+    cure = ", and does it take remote_certificate" if encrypted else ", and without TLS (otherwise set remote_ca)"
     return f"No policy server answers at {address.place} ({reason}): does `rt-vla serve` run there{cure}?"
 
 

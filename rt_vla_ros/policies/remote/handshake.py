@@ -18,15 +18,15 @@ HERE_AND_THERE = ("at the robot", "at the server")
 
 
 def plain_name(name: str) -> str:
-    """A robot's name as it can stand in a table, on a terminal and in a metric."""
+    """A robot's name in a form that is safe in tables, terminals and metric labels."""
     return _NAME.sub("_", name)[:LONGEST_NAME].strip() or "robot"
 
 
 @dataclass(frozen=True)
 class Hello:
-    """What a robot says.
+    """A robot's first message.
 
-    policy: the one that it wants, by its name; empty: the only one. robot: its own name.
+    policy: name of the requested policy; empty: the only one. robot: its own name.
     model, card: those that it was started with; empty and None at its first connection.
     """
 
@@ -36,7 +36,7 @@ class Hello:
     card: Mapping[str, Any] | None = None
 
     def meta(self) -> dict[str, Any]:
-        """As it is sent."""
+        """The message's JSON object."""
         return {"policy": self.policy, "robot": self.robot, "model": self.model, "card": self.card}
 
     @classmethod
@@ -49,7 +49,7 @@ class Hello:
 
 @dataclass(frozen=True)
 class Welcome:
-    """What a server answers.
+    """The server's answer to Hello.
 
     model: SHA-256 of the weights. card: of the policy. answers: whether its model answers questions.
     warm_up_instruction: see policies.policy.WarmUpPolicy.
@@ -62,7 +62,7 @@ class Welcome:
     warm_up_instruction: str
 
     def meta(self) -> dict[str, Any]:
-        """As it is sent."""
+        """The message's JSON object."""
         return {
             "policy": self.policy,
             "model": self.model,
@@ -73,7 +73,7 @@ class Welcome:
 
     @classmethod
     def read(cls, meta: Mapping[str, Any]) -> Welcome:
-        """Raises RemoteWireError, also for a card that is none."""
+        """Raises RemoteWireError, also for an invalid card."""
         try:
             card = ActionCard.from_dict(read.record(meta.get("card"), "card"))
         except ActionCardError as error:
@@ -83,7 +83,7 @@ class Welcome:
 
 
 def refuse_other(hello: Hello, policy: str, model: str, card: ActionCard) -> str | None:
-    """Why a robot that began with another model or card may not go on with this one; None where it may."""
+    """Why a robot that started with another model or card must not continue with this one; None if it may."""
     if hello.card is not None:
         differences = card_differences(dict(hello.card), card.to_dict(), HERE_AND_THERE)
         if differences:

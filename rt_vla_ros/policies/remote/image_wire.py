@@ -1,4 +1,4 @@
-"""Serializes camera images, raw or as JPEG, in the card's size."""
+"""Serializes camera images, raw or as JPEG, in the size given by the action card."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from rt_vla_ros.policies.remote import meta_fields as read
 from rt_vla_ros.policies.remote.wire import RemoteWireError
 
 RAW, JPEG = "raw", "jpeg"
-JPEG_OVERHEAD = 4096  # of a header; small images of noise are larger as JPEG than without [bytes]
+JPEG_OVERHEAD = 4096  # allowance for the header; small noisy images are larger as JPEG than raw [bytes]
 
 
 def largest_body(card: ActionCard) -> int:
-    """Of an observation [bytes]."""
+    """Largest size of an encoded observation [bytes]."""
     return sum(_size(camera) + JPEG_OVERHEAD for camera in card.cameras)
 
 
 def raw_size(card: ActionCard) -> int:
-    """Of the images of an observation, as they are [bytes]."""
+    """Size of the raw images of an observation [bytes]."""
     return sum(map(_size, card.cameras))
 
 
 def encode_images(
     images: Mapping[str, NDArray[np.uint8]], card: ActionCard, jpeg: int = 0
 ) -> tuple[list[dict[str, Any]], bytes]:
-    """What the message says of them, and their bytes. jpeg: quality; 0: as they are.
+    """The images' metadata and their bytes. jpeg: quality; 0: raw.
 
-    Raises ValueError, with a sentence, for an image that is missing, or not of the card's size.
+    Raises ValueError for an image that is missing or does not have the card's size.
     """
     described, parts = [], []
     for camera in card.cameras:
         if camera.name not in images:
             there = ", ".join(sorted(images)) or "none"
-            raise ValueError(f"The policy needs an image of the camera {camera.name!r}; there is: {there}.")
+            raise ValueError(f"The policy needs an image of the camera {camera.name!r}; given: {there}.")
         check_image(images[camera.name], camera)
         part = _jpeg(images[camera.name], jpeg) if jpeg else np.ascontiguousarray(images[camera.name]).tobytes()
         size = {"width": camera.width, "height": camera.height, "bytes": len(part)}
@@ -50,7 +50,7 @@ def encode_images(
 
 
 def decode_images(meta: Mapping[str, Any], body: bytes, card: ActionCard) -> dict[str, NDArray[np.uint8]]:
-    """Raises RemoteWireError, with a sentence, unless it is exactly one image of each camera, of exactly its size.
+    """Raises RemoteWireError unless there is exactly one image of each camera, in exactly its size.
 
     The sizes are compared with the card's before a pixel is decoded.
     """
@@ -65,9 +65,7 @@ def decode_images(meta: Mapping[str, Any], body: bytes, card: ActionCard) -> dic
         )
     lengths = [read.whole(one, "bytes") for one in described]
     if sum(lengths) != len(body):
-        raise RemoteWireError(
-            f"The images say that they have {sum(lengths)} bytes in all, the message has {len(body)}."
-        )
+        raise RemoteWireError(f"The images' lengths add up to {sum(lengths)} bytes, the message has {len(body)}.")
     images, at = {}, 0
     for camera, one, length in zip(card.cameras, described, lengths, strict=True):
         images[camera.name] = _image(one, body[at : at + length], camera)
@@ -79,7 +77,7 @@ def _image(meta: Mapping[str, Any], data: bytes, camera: CameraSpec) -> NDArray[
     size = read.whole(meta, "width"), read.whole(meta, "height")
     if size != (camera.width, camera.height):
         raise RemoteWireError(
-            f"The image of camera {camera.name!r} is {size[0]}x{size[1]}, the policy takes "
+            f"The image of camera {camera.name!r} is {size[0]}x{size[1]}, the policy expects "
             f"{camera.width}x{camera.height} (width x height)."
         )
     form = read.text(meta, "format")

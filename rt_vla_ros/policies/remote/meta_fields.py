@@ -1,4 +1,4 @@
-"""Reads the fields of a message: each is of the type that is expected, or the message is refused."""
+"""Reads the fields of a message and checks their types; a message with a wrong type is refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def number(meta: Mapping[str, Any], key: str) -> float:
 
 
 def whole(meta: Mapping[str, Any], key: str) -> int:
-    """A whole number of at least 0. Raises RemoteWireError."""
+    """An integer of at least 0. Raises RemoteWireError."""
     value = meta.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise RemoteWireError(f"{key} is {_shown(value)}, expected a whole number of at least 0.")
@@ -53,7 +53,7 @@ def numbers(meta: Mapping[str, Any], key: str, most: int) -> list[float]:
 
 
 def record(value: Any, what: str) -> Mapping[str, Any]:
-    """An object. Raises RemoteWireError."""
+    """A JSON object. Raises RemoteWireError."""
     if not isinstance(value, dict):
         raise RemoteWireError(f"{what} is {_shown(value)}, expected an object.")
     return value

@@ -27,28 +27,28 @@ from rt_vla_ros.policies.remote.image_wire import encode_images, raw_size
 from rt_vla_ros.policies.remote.settings import RemoteSettings
 from rt_vla_ros.policies.remote.wire import MessageKind, RemoteMessage, RemoteWireError
 
-SHORTEST_BUDGET = 0.5  # where none is given [s]
-SILENCE = 1.0  # of a server that owes an answer, beyond the budget: then it counts as gone [s]
+SHORTEST_BUDGET = 0.5  # minimum of the default budget [s]
+SILENCE = 1.0  # silence of a server beyond the budget after which it counts as lost [s]
 LONGEST_RESET, LONGEST_ANSWER = 10.0, 120.0  # [s]
-TRIPS = 8  # of which the shortest counts
+TRIPS = 8  # round trips of which the shortest is used
 
 
 class RemoteLateError(PolicyLateError):
-    """The answer was late or missing and is not executed. The next one may be in time."""
+    """The answer was late or missing; it is not executed. The next one may be in time."""
 
 
 class RemotePolicy:
     """Implements policies.policy.WarmUpPolicy and TimedPolicy; RemoteAnsweringPolicy: AnsweringPolicy too.
 
-    `act` and `ask` may be called from two threads. The history is the server's; a connection that was lost ends it.
-    batch: robots for which the last decision was made at once.
-    sent, unencoded: bytes of the images that were sent so far, and how many they would have had as they are.
+    `act` and `ask` may be called from two threads. The history is on the server; it ends when the connection is lost.
+    batch: number of robots in the batch of the last decision.
+    sent, unencoded: total size of the images sent so far, and their size without encoding [bytes].
     """
 
     warm_up_runs = 2
 
     def __init__(self, address: RemoteAddress, settings: RemoteSettings, connection: RemoteConnection) -> None:
-        """connection: the first one; its model and card are this policy's as long as it lives."""
+        """connection: the first connection; its model and card are kept for the lifetime of this policy."""
         welcome = connection.welcome
         self.name, self.card, self.model = welcome.policy, welcome.card, welcome.model
         self.warm_up_instruction = welcome.warm_up_instruction
@@ -59,8 +59,8 @@ class RemotePolicy:
         self._link = _ServerLink(connection)
         self._end = weakref.finalize(self, self._link.close)
         self._instruction: str | None = None
-        self._begun: RemoteConnection | None = None  # the connection that has the instruction
-        self._owed: float | None = None  # since when an answer is missing, of a steady clock
+        self._begun: RemoteConnection | None = None  # the connection that knows the instruction
+        self._owed: float | None = None  # since when an answer is due, on a monotonic clock
         self._trips: deque[float] = deque(maxlen=TRIPS)
         self._parts: dict[str, float] = {}
 
@@ -70,7 +70,7 @@ class RemotePolicy:
         return self._parts
 
     def close(self) -> None:
-        """Ends the connection; the policy is of no more use."""
+        """Closes the connection; the policy cannot be used afterwards."""
         self._end()
 
     def reset(self, instruction: str) -> None:
@@ -84,8 +84,8 @@ class RemotePolicy:
     def act(self, observation: Observation) -> ActionChunk:
         """See policies.policy.Policy.
 
-        Raises RemoteLateError where the answer comes too late, or would. Raises PolicyLostError where the server cannot
-        be reached, is another one than before, or has just come back: then this observation may be an old one.
+        Raises RemoteLateError if the answer comes, or would come, too late. Raises PolicyLostError if the server cannot
+        be reached, has changed its model or card, or was just reconnected: this observation may then be outdated.
         """
         began = time.monotonic()
         if self._instruction is None:
@@ -96,7 +96,7 @@ class RemotePolicy:
         if self._begun is not connection:
             self._begin(connection)
             raise PolicyLostError(
-                f"The policy server at {self._address.place} is reconnected. The history is lost; "
+                f"The policy server at {self._address.place} is connected again. The history is lost; "
                 "the robot continues from the next image."
             )
         left = began + self.budget - time.monotonic()
@@ -109,7 +109,7 @@ class RemotePolicy:
             self._owed = asked if self._owed is None else self._owed
             raise RemoteLateError(
                 f"The policy server at {self._address.place} has not answered within {self.budget:.3g} s "
-                "(remote_budget): nothing is done by what may still come."
+                "(remote_budget); a later answer is ignored."
             ) from error
         except PolicyLostError:
             self._begun = None
@@ -118,7 +118,7 @@ class RemotePolicy:
         return self._chunk(answer, time.monotonic() - asked)
 
     def _encoded(self, observation: Observation) -> tuple[dict[str, Any], bytes]:
-        """What is sent of an observation. Raises ValueError for images and a state that the card does not allow."""
+        """An observation as it is sent. Raises ValueError for images and states that do not match the card."""
         state = check_state(observation.state, self.card).tolist() if self.card.state else None
         described, body = encode_images(observation.images, self.card, self._settings.jpeg)
         return {"stamp": float(observation.stamp), "state": state, "images": described}, body
@@ -136,7 +136,7 @@ class RemotePolicy:
         return chunk
 
     def _begin(self, connection: RemoteConnection) -> None:
-        assert self._instruction is not None, "the caller has looked"
+        assert self._instruction is not None, "checked by the caller"
         try:
             answer = connection.ask(MessageKind.RESET, {"instruction": self._instruction}, timeout=LONGEST_RESET)
         except NoAnswerError as error:
@@ -146,7 +146,7 @@ class RemotePolicy:
         self._begun, self._owed = connection, None
 
     def _tell_loss(self) -> None:
-        """Raises PolicyLostError, once, where the connection is lost or silent: to try a new one takes seconds."""
+        """Raises PolicyLostError once if the connection is lost or silent: reconnecting takes seconds."""
         if self._begun is None:
             return
         silence = self._silence(self._begun)
@@ -158,15 +158,15 @@ class RemotePolicy:
             raise PolicyLostError(sentence)
 
     def _silence(self, connection: RemoteConnection) -> float:
-        """For how long an answer has been missing, and nothing else has been heard either [s]."""
+        """How long an answer has been due without any message from the server [s]."""
         return 0.0 if self._owed is None else min(time.monotonic() - self._owed, connection.silence)
 
     def _connected(self) -> RemoteConnection:
-        """The connection; a new one where the last was lost. Raises PolicyLostError and ValueError."""
+        """The connection; a new one if the last was lost. Raises PolicyLostError and ValueError."""
         return self._link.get(self._open)
 
     def _open(self) -> RemoteConnection:
-        """Raises PolicyLostError where another model or card answers, too: a server is not taken at its word."""
+        """Raises PolicyLostError also if the server's model or card has changed; this is checked here as well."""
         connection = RemoteConnection(self._address, self._settings, self._hello)
         welcome = connection.welcome
         refusal = refuse_other(self._hello, welcome.policy, welcome.model, welcome.card)
@@ -177,7 +177,7 @@ class RemotePolicy:
         return connection
 
     def _explain(self, answer: RemoteMessage, expected: MessageKind) -> None:
-        """Raises what the server says instead of the expected answer."""
+        """Raises the error in the server's answer."""
         if answer.kind is expected:
             return
         sentence = refusal_of(answer)
@@ -202,7 +202,7 @@ class RemoteAnsweringPolicy(RemotePolicy):
 
 
 class _ServerLink:
-    """The connection of a policy: one at a time, made anew where it was lost."""
+    """The connection of a policy: one at a time, replaced when it was lost."""
 
     def __init__(self, connection: RemoteConnection) -> None:
         self._connection = connection
@@ -216,24 +216,24 @@ class _ServerLink:
             return self._connection
 
     def close(self) -> None:
-        """The connection is of no use any more."""
+        """Closes the connection for good."""
         self._connection.close()
 
 
 def robot_name(settings: RemoteSettings) -> str:
-    """What this robot is called at the server."""
+    """The name of this robot on the server."""
     return settings.robot or socket.gethostname() or "robot"
 
 
 def fetch_welcome(address: RemoteAddress, settings: RemoteSettings) -> Welcome:
-    """What a server says of a policy; nothing stays open. Raises PolicyLostError and ValueError."""
+    """Connects to a server, reads its description of a policy, disconnects. Raises PolicyLostError and ValueError."""
     connection = RemoteConnection(address, settings, Hello(address.name, robot_name(settings)))
     connection.close()
     return connection.welcome
 
 
 def open_policy(address: RemoteAddress, settings: RemoteSettings) -> RemotePolicy:
-    """The policy of a server. Raises PolicyLostError, which is a ValueError, and ValueError."""
+    """Opens a policy on a server. Raises PolicyLostError, which is a ValueError, and ValueError."""
     connection = RemoteConnection(address, settings, Hello(address.name, robot_name(settings)))
     kind = RemoteAnsweringPolicy if connection.welcome.answers else RemotePolicy
     return kind(address, settings, connection)

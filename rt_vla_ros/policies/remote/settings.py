@@ -1,4 +1,4 @@
-"""Connection options of a robot's policy server."""
+"""Connection settings for a policy server."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ LONGEST_BUDGET = 60.0
 
 @dataclass(frozen=True)
 class RemoteSettings:
-    """Raises ValueError, with a sentence, for what cannot be.
+    """Raises ValueError for invalid settings.
 
     token_file: path of a file with the server's token; empty: none is sent.
-    ca: path of the certificate (PEM) that the server's must be signed by, or be; "system": this machine's usual
-    authorities; empty: no TLS.
-    certificate, key: paths of this robot's own (PEM), for a server that demands one.
-    jpeg: quality of the images, 1 ... 95; 0: they are sent as they are.
-    budget: from the image's arrival at `act` to its action [s]; an answer that takes longer is not acted on. 0: the
-    time until the next decision is due, and no less than 0.5 s.
-    robot: what this robot is called in the server's table; empty: as the host.
+    ca: path of the CA certificate (PEM) of the server, or of its own certificate; "system": the system's CAs; empty:
+    no TLS.
+    certificate, key: paths of this robot's client certificate and key (PEM), for a server that requires one.
+    jpeg: quality of the images, 1 ... 95; 0: raw images.
+    budget: longest time from the call of `act` to its action [s]; a later answer is not executed. 0: the time until the
+    next decision is due, at least 0.5 s.
+    robot: name of this robot in the server's table; empty: the host name.
     """
 
     token_file: str = ""
@@ -35,7 +35,7 @@ class RemoteSettings:
 
     def __post_init__(self) -> None:
         if not 0 <= self.jpeg <= 95:
-            raise ValueError(f"remote_jpeg is {self.jpeg}, expected a quality of 1 to 95, or 0 for images as they are.")
+            raise ValueError(f"remote_jpeg is {self.jpeg}, expected a quality of 1 to 95, or 0 for raw images.")
         if not (math.isfinite(self.budget) and 0 <= self.budget <= LONGEST_BUDGET):
             raise ValueError(f"remote_budget is {self.budget:g} s, expected 0 to {LONGEST_BUDGET:g} s.")
         if bool(self.certificate) != bool(self.key):
@@ -45,5 +45,5 @@ class RemoteSettings:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> RemoteSettings:
-        """From parameters of a node or options of a command, which have `remote_` before their names."""
+        """From parameters of a node or options of a command, whose names start with `remote_`."""
         return cls(**{one.name: settings[f"remote_{one.name}"] for one in fields(cls)})

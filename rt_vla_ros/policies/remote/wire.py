@@ -4,12 +4,12 @@
     1 byte    version of the protocol
     1 byte    kind
     2 bytes   zero
-    4 bytes   number of the request, which its answer has too
+    4 bytes   number of the request; the same in its answer
     4 bytes   length of the JSON object, UTF-8
     4 bytes   length of the rest
     ...       the JSON object, then the rest
 
-All lengths are checked before anything is read from the message. Nothing in it is ever run: no pickle, no classes.
+All lengths are checked before anything else is read. Nothing in a message is executed: no pickle, no classes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 MAGIC, VERSION = b"RTVL", 1
 HEADER = struct.Struct(">4sBBHIII")
 MOST_META = 1 << 18  # [bytes]
-LARGEST_BODY = 1 << 28  # [bytes]; of the cameras of any action card that is served
+LARGEST_BODY = 1 << 28  # [bytes]; enough for the cameras of any served action card
 
 
 class RemoteWireError(ValueError):
@@ -32,7 +32,7 @@ class RemoteWireError(ValueError):
 
 
 class MessageKind(IntEnum):
-    """What a message is. HELLO, RESET, ACT and ASK are a robot's, the others a server's."""
+    """The kind of a message. HELLO, RESET, ACT and ASK are sent by a robot, the others by a server."""
 
     HELLO = 1
     RESET = 2
@@ -48,7 +48,7 @@ class MessageKind(IntEnum):
 
 @dataclass(frozen=True)
 class RemoteMessage:
-    """number: of the request; the same in its answer. meta: what JSON knows, no NaN and no infinity."""
+    """number: of the request; the same in its answer. meta: a JSON object without NaN and infinity."""
 
     kind: MessageKind
     number: int = 0
@@ -57,22 +57,22 @@ class RemoteMessage:
 
 
 def pack(message: RemoteMessage) -> bytes:
-    """Raises RemoteWireError for what is too long, and for numbers that are not finite."""
+    """Raises RemoteWireError for a message that is too long or contains numbers that are not finite."""
     try:
         meta = json.dumps(message.meta, separators=(",", ":"), allow_nan=False).encode()
     except ValueError as error:
         raise RemoteWireError(f"A number to be sent is not finite ({error}).") from error
     if len(meta) > MOST_META or len(message.body) > LARGEST_BODY:
         raise RemoteWireError(
-            f"A message of {len(meta)} bytes of text and {len(message.body)} bytes of images is not sent: at most "
-            f"{MOST_META} and {LARGEST_BODY} are."
+            f"A message of {len(meta)} bytes of text and {len(message.body)} bytes of images is too large to send, "
+            f"at most {MOST_META} and {LARGEST_BODY} are allowed."
         )
     header = HEADER.pack(MAGIC, VERSION, message.kind, 0, message.number, len(meta), len(message.body))
     return header + meta + message.body
 
 
 def unpack(data: bytes, most_body: int) -> RemoteMessage:
-    """most_body: bytes behind the JSON object that are taken. Raises RemoteWireError, with a sentence."""
+    """most_body: largest number of bytes after the JSON object. Raises RemoteWireError."""
     if len(data) < HEADER.size:
         raise RemoteWireError(f"The message has {len(data)} bytes, expected a header of {HEADER.size}.")
     magic, version, kind, zero, number, meta_length, body_length = HEADER.unpack_from(data)
@@ -80,20 +80,16 @@ def unpack(data: bytes, most_body: int) -> RemoteMessage:
         raise RemoteWireError("The message does not start with this protocol's header.")
     if version != VERSION:
         raise RemoteWireError(
-            f"The other side speaks version {version} of the protocol, this one version {VERSION}: install the "
+            f"The other side uses protocol version {version}, this one version {VERSION}: install the "
             "same version of rt_vla_ros on both."
         )
     if meta_length > MOST_META:
-        raise RemoteWireError(
-            f"The message says that it has {meta_length} bytes of text, at most {MOST_META} are taken."
-        )
+        raise RemoteWireError(f"The header announces {meta_length} bytes of text, at most {MOST_META} are accepted.")
     if body_length > most_body:
-        raise RemoteWireError(
-            f"The message says that it has {body_length} bytes of images, at most {most_body} are taken."
-        )
+        raise RemoteWireError(f"The header announces {body_length} bytes of images, at most {most_body} are accepted.")
     if len(data) != HEADER.size + meta_length + body_length:
         raise RemoteWireError(
-            f"The message has {len(data)} bytes, by its header {HEADER.size + meta_length + body_length} are expected."
+            f"The message has {len(data)} bytes, the header announces {HEADER.size + meta_length + body_length}."
         )
     try:
         known = MessageKind(kind)
@@ -107,11 +103,11 @@ def _object(text: bytes) -> Mapping[str, Any]:
     try:
         meta = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise RemoteWireError(f"The message's text is no JSON object: {str(error)[:120]}.") from error
+        raise RemoteWireError(f"The message's text is not valid JSON: {str(error)[:120]}.") from error
     if not isinstance(meta, dict):
         raise RemoteWireError("The message's text is JSON, but not an object.")
     return meta
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number that can be acted on")
+    raise ValueError(f"{name} is not a finite number")

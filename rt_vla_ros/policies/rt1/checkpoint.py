@@ -1,4 +1,4 @@
-"""A checkpoint on disk: config.json, model.safetensors, action_card.json, and README.md as its model card."""
+"""Saves and loads checkpoints: config.json, model.safetensors, action_card.json, and README.md as the model card."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RT1_WEIGHTS = {"auto": torch.float32, "float32": torch.float32, "bfloat16": torc
 
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 INTEGERS = (torch.int64, torch.int32)
-"""Types that weights and counters may be stored in."""
+"""Data types in which weights and counters may be stored."""
 
 
 def save_checkpoint(
@@ -46,10 +46,10 @@ def save_checkpoint(
     *,
     beside: Mapping[str, str | Path] = MappingProxyType({}),
 ) -> None:
-    """Write a whole checkpoint; an older one at this place is replaced only when the new one is complete.
+    """Writes a complete checkpoint; an existing one is replaced only when the new one is complete.
 
-    beside: more files by their names, each a text or the path of a file to copy.
-    Raises ActionCardError where card and model contradict each other, OSError where it cannot be written.
+    beside: additional files by their names, each a text or the path of a file to copy.
+    Raises ActionCardError if card and model contradict each other, OSError if it cannot be written.
     """
     check_card(card, model.config, directory)
 
@@ -76,12 +76,12 @@ def open_policy(
     cuda_graphs: bool = True,
     **_options: object,
 ) -> RT1Policy:
-    """The policy of a checkpoint, or of random weights (the same every time) for one that is made in memory.
+    """Opens the policy of a checkpoint, or one with (reproducible) random weights for a policy created in memory.
 
     Arguments: see load_policy. Raises CheckpointError, ActionCardError, ValueError.
     """
     if weights not in RT1_WEIGHTS:
-        raise ValueError(f"RT-1 policies have no weights {weights!r}; they have {', '.join(RT1_WEIGHTS)}.")
+        raise ValueError(f"RT-1 policies do not support weights {weights!r}; expected one of {', '.join(RT1_WEIGHTS)}.")
     number = RT1_WEIGHTS[weights]
     model, card = read_model(checkpoint)
     if model.config.trunk != FOLDED_TRUNK and number != torch.float32:
@@ -95,7 +95,7 @@ def open_policy(
 
 
 def read_model(checkpoint: Checkpoint) -> tuple[RT1Model, ActionCard]:
-    """The model, on the CPU, and its card; random weights for one that is made in memory. Raises as load_checkpoint."""
+    """The model, on the CPU, and its card; random weights for a policy created in memory. Raises as load_checkpoint."""
     return _random(checkpoint) if checkpoint.directory is None else load_checkpoint(checkpoint)
 
 
@@ -108,7 +108,7 @@ def _random(checkpoint: Checkpoint) -> tuple[RT1Model, ActionCard]:
 def load_checkpoint(checkpoint: Checkpoint) -> tuple[RT1Model, ActionCard]:
     """The model, on the CPU, and its card.
 
-    Raises CheckpointError or ActionCardError for files that are missing, damaged or at odds with each other.
+    Raises CheckpointError or ActionCardError for files that are missing, damaged or contradict each other.
     """
     model = empty_model(checkpoint)
     card = checkpoint.read_card()
@@ -117,15 +117,15 @@ def load_checkpoint(checkpoint: Checkpoint) -> tuple[RT1Model, ActionCard]:
 
 
 def empty_model(checkpoint: Checkpoint) -> RT1Model:
-    """The network without its numbers, on torch's meta device; no weight is read.
+    """The network without its weights, on torch's meta device; no weight is read.
 
-    Raises CheckpointError where config.json and the weights' names and shapes do not fit.
+    Raises CheckpointError if config.json does not match the names and shapes of the weights.
     """
     directory = checkpoint.model_directory
     config = _make_config(directory / CONFIG_FILE, checkpoint.config)
     path = directory / WEIGHTS_FILE
     if not path.is_file():
-        raise CheckpointError(f"{directory} is no checkpoint: it lacks {WEIGHTS_FILE}.")
+        raise CheckpointError(f"{directory} is not a checkpoint: it lacks {WEIGHTS_FILE}.")
     shapes = stored_shapes(path, CheckpointError)
     with no_larger_than(shapes.values(), CheckpointError, str(directory / CONFIG_FILE)), torch.device("meta"):
         model = RT1Model(config)
@@ -139,7 +139,7 @@ def empty_model(checkpoint: Checkpoint) -> RT1Model:
         )
     for name, shape in shapes.items():
         if shape != wanted[name]:
-            raise CheckpointError(f"{path}: {name} has the shape {shape}, the config asks for {wanted[name]}.")
+            raise CheckpointError(f"{path}: {name} has the shape {shape}, expected {wanted[name]} from the config.")
     return model
 
 
@@ -153,7 +153,7 @@ def sentence_encoder(checkpoint: Checkpoint, config: RT1Config, language: str | 
 
 
 def check_card(card: ActionCard, config: RT1Config, where: Path) -> None:
-    """Raises ActionCardError, naming both sides, where the card contradicts the network."""
+    """Raises ActionCardError, naming both values, if the card contradicts the network."""
     height, width = config.input_size
     counts = [len(d.modes) if d.role == "terminate" else card.bins for d in card.dimensions]
     pairs: list[tuple[str, object, str, object]] = [
@@ -185,7 +185,7 @@ def check_card(card: ActionCard, config: RT1Config, where: Path) -> None:
 def _make_config(path: Path, data: Mapping[str, Any]) -> RT1Config:
     kind = data.get("model_type")
     if kind != RT1Config.model_type:
-        raise CheckpointError(f"{path} describes a model of the type {kind!r}, expected {RT1Config.model_type!r}.")
+        raise CheckpointError(f"{path} has the model_type {kind!r}, expected {RT1Config.model_type!r}.")
     try:
         return RT1Config.from_dict(dict(data))
     except (TypeError, ValueError) as error:
@@ -201,7 +201,7 @@ def _read_weights(path: Path, model: RT1Model) -> RT1Model:
         raise CheckpointError(f"{path} is damaged or not a safetensors file: {error}") from error
     for name, tensor in found.items():
         _check_tensor(f"{path}: {name}", tensor, wanted[name])
-    # A copy of the file's numbers: it may be replaced while the policy runs.
+    # Copied from the memory map: the file may be replaced while the policy runs.
     values = {name: tensor.to(wanted[name].dtype, copy=True) for name, tensor in found.items()}
     model.load_state_dict(values, assign=True)
     model.requires_grad_(False)
@@ -213,6 +213,6 @@ def _check_tensor(what: str, found: Tensor, wanted: Tensor) -> None:
     kinds = FLOATS if wanted.is_floating_point() else INTEGERS
     if found.dtype not in kinds:
         given, *expected = (str(kind).removeprefix("torch.") for kind in (found.dtype, *kinds))
-        raise CheckpointError(f"{what} is of the type {given}, expected one of {', '.join(expected)}.")
+        raise CheckpointError(f"{what} has the type {given}, expected one of {', '.join(expected)}.")
     if not torch.isfinite(found.to(wanted.dtype)).all():
         raise CheckpointError(f"{what} contains numbers that are not finite; the file cannot be trusted.")

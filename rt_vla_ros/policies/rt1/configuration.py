@@ -19,7 +19,7 @@ CHOICES = {
     "decoding": ("argmax", "expected_value"),
 }
 LISTS = {"image_mean": 3, "image_std": 3, "resnet_widths": None, "tokens_per_dimension": None, "world_vector_range": 2}
-"""Lengths of the options that are lists of numbers."""
+"""Required lengths of options that are lists of numbers."""
 MOST_CAMERAS = 6
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -31,58 +31,58 @@ class RT1Config(PretrainedConfig):
     in JAX (google-deepmind/open_x_embodiment). Every difference between them is an option here.
 
     Image
-    image_size: height and width of the images in the network [pixel]; others are resized, bilinear without antialiasing
-    and without keeping the aspect, as both public pipelines do.
-    input_height, input_width: size of the images that a policy takes [pixel], 256 x 320 on RT-1's robots; None is
-    image_size.
-    image_mean, image_std: of R, G and B, on the scale 0 ... 1.
-    stored_normalisation: mean and variance are part of the weights, then a division by sqrt(image_std) (release).
+    image_size: height and width of the network's images [pixel]; other sizes are resized, bilinear without antialiasing
+    and without keeping the aspect ratio, as in both public pipelines.
+    input_height, input_width: size of the policy's input images [pixel], 256 x 320 on RT-1's robots; None: image_size.
+    image_mean, image_std: of R, G and B, on a scale of 0 ... 1.
+    stored_normalisation: whether mean and variance are part of the weights, followed by a division by sqrt(image_std)
+    (release).
     trunk: "film_efficientnet" (the paper's) or "film_resnet" (dense convolutions, many times faster on a CPU).
-    width_coefficient, depth_coefficient, drop_connect_rate: of the EfficientNet; 1.2 and 1.4 make B3.
-    stride_padding: of its convolutions with stride 2. "same" is TensorFlow's and Flax' SAME, by the size (300 px give a
-    10 x 10 map); "keras" is one pixel less before than after (9 x 9), as in the release.
+    width_coefficient, depth_coefficient, drop_connect_rate: of the EfficientNet; B3 has 1.2 and 1.4.
+    stride_padding: of its convolutions with stride 2. "same" is TensorFlow's and Flax' SAME, which depends on the size
+    (300 px give a 10 x 10 map); "keras" pads one pixel less before than after (9 x 9), as in the release.
     resnet_widths, resnet_blocks: channels of each stage of the ResNet and residual blocks per stage. The stem and every
     stage but the first halve the resolution.
     token_embedding_size: channels of the image tokens.
-    spatial_positions: add a learned vector per place of the feature map before the TokenLearner. The paper's
-    EfficientNet is deep enough to learn places from its padding.
+    spatial_positions: whether to add a learned vector per position of the feature map before the TokenLearner. The
+    paper's EfficientNet is deep enough to learn positions from its padding.
     num_image_tokens, token_learner_bottleneck: of the TokenLearner (v1.1).
-    num_cameras: images of one step, 1 to 6, from as many cameras. All go through the same trunk and TokenLearner; their
-    tokens, num_image_tokens of each, enter the transformer one after the other. 1 in the public checkpoints.
+    num_cameras: number of cameras, 1 to 6. All images go through the same trunk and TokenLearner; their tokens,
+    num_image_tokens each, are concatenated for the transformer. 1 in the public checkpoints.
 
     State
-    state_size: numbers of the robot's own state, each -1 ... 1 over its range in the action card. A small network makes
-    one token of them, behind the image tokens of the same step. 0, as in the public checkpoints: there is none.
+    state_size: dimensions of the robot state, each scaled to -1 ... 1 over its range in the action card. A small
+    network maps them to one token after the image tokens of the same step. 0: no state, as in the public checkpoints.
 
     Language
-    language: "embedding" takes a sentence vector of `language_size`; "hashed_words" takes bucket numbers
-    (language.HashedWords) and learns a vector for each of `word_buckets`, mixed into `language_size`.
+    language: "embedding" takes a sentence vector of `language_size`; "hashed_words" takes bucket indices
+    (language.HashedWords), learns a vector for each of `word_buckets` and mixes them into `language_size`.
 
     Transformer
     time_sequence_length: images in the history.
     num_layers, num_heads, layer_size (key dimension of a head), d_model, dropout_rate: as in the paper's code.
-    feed_forward: "linear" is the release of RT-1 (one Dense without activation), "swiglu" that of RT-1-X.
-    feed_forward_size: hidden size of "swiglu". feed_forward_bias: whether "linear" has one (in the release only).
+    feed_forward: "linear" as in RT-1's release (one Dense without activation), "swiglu" as in RT-1-X.
+    feed_forward_size: hidden size of "swiglu". feed_forward_bias: whether "linear" has a bias (in the release only).
     position_bias: whether positions have a bias besides their table, as in both public codes. The table has a row for
     each of time_sequence_length x (image tokens of all cameras + state token + action tokens).
-    image_attends_past_actions: whether rows of images and state may attend the action rows of earlier steps (RT-1's
+    image_attends_past_actions: whether image and state tokens may attend to the action tokens of earlier steps (RT-1's
     release) or not (RT-1-X).
-    action_embedding: content of the rows of action tokens. "none": zeros. "zeroed": zeros too, but the checkpoint
-    carries an embedding that the release multiplies by zero. "previous": the tokens of earlier steps, embedded, and the
-    embedding of token 0 in the newest (`include_prev_timesteps_actions` of the JAX code).
-    history_start: what a window holds before it is full. "short": it begins with the first image at position 0, which
-    is what the release does: no token attends to its empty slots. "zero_frames": black images with a
-    zero sentence (and a state of zeros) in front, as RT-1-X was trained.
+    action_embedding: input of the action tokens. "none": zeros. "zeroed": zeros as well, but the checkpoint contains an
+    embedding, which the release multiplies by zero. "previous": the embedded tokens of earlier steps, and the embedding
+    of token 0 for the newest step (`include_prev_timesteps_actions` of the JAX code).
+    history_start: the window's contents before it is full. "short": it starts with the first image at position 0, as in
+    the release: no token attends to the empty slots. "zero_frames": it is padded in front with black images, a
+    zero sentence and a zero state, as in the training of RT-1-X.
 
     Actions
     vocab_size: bins per dimension.
-    tokens_per_dimension: how many tokens are legal in each dimension, in the card's order: vocab_size, or the number of
+    tokens_per_dimension: number of legal tokens of each dimension, in the card's order: vocab_size, or the number of
     modes; None: three modes of "terminate", then ten dimensions of vocab_size.
     world_vector_range: low and high of the translation in the public checkpoints' own unit: (-1, 1) in RT-1, (-2, 2) in
-    RT-1-X; the action card says the same. None where the card alone says it.
-    horizon: steps that are predicted at once, each with tokens of its own: an action row for every dimension of every
-    step, so that one pass gives them all. 1 in the public checkpoints.
-    decoding: how a policy reads a distribution: "argmax" (the paper) or "expected_value".
+    RT-1-X; must agree with the action card. None: only the card defines it.
+    horizon: number of steps predicted at once. Every dimension of every step has its own action token, so that one pass
+    predicts them all. 1 in the public checkpoints.
+    decoding: how a policy decodes a distribution: "argmax" (the paper) or "expected_value".
     target_smoothing: standard deviation [bins] of the Gaussian around the target in the loss; 0 is plain cross-entropy.
     """
 
@@ -132,7 +132,7 @@ class RT1Config(PretrainedConfig):
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
-        for key in kwargs:  # transformers' own keys are among them, and others that it keeps
+        for key in kwargs:  # may include transformers' own keys, which it keeps
             near = difflib.get_close_matches(key, RT1Config.__annotations__, n=1, cutoff=0.8)
             if near:
                 raise ValueError(f"RT-1 has no option {key!r}; did you mean {near[0]!r}?")
@@ -154,34 +154,34 @@ class RT1Config(PretrainedConfig):
 
     @property
     def action_token_counts(self) -> list[int]:
-        """How many tokens are legal in each action row: `tokens_per_dimension`, once for every step of the horizon."""
+        """Number of legal tokens of each action row: `tokens_per_dimension`, repeated for every step of the horizon."""
         return list(self.tokens_per_dimension) * self.horizon
 
     @property
     def num_observation_tokens(self) -> int:
-        """Rows of a time step before its action rows: image tokens of every camera, then the state token if any."""
+        """Rows of a time step before its action rows: image tokens of every camera, then the state token, if any."""
         return self.num_cameras * self.num_image_tokens + (self.state_size > 0)
 
     @property
     def num_action_tokens(self) -> int:
-        """Action rows of a time step: steps of the horizon times dimensions of an action."""
+        """Action rows of a time step: horizon times dimensions of an action."""
         return len(self.tokens_per_dimension) * self.horizon
 
     @property
     def input_size(self) -> tuple[int, int]:
-        """Height and width of the images that a policy takes [pixel]."""
+        """Height and width of a policy's input images [pixel]."""
         return self.input_height or self.image_size, self.input_width or self.image_size
 
     @classmethod
     def preset(cls, name: str, **overrides: Any) -> RT1Config:
-        """A named configuration, with options changed. Raises ValueError for an unknown name or option."""
+        """A named configuration, with options overridden. Raises ValueError for an unknown name or option."""
         if name not in PRESETS:
-            raise ValueError(f"There is no preset {name!r}; there are {', '.join(PRESETS)}.")
+            raise ValueError(f"There is no preset {name!r}; available: {', '.join(PRESETS)}.")
         known = list(cls.__annotations__)
         for option in overrides:
             if option not in known:
                 near = difflib.get_close_matches(option, known, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}."
+                hint = f"did you mean {near[0]!r}?" if near else f"available: {', '.join(known)}."
                 raise ValueError(f"RT-1 has no option {option!r}; {hint}")
         return cls(**{**PRESETS[name], **overrides})
 
@@ -202,7 +202,7 @@ class RT1Config(PretrainedConfig):
         for std in self.image_std:
             check_number("each of image_std", std, 0.0, open_low=True)
         if self.world_vector_range is not None and self.world_vector_range[0] >= self.world_vector_range[1]:
-            raise ValueError(f"world_vector_range is {self.world_vector_range}, expected a low and a higher high")
+            raise ValueError(f"world_vector_range is {self.world_vector_range}, expected low < high")
         for tokens in self.tokens_per_dimension:
             check_count("each of tokens_per_dimension", tokens)
         if not self.tokens_per_dimension or max(self.tokens_per_dimension) > self.vocab_size:
@@ -267,13 +267,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         "target_smoothing": 1.5,
     },
 }
-"""`rt1`: the release in TensorFlow (rt1main, rt1simreal; 35 M parameters). `rt1-multirobot`: its larger sibling.
-`rt1-jax`: the defaults of the JAX code. `rt1-x`: RT-1-X as published (57 M). `rt1-mini`: what this project trains on
-two cores."""
+"""`rt1`: the release in TensorFlow (rt1main, rt1simreal; 35 M parameters). `rt1-multirobot`: its larger variant.
+`rt1-jax`: the defaults of the JAX code. `rt1-x`: RT-1-X as published (57 M). `rt1-mini`: the network that this
+project trains on two cores."""
 
 
 def check_count(key: str, value: Any, least: int = 1) -> None:
-    """A whole number of at least `least`."""
+    """Raises ValueError unless the value is an integer of at least `least`."""
     if not _is(value, Integral):
         raise ValueError(f"{key} is {value!r}, expected a whole number")
     if value < least:
@@ -281,14 +281,14 @@ def check_count(key: str, value: Any, least: int = 1) -> None:
 
 
 def check_number(key: str, value: Any, low: float, high: float = math.inf, *, open_low: bool = False) -> None:
-    """low <= value < high, or low < value < high."""
+    """Raises ValueError unless low <= value < high, or low < value < high with open_low."""
     if not _is(value, Real) or not low <= value < high or (open_low and value == low):
         least = f"more than {low:g}" if open_low else f"at least {low:g}"
         raise ValueError(f"{key} is {value!r}, expected a number, {least}" + f" and below {high:g}" * (high < math.inf))
 
 
 def checked_list(key: str, value: Any, length: int | None = None) -> list[Any]:
-    """The value as a list of numbers, of this length where one is given."""
+    """The value as a list of numbers, of the given length if any. Raises ValueError."""
     fits = isinstance(value, (list, tuple)) and length in (None, len(value))
     if not fits or not all(_is(number, Real) and math.isfinite(number) for number in value):
         raise ValueError(f"{key} is {value!r}, expected a list of {'' if length is None else f'{length} '}numbers")

@@ -17,7 +17,7 @@ BN_EPSILON, BN_MOMENTUM = 1e-3, 0.01
 
 @dataclass(frozen=True)
 class TrunkStage:
-    """Blocks of one resolution of B0, before scaling. stride: of the first block."""
+    """The blocks of one resolution in B0, before scaling. stride: of the first block."""
 
     channels: int
     kernel: int
@@ -39,22 +39,22 @@ STEM_CHANNELS, HEAD_CHANNELS = 32, 1280
 
 
 def block_expansions(depth: float) -> list[int]:
-    """Of every block, how many times its inner channels are its input's."""
+    """The expansion factor of every block."""
     return [stage.expansion for stage in STAGES for _ in range(math.ceil(stage.repeats * depth))]
 
 
 def scaled_channels(channels: int, width: float) -> int:
-    """Channels times width, to the nearest multiple of 8 that is not more than 10% below."""
+    """Channels times width, rounded to the nearest multiple of 8 that is at most 10% smaller."""
     scaled = channels * width
     rounded = max(8, int(scaled + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * scaled else rounded
 
 
 class SameConv(nn.Conv2d):
-    """A convolution without bias, padded by one of two rules of TensorFlow.
+    """A convolution without bias, padded by one of two TensorFlow rules.
 
-    "same": as much as the output's size ceil(size / stride) needs; the odd pixel goes to the right and to the bottom.
-    "keras": with stride 2, one pixel less before than after, whatever the size (`correct_pad` of Keras' EfficientNet).
+    "same": as needed for an output size of ceil(size / stride); the odd pixel is added at the right and the bottom.
+    "keras": with stride 2, one pixel less before than after for every size (`correct_pad` of Keras' EfficientNet).
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class SameConv(nn.Conv2d):
     ) -> None:
         super().__init__(inputs, outputs, kernel, stride, groups=groups, bias=False)
         self.stride_padding = stride_padding
-        # Keras' own: variance 2 / fan-out, where a depthwise convolution's fan-out is its kernel alone.
+        # As in Keras: variance 2 / fan-out; the fan-out of a depthwise convolution is its kernel size.
         nn.init.normal_(self.weight, std=math.sqrt(2 * groups / (outputs * kernel**2)))
         self._packed: PackedConvolution | None = None
 
     def pack(self) -> None:
-        """Keeps the weight only as a CPU's inference likes it best: see onednn."""
+        """Replaces the weight by one packed for CPU inference: see onednn."""
         self._packed = PackedConvolution(self)
         del self.weight
 
@@ -80,7 +80,7 @@ class SameConv(nn.Conv2d):
             (top, bottom), (left, right) = (_same_padding(size, kernel, stride) for size in x.shape[-2:])
         if (top, left) == (bottom, right):
             return self._convolved(x, (top, left))
-        # One stride more on every side, and what comes of it cut off: no padded copy of the map is made.
+        # Pad by one more stride on every side and crop the output, which avoids a padded copy of the map.
         height, width = (
             (size + before + after - kernel) // stride + 1
             for size, before, after in ((x.shape[-2], top, bottom), (x.shape[-1], left, right))
@@ -100,7 +100,7 @@ def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 class ConvNorm(nn.Module):
-    """Convolution, batch normalisation and, where wanted, swish."""
+    """Convolution, batch normalization and, optionally, swish."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class ConvNorm(nn.Module):
 
 
 class SqueezeExcite(nn.Module):
-    """Scales channels by what the whole image says."""
+    """Squeeze-and-excitation: scales channels by factors computed from their global means."""
 
     def __init__(self, channels: int, squeezed: int) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ class SqueezeExcite(nn.Module):
 
 
 class MBConv(nn.Module):
-    """Expand, depthwise convolution, squeeze-excite, project; a shortcut where shapes allow; FiLM at the end."""
+    """Expansion, depthwise convolution, squeeze-excite, projection; a shortcut if shapes match; FiLM at the end."""
 
     def __init__(
         self,
@@ -199,7 +199,7 @@ class FiLMEfficientNet(nn.Module):
         self.reduction = 32
 
     def forward(self, images: Tensor, sentence: Tensor) -> Tensor:
-        """Normalised images (N, 3, H, W), sentence (N, language_size) -> (N, channels, h, w), 1/32."""
+        """Normalized images (N, 3, H, W), sentence (N, language_size) -> (N, channels, H / 32, W / 32)."""
         features = self.stem(images)
         for block in self.blocks:
             features = block(features, sentence)

@@ -1,4 +1,4 @@
-"""What all FiLM layers of a network multiply and add for a sentence, computed once an instruction."""
+"""The scales and shifts of all FiLM layers of a network for a sentence, computed once per instruction."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from rt_vla_ros.policies.rt1.layers import FiLM
 
 
 class Films:
-    """The FiLM layers of a network. Their factors lie one behind the other in a row for each image, (N, W)."""
+    """The FiLM layers of a network. Their factors are concatenated into one row per image, (N, W)."""
 
     def __init__(self, model: nn.Module) -> None:
         self._films = [module for module in model.modules() if isinstance(module, FiLM)]
-        self._buffers: dict[int, Tensor] = {}  # by the number of rows: a CUDA graph reads these very addresses
+        self._buffers: dict[int, Tensor] = {}  # by batch size: a CUDA graph reads these exact addresses
         self._set: Tensor | None = None
 
     def factors(self, sentence: Tensor) -> Tensor:
         """Sentences (N, language_size) -> (N, W).
 
-        A robot's are computed by themselves: rows of a larger product may be rounded otherwise.
+        Each robot's factors are computed separately: rows of a larger product may be rounded differently.
         """
         return torch.cat([part for film in self._films for part in film.factors(sentence)], dim=1)
 
     def fix(self, factors: Tensor) -> None:
-        """From now on the layers take these factors, (N, W), for N images, whatever sentence they are given."""
+        """Makes the layers use these factors, (N, W), for N images, instead of the sentence."""
         if factors is self._set:
             return
         if (buffer := self._buffers.get(len(factors))) is None:
@@ -39,7 +39,7 @@ class Films:
 
     @contextmanager
     def fixed(self, factors: Tensor) -> Iterator[None]:
-        """Context in which the layers use these factors instead of the sentence."""
+        """A context in which the layers use these factors instead of the sentence."""
         self._hand_out(factors)
         try:
             yield

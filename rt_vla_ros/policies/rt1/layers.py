@@ -2,8 +2,8 @@
 
 FiLM: feature-wise linear modulation, a sentence scales and shifts the channels of a feature map (arXiv 1709.07871).
 TokenLearner v1.1: a few weighted means of a feature map, with learned weights (arXiv 2106.11297).
-The transformer runs over the history: of each step the image tokens of every camera and the state token, if there is
-one ("observation rows"), then one empty row for each action token.
+The transformer's sequence is the history: for each step the image tokens of every camera and the state token, if any
+("observation rows"), then one empty row per action token.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rt_vla_ros.policies.rt1.configuration import RT1Config
 
 
 class FiLM(nn.Module):
-    """(1 + scale) * x + shift, both linear in the sentence and zero at first: a pretrained trunk is unchanged."""
+    """(1 + scale) * x + shift, both linear in the sentence, initially zero: a pretrained trunk is unchanged."""
 
     def __init__(self, language_size: int, channels: int) -> None:
         super().__init__()
@@ -31,10 +31,10 @@ class FiLM(nn.Module):
             nn.init.zeros_(layer.bias)
         self.channels = channels
         self.fixed: tuple[Tensor, Tensor] | None = None
-        """Factors and summands (N, C, 1, 1) that are taken in place of a sentence's; see Films."""
+        """Scales and shifts (N, C, 1, 1) used instead of the sentence's; see Films."""
 
     def factors(self, sentence: Tensor) -> tuple[Tensor, Tensor]:
-        """Sentences (N, language_size) -> what features are multiplied by and what is added, (N, C) each."""
+        """Sentences (N, language_size) -> scales and shifts of the features, (N, C) each."""
         return 1 + self.scale(sentence), self.shift(sentence)
 
     def forward(self, features: Tensor, sentence: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ class FiLM(nn.Module):
 
 
 class FiLMBlock(nn.Module):
-    """Two 3x3 convolutions with batch normalisation, FiLM, and a shortcut."""
+    """Two 3x3 convolutions with batch normalization, FiLM, and a shortcut."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, language_size: int) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class FiLMBlock(nn.Module):
 
 
 class FiLMResNet(nn.Module):
-    """A stem that halves the resolution, then stages of blocks; every stage but the first halves it again."""
+    """A stem that halves the resolution, then stages of blocks; each stage except the first halves it again."""
 
     def __init__(self, widths: Sequence[int], blocks: int, language_size: int) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class FiLMResNet(nn.Module):
 
 
 class WordBag(nn.Module):
-    """Learned vectors of hashed words, averaged, then a two-layer network."""
+    """Averages learned vectors of hashed words, followed by a two-layer network."""
 
     def __init__(self, buckets: int, size: int) -> None:
         super().__init__()
@@ -104,14 +104,14 @@ class WordBag(nn.Module):
     def forward(self, instruction: Tensor) -> Tensor:
         """Bucket numbers (B, L), int64 -> sentences (B, size)."""
         vectors = self.words(instruction)  # (B, L, size)
-        # Padding has a vector of zeros, and so has a word that training never heard: neither counts.
+        # Padding and words that were never trained have zero vectors, so neither counts.
         count = vectors.any(dim=2).sum(dim=1, keepdim=True).clamp(min=1)
         bag = vectors.sum(dim=1) / count.sqrt()
         return bag + self.mix(bag)
 
 
 class SpatialPositions(nn.Module):
-    """A learned vector per place, added to the features; at first smooth waves along both axes."""
+    """Adds a learned vector per position to the features; initialized to smooth waves along both axes."""
 
     def __init__(self, channels: int, side: int) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ class SpatialPositions(nn.Module):
 
 
 def _waves(channels: int, side: int) -> Tensor:
-    """Cosines of both coordinates, shape (channels, side, side): slow ones, so a mean over places means a place."""
+    """Cosines of both coordinates with low frequencies, shape (channels, side, side): their mean encodes a position."""
     at = (torch.arange(side) + 0.5) / side  # (side,) 0 ... 1
     order = torch.arange(channels) // 2 % 8 + 1
     phase = torch.cos(math.pi * order[:, None] * at[None, :])  # (C, side)
@@ -132,7 +132,7 @@ def _waves(channels: int, side: int) -> Tensor:
 
 
 class TokenLearner(nn.Module):
-    """LayerNorm, Dense, tanh-GELU, Dense, softmax over the places; the sum takes the features before the LayerNorm."""
+    """LayerNorm, Dense, tanh-GELU, Dense, softmax over positions; these weight the features before the LayerNorm."""
 
     def __init__(self, channels: int, tokens: int, bottleneck: int) -> None:
         super().__init__()
@@ -149,10 +149,10 @@ class TokenLearner(nn.Module):
 
 
 def attention_mask(steps: int, observation_rows: int, action_rows: int, image_attends_past_actions: bool) -> Tensor:
-    """Which row (first axis) may attend which (second axis), bool, shape (R, R); R: all rows of so many steps.
+    """Which row (first axis) may attend to which (second axis), bool, shape (R, R); R: all rows of `steps` steps.
 
-    A row attends no later row; an action row attends no action row, not even itself; an observation row attends action
-    rows of earlier steps only where this is set.
+    A row does not attend to later rows; an action row does not attend to action rows, including itself; an observation
+    row attends to action rows of earlier steps only if this is set.
     """
     rows = torch.arange(steps * (observation_rows + action_rows))
     is_action = rows % (observation_rows + action_rows) >= observation_rows
@@ -163,7 +163,7 @@ def attention_mask(steps: int, observation_rows: int, action_rows: int, image_at
 
 
 class SelfAttention(nn.Module):
-    """Multi-head attention with biases; the heads' size is independent of the model's."""
+    """Multi-head attention with biases; the head size is independent of the model size."""
 
     def __init__(self, config: RT1Config) -> None:
         super().__init__()
@@ -174,12 +174,12 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(inner, config.d_model)
 
     def forward(self, rows: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
-        """rows (B, R, d) attend keys (B, K, d) where mask (R, K) is true -> (B, R, d)."""
+        """rows (B, R, d) attend to keys (B, K, d) where mask (R, K) is true -> (B, R, d)."""
         query, key, value = (
             layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for layer, x in ((self.query, rows), (self.key, keys), (self.value, keys))
         )
-        # Written out: for rows as few as these, torch's fused attention is several times slower on a CPU in bf16.
+        # Written out: for so few rows, torch's fused attention is several times slower on a CPU in bf16.
         scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5  # (B, heads, R, K)
         weights = self.dropout(scores.masked_fill(~mask, -torch.inf).softmax(dim=-1))
         return self.out((weights.to(value.dtype) @ value).transpose(1, 2).flatten(2))
@@ -215,7 +215,7 @@ class Layer(nn.Module):
         self.dropout = nn.Dropout(config.dropout_rate)
 
     def forward(self, rows: Tensor, key_rows: Tensor, mask: Tensor) -> Tensor:
-        """rows (B, R, d); key_rows (K,): numbers of the rows that are attended; mask (R, K)."""
+        """rows (B, R, d); key_rows (K,): indices of the rows to attend to; mask (R, K)."""
         normed = self.norm1(rows)
         rows = rows + self.attention(normed, normed[:, key_rows], mask)
         return rows + self.dropout(self.feed_forward(self.norm2(rows)))
@@ -224,8 +224,8 @@ class Layer(nn.Module):
 class CausalTransformer(nn.Module):
     """Observation tokens of up to `time_sequence_length` steps -> logits of each step's action tokens.
 
-    Action tokens are not fed back within a step (both public codes put zeros in their place), so all of a step come
-    from one pass.
+    Action tokens are not fed back within a step (both public codes use zeros), so one pass predicts all tokens of a
+    step.
     """
 
     def __init__(self, config: RT1Config) -> None:
@@ -242,8 +242,8 @@ class CausalTransformer(nn.Module):
     def forward(self, tokens: Tensor, actions: Tensor | None = None) -> Tensor:
         """Logits of every step, (B, T, num_action_tokens, vocab_size).
 
-        tokens: of images and state, (B, T, num_observation_tokens, token_embedding_size). actions: what stands in the
-        action rows, (B, T, num_action_tokens, token_embedding_size); None: zeros.
+        tokens: of images and state, (B, T, num_observation_tokens, token_embedding_size). actions: input of the action
+        rows, (B, T, num_action_tokens, token_embedding_size); None: zeros.
         Raises ValueError for more steps than the position table has.
         """
         first = self.config.num_observation_tokens - 1  # the row before a token predicts it
@@ -252,7 +252,7 @@ class CausalTransformer(nn.Module):
         return self.head(steps[:, :, first : first + self.config.num_action_tokens])
 
     def all_rows(self, tokens: Tensor, actions: Tensor | None = None) -> Tensor:
-        """The rows before the head, (B, T * (observation + action tokens), d_model); arguments as in `forward`."""
+        """The output before the head, (B, T * (observation + action tokens), d_model); arguments as in `forward`."""
         config = self.config
         steps = tokens.shape[1]
         rows = self.embedded(tokens, actions)
@@ -265,7 +265,7 @@ class CausalTransformer(nn.Module):
         return rows
 
     def embedded(self, tokens: Tensor, actions: Tensor | None) -> Tensor:
-        """Rows of the first layer: tokens and actions embedded, and their positions added; (B, R, d_model)."""
+        """Input of the first layer: embedded tokens and actions plus positions, (B, R, d_model)."""
         config = self.config
         batch, steps = tokens.shape[:2]
         if steps > config.time_sequence_length:
@@ -281,5 +281,5 @@ class CausalTransformer(nn.Module):
 
     @property
     def position_table(self) -> Tensor:
-        """One row for each place in a full window, (T * (num_observation_tokens + num_action_tokens), d_model)."""
+        """One row per position in a full window, (T * (num_observation_tokens + num_action_tokens), d_model)."""
         return self.positions + self.position_bias if self.config.position_bias else self.positions

@@ -1,4 +1,4 @@
-"""Classification of actions into bins: cross-entropy against a target that may be a little wide."""
+"""The loss of action bins: cross-entropy, optionally with smoothed targets."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from torch import Tensor
 
 IGNORED = -100
 ILLEGAL = -1e4
-"""Logit of a token that a dimension does not have: small enough in float32 and in bfloat16, and no infinity."""
+"""Logit of illegal tokens: small enough in float32 and bfloat16, but finite."""
 
 
 def legal_tokens(tokens_per_dimension: Sequence[int], vocab_size: int) -> Tensor:
-    """Which tokens each dimension has, bool, shape (D, vocab_size)."""
+    """The legal tokens of each dimension, bool, shape (D, vocab_size)."""
     return torch.arange(vocab_size)[None, :] < torch.tensor(list(tokens_per_dimension))[:, None]
 
 
 def soft_targets(tokens_per_dimension: Sequence[int], vocab_size: int, smoothing: float) -> Tensor:
-    """Target distribution of every token of every dimension, shape (D, vocab_size, vocab_size).
+    """Target distribution for every token of every dimension, shape (D, vocab_size, vocab_size).
 
-    A Gaussian of `smoothing` bins around the token for dimensions that use all bins; the token alone for modes, whose
-    neighbourhood means nothing.
+    A Gaussian with a standard deviation of `smoothing` bins around the token for dimensions that use all bins; one-hot
+    for modes, whose order has no meaning.
     """
     bins = torch.arange(vocab_size, dtype=torch.float32)
     sharp = torch.eye(vocab_size)
@@ -33,10 +33,10 @@ def soft_targets(tokens_per_dimension: Sequence[int], vocab_size: int, smoothing
 
 
 def action_loss(logits: Tensor, tokens: Tensor, legal: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy over the dimensions, shape (D,).
+    """Mean cross-entropy of each dimension, shape (D,).
 
-    logits: (..., D, V). tokens: (..., D), int64, IGNORED where there is no target. legal: (D, V) from `legal_tokens`.
-    targets: (D, V, V) from `soft_targets`. A dimension without any target has the loss 0.
+    logits: (..., D, V). tokens: (..., D), int64, IGNORED without a target. legal: (D, V) from `legal_tokens`.
+    targets: (D, V, V) from `soft_targets`. The loss of a dimension without any target is 0.
     """
     dimensions, vocab = legal.shape
     log_p = logits.float().masked_fill(~legal, ILLEGAL).log_softmax(dim=-1).reshape(-1, dimensions, vocab)

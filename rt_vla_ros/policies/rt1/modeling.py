@@ -17,10 +17,10 @@ from rt_vla_ros.policies.rt1.loss import action_loss, legal_tokens, soft_targets
 
 
 class StoredNormalisation(nn.Module):
-    """The release's Keras layer: mean, variance and how many samples they were made of belong to the checkpoint.
+    """The release's Keras layer: its mean, variance and sample count are part of the checkpoint.
 
-    Keras computes (x - mean) / sqrt(variance) and then divides by sqrt(std) once more: with the variance that the
-    release stores, (.229, .224, .225), that is (x - mean) / std.
+    Keras computes (x - mean) / sqrt(variance), and the release then divides by sqrt(std) again: with the stored
+    variance of (.229, .224, .225), the result is (x - mean) / std.
     """
 
     mean: Tensor
@@ -35,7 +35,7 @@ class StoredNormalisation(nn.Module):
 
 
 class Normalisation:
-    """x * scale - shift for x on the scale 0 ... 255."""
+    """x * scale - shift for x in 0 ... 255."""
 
     def __init__(self, config: RT1Config, stored: StoredNormalisation | None, dtype: torch.dtype, device: torch.device):
         std = torch.tensor(config.image_std, dtype=dtype, device=device)
@@ -46,9 +46,9 @@ class Normalisation:
         self.scale, self.shift, self.size = 1 / (255 * std), mean / std, config.image_size
 
     def __call__(self, images: Tensor) -> Tensor:
-        """uint8 RGB (N, H, W, 3) -> (N, 3, image_size, image_size); the memory keeps its order (channels last).
+        """uint8 RGB (N, H, W, 3) -> (N, 3, image_size, image_size) in channels-last memory format.
 
-        The resize is bilinear with half-pixel centres and without antialiasing, like TensorFlow's.
+        Resizes bilinearly with half-pixel centers and without antialiasing, like TensorFlow.
         """
         if images.shape[1:3] != (self.size, self.size):
             wide = images.permute(0, 3, 1, 2).float()
@@ -66,12 +66,12 @@ class RT1Output(ModelOutput):
 
 
 class RT1Model(PreTrainedModel):
-    """Trunk with FiLM, TokenLearner, causal Transformer.
+    """Trunk with FiLM, TokenLearner, causal transformer.
 
-    B: batch, T: steps, N: images, V: bins, D: action tokens, the dimensions of each step of the horizon in turn,
-    K: cameras, S: numbers of the robot's state.
-    instruction: (B, L) int64 bucket numbers for the language "hashed_words", (B, language_size) float for "embedding";
-    (B, T, language_size) gives every step a sentence of its own.
+    B: batch, T: steps, N: images, V: bins, D: action tokens (all dimensions of the first step of the horizon, then of
+    the next), K: cameras, S: dimensions of the robot state.
+    instruction: (B, L) int64 bucket indices for the language "hashed_words", (B, language_size) float for "embedding";
+    (B, T, language_size) for a separate sentence at every step.
     """
 
     config: RT1Config
@@ -102,7 +102,7 @@ class RT1Model(PreTrainedModel):
         self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Every module initialises itself when it is made."""
+        """Does nothing: every module initializes itself."""
 
     def forward(
         self,
@@ -112,13 +112,13 @@ class RT1Model(PreTrainedModel):
         action_tokens: Tensor | None = None,
         state: Tensor | None = None,
     ) -> RT1Output:
-        """Logits (B, T, D, V): every step's see the images up to that step only.
+        """Logits (B, T, D, V), causal over the steps.
 
         images: uint8 RGB (B, T, K, H, W, 3), oldest first, of any size (see `RT1Config.image_size`); (B, T, H, W, 3)
         for one camera. state: float (B, T, S), -1 ... 1 (see `RT1Config.state_size`).
-        labels: tokens (B, T, D), -100 where there is none.
-        action_tokens: tokens (B, T, D), int64, that were chosen at these steps, the newest step's are not looked at;
-        for the action embedding "previous" alone, None where there were none (they count as 0).
+        labels: tokens (B, T, D), -100 to ignore.
+        action_tokens: tokens (B, T, D), int64, that were chosen at these steps; the newest step's are ignored. Only for
+        the action embedding "previous"; None: zeros.
         """
         images = images.unsqueeze(2) if images.dim() == 5 else images
         sentence = self.sentence(instruction)  # (B, language_size) or (B, T, language_size)
@@ -134,15 +134,15 @@ class RT1Model(PreTrainedModel):
 
     @property
     def legal(self) -> Tensor:
-        """Which tokens each dimension has, bool, shape (D, V)."""
+        """The legal tokens of each dimension, bool, shape (D, V)."""
         return legal_tokens(self.config.action_token_counts, self.config.vocab_size).to(self.device)
 
     def sentence(self, instruction: Tensor) -> Tensor:
-        """Instructions (B, ...) -> sentence vectors (B, language_size); once per instruction is enough."""
+        """Instructions (B, ...) -> sentence vectors (B, language_size); needed only once per instruction."""
         return self.language(instruction)
 
     def action_rows(self, action_tokens: Tensor | None, tokens: Tensor) -> Tensor | None:
-        """What stands in the action rows, (B, T, D, token_embedding_size); None where that is zeros.
+        """Input of the action rows, (B, T, D, token_embedding_size); None for zeros.
 
         action_tokens: (B, T, D) int64 or None, as in `forward`. tokens: of the observations, (B, T, ...).
         """
@@ -151,7 +151,7 @@ class RT1Model(PreTrainedModel):
         chosen = torch.zeros(*tokens.shape[:2], self.config.num_action_tokens, dtype=torch.int64, device=tokens.device)
         if action_tokens is not None:
             chosen[:, :-1] = action_tokens[:, :-1]
-        table: Tensor = self.action_embedding.weight.T  # (V, C); a Dense of a one-hot number is a row of its kernel
+        table: Tensor = self.action_embedding.weight.T  # (V, C); a one-hot vector selects a row of a Dense's kernel
         return table[chosen] + self.action_embedding.bias
 
     def image_features(self, images: Tensor, sentence: Tensor) -> Tensor:
@@ -166,7 +166,7 @@ class RT1Model(PreTrainedModel):
     def observation_tokens(self, image_tokens: Tensor, state: Tensor | None) -> Tensor:
         """Image tokens (..., K, num_image_tokens, C) and states (..., S) -> (..., num_observation_tokens, C).
 
-        Raises ValueError for another number of cameras, or of the state's numbers, than the network's.
+        Raises ValueError for a wrong number of cameras or state dimensions.
         """
         config, cameras = self.config, image_tokens.shape[-3]
         if cameras != config.num_cameras:
@@ -180,7 +180,7 @@ class RT1Model(PreTrainedModel):
         return torch.cat([rows, token.unsqueeze(-2).to(rows.dtype)], dim=-2)
 
     def _normalised(self, images: Tensor) -> Tensor:
-        """uint8 RGB (N, H, W, 3) -> (N, 3, image_size, image_size) in the network's type."""
+        """uint8 RGB (N, H, W, 3) -> (N, 3, image_size, image_size) in the network's dtype."""
         return Normalisation(self.config, self.normalisation, self.dtype, images.device)(images)
 
 

@@ -1,4 +1,4 @@
-"""RT-1 as a policy: keeps the tokens of past steps, so one image of each camera goes through the trunk a step."""
+"""RT-1 as a policy: caches the tokens of past steps, so that each step runs the trunk on one image per camera."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.policies.rt1.steps import Steps, steps_together
 
 Inputs = tuple[NDArray[np.uint8], NDArray[np.float32] | None]
-"""Of one robot: images of every camera, (K, H, W, 3), and the state as the network takes it, (S,), if it has one."""
+"""Inputs of one robot: images of all cameras, (K, H, W, 3), and the scaled state, (S,), if the network takes one."""
 
 
 class PlainSteps(Steps):
-    """The network in torch, as it is."""
+    """The unmodified network in torch."""
 
     def __init__(self, model: RT1Model) -> None:
-        """The network no longer drops out, nor updates its statistics."""
+        """Switches the network to evaluation mode."""
         super().__init__(model)
         self.model = model
         model.train(False)
@@ -62,7 +62,7 @@ class PlainSteps(Steps):
 class RT1Policy:
     """Implements policies.policy.WarmUpPolicy.
 
-    A request begins as the network's `history_start` says; when the window is full the oldest step leaves.
+    A request begins according to the network's `history_start`; when the window is full, the oldest step is dropped.
     """
 
     def __init__(
@@ -74,10 +74,10 @@ class RT1Policy:
         encoder: LanguageEncoder | None = None,
         decoding: str | None = None,
     ) -> None:
-        """model: or how one is run. encoder: for a model that takes sentence vectors.
+        """model: the network, or Steps that run it. encoder: for a model that takes sentence vectors.
 
         decoding: "argmax" or "expected_value"; None: the model's.
-        Raises ValueError for a model of the language "embedding" without an encoder, and for an unknown decoding.
+        Raises ValueError for a model with language "embedding" without an encoder, and for an unknown decoding.
         """
         self.name, self.card = name, card
         self._steps: Steps = model if isinstance(model, Steps) else PlainSteps(model)
@@ -89,7 +89,7 @@ class RT1Policy:
 
     @property
     def warm_up_instruction(self) -> str:
-        """One that this policy understands."""
+        """An instruction that this policy accepts."""
         return getattr(self._encoder, "known", "") or WARM_UP_INSTRUCTION
 
     @property
@@ -99,44 +99,44 @@ class RT1Policy:
 
     @property
     def warm_up_runs(self) -> int:
-        """Steps after which every kind of step has been made once: until the window rolls."""
+        """Number of steps until every kind of step has run once: until the window is full."""
         return self.network.config.time_sequence_length + 1
 
     @torch.inference_mode()
     def reset(self, instruction: str) -> None:
-        """Forget the history and take a new instruction. Raises InstructionError, a ValueError."""
+        """Clears the history and sets a new instruction. Raises InstructionError, a ValueError."""
         features = torch.from_numpy(np.asarray(self._encoder.encode(instruction)))
         size = self.network.config.language_size
         if self.network.config.language == "embedding" and features.shape != (size,):
             raise ValueError(
-                f"The encoder gives sentence vectors of shape {tuple(features.shape)}, the network takes ({size},)."
+                f"The encoder returns sentence vectors of shape {tuple(features.shape)}, the network expects ({size},)."
             )
         self._steps.begin(features[None].to(self.network.device))
         self._decoder.reset()
         self._newest = -math.inf
 
     def another(self) -> RT1Policy:
-        """The same network and encoder for another robot, which has no instruction yet."""
+        """A policy with the same network and encoder for another robot, without an instruction yet."""
         other = copy.copy(self)
         other._steps, other._newest = self._steps.another(), None
         other._decoder = ActionDecoder(self.card, self._decoder.decoding)
         return other
 
     def act(self, observation: Observation) -> ActionChunk:
-        """One step.
+        """Decides one step.
 
-        Raises RuntimeError before the first reset, and ValueError for images and a state that the card does not allow,
-        that have no time or that are older than the last one: the history would be out of order.
+        Raises RuntimeError before the first reset, and ValueError for images or a state that do not match the card,
+        have no timestamp or are older than the last ones: the history would be out of order.
         """
         return self.decide(self.probabilities(observation), observation.stamp)
 
     @torch.inference_mode()
     def probabilities(self, observation: Observation) -> NDArray[np.float64]:
-        """One step, before decoding: probabilities of the tokens, shape (horizon * D, bins), zero for illegal ones."""
+        """One step before decoding: token probabilities, shape (horizon * D, bins), zero for illegal tokens."""
         return probabilities_together([self], [self.take(observation)])[0]
 
     def take(self, observation: Observation) -> Inputs:
-        """The first half of `act`: what the network gets. Raises what `act` raises."""
+        """The first half of `act`: prepares the network's inputs. Raises what `act` raises."""
         if self._newest is None:
             raise RuntimeError("The policy has no instruction yet; call reset(instruction) first.")
         if not math.isfinite(observation.stamp):
@@ -151,7 +151,7 @@ class RT1Policy:
         return inputs
 
     def decide(self, probabilities: NDArray[np.float64], stamp: float) -> ActionChunk:
-        """The other half. stamp: of the observation [s]. Raises DecodingError for numbers that are not finite."""
+        """The second half of `act`. stamp: of the observation [s]. Raises DecodingError for non-finite numbers."""
         self._decoder.begin(stamp)
         chunk = self._decoder.from_probabilities(probabilities)
         self._steps.chosen(torch.tensor(chunk.tokens))
@@ -166,7 +166,7 @@ class RT1Policy:
     def _image(self, observation: Observation, camera: CameraSpec) -> NDArray[np.uint8]:
         if camera.name not in observation.images:
             there = ", ".join(sorted(observation.images)) or "none"
-            raise ValueError(f"The policy needs an image of the camera {camera.name!r}; there is: {there}.")
+            raise ValueError(f"The policy needs an image of the camera {camera.name!r}; given: {there}.")
         image = observation.images[camera.name]
         check_image(image, camera)
         return image
@@ -174,7 +174,7 @@ class RT1Policy:
 
 @torch.inference_mode()
 def probabilities_together(policies: Sequence[RT1Policy], inputs: Sequence[Inputs]) -> list[NDArray[np.float64]]:
-    """Of each policy as `RT1Policy.probabilities`; all have the same network. inputs: what each took."""
+    """`RT1Policy.probabilities` of several policies with the same network in one batch. inputs: from `take` of each."""
     network = policies[0].network
     images = torch.from_numpy(np.stack([images for images, _ in inputs])).to(network.device)
     states = [state for _, state in inputs if state is not None]

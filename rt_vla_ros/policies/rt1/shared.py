@@ -1,4 +1,4 @@
-"""RT-1 for several robots: their images go through one network together, each has its own history."""
+"""RT-1 for several robots: one network processes their images in a batch, each robot has its own history."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_BATCH_SIZE = 32
 
 
 class SharedRT1:
-    """Implements policies.shared.SharedPolicy; takes the policy over."""
+    """Implements policies.shared.SharedPolicy. The given policy must not be used otherwise."""
 
     max_batch_size = MAX_BATCH_SIZE
 
@@ -36,7 +36,7 @@ class SharedRT1:
         if seeing:
             try:
                 found = iter(probabilities_together(*zip(*seeing, strict=True)))
-            except Exception as error:  # such as too little memory: nobody gets an action
+            except Exception as error:  # such as out of memory: no robot gets an action
                 return [robot.error or error for robot in batch]
         return [robot.error or robot.decided(next(found)) for robot in batch]
 
@@ -45,7 +45,7 @@ class SharedRT1:
 
 
 class _Asking:
-    """One request. error: why it gets no action, if so."""
+    """One request. error: why it gets no action, or None."""
 
     def __init__(self, policy: Policy, observation: Observation) -> None:
         assert isinstance(policy, RT1Policy)
@@ -54,7 +54,7 @@ class _Asking:
         self.error: Exception | None = None
         try:
             self.inputs = policy.take(observation)
-        except Exception as error:  # the robot that sent this is told; the others go on
+        except Exception as error:  # reported to the robot that sent this; the others continue
             self.error = error
 
     def decided(self, probabilities: NDArray[np.float64]) -> ActionChunk | Exception:

@@ -1,4 +1,4 @@
-"""What a model calls its cache: transformers says `cache` from 5.24 on, and `past_key_values` before."""
+"""The argument name of a model's KV cache: `cache` from transformers 5.24 on, `past_key_values` before."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 
 OLD = "past_key_values"
 CACHE = "cache" if "cache" in {one.name for one in fields(BaseModelOutputWithPast)} else OLD
-"""In outputs, and in the arguments of transformers' own models."""
+"""The name in outputs, and in the arguments of transformers' own models."""
 
 
 def cache_argument(module: nn.Module) -> str:
-    """Of a model's `forward`; code that comes with a checkpoint may still have the old one."""
+    """The name that a model's `forward` uses; a checkpoint's own code may still use the old one."""
     return _taken_by(type(module).forward)
 
 

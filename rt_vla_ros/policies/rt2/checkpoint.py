@@ -1,4 +1,4 @@
-"""From a resolved checkpoint to an RT-2 policy."""
+"""Opens RT-2 policies from resolved checkpoints."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def open_policy(
     plan: bool = False,
     tell: Tell = say_nothing,
 ) -> RT2Policy:
-    """The policy of a checkpoint; arguments: see load_policy, which refuses a `plan` of those that have none.
+    """Opens the policy of a checkpoint; arguments: see load_policy, which refuses `plan` for a model that cannot plan.
 
-    Raises ValueErrors with a sentence, see load_rt2.
+    Raises ValueErrors with a message for the user, see load_rt2.
     """
     if decoding not in (None, "argmax"):
-        raise ValueError(f"RT-2 policies have no decoding {decoding!r}; they take the most likely tokens (argmax).")
+        raise ValueError(f"RT-2 policies do not support decoding {decoding!r}; they always use argmax.")
     if language is not None:
         raise LanguageNotUsedError(checkpoint.name, language)
     parts = LOADERS[checkpoint.family](

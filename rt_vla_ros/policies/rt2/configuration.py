@@ -32,13 +32,13 @@ LONGEST_PLAN = 1024
 ECOT_PROMPT = VICUNA_PROMPT + " TASK:"
 PLAN_END = "Action:"
 EDGE = 1e-6
-"""How far the outermost edges of VLA-0-Smol's bins lie beyond -1 and 1."""
+"""How far the outermost edges of VLA-0-Smol's bins extend beyond -1 and 1."""
 STATE, MOST_STATE_BINS, LARGEST_VIEW = "{state}", 65536, 4096
 KINDS: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "bool": bool, "float": (int, float)}
 
 
 class RT2ConfigError(ValueError):
-    """rt2_config.json is missing, incomplete or contradicts itself; the message says where and what was expected."""
+    """rt2_config.json is missing, incomplete or inconsistent; the message says where and what was expected."""
 
 
 @dataclass(frozen=True)
@@ -47,23 +47,23 @@ class RT2Config:
 
     vocabulary: "integers" (bin numbers as text, PaLI-X), "overwritten" (256 rarely used tokens, PaLM-E) or "openvla"
     (the last 256 tokens, descending).
-    tokens: for "overwritten": the token id of each bin, in the order of the bins; else empty.
-    prompt: with {instruction} in it. question: with {question} in it.
-    plan_tokens: longest plan that the model may write before `plan_end` [tokens]; 0: it writes no plan.
-    plan_on_request: longest plan that it was also taught to write, behind PLAN_PROMPT, where it is asked to plan
-    [tokens]; 0: it was not. One with plan_tokens plans in any case.
-    plan_end: what stands between a plan and the action.
-    chat: whether prompts are put into the chat template of the tokenizer.
-    leading_space: for "integers": whether the first number has a space before it, as behind "A:".
-    lower_case: whether instructions are put in lower case (OpenVLA).
-    unnorm_key: for OpenVLA: which of the checkpoint's statistics its actions have; empty where there is only one.
-    center_crop: for OpenVLA: whether the model was fine-tuned with random crops, so that it wants the image's middle.
-    wording: of an instruction: "bare" (without the marks at its end), "verbatim", or "task" (lower case, a space for
-    each underscore: VLA-0-Smol).
-    system: what the chat's system turn says; empty: there is none. vision_id: whether the chat template numbers images.
-    state_bins: bins of the robot's state in the prompt, where {state} stands; 0: there is none in it.
-    views: what becomes of the cameras' images, see vla0.views; "processor": what preprocessor_config.json says.
-    view_crop: share of a side that the centre crop of a view keeps, more than 0, at most 1.
+    tokens: for "overwritten": the token id of each bin, in order of the bins; otherwise empty.
+    prompt: template with {instruction}. question: template with {question}.
+    plan_tokens: longest plan that the model writes before `plan_end` [tokens]; 0: no plan.
+    plan_on_request: longest plan that it was also trained to write, with PLAN_PROMPT, if asked to plan
+    [tokens]; 0: none. A model with plan_tokens always plans.
+    plan_end: text between a plan and the action.
+    chat: whether prompts use the tokenizer's chat template.
+    leading_space: for "integers": whether there is a space before the first number, as after "A:".
+    lower_case: whether instructions are converted to lower case (OpenVLA).
+    unnorm_key: for OpenVLA: which of the checkpoint's statistics to use; empty if there is only one.
+    center_crop: for OpenVLA: whether the model was fine-tuned with random crops and needs a center crop.
+    wording: of an instruction: "bare" (without final punctuation), "verbatim", or "task" (lower case, underscores
+    replaced by spaces: VLA-0-Smol).
+    system: system message of the chat; empty: none. vision_id: whether the chat template numbers images.
+    state_bins: bins of the robot state in the prompt, inserted at {state}; 0: no state in the prompt.
+    views: how camera images are arranged, see vla0.views; "processor": as preprocessor_config.json says.
+    view_crop: share of each side that the center crop of a view keeps, more than 0, at most 1.
     view_size: side of a view in the model's image [pixels], for "tiled" and "separate".
     horizon: number of steps the model was trained to output at once; 0: from the action card.
     """
@@ -96,7 +96,7 @@ class RT2Config:
         if bool(self.tokens) != (self.vocabulary == "overwritten"):
             raise RT2ConfigError(
                 f"tokens lists {len(self.tokens)} ids for the vocabulary {self.vocabulary!r}: "
-                'it is given for "overwritten" and only there.'
+                'tokens must be given for "overwritten" and only for it.'
             )
         for key in ("prompt", "question"):
             hole = "{instruction}" if key == "prompt" else "{question}"
@@ -106,7 +106,7 @@ class RT2Config:
             if not 0 <= getattr(self, key) <= LONGEST_PLAN:
                 raise RT2ConfigError(f"{key} is {getattr(self, key)}, expected 0 to {LONGEST_PLAN}.")
         if not self.plan_end.strip():
-            raise RT2ConfigError(f"plan_end is {self.plan_end!r}, expected words such as {PLAN_END!r}.")
+            raise RT2ConfigError(f"plan_end is {self.plan_end!r}, expected a marker such as {PLAN_END!r}.")
         if not 0 <= self.horizon <= LONGEST_HORIZON:
             expected = f"1 to {LONGEST_HORIZON} steps, or 0 for the card's"
             raise RT2ConfigError(f"horizon is {self.horizon}, expected {expected}.")
@@ -126,8 +126,8 @@ class RT2Config:
             )
         if (self.state_bins > 0) != (STATE in self.prompt):
             raise RT2ConfigError(
-                f"state_bins is {self.state_bins} and prompt {self.prompt!r}: bins are given where {STATE} is in the "
-                "prompt, and only there."
+                f"state_bins is {self.state_bins} and prompt {self.prompt!r}: set state_bins if and only if the prompt "
+                f"contains {STATE}."
             )
 
     def _check_views(self) -> None:
@@ -142,7 +142,7 @@ class RT2Config:
 
     @property
     def plans(self) -> bool:
-        """Whether it can be asked to plan before it acts."""
+        """Whether the model can plan before it acts."""
         return bool(self.plan_tokens or self.plan_on_request)
 
     @classmethod
@@ -157,18 +157,18 @@ class RT2Config:
             raise RT2ConfigError(f"vocabulary is missing, expected one of {', '.join(VOCABULARIES)}.")
         tokens = data.get("tokens", ())
         if not all(isinstance(token, int) and not isinstance(token, bool) for token in tokens):
-            raise RT2ConfigError("tokens holds something that is no token id.")
+            raise RT2ConfigError("tokens must be a list of token ids.")
         return cls(**{**data, "tokens": tuple(tokens)})
 
     @classmethod
     def load(cls, directory: Path, defaults: Mapping[str, Any] = MappingProxyType({})) -> RT2Config:
-        """Reads DIRECTORY/rt2_config.json, which may be missing where there are `defaults`. Raises RT2ConfigError."""
+        """Reads DIRECTORY/rt2_config.json, which may be missing if `defaults` are given. Raises RT2ConfigError."""
         path = Path(directory) / RT2_CONFIG_FILE
         if not path.is_file() and not defaults:
             raise RT2ConfigError(
                 f"{directory} has no {RT2_CONFIG_FILE}: it says how the model writes actions. "
-                'The smallest one is {"vocabulary": "integers"}; docs/rt2.md lists the others. '
-                "`rt-vla convert vla0` writes that of VLA-0."
+                'The smallest one is {"vocabulary": "integers"}; docs/rt2.md lists all options. '
+                "`rt-vla convert vla0` writes it for VLA-0."
             )
         data = read_object(path, RT2ConfigError) if path.is_file() else {}
         try:
@@ -183,9 +183,9 @@ class RT2Config:
 
 
 def robot_prompt(config: RT2Config, instruction: str, state: str = "") -> PromptText:
-    """The prompt behind which an action, or a plan and an action, is to follow. state: in words, see inputs.state_text.
+    """The prompt for an action, or a plan and an action. state: as text, see inputs.state_text.
 
-    Raises ValueError for an instruction without words.
+    Raises ValueError for an empty instruction.
     """
     words = " ".join(instruction.split())
     if not words:
@@ -195,15 +195,15 @@ def robot_prompt(config: RT2Config, instruction: str, state: str = "") -> Prompt
     elif config.wording == "task":
         words = instruction.lower().strip().replace("_", " ")
     else:
-        words = words.rstrip(".?! ") or words  # the prompt brings its own punctuation
+        words = words.rstrip(".?! ") or words  # the prompt adds its own punctuation
     template = config.prompt.replace(STATE, state).replace("{instruction}", HOLE)
     return PromptText(template, words.lower() if config.lower_case else words, config.system)
 
 
 def question_prompt(config: RT2Config, question: str, before: Sequence[tuple[str, str]] = ()) -> PromptText:
-    """The prompt behind which an answer in words is to follow. Raises ValueError for a question without words.
+    """The prompt for an answer in words. Raises ValueError for an empty question.
 
-    before: earlier questions and their answers, in turn.
+    before: earlier questions and answers, alternating.
     """
     words = " ".join(question.split())
     if not words:

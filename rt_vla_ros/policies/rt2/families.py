@@ -25,19 +25,19 @@ TESTED = {
     "qwen3_5": "Qwen3.5",
     "smolvlm": "SmolVLM",
 }
-"""Families by their model_type whose tokens are compared with those of transformers' own `generate`."""
+"""Families by model_type whose tokens are tested against transformers' own `generate`."""
 IMAGE_INPUTS = ("pixel", "image", "patches")
-"""In the names of what a model takes, where it takes images."""
+"""Substrings of the names of image inputs."""
 
 
 class ModelFamilyError(CheckpointError):
     """This kind of model is not supported."""
 
     def __init__(self, config: PreTrainedConfig, what: str) -> None:
-        """what: it does, as the rest of a sentence about the model."""
+        """what: the rest of a sentence about the model."""
         super().__init__(
-            f"A model of the type {config.model_type!r} {what}. RT-2 here runs decoder-only models, which read an "
-            f"image's tokens once, before the text. Tested are: {', '.join(TESTED.values())}."
+            f"A model of the type {config.model_type!r} {what}. RT-2 here runs decoder-only models, which process "
+            f"an image's tokens once, before the text. Tested families: {', '.join(TESTED.values())}."
         )
 
 
@@ -47,15 +47,15 @@ class FirstPromptError(CheckpointError):
     def __init__(self, config: PreTrainedConfig, error: Exception) -> None:
         kind = config.model_type
         hint = (
-            "Do its configuration, processor and tokenizer belong together?"
+            "Check that its configuration, processor and tokenizer belong together."
             if kind in TESTED
-            else f"The type {kind!r} is not a family that is tested; these are: {', '.join(TESTED.values())}."
+            else f"The type {kind!r} is not a tested family; tested are: {', '.join(TESTED.values())}."
         )
         super().__init__(f"The model cannot read an image and a prompt ({first_line(error).rstrip('.')}). {hint}")
 
 
 def check_family(config: PreTrainedConfig, model_class: type[Any]) -> None:
-    """Raises ModelFamilyError for a kind of model that cannot write actions token by token behind image and text."""
+    """Raises ModelFamilyError for a model that cannot generate actions token by token after image and text."""
     text = config.get_text_config().to_dict()
     inputs = inspect.signature(model_class.forward).parameters
     needed = [
@@ -70,7 +70,7 @@ def check_family(config: PreTrainedConfig, model_class: type[Any]) -> None:
     elif not model_class.can_generate():
         what = "does not generate text"
     elif needed:
-        what = f"asks for {' and '.join(needed)} again with every token"
+        what = f"needs {' and '.join(needed)} again with every token"
     elif not any(part in name for name in inputs for part in IMAGE_INPUTS):
         what = "takes no images"
     else:

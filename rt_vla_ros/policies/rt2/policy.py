@@ -1,4 +1,4 @@
-"""RT-2 as a policy: a prompt with images in, a legal action out; and the same model answers questions."""
+"""RT-2 as a policy: maps a prompt with images to a legal action; the same model answers questions."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ LONGEST_ANSWER = 64
 class RT2Policy:
     """Implements policies.policy.StreamingPolicy and AnsweringPolicy.
 
-    `act` and `ask` may be called from two threads: an action waits for at most one pass of an answer, of a streamed
-    chunk each part.
-    previous: tokens of the chunk before; without the steps that are done since they are tried first. prompt_tokens:
+    `act` and `ask` may be called from two threads: an action, or each part of a streamed chunk, waits for at most one
+    pass of an answer.
+    previous: tokens of the last chunk; without its executed steps they are the draft of the next. prompt_tokens:
     length of the prompt with its images.
     """
 
@@ -66,13 +66,13 @@ class RT2Policy:
         fixed_shapes: bool = False,
         device_images: bool = False,
     ) -> None:
-        """temperature: 0 takes the most likely token. seed: of the choice at other temperatures.
+        """temperature: 0 for greedy decoding. seed: for sampling at other temperatures.
 
-        speculate: whether the previous chunk is tried first; the tokens are the same either way.
-        pack: whether the linear layers of a model on a CPU are reordered, in place, for faster passes.
+        speculate: whether to use the previous chunk as a draft; the result is the same either way.
+        pack: whether to pack the linear layers of a model on a CPU in place for faster passes.
         fixed_shapes: whether passes have fixed shapes and are recorded as CUDA graphs, for models on a GPU.
-        device_images: whether images are prepared on the model's device, where that gives the very same.
-        Raises VocabularyError, a ValueError, where tokenizer and card do not fit each other.
+        device_images: whether to preprocess images on the model's device if that is bit-identical.
+        Raises VocabularyError, a ValueError, if tokenizer and card do not match.
         """
         self.name, self.card, self.parts = name, parts.card, parts
         self._temperature, self._speculate = temperature, speculate
@@ -92,20 +92,20 @@ class RT2Policy:
 
     @property
     def recorded_prompt_lengths(self) -> int:
-        """For how many lengths of prompts there are passes of fixed shapes."""
+        """Number of prompt lengths with fixed-shape passes."""
         return self._engine.recorded
 
     def reset(self, instruction: str) -> None:
-        """Forget the previous action and take a new instruction.
+        """Clears the previous action and sets a new instruction.
 
-        Raises ValueError for an empty instruction and for one with which the prompt is longer than the model's context.
+        Raises ValueError for an empty instruction, and if the prompt exceeds the model's context length.
         """
         self._prompt = None
         longest = self._state(np.array([one.high for one in self.card.state]))
         text = robot_prompt(self.parts.config, instruction, longest)
         sizes = [(camera.height, camera.width) for camera in self.card.cameras]
         black = [np.zeros((*size, 3), np.uint8) for size in sizes]
-        with self._lock.high():  # tokenizers are not made for two threads either
+        with self._lock.high():  # tokenizers are not thread-safe either
             self._stop_writing()
             with self._explained():
                 if not self._prepared and self._device_images:
@@ -126,24 +126,24 @@ class RT2Policy:
         self._instruction = instruction
 
     def act(self, observation: Observation) -> ActionChunk:
-        """A chunk of the card's horizon.
+        """Decides a chunk of the card's horizon.
 
-        Raises RuntimeError before the first reset, ValueError for images the card does not allow and for a stamp that
-        is no time, and DecodingError where the model's output is not finite.
+        Raises RuntimeError before the first reset, ValueError for images that do not match the card and for an invalid
+        timestamp, and DecodingError if the model's output is not finite.
         """
         return self._chunk(self.decode(observation))
 
     def another(self) -> RT2Policy:
-        """The same model for another robot, which has no instruction yet. It must not decide at the same time."""
+        """A policy with the same model for another robot, without an instruction. They must not decide concurrently."""
         other = copy.copy(self)
         other._decoder = ActionDecoder(self.card)
         other._prompt, other.previous, other.prompt_tokens, other._instruction = None, (), 0, ""
         return other
 
     def check_together(self) -> None:
-        """Raises BatchError, with the rest of a sentence, where `act_together` would not give what `act` gives."""
+        """Raises BatchError, with the rest of a sentence, if `act_together` would give other results than `act`."""
         if self._temperature > 0:
-            raise BatchError("its tokens are drawn at random")
+            raise BatchError("its tokens are sampled")
         if not self._prepared:
             self.reset(WARM_UP_INSTRUCTION)
         longest = self._state(np.array([one.high for one in self.card.state]))
@@ -157,13 +157,13 @@ class RT2Policy:
         return map(self._chunk, self.outputs(observation, early=len(self.card.dimensions)))
 
     def decode(self, observation: Observation) -> Decoded:
-        """A chunk, before its tokens are given a meaning."""
+        """A chunk as tokens, before they are decoded into actions."""
         *_, decoded = self.outputs(observation)
         return decoded
 
     def outputs(self, observation: Observation, *, early: int = 0) -> Iterator[Decoded]:
-        """As `decode`; with early, the numbers of a step, the first steps before the rest too."""
-        with self._lock.high():  # up to the first output without a break: an answer's pass in each would add up
+        """Like `decode`; with early, the numbers per step, also yields the first steps before the rest."""
+        with self._lock.high():  # held until the first output: passes of answers in between would add up
             inputs, previous = self._begin(observation)
             writing = self._engine.writing = self._engine.decode(
                 inputs,
@@ -179,11 +179,11 @@ class RT2Policy:
             yield decoded
             if decoded.numbers == self._grammar.size:
                 return
-            with self._lock.high():  # not while who iterates does something else
+            with self._lock.high():  # released while the caller processes the result
                 decoded = self._next(writing)
 
     def _begin(self, observation: Observation) -> tuple[dict[str, Tensor], tuple[int, ...]]:
-        """Inputs of a new output, and what is tried first. Raises what `act` raises."""
+        """Inputs of a new output, and its draft. Raises what `act` raises."""
         inputs = self._to_device(self._inputs(observation))
         self._stop_writing()
         done = self._decoder.begin(observation.stamp)
@@ -194,14 +194,14 @@ class RT2Policy:
             self.previous = decoded.tokens
 
     def _next(self, writing: Generator[Decoded, None, None]) -> Decoded | None:
-        """What is written next; None where another output was begun. Behind the whole chunk nothing is left to do."""
+        """The next part of the output; None if another one was started. Ends the generator after the whole chunk."""
         decoded = next(writing, None)
         if decoded is not None and decoded.numbers == self._grammar.size:
             writing.close()
         return decoded
 
     def _stop_writing(self) -> None:
-        """Two outputs at a time would be written into one cache."""
+        """Ends the current output: two at a time would share one cache."""
         if self._engine.writing is not None:
             self._engine.writing.close()
 
@@ -217,10 +217,10 @@ class RT2Policy:
         )
 
     def ask(self, images: Mapping[str, NDArray[np.uint8]], question: str, *, limit: int = LONGEST_ANSWER) -> str:
-        """An answer in the model's own words, of at most `limit` tokens.
+        """An answer in words of at most `limit` tokens.
 
-        images: as in Observation. Raises ValueError for an empty or too long question and for images the card does not
-        allow.
+        images: as in Observation. Raises ValueError for an empty or too long question and for images that do not match
+        the card.
         """
         text, pictures = question_prompt(self.parts.config, question), self._images(images)
         with self._lock.low():
@@ -231,7 +231,7 @@ class RT2Policy:
         words = self._engine.write(self._to_device(inputs), stop, limit)
         tokens: list[int] = []
         while True:
-            with self._lock.low():  # a pass at a time, so that control comes in between
+            with self._lock.low():  # one pass at a time, so that actions can run in between
                 token = next(words, None)
             if token is None:
                 return str(tokenizer.decode(tokens, skip_special_tokens=True)).strip()
@@ -239,15 +239,15 @@ class RT2Policy:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Errors of the first prompt are explained; later ones pass through."""
+        """Errors of the first prompt get an explanation; later errors are unchanged."""
         try:
             yield
         except torch.cuda.OutOfMemoryError as error:
             raise OutOfMemoryError(
-                f"The prompt does not fit into memory beside the model: {first_line(error)} End what else uses "
-                f"{self.parts.model.device}, or use weights:=int8 or int4."
+                f"The prompt does not fit into memory beside the model: {first_line(error)} Stop other programs "
+                f"on {self.parts.model.device}, or use weights:=int8 or int4."
             ) from error
-        except Exception as error:  # a processor and a model that do not fit each other raise anything
+        except Exception as error:  # a mismatched processor and model raise anything
             if self._prepared or isinstance(error, ProcessorError | ModelFamilyError | InstructionError):
                 raise
             raise FirstPromptError(self.parts.model.config, error) from error
@@ -256,7 +256,7 @@ class RT2Policy:
         return PreparedPrompt(self.parts.processor, self._text(prompt), self._pixels)
 
     def _text(self, prompt: PromptText) -> str:
-        """Raises InstructionError, a ValueError, for words that cannot be told from control tokens."""
+        """Raises InstructionError, a ValueError, for text that contains control tokens."""
         parts, cameras = self.parts, len(self.card.cameras)
         return rendered(parts.processor, parts.config, prompt, cameras, placeholders(parts.model.config))
 
@@ -268,11 +268,11 @@ class RT2Policy:
         return self._prompt.inputs(images, text)
 
     def _state(self, state: NDArray[np.float64] | None) -> str:
-        """The robot's state (S,) as the prompt has it, empty where it has none. Raises ValueError without one."""
+        """The robot state (S,) as text for the prompt; empty if it is not used. Raises ValueError if it is missing."""
         return state_words(self.parts.config, self.card, state)
 
     def _confidence(self, decoded: Decoded) -> float:
-        """Geometric mean over the numbers of the probability of their tokens."""
+        """Geometric mean of the probabilities of the numbers."""
         length = self._grammar.action_length(decoded.tokens)
         chances = np.clip(decoded.probabilities[len(decoded.tokens) - length :], 1e-12, 1.0)
         return float(np.exp(np.log(chances).sum() / decoded.numbers))
@@ -281,7 +281,7 @@ class RT2Policy:
         missing = [camera.name for camera in self.card.cameras if camera.name not in images]
         if missing:
             there = ", ".join(sorted(images)) or "none"
-            raise ValueError(f"The policy needs an image of the camera {missing[0]!r}; there is: {there}.")
+            raise ValueError(f"The policy needs an image of the camera {missing[0]!r}; given: {there}.")
         for camera in self.card.cameras:
             check_image(images[camera.name], camera)
         return [np.ascontiguousarray(images[camera.name]) for camera in self.card.cameras]
@@ -294,7 +294,7 @@ class RT2Policy:
             if others + output > limit:
                 raise ProcessorError(
                     f"The images take {others} tokens and the output up to {output}, the model's context has {limit}: "
-                    "let preprocessor_config.json make images smaller, or name fewer cameras in the action card."
+                    "reduce the image size in preprocessor_config.json, or use fewer cameras in the action card."
                 )
             raise ValueError(
                 f"{what} is too long: prompt and images take {length} tokens and the output up to {output}, "
@@ -310,19 +310,19 @@ class RT2Policy:
 
 
 def act_together(requests: Sequence[tuple[RT2Policy, Observation]]) -> list[ActionChunk | Exception]:
-    """What `act` returns or raises for each of several policies of one model (`RT2Policy.another`), at least one."""
+    """The results or errors of `act` for one or more policies of one model (`RT2Policy.another`)."""
     first, outcomes = requests[0][0], dict[int, ActionChunk | Exception]()
     begun: dict[int, tuple[dict[str, Tensor], tuple[int, ...]]] = {}
     with first._lock.high():
         for place, (policy, observation) in enumerate(requests):
             try:
                 begun[place] = policy._begin(observation)
-            except Exception as error:  # the robot that sent this is told; the others go on
+            except Exception as error:  # reported to the robot that sent this; the others continue
                 outcomes[place] = error
         try:
             prompts, previous = [one for one, _ in begun.values()], [tried for _, tried in begun.values()]
             written = first._engine.decode_together(prompts, first._grammar, previous) if begun else []
-        except Exception as error:  # such as too little memory: nobody gets an action
+        except Exception as error:  # such as out of memory: no robot gets an action
             return [outcomes.get(place, error) for place in range(len(requests))]
     for place, decoded in zip(begun, written, strict=True):
         policy = requests[place][0]
@@ -335,7 +335,7 @@ def act_together(requests: Sequence[tuple[RT2Policy, Observation]]) -> list[Acti
 
 
 def make_grammar(parts: RT2Parts) -> Grammar:
-    """What the model may write on a robot prompt. Raises VocabularyError."""
+    """The grammar of the model's outputs on a robot prompt. Raises VocabularyError."""
     card, config, tokenizer = parts.card, parts.config, parts.processor.tokenizer
     rows = parts.model.config.get_text_config().vocab_size
     seen = placeholders(parts.model.config)

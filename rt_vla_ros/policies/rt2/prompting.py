@@ -1,4 +1,4 @@
-"""From an instruction or a question to the text of a prompt: one way for the policy and for training."""
+"""Renders the text of a prompt from an instruction or a question, for both the policy and training."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from rt_vla_ros.policies.rt2.inputs.state_text import state_text
 def rendered(
     processor: Processor, config: RT2Config, prompt: PromptText, images: int, control: Collection[int] = ()
 ) -> str:
-    """The text of a prompt as `Processor.inputs` takes it.
+    """The text of a prompt for `Processor.inputs`.
 
-    images: how many stand before the text. control: ids of the model's tokens that stand for images.
-    Raises InstructionError, a ValueError, for words that cannot be told from control tokens, and ProcessorError.
+    images: number of images before the text. control: ids of the model's image placeholder tokens.
+    Raises InstructionError, a ValueError, for text that contains control tokens, and ProcessorError.
     """
     earlier, options = len(prompt.before), {"system": prompt.system, "vision_id": config.vision_id}
     if config.chat:
@@ -41,7 +41,7 @@ def rendered(
 
 
 def state_words(config: RT2Config, card: ActionCard, state: NDArray[np.float64] | None) -> str:
-    """The robot's state (S,) as a prompt has it, empty where it has none. Raises ValueError where there is no state."""
+    """The robot state (S,) as text for a prompt; empty if it is not used. Raises ValueError if it is missing."""
     if not config.state_bins:
         return ""
     low, high = [one.low for one in card.state], [one.high for one in card.state]

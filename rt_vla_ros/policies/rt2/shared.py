@@ -1,4 +1,4 @@
-"""RT-2 for several robots: one model reads and writes for all of them at once, each has its own prompt and draft."""
+"""RT-2 for several robots: one model decodes for all of them in a batch, each has its own prompt and draft."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ MAX_BATCH_SIZE = 32
 
 
 class SharedRT2:
-    """Implements policies.shared.SharedPolicy; takes the policy over."""
+    """Implements policies.shared.SharedPolicy. The given policy must not be used otherwise."""
 
     max_batch_size = MAX_BATCH_SIZE
 
     def __init__(self, policy: RT2Policy) -> None:
-        """Raises BatchError for a model that cannot do this, and what RT2Policy.reset raises."""
+        """Raises BatchError for a model that cannot be batched, and what RT2Policy.reset raises."""
         policy.check_together()
         self.name, self.card, self._policy = policy.name, policy.card, policy
 

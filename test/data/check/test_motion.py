@@ -47,7 +47,7 @@ def test_right_actions_are_left_alone_in_each_frame_and_rate(frame: str, rate: f
             ["along x follows the actions along y", "along y follows the actions along x"],
         ),
         (reordered([1, 0, 2], (1, -1, 1)), ["follows the actions along minus y", "follows the actions along x"]),
-        (scaled([0, 1, 2], 1000.0), ["motion-scale", "look like millimetres"]),
+        (scaled([0, 1, 2], 1000.0), ["motion-scale", "look like millimeters"]),
         (scaled([3, 4, 5], 180 / np.pi), ["motion-scale", "look like degrees"]),
         (scaled([0, 1, 2], 10.0), ["motion-scale", "look like speeds per second"]),
         (scaled([4], -1.0), ["motion-sign The measured rotation along y is opposite to"]),

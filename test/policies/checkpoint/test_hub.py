@@ -73,7 +73,7 @@ def vla0(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"someone/vla0-libero": run, "someone/vla0-smol": smol, "someone/base": base}
 
 
-def test_a_name_on_the_hub_is_downloaded_without_code_and_kept(
+def test_a_hub_model_is_downloaded_without_code_and_cached(
     published: Path, odd: Path, vla0: dict[str, Path], tmp_path: Path
 ) -> None:
     with local_hub({"someone/a-policy": published, "someone/odd": odd, **vla0}) as hub:
@@ -95,7 +95,7 @@ def test_a_name_on_the_hub_is_downloaded_without_code_and_kept(
     assert "'someone/else' cannot be downloaded from the Hugging Face Hub" in unknown[1]
     assert "it does not exist, or it is private and you are not logged in" in unknown[1]
     assert needs_code[0] == "CheckpointError"
-    assert "names the code 'modeling_mine.py', which is not beside its weights. Code is never" in needs_code[1]
+    assert "refers to the code 'modeling_mine.py', which is not in that directory. Code is never" in needs_code[1]
     kept, lost = load(tmp_path, endpoint, "someone/a-policy", "someone/else")  # nobody listens there any more
     assert kept[0] == "RT2Policy"
     assert lost[0] == "UnknownPolicyError"
@@ -109,7 +109,7 @@ def test_offline_by_choice_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         download("nobody/has-this")
 
 
-def test_nothing_that_can_hold_code_is_among_the_files() -> None:
+def test_no_file_that_may_contain_code_is_downloaded() -> None:
     """But VLA-0's statistics, of which nothing is run."""
     others = [pattern for pattern in FILES if pattern != "*dataset_stats.pkl"]
     assert not any(pattern.endswith((".py", ".bin", ".pt", ".pkl", "*")) for pattern in others)

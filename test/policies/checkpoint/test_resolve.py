@@ -59,7 +59,7 @@ def test_a_directory_and_a_key(name: str, directory: str, key: str, elsewhere: s
         ({"config": {"model_type": "openvla"}, "rt2_config": {}}, "openvla"),
     ],
 )
-def test_what_lies_in_a_directory(tmp_path: Path, files: dict[str, object], family: str) -> None:
+def test_directories_are_identified_by_their_files(tmp_path: Path, files: dict[str, object], family: str) -> None:
     assert resolve(write(tmp_path / "x", **files)).family == family
 
 
@@ -74,7 +74,7 @@ def test_an_adapter_belongs_to_its_model(tmp_path: Path) -> None:
         resolve(adapter)
 
 
-def test_a_relative_base_is_the_one_beside_the_adapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_base_path_is_resolved_beside_the_adapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = write(tmp_path / "run" / "base", config={"model_type": "paligemma", "hidden_size": 8})
     adapter = write(tmp_path / "run" / "adapter", adapter_config={"base_model_name_or_path": "../base"})
     write(tmp_path / "elsewhere" / "base", config={"model_type": "paligemma", "hidden_size": 4})
@@ -91,20 +91,18 @@ def test_an_adapter_of_an_adapter_is_refused(tmp_path: Path) -> None:
     adapter = write(tmp_path / "adapter", adapter_config={"base_model_name_or_path": str(base)})
     for files in ({}, {"config": {"model_type": "paligemma"}}):
         write(base, **files)
-        with pytest.raises(
-            CheckpointError, match=r"names .*base as the model it belongs to, which is an adapter itself"
-        ):
+        with pytest.raises(CheckpointError, match=r"names .*base as its base model, which is an adapter itself"):
             resolve(adapter)
 
 
 @pytest.mark.parametrize("base", ["", None, "no/such/place", "x" * 5000, "~nobody-here/model", "a\0b"])
-def test_an_adapter_without_its_model_says_where_to_name_it(base: str | None, tmp_path: Path) -> None:
+def test_an_adapter_without_its_model_is_refused_with_advice(base: str | None, tmp_path: Path) -> None:
     adapter = write(tmp_path / "adapter", adapter_config={"base_model_name_or_path": base})
-    with pytest.raises(ValueError, match=r"adapter names .* no directory. Put the directory .*base_model_name_or_path"):
+    with pytest.raises(ValueError, match=r"adapter names .* not a directory. Set .*base_model_name_or_path"):
         resolve(adapter)
 
 
-def test_a_directory_that_is_two_things_at_once_is_refused(tmp_path: Path) -> None:
+def test_an_ambiguous_directory_is_refused(tmp_path: Path) -> None:
     both = write(tmp_path / "both", config={"model_type": "paligemma"}, adapter_config={})
     with pytest.raises(CheckpointError, match=r"ambiguous, both a model .* and a LoRA adapter"):
         resolve(both)
@@ -113,14 +111,14 @@ def test_a_directory_that_is_two_things_at_once_is_refused(tmp_path: Path) -> No
         resolve(mixed)
 
 
-def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"it lacks config.json, model.safetensors, action_card.json"):
         resolve(tmp_path)
     (tmp_path / "config.json").write_text("[1]")
     with pytest.raises(CheckpointError, match="holds a list, expected a JSON object"):
         resolve(tmp_path)
     write(tmp_path, config={"model_type": "rt1"})
-    with pytest.raises(CheckpointError, match="is not an OpenVLA checkpoint, so there is no 'bridge' to choose"):
+    with pytest.raises(CheckpointError, match="is not an OpenVLA checkpoint, so it has no statistics 'bridge'"):
         resolve(f"{tmp_path}#bridge")
 
 
@@ -133,7 +131,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
         ("~nobody-here/x", "home directory"),
     ],
 )
-def test_names_that_can_be_no_path(name: str, reason: str) -> None:
+def test_invalid_paths_are_refused(name: str, reason: str) -> None:
     for ask in (check_name, resolve, find_checkpoint):
         with pytest.raises(UnknownPolicyError, match=f"is not a valid path .*{reason}") as told:
             ask(name)
@@ -141,7 +139,7 @@ def test_names_that_can_be_no_path(name: str, reason: str) -> None:
     assert not is_on_hub(name)
 
 
-def test_all_that_stands_behind_a_name_of_the_hub_is_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_after_a_hub_name_is_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, config={"model_type": "openvla"})
     asked: list[str] = []
     monkeypatch.setattr(hub, "download", lambda name, _tell: (asked.append(name), tmp_path)[1])
@@ -149,7 +147,7 @@ def test_all_that_stands_behind_a_name_of_the_hub_is_the_key(tmp_path: Path, mon
     assert (asked, found.key, found.reference) == (["owner/name"], "a#b", "owner/name#a#b")
 
 
-def test_names_that_mean_no_directory(here: Path) -> None:
+def test_names_on_the_hub_and_of_policies_in_memory(here: Path) -> None:
     assert is_on_hub("openvla/openvla-7b")
     assert is_on_hub("openvla/openvla-7b#bridge_orig")
     assert not is_on_hub("no/such/directory")
@@ -166,9 +164,9 @@ def test_names_that_mean_no_directory(here: Path) -> None:
         *("runs/mine#key", "openvla", "a b/c", "../b", "./b", ".a/b"),
     ],
 )
-def test_a_slip_in_a_path_is_not_looked_up_on_the_hub(name: str, here: Path) -> None:
+def test_a_typo_in_a_path_is_not_looked_up_on_the_hub(name: str, here: Path) -> None:
     assert not is_on_hub(name)
-    with pytest.raises(UnknownPolicyError, match=r"There is no policy .*, nor the directory /"):
+    with pytest.raises(UnknownPolicyError, match=r"There is no policy .* and no directory /"):
         check_name(name)
 
 
@@ -177,7 +175,7 @@ def test_a_prefix_says_that_it_is_on_the_hub(here: Path) -> None:
     named = ("hf:runs/mine", "hf:owner/mine#key", "hf:a/b")
     assert [hub_name(name) for name in named] == ["runs/mine", "owner/mine", "a/b"]
     assert is_on_hub("hf:owner/mine")
-    with pytest.raises(UnknownPolicyError, match=r"On the Hugging Face Hub it would be hf:runs/mine\.$"):
+    with pytest.raises(UnknownPolicyError, match=r"For the Hugging Face Hub use hf:runs/mine\.$"):
         resolve("runs/mine")
     for name in ("hf:mine", "hf:../mine", "hf:a/b/c", "hf:"):
         with pytest.raises(UnknownPolicyError, match="expected hf:OWNER/NAME"):
@@ -187,14 +185,14 @@ def test_a_prefix_says_that_it_is_on_the_hub(here: Path) -> None:
 def test_the_base_of_an_adapter_is_no_slip_in_a_path_either(here: Path) -> None:
     (here / "adapter").mkdir()
     (here / "adapter" / "adapter_config.json").write_text('{"base_model_name_or_path": "runs/base"}')
-    with pytest.raises(ValueError, match="names 'runs/base' as the model it belongs to, which is no directory"):
+    with pytest.raises(ValueError, match="names 'runs/base' as its base model, which is not a directory"):
         resolve("adapter")
 
 
-def test_a_file_is_no_name_on_the_hub(here: Path) -> None:
+def test_a_file_is_not_a_hub_name(here: Path) -> None:
     (here / "mine" / "model.safetensors").touch()
     for ask in (check_name, resolve):
-        with pytest.raises(UnknownPolicyError, match="is a file: give its directory"):
+        with pytest.raises(UnknownPolicyError, match="is a file; give its directory"):
             ask("mine/model.safetensors")
 
 
@@ -202,7 +200,7 @@ def test_a_name_is_checked_without_asking_the_hub(here: Path) -> None:
     for name in ("mine", "mine#key", "rt1-mini", "rt2-untrained", "openvla/openvla-7b#bridge_orig"):
         check_name(name)
     for name in ("rt1-mni", "", "/no/such/folder"):
-        with pytest.raises(UnknownPolicyError, match="There are: rt1-mini, "):
+        with pytest.raises(UnknownPolicyError, match="Known policies: rt1-mini, "):
             check_name(name)
 
 
@@ -223,7 +221,7 @@ print(json.dumps([sorted(modules), read]))
 """
 
 
-def test_loading_a_policy_is_a_short_road(tmp_path: Path) -> None:
+def test_loading_a_policy_imports_little(tmp_path: Path) -> None:
     """At most nineteen modules have a part in it, and each file is read once."""
     done = subprocess.run([sys.executable, "-c", COUNT, "rt1-mini"], capture_output=True, text=True, check=True)
     modules, read = json.loads(done.stdout.splitlines()[-1])

@@ -10,7 +10,7 @@ import pytest
 from rt_vla_ros.policies.exported.graph import providers
 
 
-def test_auto_takes_a_gpu_only_where_this_onnxruntime_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_uses_a_gpu_only_if_onnxruntime_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     assert providers("auto") == providers("cpu") == [("CPUExecutionProvider", {})]
     both = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
@@ -25,12 +25,12 @@ def test_auto_takes_a_gpu_only_where_this_onnxruntime_has_one(monkeypatch: pytes
     [
         ("cuda", "The device 'cuda' is not available: this onnxruntime has CPUExecutionProvider and no CUDAExecution"),
         ("tensorrt", "no TensorrtExecutionProvider. Install onnxruntime-gpu"),
-        ("mps", "There is no device 'mps' for a policy in ONNX; expected auto, cpu, cuda, cuda:N or tensorrt."),
+        ("mps", "There is no device 'mps' for an ONNX policy; expected auto, cpu, cuda, cuda:N or tensorrt."),
         ("cpu:1", "There is no device 'cpu:1'"),
         ("cuda:x", "There is no device 'cuda:x'"),
     ],
 )
-def test_a_device_that_is_not_there_is_refused(device: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_device_is_refused(device: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(ValueError, match=sentence):
         providers(device)

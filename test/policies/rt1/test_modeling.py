@@ -46,7 +46,7 @@ def test_saved_and_loaded_is_the_same(tmp_path: Path) -> None:
         torch.testing.assert_close(loaded(*inputs).logits, model(*inputs).logits, rtol=0, atol=0)
 
 
-def test_learns_by_heart() -> None:
+def test_it_can_overfit_one_batch() -> None:
     """Every part passes gradients on: thirty steps suffice for two histories."""
     torch.manual_seed(0)
     model, inputs = RT1Model(tiny_config(target_smoothing=0.0)).train(), batch()
@@ -113,7 +113,7 @@ def test_presets_survive_the_disk(preset: str, tmp_path: Path) -> None:
         ({"image_mean": "x"}, "image_mean is 'x', expected a list of 3 numbers"),
         ({"image_std": (0, 0, 0)}, "each of image_std is 0, expected a number, more than 0"),
         ({"dropout_rate": 2}, "dropout_rate is 2, expected a number, at least 0 and below 1"),
-        ({"world_vector_range": (2, -2)}, "expected a low and a higher high"),
+        ({"world_vector_range": (2, -2)}, "expected low < high"),
         ({"world_vector_range": (1,)}, "expected a list of 2 numbers"),
         ({"position_bias": "yes"}, "position_bias is 'yes', expected true or false"),
     ],
@@ -125,7 +125,7 @@ def test_refuses_options_and_values_that_do_not_exist(changes: dict, sentence: s
 
 def test_refuses_unknown_presets() -> None:
     with pytest.raises(
-        ValueError, match="There is no preset 'rt3'; there are rt1, rt1-multirobot, rt1-jax, rt1-x, rt1-mini"
+        ValueError, match="There is no preset 'rt3'; available: rt1, rt1-multirobot, rt1-jax, rt1-x, rt1-mini"
     ):
         RT1Config.preset("rt3")
 

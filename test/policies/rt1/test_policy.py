@@ -19,7 +19,7 @@ def test_is_a_policy() -> None:
     assert isinstance(tiny_policy(), Policy)
 
 
-def test_cached_tokens_give_what_the_whole_window_gives() -> None:
+def test_cached_tokens_give_the_same_result_as_the_whole_window() -> None:
     """Through the start, where the window is short, and beyond it, where it rolls."""
     policy = tiny_policy()
     policy.reset(SENTENCE)
@@ -99,7 +99,7 @@ def test_refuses_instructions_it_cannot_use(instruction: str) -> None:
         tiny_policy().reset(instruction)
 
 
-def test_a_refused_instruction_leaves_the_old_one() -> None:
+def test_a_refused_instruction_keeps_the_old_one() -> None:
     policy = tiny_policy()
     policy.reset(SENTENCE)
     with pytest.raises(InstructionError):
@@ -110,9 +110,9 @@ def test_a_refused_instruction_leaves_the_old_one() -> None:
 @pytest.mark.parametrize(
     ("images", "sentence"),
     [
-        ({}, "needs an image of the camera 'front'; there is: none"),
-        ({"wrist": picture(0)}, "there is: wrist"),
-        ({"front": picture(0, 48)}, "is 48x48, the policy takes 32x32"),
+        ({}, "needs an image of the camera 'front'; given: none"),
+        ({"wrist": picture(0)}, "given: wrist"),
+        ({"front": picture(0, 48)}, "is 48x48, the policy expects 32x32"),
         ({"front": picture(0).astype(float)}, "type float64, expected uint8"),
         ({"front": picture(0)[..., :1]}, r"shape \(32, 32, 1\)"),
         ({"front": picture(0)[..., 0]}, r"shape \(32, 32\)"),

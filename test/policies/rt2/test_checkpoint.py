@@ -20,13 +20,13 @@ def test_directories_of_vision_language_models_are_rt2(tmp_path: Path) -> None:
     policy = load_policy(str(tmp_path / "mine"), device="cpu")
     assert isinstance(policy, RT2Policy)
     assert policy.name == "mine"
-    with pytest.raises(ValueError, match="RT-2 policies have no decoding 'expected_value'"):
+    with pytest.raises(ValueError, match="RT-2 policies do not support decoding 'expected_value'"):
         load_policy(str(tmp_path / "mine"), device="cpu", decoding="expected_value")
-    with pytest.raises(ValueError, match="is not an OpenVLA checkpoint, so there is no 'bridge' to choose"):
+    with pytest.raises(ValueError, match="is not an OpenVLA checkpoint, so it has no statistics 'bridge'"):
         load_policy(f"{tmp_path / 'mine'}#bridge", device="cpu")
 
 
-def test_the_statistics_of_openvla_are_named_behind_the_path(tmp_path: Path) -> None:
+def test_the_statistics_of_openvla_are_selected_after_the_path(tmp_path: Path) -> None:
     save_openvla(tmp_path, keys=("bridge_orig", "libero_spatial"))
     with pytest.raises(ValueError, match="choose the one that matches your arm"):
         load_policy(str(tmp_path), device="cpu")
@@ -38,7 +38,7 @@ def test_an_adapter_finds_its_model(tmp_path: Path) -> None:
     adapter = save_adapter(tmp_path / "adapter", base)
     assert load_policy(str(adapter), device="cpu").name == "adapter"
     save_adapter(tmp_path / "lost", tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="as the model it belongs to, which is no directory"):
+    with pytest.raises(ValueError, match="as its base model, which is not a directory"):
         load_policy(str(tmp_path / "lost"), device="cpu")
     other = save_adapter(tmp_path / "other", save_vlm(tmp_path / "vlm", "paligemma"))
     with pytest.raises(ValueError, match=r"self_attn.q_proj is for a layer of 48x48, the model's is 64x64"):
@@ -57,7 +57,7 @@ def save_adapter(directory: Path, base: Path) -> Path:
     return directory
 
 
-def test_untrained_knows_nothing_but_goes_all_the_way() -> None:
+def test_untrained_acts_until_the_end() -> None:
     actions = []
     for _ in range(2):
         policy = load_policy("rt2-untrained", device="cpu")

@@ -24,8 +24,8 @@ from rt_vla_ros.policies.shared import OneByOne, SharedPolicy, share_policy
 
 SENTENCES = ("pick up the red cube", "stop", "put the green ball into the bowl on the left side of the table")
 ALONE = {
-    "gemma3": "looks back a limited way",
-    "idefics2": "looks back a limited way",
+    "gemma3": "it has a sliding window",
+    "idefics2": "it has a sliding window",
     "qwen3_5": "is no attention",
     "qwen3_vl": "deepstack_visual_embeds",
 }
@@ -86,14 +86,14 @@ def test_the_trained_model_too() -> None:
 
 
 @pytest.mark.parametrize("family", ALONE)
-def test_what_cannot_be_batched_goes_one_by_one_and_says_so(
+def test_models_that_cannot_be_batched_run_one_by_one_and_are_logged(
     family: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     policy = policy_of(family, tmp_path)
     with caplog.at_level(logging.WARNING):
         shared = share_policy(policy)
     assert isinstance(shared, OneByOne)
-    assert f"of the type '{family}', decides for one robot after the other" in caplog.text
+    assert f"(model_type '{family}') decides for one robot at a time" in caplog.text
     assert ALONE[family] in caplog.text
     first, second = shared.session(), shared.session()
     first.reset(SENTENCES[0])

@@ -284,7 +284,7 @@ def test_tokens_to_overwrite_are_chosen(robot: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rt2", "error", "said"),
     [
-        ({"chat": True}, ProcessorError, "asks for the chat template, the tokenizer has none"),
+        ({"chat": True}, ProcessorError, "requires a chat template, but the tokenizer has none"),
         ({"chat": 1}, ValueError, "chat is 1, expected bool"),
         ({"vocabulary": "openvla", "tokens": [1]}, ValueError, "tokens lists 1 ids for the vocabulary 'openvla'"),
         (

@@ -101,7 +101,7 @@ def test_a_renewed_certificate_is_for_the_same_key_and_the_old_one_is_kept(tmp_p
 def test_no_certificate_outlives_the_authority(tmp_path: Path) -> None:
     folder = make(tmp_path / "keys")
     assert read_certificate(folder.renew(GPU, days=10**9, now=NOW)).until == folder.authority.until
-    with pytest.raises(ValueError, match=r"the authority ended on 2036-11-24; start over"):
+    with pytest.raises(ValueError, match=r"the authority expired on 2036-11-24; create a new one"):
         folder.renew(GPU, days=1, now=NOW + timedelta(days=4000))
 
 

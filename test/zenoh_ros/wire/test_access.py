@@ -67,10 +67,10 @@ def test_only_who_may_is_heard_and_both_sides_say_so(
     assert heard.take() is None
     waiter.until(lambda: len(caplog.messages) >= 2)
     assert sorted(caplog.messages) == [
-        "/action: access control does not let /camera_node publish there; its host has the certificate camera; what it "
-        "sends is dropped (docs/security.md)",
-        "/action: access control does not let /camera_node publish there; the certificate of this host, camera, is not "
-        "among those that may; what it sends is dropped (docs/security.md)",
+        "/action: access control does not allow /camera_node to publish on it; its host is camera; its messages are "
+        "dropped (docs/security.md)",
+        "/action: access control does not allow /camera_node to publish on it; the certificate of this host, camera, "
+        "has no permission; its messages are dropped (docs/security.md)",
     ]
 
 
@@ -95,7 +95,7 @@ def test_only_who_may_call_a_service_is_answered(
         assert waiter.take(clients[key].take)[0].message in ("stopped", "released")
     assert services["/release"].take() is None
     waiter.until(lambda: len(caplog.messages) >= 2)
-    assert all("/release: access control does not let /gpu_node call it" in text for text in caplog.messages)
+    assert all("/release: access control does not allow /gpu_node to call it" in text for text in caplog.messages)
 
 
 def test_a_pattern_of_topics_is_no_way_around(

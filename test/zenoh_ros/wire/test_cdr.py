@@ -97,7 +97,7 @@ def test_an_image_comes_back_writable() -> None:
 def test_fields_changed_in_place_are_checked() -> None:
     message: Any = JointState(name=["a"])
     message.name.append(3)
-    with pytest.raises(ValueError, match="JointState cannot be serialised"):
+    with pytest.raises(ValueError, match="JointState cannot be serialized"):
         serialize(message)
     with pytest.raises(ValueError, match="surrogates"):
         serialize(String(data="\ud800"))

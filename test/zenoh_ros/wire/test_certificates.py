@@ -41,7 +41,7 @@ def test_one_that_ends_soon_is_said(robot: Path) -> None:
     KeyFolder(robot.parent).renew(ROBOT, days=12, now=NOW)
     own = files_in(robot).own_certificate()
     assert own is not None
-    assert "the certificate robot of this host ends on " in own.ends_soon()
+    assert "the certificate robot of this host expires on " in own.ends_soon()
     assert "in 11 days: renew it with `rt-vla keys renew`" in own.ends_soon()
 
 

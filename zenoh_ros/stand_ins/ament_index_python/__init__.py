@@ -1,4 +1,4 @@
-"""`ament_index_python` where there is no ROS 2: finds this project's files, and packages in AMENT_PREFIX_PATH."""
+"""`ament_index_python` without ROS 2: finds this project's files, and packages on AMENT_PREFIX_PATH."""
 
 from .packages import (
     PackageNotFoundError,

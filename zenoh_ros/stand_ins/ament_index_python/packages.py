@@ -1,4 +1,4 @@
-"""Where packages are: those registered in zenoh_ros.packages, and those in the prefixes of AMENT_PREFIX_PATH."""
+"""Locations of packages: those registered in zenoh_ros.packages, and those in prefixes on AMENT_PREFIX_PATH."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MARKERS = ("share", "ament_index", "resource_index", "packages")
 
 
 class PackageNotFoundError(KeyError):
-    """No such package; the message lists the searched places."""
+    """There is no such package; the message lists the searched directories."""
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -36,7 +36,7 @@ def get_package_prefix(package_name: str, print_warning: bool = False) -> str:
     """The prefix that a package is installed in; a registered checkout is its own prefix.
 
     Raises:
-        PackageNotFoundError: it is in none.
+        PackageNotFoundError: there is no such package.
         ValueError: the package name is invalid.
     """
     if not package_name or not package_name.replace("_", "a").replace("-", "a").isalnum():
@@ -52,7 +52,7 @@ def get_package_prefix(package_name: str, print_warning: bool = False) -> str:
 
 
 def get_package_share_directory(package_name: str, print_warning: bool = False) -> str:
-    """Where a package's launch/, config/ and the like are; a registered checkout is its own share directory.
+    """The directory of a package's launch/, config/ and so on; a registered checkout is its own share directory.
 
     Raises:
         PackageNotFoundError: see `get_package_prefix`.

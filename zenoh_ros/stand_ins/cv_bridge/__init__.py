@@ -1,6 +1,6 @@
-"""`cv_bridge` on OpenCV's Python package where there is no ROS 2: the real package's names, signatures and rules.
+"""`cv_bridge` on OpenCV's Python package without ROS 2: the real package's names, signatures and rules.
 
-Facts from https://github.com/ros-perception/vision_opencv (rolling). Not supported: the colors of 32SC1 label images.
+Reference: https://github.com/ros-perception/vision_opencv (rolling). Not supported: the colors of 32SC1 label images.
 """
 
 from .core import CvBridge

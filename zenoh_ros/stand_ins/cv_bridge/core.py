@@ -46,10 +46,10 @@ class CvBridge:
         return DEPTHS[depth], channels
 
     def imgmsg_to_cv2(self, img_msg: Any, desired_encoding: str = _PASSTHROUGH) -> np.ndarray[Any, Any]:
-        """The image of a sensor_msgs/Image.
+        """Convert a sensor_msgs/Image to an array.
 
-        The array is a view of the message's data, read-only where these are, unless rows are padded, the byte order is
-        not the machine's, or the encoding changes: then it is a copy.
+        The array is a view of the message's data, read-only if they are. It is a copy if rows are padded, the byte
+        order is not the machine's, or the encoding changes.
 
         Raises:
             CvBridgeError: an unknown encoding, an invalid conversion, or fewer bytes than height times step.
@@ -60,11 +60,11 @@ class CvBridge:
         return convert(image, img_msg.encoding, desired_encoding)
 
     def cv2_to_imgmsg(self, cvim: np.ndarray[Any, Any], encoding: str = _PASSTHROUGH, header: Any = None) -> Image:
-        """A sensor_msgs/Image of an array of shape (H, W) or (H, W, C); its data are copied.
+        """Convert an array of shape (H, W) or (H, W, C) to a sensor_msgs/Image; the data are copied.
 
         Raises:
-            TypeError: it is no array.
-            CvBridgeError: the array's type is not that of the encoding.
+            TypeError: it is not an array.
+            CvBridgeError: the array's type does not match the encoding.
         """
         _require_array(cvim)
         own_type = self.dtype_with_channels_to_cvtype2(cvim.dtype, 1 if cvim.ndim < 3 else cvim.shape[2])
@@ -83,10 +83,10 @@ class CvBridge:
     def compressed_imgmsg_to_cv2(
         self, cmprs_img_msg: Any, desired_encoding: str = _PASSTHROUGH
     ) -> np.ndarray[Any, Any] | None:
-        """The image of a sensor_msgs/CompressedImage in its own depth: bgr8, bgra8, mono8, or those of 16 bits.
+        """Decode a sensor_msgs/CompressedImage in its own depth: bgr8, bgra8, mono8, or their 16-bit counterparts.
 
-        None if "passthrough" is asked for and the data are no image. Any other desired encoding converts what is
-        there as if it were bgr8, as in the real package: 16 bits stay 16 bits.
+        None for "passthrough" if the data are not an image. For any other desired encoding the image is converted as
+        if it were bgr8, as in the real package; the depth is kept.
 
         Raises:
             CvBridgeError: the data is not an image, or it cannot be converted.
@@ -99,11 +99,11 @@ class CvBridge:
         return convert(image, "bgr8", desired_encoding)
 
     def cv2_to_compressed_imgmsg(self, cvim: np.ndarray[Any, Any], dst_format: str = "jpg") -> CompressedImage:
-        """A sensor_msgs/CompressedImage of an array in the order bgr, bgra or of one channel.
+        """Compress an array in the channel order bgr or bgra, or with one channel, to a sensor_msgs/CompressedImage.
 
         Raises:
-            TypeError: it is no array.
-            CvBridgeError: the format is not known, or cannot hold the array.
+            TypeError: it is not an array.
+            CvBridgeError: the format is unknown, or does not support the array.
         """
         _require_array(cvim)
         try:
@@ -113,7 +113,7 @@ class CvBridge:
         return CompressedImage(format=dst_format, data=array("B", compressed.tobytes()))
 
     def _view(self, message: Any) -> np.ndarray[Any, Any]:
-        """The pixels in the machine's byte order, shape (H, W) or (H, W, C), without the padding of the rows."""
+        """The pixels in the machine's byte order, shape (H, W) or (H, W, C), without row padding."""
         name, channels = self.encoding_to_dtype_with_channels(message.encoding)
         dtype = np.dtype(name)
         height, width, step = int(message.height), int(message.width), int(message.step)

@@ -21,13 +21,13 @@ def cvtColorForDisplay(
     max_image_value: float = 0.0,
     colormap: int = -1,
 ) -> np.ndarray[Any, Any]:
-    """An image as 8-bit colour or grey; "" as encoding_out is bgr8.
+    """Convert an image to 8-bit color or grayscale; an empty encoding_out means bgr8.
 
-    The numbers from min to max become 0 to 255 where these two differ; do_dynamic_scaling takes them from the image.
-    colormap: one of OpenCV's, -1 for grey. What has one channel of 16 bits and no colour (16UC1) is taken as mono16.
+    Values from min to max are scaled to 0 to 255 if these two differ; do_dynamic_scaling takes them from the image.
+    colormap: one of OpenCV's, -1 for grayscale. An image with one 16-bit channel (16UC1) is treated as mono16.
 
     Raises:
-        CvBridgeError: the image cannot be shown so.
+        CvBridgeError: the image cannot be converted.
     """
     depth, channels = type_of(encoding_in)
     target = encoding_out or "bgr8"
@@ -52,9 +52,9 @@ def cvtColorForDisplay(
 def _scaled(image: np.ndarray[Any, Any], low: float, high: float, colormap: int, target: str) -> np.ndarray[Any, Any]:
     empty = np.isnan(image)
     stretched = (np.where(empty, low, image).astype(np.float64) - low) * (255.0 / (high - low))
-    grey = np.clip(np.rint(stretched), 0, 255).astype(np.uint8)
+    gray = np.clip(np.rint(stretched), 0, 255).astype(np.uint8)
     if colormap == -1:
-        return convert(grey, "mono8", target)
-    colours = cv2.applyColorMap(grey, colormap)
-    colours[empty] = 0
-    return convert(colours, "bgr8", target)
+        return convert(gray, "mono8", target)
+    colors = cv2.applyColorMap(gray, colormap)
+    colors[empty] = 0
+    return convert(colors, "bgr8", target)

@@ -1,4 +1,4 @@
-"""What the encodings of sensor_msgs/Image mean to OpenCV, and how one becomes another."""
+"""The encodings of sensor_msgs/Image in OpenCV's terms, and conversions between them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-# OpenCV's names of number types.
+# OpenCV's names of element types.
 DEPTHS = {
     "8U": "uint8",
     "8S": "int8",
@@ -20,8 +20,8 @@ DEPTHS = {
 }
 _TYPE = re.compile(rf"({'|'.join(DEPTHS)})(?:C(\d+))?")
 
-# Encodings whose channels have a meaning: OpenCV's name of the type, and what the channels are.
-# OpenCV names a Bayer pattern by its second row, from the second column on.
+# Encodings whose channels have a meaning: OpenCV's name of the type, and the channels.
+# OpenCV names a Bayer pattern by its second row, starting at the second column.
 _BAYER = {"rggb": "BayerBG", "bggr": "BayerRG", "gbrg": "BayerGR", "grbg": "BayerGB"}
 _COLORS = {
     **{
@@ -39,14 +39,14 @@ _TARGETS = {"UYVY": _PLAIN, "YUY2": _PLAIN, **dict.fromkeys(_BAYER.values(), ("G
 
 
 class CvBridgeError(TypeError):
-    """An image that cannot be converted; the message says why."""
+    """An image cannot be converted; the message says why."""
 
 
 def type_of(encoding: str) -> tuple[str, int]:
     """OpenCV's depth and the number of channels: ("8U", 3) for "rgb8".
 
     Raises:
-        CvBridgeError: the encoding is not known.
+        CvBridgeError: the encoding is unknown.
     """
     match = _TYPE.fullmatch(_COLORS[encoding][0] if encoding in _COLORS else encoding)
     if match is None:
@@ -57,7 +57,7 @@ def type_of(encoding: str) -> tuple[str, int]:
 
 
 def getCvType(encoding: str) -> int:
-    """OpenCV's number of the type: `cv2.CV_8UC3` for "rgb8". Raises CvBridgeError."""
+    """OpenCV's type code: `cv2.CV_8UC3` for "rgb8". Raises CvBridgeError."""
     depth, channels = type_of(encoding)
     return int(getattr(cv2, f"CV_{depth}C")(channels))
 
@@ -68,10 +68,10 @@ def is_color(encoding: str) -> bool:
 
 
 def convert(image: np.ndarray[Any, Any], source: str, target: str) -> np.ndarray[Any, Any]:
-    """An image of shape (H, W) or (H, W, C) in another encoding; the same array where nothing changes.
+    """Convert an image of shape (H, W) or (H, W, C) to another encoding; returns the same array if nothing changes.
 
     Raises:
-        CvBridgeError: there is no such conversion, or OpenCV refuses the image.
+        CvBridgeError: there is no such conversion, or OpenCV rejects the image.
     """
     if source == target:
         return image
@@ -85,7 +85,7 @@ def convert(image: np.ndarray[Any, Any], source: str, target: str) -> np.ndarray
 
 
 def _conversion(source: str, target: str) -> int | None:
-    """OpenCV's code of the conversion; None if the channels stay as they are."""
+    """OpenCV's conversion code; None if the channels are unchanged."""
     if source in _COLORS and target in _COLORS:
         have, want = _COLORS[source][1], _COLORS[target][1]
         if have == want:
@@ -95,7 +95,7 @@ def _conversion(source: str, target: str) -> int | None:
         code = f"COLOR_YUV2{want}_{have}" if have in ("UYVY", "YUY2") else f"COLOR_{have}2{want}"
         return int(getattr(cv2, code))
     if target in _COLORS:
-        type_of(source)  # an unknown one is named as such
+        type_of(source)  # raises for an unknown encoding
         raise CvBridgeError(
             f"[{source}] is not a color format, but [{target}] is: the conversion does not make sense; give an "
             "encoding with channel meaning"
@@ -106,7 +106,7 @@ def _conversion(source: str, target: str) -> int | None:
 
 
 def _scaled(image: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """Another type of number; between 8 and 16 bits the range is kept, else the numbers; rounded, then saturated."""
+    """Convert the element type: 8 and 16 bits are scaled to the other's range, other values rounded and saturated."""
     if image.dtype == np.uint16 and dtype == np.uint8:
         return cv2.convertScaleAbs(image, alpha=255 / 65535)
     factor = {(1, 2): 65535 / 255, (2, 1): 255 / 65535}.get((image.dtype.itemsize, dtype.itemsize), 1.0)

@@ -1,9 +1,9 @@
-"""`launch` for launch files in Python where there is no ROS 2: the names and signatures of the real package.
+"""`launch` for Python launch files without ROS 2: the names and signatures of the real package.
 
-Facts from https://github.com/ros2/launch (Apache-2.0). XML and YAML files and log files are left out.
-What differs on purpose: signals go to each process's group, SIGTERM to the launch shuts down in order, processes die
-with the launch, and PythonExpression accepts only expressions; actions that start later keep the scope they were
-written in, and an argument that an included file does not use is reported.
+Reference: https://github.com/ros2/launch (Apache-2.0). XML and YAML launch files and log files are not supported.
+Intentional differences: signals are sent to each process's group; SIGTERM to the launch shuts down in order; processes
+are killed if the launch is killed; PythonExpression accepts only expressions; actions that start later keep the scope
+in which they were written; an argument that an included file does not use is reported.
 """
 
 from . import actions, conditions, event_handlers, events, launch_description_sources, logging, substitutions, utilities

@@ -1,4 +1,4 @@
-"""Errors of launch files in words."""
+"""Messages for errors in launch files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The base of all actions."""
+"""Base class of all actions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Action(LaunchDescriptionEntity):
-    """An entity that is executed when visited, if its condition holds."""
+    """An entity that is executed when visited, if its condition is true."""
 
     def __init__(self, *, condition: Condition | None = None) -> None:
         self.condition = condition
@@ -28,7 +28,7 @@ class Action(LaunchDescriptionEntity):
         return None
 
     def describe(self) -> str:
-        """In a line: the class, and with what it was made."""
+        """The class and its arguments, in one line."""
         made_with = {name: value for name, value in vars(self).items() if name[0] != "_" and name != "condition"}
         shown = [f"{name}={describe_value(value)}" for name, value in made_with.items() if value not in (None, [], ())]
         return f"{type(self).__name__}({', '.join(shown)})"

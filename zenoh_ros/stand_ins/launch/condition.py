@@ -1,4 +1,4 @@
-"""The base of all conditions."""
+"""Base class of all conditions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Condition:
-    """Says whether an action is carried out."""
+    """Determines whether an action is executed."""
 
     def __init__(self, *, predicate: Callable[[LaunchContext], bool]) -> None:
         self._predicate = predicate

@@ -1,7 +1,7 @@
-"""The base of all events."""
+"""Base class of all events."""
 
 
 class Event:
-    """Something that happened."""
+    """An event of the launch."""
 
     name = "launch.Event"

@@ -1,4 +1,4 @@
-"""What is done when an event comes."""
+"""Base class of all event handlers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class BaseEventHandler:
-    """Answers the events that its matcher accepts with entities to visit.
+    """Returns entities to visit for the events that its matcher accepts.
 
     Args:
-        matcher: whether an event is meant.
-        handle_once: taken off after the first one.
+        matcher: whether the handler is for an event.
+        handle_once: unregister it after the first event.
     """
 
     def __init__(self, *, matcher: Callable[[Event], bool], handle_once: bool = False) -> None:
@@ -28,14 +28,14 @@ class BaseEventHandler:
         return self._matcher(event)
 
     def handle(self, event: Event, context: LaunchContext) -> SomeEntitiesType | None:
-        """Subclasses call this first, then return what shall be visited."""
+        """Subclasses call this first, then return the entities to visit."""
         context.extend_locals({"event": event})
         if self.handle_once:
             context.unregister_event_handler(self)
         return None
 
     def describe_entities(self) -> SomeEntitiesType | None:
-        """The entities, where they are known beforehand."""
+        """The entities, if they are known in advance."""
         return None
 
 

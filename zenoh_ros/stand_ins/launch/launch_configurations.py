@@ -1,4 +1,4 @@
-"""The launch configurations of a scope, and which of the given values were used."""
+"""The launch configurations of a scope, and which of the given arguments were used."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class GivenArgument:
-    """An argument that a launch file was given; `taken` once something has looked it up."""
+    """An argument passed to a launch file; `taken` after it was looked up."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -15,20 +15,20 @@ class GivenArgument:
 
 
 class LaunchConfigurations(UserDict[str, Any]):
-    """Names and values."""
+    """Launch configurations by name."""
 
     def __init__(self, data: dict[str, Any] | None = None) -> None:
         self._given: dict[str, GivenArgument] = {}
         super().__init__(data)
 
     def give(self, name: str, value: str) -> GivenArgument:
-        """Sets an argument of a launch file; the returned object tells whether it was used."""
+        """Sets an argument of a launch file; the returned object records whether it was used."""
         self[name] = value
         self._given[name] = GivenArgument(name)
         return self._given[name]
 
     def copy(self) -> LaunchConfigurations:
-        """For an inner scope, in which a given argument can be taken as in this one."""
+        """A copy for an inner scope, in which the use of a given argument is recorded, too."""
         inner = LaunchConfigurations()
         inner.data = {name: list(value) if isinstance(value, list) else value for name, value in self.data.items()}
         inner._given = dict(self._given)

@@ -1,4 +1,4 @@
-"""The state of a running launch file, for its entities."""
+"""The state of a running launch."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class Scope(NamedTuple):
-    """Where an event handler was registered.
+    """The scope in which an event handler was registered.
 
-    The first two are the scope itself, as it is while it lasts and as it was left; `environment` is only up to date
-    while another scope's is the process's. `locals` are as they were.
+    The first two attributes are those of the scope itself, also after it has ended. `environment` is up to date only
+    while the process has that of another scope. `locals` is a copy.
     """
 
     configurations: LaunchConfigurations
@@ -31,7 +31,7 @@ class Scope(NamedTuple):
 
 
 class LaunchContext:
-    """Launch configurations, locals, the environment, event handlers and the queue of events."""
+    """Launch configurations, locals, environment, event handlers and the event queue."""
 
     def __init__(self, *, argv: Iterable[str] | None = None, noninteractive: bool = False) -> None:
         self.argv = list(argv or [])
@@ -46,13 +46,13 @@ class LaunchContext:
         self._locals: dict[str, Any] = {}
         self._event_handlers: collections.deque[tuple[BaseEventHandler, Scope]] = collections.deque()
         self._events: collections.deque[Event] = collections.deque()
-        self._at_end: list[Callable[[], None]] = []  # called when all processes have ended
+        self._at_end: list[Callable[[], None]] = []  # called after all processes have ended
         self._event_arrived = asyncio.Event()
-        self._more_to_come = False  # whether something unknown in advance may start later
+        self._more_to_come = False  # whether actions unknown in advance may start later
 
     @property
     def environment(self) -> os._Environ[str]:
-        """The environment that processes inherit: the process's own."""
+        """The environment of new processes: that of this process."""
         return os.environ
 
     @property
@@ -71,7 +71,7 @@ class LaunchContext:
 
     @contextmanager
     def _within(self, scope: Scope) -> Iterator[None]:
-        """Entities visited within belong to the scope, which may have ended."""
+        """Within the block, entities are visited in the given scope, which may have ended."""
         outer = Scope(self.launch_configurations, self._environment, self._locals)
         self.launch_configurations, self._locals = scope.configurations, dict(scope.locals)
         self._switch_environment(scope.environment)
@@ -106,7 +106,7 @@ class LaunchContext:
         self._environment = wanted
 
     def register_event_handler(self, event_handler: BaseEventHandler, append: bool = False) -> None:
-        """The newest handler is asked first, unless `append`. What it yields belongs to the scope of now."""
+        """The newest handler is called first, unless `append`. Its entities are visited in the current scope."""
         here = (event_handler, Scope(self.launch_configurations, self._environment, dict(self._locals)))
         if append:
             self._event_handlers.append(here)
@@ -118,7 +118,7 @@ class LaunchContext:
         del self._event_handlers[[known for known, _ in self._event_handlers].index(event_handler)]
 
     def emit_event_sync(self, event: Event) -> None:
-        """Queues an event; only from the thread that runs the launch service."""
+        """Queues an event; call it only in the thread that runs the launch service."""
         self._events.append(event)
         self._event_arrived.set()
 

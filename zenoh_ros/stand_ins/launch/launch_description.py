@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LaunchDescription(LaunchDescriptionEntity):
-    """What `generate_launch_description` of a launch file returns."""
+    """The entities of a launch file, as returned by its `generate_launch_description`."""
 
     def __init__(self, initial_entities: Iterable[LaunchDescriptionEntity] | None = None) -> None:
         self._entities = normalize_to_list_of_entities(initial_entities)
@@ -35,10 +35,10 @@ class LaunchDescription(LaunchDescriptionEntity):
         return list(self._entities)
 
     def get_launch_arguments(self, conditional_inclusion: bool = False) -> list[DeclareLaunchArgument]:
-        """The declared arguments, of included files too, first declaration first.
+        """The declared arguments, also of included files, in the order of declaration.
 
-        Those that only some condition brings in have `_conditionally_included` set. Those of an included file that
-        the include sets itself are left out.
+        Arguments that depend on a condition have `_conditionally_included` set. Arguments of an included file that are
+        set by the include are omitted.
         """
         found: dict[str, DeclareLaunchArgument] = {}
         _collect_arguments(self._entities, conditional_inclusion, found)
@@ -46,9 +46,9 @@ class LaunchDescription(LaunchDescriptionEntity):
 
 
 def is_open(entities: Iterable[LaunchDescriptionEntity]) -> bool:
-    """Whether the content is known only when visited: functions, and files whose path is not known.
+    """Whether the content is known only when visited: functions, and files whose path is unknown.
 
-    The entities that a function returns for an event are ignored: usually just a log line or a shutdown.
+    Entities that a function returns for an event are ignored: they are usually just a log line or a shutdown.
     """
     return any(
         entity.is_open
@@ -66,7 +66,7 @@ def _collect_arguments(
 
     for entity in entities:
         if isinstance(entity, ResetLaunchConfigurations):
-            return  # nothing from outside is seen after it
+            return  # launch configurations from outside are not visible after it
         here = conditional or entity.condition is not None
         if isinstance(entity, DeclareLaunchArgument):
             if entity.name not in found:

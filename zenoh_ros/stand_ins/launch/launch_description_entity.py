@@ -1,4 +1,4 @@
-"""What a launch description is made of."""
+"""Base class of the entities of a launch description."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ if TYPE_CHECKING:
 
 
 class LaunchDescriptionEntity:
-    """Something that can be visited: it acts on the context and may yield further entities."""
+    """Can be visited: acts on the context and may return further entities."""
 
     condition: Condition | None = None
 
     def visit(self, context: LaunchContext) -> list[LaunchDescriptionEntity] | None:
-        """Acts, and returns what shall be visited next."""
+        """Acts on the context, and returns the entities to visit next."""
         return None
 
     def get_sub_entities(self) -> Iterable[LaunchDescriptionEntity]:
-        """The entities that are known before anything runs (for `--show-args`)."""
+        """The entities known before the launch runs (for `--show-args`)."""
         return []
 
     def describe_conditional_sub_entities(self) -> list[tuple[str, Iterable[LaunchDescriptionEntity]]]:
-        """As `get_sub_entities`, for those that are visited only if something happens: (when, entities)."""
+        """Like `get_sub_entities`, for entities that are visited only under a condition: (condition, entities)."""
         return []
 
     @property
     def is_open(self) -> bool:
-        """Whether what it yields is only known when it is visited."""
+        """Whether the returned entities are known only when it is visited."""
         return False
 
     def arguments_set_for_sub_entities(self) -> set[str]:
-        """Names of the launch arguments of what is within that are set here, so that nobody else can set them."""
+        """Names of launch arguments of its sub-entities that are set here and cannot be set from outside."""
         return set()
 
     def get_asyncio_future(self) -> asyncio.Future[None] | None:
-        """Done when the entity is; None if visiting it was all."""
+        """A future that is done when the entity has completed; None if it completes when visited."""
         return None
 
 

@@ -1,4 +1,4 @@
-"""Where a launch description comes from."""
+"""The source of a launch description."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .utilities import describe_substitutions, normalize_to_list_of_substitution
 
 
 class LaunchDescriptionSource:
-    """A description, or the path of the file that makes it.
+    """A launch description, or the path of a launch file.
 
     Args:
-        launch_description: given at once, or
-        location: the path of a launch file, which is read when it is needed.
+        launch_description: the description itself, or
+        location: the path of a launch file, which is read when needed.
     """
 
     method = "unspecified mechanism from a script"
@@ -27,18 +27,18 @@ class LaunchDescriptionSource:
 
     @property
     def location(self) -> str:
-        """The path; before it is known, how it is made."""
+        """The path, or its description before it is known."""
         return self._expanded_location or describe_substitutions(self._location).strip("'")
 
     def get_launch_description(self, context: LaunchContext) -> LaunchDescription:
-        """Reads the file, once."""
+        """Reads the file; later calls return the same description."""
         if self._launch_description is None:
             self._expanded_location = perform_substitutions(context, self._location)
             self._launch_description = self._read(self._expanded_location)
         return self._launch_description
 
     def try_get_launch_description_without_context(self) -> LaunchDescription | None:
-        """The description where its place is known before anything runs, else None."""
+        """The description if its path is known before the launch runs, otherwise None."""
         try:
             return self.get_launch_description(LaunchContext())
         except (RuntimeError, OSError):

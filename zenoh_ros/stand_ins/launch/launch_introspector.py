@@ -1,4 +1,4 @@
-"""What a launch file describes, as text."""
+"""A launch description as text."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .launch_description_entity import LaunchDescriptionEntity
 
 
 class LaunchIntrospector:
-    """Looks at a description without running it."""
+    """Formats a description without running it."""
 
     def format_launch_description(self, launch_description: LaunchDescription) -> str:
-        """A line for every entity, indented under the one that it belongs to."""
+        """One line per entity, indented below its parent."""
         return "\n".join(["LaunchDescription", *_tree(launch_description.entities)])
 
 

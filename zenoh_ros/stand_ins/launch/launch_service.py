@@ -1,4 +1,4 @@
-"""Runs launch descriptions: the loop of events and processes."""
+"""Runs launch descriptions: the event loop."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 
 
 class _Included(Event):
-    """A description to visit."""
+    """A request to visit a description."""
 
     name = "launch.events.IncludeLaunchDescription"
 
@@ -36,7 +36,7 @@ class LaunchService:
     Ctrl-C, SIGTERM, SIGQUIT and SIGHUP shut everything down: each process gets SIGINT, then SIGTERM, then SIGKILL.
 
     Args:
-        argv: for entities that ask the context for it.
+        argv: the command line, available to entities in the context.
         noninteractive: run without a terminal.
         debug: print tracebacks of errors.
     """
@@ -56,11 +56,11 @@ class LaunchService:
         return self._loop
 
     def include_launch_description(self, launch_description: LaunchDescription) -> None:
-        """Adds a description; while it runs, only from the thread that runs it."""
+        """Adds a description; while the service runs, call it only in its thread."""
         self.context.emit_event_sync(_Included(launch_description))
 
     def emit_event(self, event: Event) -> None:
-        """Queues an event, from any thread."""
+        """Queues an event; thread-safe."""
         with self._loop_lock:
             if self._loop is None:
                 self.context.emit_event_sync(event)
@@ -68,19 +68,19 @@ class LaunchService:
                 self._loop.call_soon_threadsafe(self.context.emit_event_sync, event)
 
     def shutdown(self) -> None:
-        """Ends everything, from any thread; does nothing if nothing runs."""
+        """Shuts the launch down; thread-safe; does nothing if it is not running."""
         if self._loop is not None:
             self.emit_event(Shutdown(reason="LaunchService.shutdown() called"))
 
     def run(self, *, shutdown_when_idle: bool = True) -> int:
-        """Blocks until all has ended; 0, or 1 on an error."""
+        """Blocks until everything has ended; returns 0, or 1 on an error."""
         return asyncio.run(self.run_async(shutdown_when_idle=shutdown_when_idle))
 
     async def run_async(self, *, shutdown_when_idle: bool = True) -> int:
-        """As `run`, inside of a running loop of the main thread.
+        """Like `run`, within a running event loop of the main thread.
 
         Raises:
-            RuntimeError: it is not the main thread, the only one that receives signals.
+            RuntimeError: not called in the main thread, the only one that receives signals.
         """
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("LaunchService can only be run in the main thread.")
@@ -127,7 +127,7 @@ class LaunchService:
 
     def _collect_finished(self) -> None:
         for future in [future for future in self._futures if future.done()]:
-            self._futures.remove(future)  # first, for the others are to be collected where this one has failed
+            self._futures.remove(future)  # first, so that the others are awaited even if this one has failed
             future.result()
 
     def _process(self, event: Event) -> None:
@@ -164,7 +164,7 @@ class LaunchService:
 
 @contextlib.contextmanager
 def _signals(loop: asyncio.AbstractEventLoop, function: Callable[[signal.Signals], None]) -> Iterator[None]:
-    """Hands the signals that end a launch to the function, and gives them back afterwards."""
+    """Passes the signals that end a launch to the function, and restores their handlers afterwards."""
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     for number in _SIGNALS:
         loop.add_signal_handler(number, function, number)

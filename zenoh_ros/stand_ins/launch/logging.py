@@ -1,4 +1,4 @@
-"""The output of launch: `[INFO] [policy_node-1]: process started with pid [42]`, and the lines of the processes."""
+"""The output of launch: `[INFO] [policy_node-1]: process started with pid [42]`, and the output of processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _COLOR = re.compile("(\x1b\\[[0-9;]*m)")  # terminal escape sequences of process
 
 
 class _Screen(logging.Handler):
-    """Writes to whatever standard output is now; a closed or full one never ends the launch."""
+    """Writes to the current standard output; if it is closed or full, the launch continues."""
 
     def emit(self, record: logging.LogRecord) -> None:
         message = without_addresses(record.getMessage()).replace("\n", "\n    ")
@@ -24,7 +24,7 @@ class _Screen(logging.Handler):
 
 
 def write_line(line: str, stream: TextIO | None = None) -> None:
-    """One line to standard output, at once."""
+    """Writes one line to standard output, unbuffered."""
     target = stream or sys.stdout
     line = "".join(part if _COLOR.fullmatch(part) else printable(part, keep="\n\t") for part in _COLOR.split(line))
     try:
@@ -32,11 +32,11 @@ def write_line(line: str, stream: TextIO | None = None) -> None:
         target.write(line.encode(encoding, errors="replace").decode(encoding) + "\n")
         target.flush()
     except (OSError, ValueError):
-        return  # the reader is gone: processes must still be shut down in order
+        return  # the reader has exited: processes must still be shut down in order
 
 
 def get_logger(name: str | None = None) -> logging.Logger:
-    """The logger of a part of launch or of a process; it prints to the screen."""
+    """The logger of a part of launch or of a process; it prints to standard output."""
     logger = logging.getLogger(f"launch:{name or 'launch'}")
     if not logger.handlers:
         logger.addHandler(_Screen())
@@ -55,14 +55,14 @@ _DESTINATIONS = {
 
 
 def screen_streams(output: str | dict[str, str]) -> tuple[bool, bool]:
-    """Whether a process's (standard output, standard error) go to the screen.
+    """Whether a process's (standard output, standard error) are shown.
 
     Args:
         output: "screen", "both" or "full": both; "log": only standard error; "own_log": none; or a dict of the keys
             "stdout", "stderr" and "both" with such a destination each.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: it is not one of these.
     """
     if isinstance(output, dict):
         streams = {"stdout", "stderr", "both"}

@@ -1,4 +1,4 @@
-"""The types that are taken wherever a text may be substituted."""
+"""The types accepted for texts with substitutions."""
 
 from .substitution import SomeSubstitutionsType, Substitution
 

@@ -1,4 +1,4 @@
-"""Text that is known only when the launch file runs."""
+"""Base class of substitutions: text that is known only when the launch file runs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 class Substitution:
-    """Gives a text when it is performed."""
+    """Returns a text when it is performed."""
 
     def perform(self, context: LaunchContext) -> str:
         raise TypeError(f"{type(self).__name__} does not implement perform()")
 
     def describe(self) -> str:
-        """How `--show-args` shows it."""
+        """Its representation in `--show-args`."""
         return f"{type(self).__name__}()"
 
     def __repr__(self) -> str:

@@ -22,7 +22,7 @@ class ParameterValue:
 
     Args:
         value: a value, or a substitution for one.
-        value_type: bool, int, float, str or a List of one of them; None: as a node reads it from `-p`.
+        value_type: bool, int, float, str or a List of one of them; None: parsed as a node parses `-p`.
     """
 
     def __init__(self, value: Any, *, value_type: Any = None) -> None:
@@ -30,7 +30,7 @@ class ParameterValue:
         self.value_type = value_type
 
     def evaluate(self, context: LaunchContext) -> Any:
-        """The value; ValueError if a substitution's text is not of this type."""
+        """The value; ValueError if the text of a substitution cannot be parsed as this type."""
         return perform_typed_substitution(context, self.value, self.value_type)
 
 
@@ -46,11 +46,11 @@ class Parameter:
 
 
 class ParameterFile:
-    """A YAML file of parameters.
+    """A YAML parameter file.
 
     Args:
         param_file: its path.
-        allow_substs: the substitutions in it are made, see parameter_substitutions.
+        allow_substs: perform the substitutions in it, see parameter_substitutions.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class ParameterFile:
         self._allow_substs = allow_substs
 
     def evaluate(self, context: LaunchContext) -> Path:
-        """The path of the file to hand to a node.
+        """The path of the file to pass to a node.
 
         Raises:
-            FileNotFoundError: there is none.
-            SubstitutionFailure: a substitution in it cannot be made.
+            FileNotFoundError: the file does not exist.
+            SubstitutionFailure: a substitution in it fails.
         """
         path = Path(perform_substitutions(context, self.param_file))
         if not path.is_file():
@@ -78,7 +78,7 @@ class ParameterFile:
 
 
 def write_parameter_text(text: str) -> Path:
-    """A temporary file with the text, which is gone when this process has ended."""
+    """A temporary file with the text, deleted when this process exits."""
     with tempfile.NamedTemporaryFile(
         "w", prefix="launch_params_", suffix=".yaml", delete=False, encoding="utf-8"
     ) as file:
@@ -89,7 +89,7 @@ def write_parameter_text(text: str) -> Path:
 
 
 def write_parameters(node_name: str, parameters: dict[str, Any]) -> Path:
-    """A temporary parameter file for one node, or for all of `/**`."""
+    """A temporary parameter file for one node, or for all nodes (`/**`)."""
     return write_parameter_text(write_yaml({node_name: {"ros__parameters": parameters}}))
 
 

@@ -46,17 +46,17 @@ _KINDS: dict[str, Callable[..., Substitution]] = {
 
 
 def substitute(context: LaunchContext, text: str) -> str:
-    """Make all substitutions in a text; a backslash makes the character after it an ordinary one, and goes.
+    """Perform all substitutions in a text; a backslash escapes the next character.
 
     Raises:
-        SubstitutionFailure: an unknown one, or one that fails.
+        SubstitutionFailure: a substitution is unknown or fails.
     """
     made, _ = _read(context, text, 0, "")
     return made
 
 
 def _read(context: LaunchContext, text: str, at: int, stops: str) -> tuple[str, int]:
-    """Read up to one of `stops`: the text with its substitutions made, and where that was."""
+    """Parse up to one of `stops`; returns the text after substitution, and the position."""
     parts = []
     while at < len(text) and text[at] not in stops:
         if text.startswith("$(", at):

@@ -1,6 +1,6 @@
-"""A stand-in for ROS 2's client library, with a part of it (see zenoh_ros/README.md), over zenoh_ros.wire.
+"""A stand-in for rclpy on zenoh_ros.wire, with a part of its API (see zenoh_ros/README.md).
 
-It is on the path only without a ROS 2 (see zenoh_ros.install). Reference: github.com/ros2/rclpy, branch jazzy.
+It is on the path only without ROS 2 (see zenoh_ros.install). Reference: github.com/ros2/rclpy, branch jazzy.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ def init(
     domain_id: int | None = None,
     signal_handler_options: SignalHandlerOptions | None = None,
 ) -> None:
-    """Begin.
+    """Initialize a context.
 
     Args:
         args: command line with `--ros-args`; None for sys.argv.
-        context: None for the default one.
+        context: None for the default context.
         domain_id: None for $ROS_DOMAIN_ID, else 0.
-        signal_handler_options: None handles SIGINT and SIGTERM for the default context, and none for another.
+        signal_handler_options: None handles SIGINT and SIGTERM for the default context, and no signals for others.
     """
     default = context is None or context is get_default_context()
     (context or get_default_context()).init(args, domain_id=domain_id)
@@ -63,7 +63,7 @@ def init(
 
 
 def get_global_executor() -> Executor:
-    """Return the executor of spin() and its like."""
+    """Return the executor of spin() and similar functions."""
     global _global_executor
     if _global_executor is None:
         from rclpy.executors import SingleThreadedExecutor
@@ -87,7 +87,7 @@ def _uninstalls(context: Context | None, uninstall_handlers: bool | None) -> boo
 
 
 def shutdown(*, context: Context | None = None, uninstall_handlers: bool | None = None) -> None:
-    """End; an error where that was done before, or by a signal."""
+    """Shut the context down; an error if it was shut down before, or by a signal."""
     uninstalls = _uninstalls(context, uninstall_handlers)
     _shutdown(context=context)
     if uninstalls:
@@ -95,7 +95,7 @@ def shutdown(*, context: Context | None = None, uninstall_handlers: bool | None 
 
 
 def try_shutdown(*, context: Context | None = None, uninstall_handlers: bool | None = None) -> None:
-    """End, unless that was done before."""
+    """Shut the context down, unless it was shut down before."""
     uninstalls = _uninstalls(context, uninstall_handlers)
     _try_shutdown(context=context)
     if uninstalls:
@@ -103,14 +103,14 @@ def try_shutdown(*, context: Context | None = None, uninstall_handlers: bool | N
 
 
 def create_node(node_name: str, **options: Any) -> Node:
-    """Make a Node; the options are those of rclpy.node.Node."""
+    """Create a Node; the options are those of rclpy.node.Node."""
     from rclpy.node import Node
 
     return Node(node_name, **options)
 
 
 def spin_once(node: Node, *, executor: Executor | None = None, timeout_sec: float | None = None) -> None:
-    """Wait for one callback of the node and call it; None waits forever, 0 not at all."""
+    """Wait for one callback of the node and call it; timeout None: wait forever, 0: do not wait."""
     executor = executor or get_global_executor()
     try:
         executor.add_node(node)
@@ -133,7 +133,7 @@ def spin(node: Node, executor: Executor | None = None) -> None:
 def spin_until_future_complete(
     node: Node, future: Future[Any], executor: Executor | None = None, timeout_sec: float | None = None
 ) -> None:
-    """Call the node's callbacks until the future is done, or the time is over."""
+    """Call the node's callbacks until the future is done, or the timeout has passed."""
     executor = executor or get_global_executor()
     added = False
     try:

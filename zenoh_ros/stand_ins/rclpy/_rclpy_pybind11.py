@@ -1,4 +1,4 @@
-"""The exceptions that the C extension defines."""
+"""The exceptions defined by rclpy's C extension."""
 
 from rclpy.exceptions import InvalidHandle
 
@@ -10,4 +10,4 @@ class RCLError(RuntimeError):
 
 
 class UnknownROSArgsError(RuntimeError):
-    """There is something after --ros-args that is no ROS argument."""
+    """There are unknown arguments after --ros-args."""

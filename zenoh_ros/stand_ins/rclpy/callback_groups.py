@@ -1,4 +1,4 @@
-"""Which callbacks may run at the same time."""
+"""Groups of callbacks, and which of them may run concurrently."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from typing import Any
 
 
 class CallbackGroup:
-    """A set of callbacks with one rule about running them in parallel."""
+    """A set of callbacks with a common rule for concurrency."""
 
     def __init__(self) -> None:
         self.entities: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def add_entity(self, entity: Any) -> None:
-        """Put a subscription, timer, service, client or guard condition under this rule."""
+        """Add a subscription, timer, service, client or guard condition to the group."""
         self.entities.add(entity)
 
     def has_entity(self, entity: Any) -> bool:
-        """Return whether it is under this rule."""
+        """Return whether the entity is in the group."""
         return entity in self.entities
 
     def can_execute(self, entity: Any) -> bool:
-        """Return whether its callback may begin now."""
+        """Return whether the entity's callback may start now."""
         return True
 
     def beginning_execution(self, entity: Any) -> bool:
-        """Note that its callback begins; False if it must not."""
+        """Register the start of the entity's callback; False if it must not start."""
         return True
 
     def ending_execution(self, entity: Any) -> None:
-        """Note that its callback has ended."""
+        """Register the end of the entity's callback."""
 
 
 class ReentrantCallbackGroup(CallbackGroup):
-    """Everything at the same time, even a callback with itself."""
+    """All callbacks may run concurrently, even with themselves."""
 
 
 class MutuallyExclusiveCallbackGroup(CallbackGroup):
-    """One after the other."""
+    """At most one callback runs at a time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,11 +46,11 @@ class MutuallyExclusiveCallbackGroup(CallbackGroup):
         self._lock = Lock()
 
     def can_execute(self, entity: Any) -> bool:
-        """Return whether none is running."""
+        """Return whether no callback of the group is running."""
         return self._active is None
 
     def beginning_execution(self, entity: Any) -> bool:
-        """Take the turn; False if another has it."""
+        """Acquire the group; False if another entity has it."""
         with self._lock:
             if self._active is not None:
                 return False
@@ -58,6 +58,6 @@ class MutuallyExclusiveCallbackGroup(CallbackGroup):
             return True
 
     def ending_execution(self, entity: Any) -> None:
-        """Return the turn back."""
+        """Release the group."""
         with self._lock:
             self._active = None

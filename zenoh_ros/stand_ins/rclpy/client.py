@@ -1,4 +1,4 @@
-"""Clients of services."""
+"""Service clients."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _POLL_S = 0.02
 
 
 class Client:
-    """Asks a service; made by Node.create_client.
+    """A client of a service; created by Node.create_client.
 
-    Responses arrive while the node's executor spins. A request to a service that is not there waits for it.
+    Responses arrive while the node's executor spins. A request waits until its service is available.
     """
 
     def __init__(
@@ -44,10 +44,10 @@ class Client:
         self._destroyed = False
 
     def call(self, request: Any, timeout_sec: float | None = None) -> Any:
-        """Ask and block until the response is there; an executor must spin in another thread.
+        """Send a request and block until the response; an executor must spin in another thread.
 
         Raises:
-            TypeError: not this service's request.
+            TypeError: it is not this service's request.
             TimeoutError: no response within `timeout_sec`.
         """
         answered = threading.Event()
@@ -63,26 +63,26 @@ class Client:
         return future.result()
 
     def call_async(self, request: Any) -> Future[Any]:
-        """Ask and give the future of the response.
+        """Send a request and return the future of the response.
 
         Raises:
-            TypeError: not this service's request.
+            TypeError: it is not this service's request.
         """
         if not isinstance(request, self.srv_type.Request):
             raise TypeError(f"{self.service_name}: expected {self.srv_type.__name__}.Request, got {type(request)}")
         future: Future[Any] = Future()
-        with self._lock:  # held until the future is known, for the response may be faster
+        with self._lock:  # held until the future is registered, because the response may arrive first
             self._pending[self._impl.send(request)] = future
         future.add_done_callback(self.remove_pending_request)
         return future
 
     def get_pending_request(self, sequence_number: int) -> Future[Any]:
-        """Return the future of a request; KeyError if it is over."""
+        """Return the future of a request; KeyError if it is not pending."""
         with self._lock:
             return self._pending[sequence_number]
 
     def remove_pending_request(self, future: Future[Any]) -> None:
-        """Wait for this response no longer."""
+        """Stop waiting for a response."""
         with self._lock:
             for sequence, other in list(self._pending.items()):
                 if other is future:
@@ -90,11 +90,11 @@ class Client:
                     self._impl.forget(sequence)
 
     def service_is_ready(self) -> bool:
-        """Return whether the service is there."""
+        """Return whether the service is available."""
         return self._impl.service_is_ready
 
     def wait_for_service(self, timeout_sec: float | None = None) -> bool:
-        """Block until the service is there; False if it does not come within `timeout_sec`."""
+        """Block until the service is available; False if it is not within `timeout_sec`."""
         end = None if timeout_sec is None else time.monotonic() + timeout_sec
         while self.context.ok() and not self.service_is_ready():
             if end is not None and time.monotonic() >= end:
@@ -109,11 +109,11 @@ class Client:
 
     @property
     def handle(self) -> wire.Client:
-        """What it is on the wire."""
+        """The underlying client of zenoh_ros.wire."""
         return self._impl
 
     def destroy(self) -> None:
-        """Ask no more."""
+        """Destroy the client."""
         self._impl.close()
 
     def _is_ready(self) -> bool:

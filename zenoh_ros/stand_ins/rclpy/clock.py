@@ -1,4 +1,4 @@
-"""Clocks: the system's, the steady one, and ROS time that a simulation may drive."""
+"""Clocks: system time, steady time, and ROS time, which a simulation can drive."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Clock", "ClockChange", "ClockType", "JumpHandle", "JumpThreshold", "
 
 
 class ClockChange(IntEnum):
-    """Numbers of rcl_clock_change_e."""
+    """Values of rcl_clock_change_e."""
 
     ROS_TIME_NO_CHANGE = 1
     ROS_TIME_ACTIVATED = 2
@@ -30,10 +30,10 @@ class ClockChange(IntEnum):
 
 
 class JumpThreshold:
-    """Which jumps of a clock matter.
+    """Thresholds for jump callbacks.
 
     Raises:
-        ValueError: a forward threshold that is not positive, a backward one that is not negative, or none at all.
+        ValueError: a forward threshold is not positive, a backward one is not negative, or there is no threshold.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class JumpThreshold:
 
 
 class TimeJump:
-    """What happened to a clock."""
+    """A jump of a clock."""
 
     def __init__(self, clock_change: ClockChange, delta: Duration) -> None:
         self._clock_change = clock_change
@@ -65,17 +65,17 @@ class TimeJump:
 
     @property
     def clock_change(self) -> ClockChange:
-        """Whether ROS time came or went."""
+        """Whether ROS time was activated or deactivated."""
         return self._clock_change
 
     @property
     def delta(self) -> Duration:
-        """New time less old time."""
+        """New time minus old time."""
         return self._delta
 
 
 class JumpHandle:
-    """A registered jump callback; gone with unregister() or the end of its `with`."""
+    """A registered jump callback; removed by unregister() or at the end of a `with` block."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class JumpHandle:
         clock._jump_handles.append(self)
 
     def unregister(self) -> None:
-        """Never call again."""
+        """Remove the callback."""
         if self._clock is not None:
             self._clock._jump_handles.remove(self)
             self._clock = None
@@ -107,7 +107,7 @@ class JumpHandle:
 
 
 class _Sleeper:
-    """Wakes a thread that waits for a time of a clock."""
+    """Wakes a thread that sleeps on a clock."""
 
     def __init__(self) -> None:
         self._gate = Gate()
@@ -128,7 +128,7 @@ class _Sleeper:
 
 
 class Clock:
-    """A source of time. `Clock(clock_type=ClockType.ROS_TIME)` gives a ROSClock."""
+    """A clock. `Clock(clock_type=ClockType.ROS_TIME)` returns a ROSClock."""
 
     def __new__(cls, *, clock_type: ClockType = ClockType.SYSTEM_TIME) -> Clock:
         if not isinstance(clock_type, ClockType):
@@ -145,7 +145,7 @@ class Clock:
 
     @property
     def clock_type(self) -> ClockType:
-        """The kind of clock."""
+        """The clock type."""
         return self._clock_type
 
     def __repr__(self) -> str:
@@ -157,7 +157,7 @@ class Clock:
         return Time(nanoseconds=nanoseconds, clock_type=self._clock_type)
 
     def _timer_now(self) -> int:
-        """The time that timers of this clock count in [ns]: monotonic, unless a simulation drives it."""
+        """The time used by timers of this clock [ns]: monotonic, unless a simulation drives it."""
         return time.monotonic_ns()
 
     def _is_driven(self) -> bool:
@@ -170,17 +170,17 @@ class Clock:
         pre_callback: Callable[[], Any] | None = None,
         post_callback: Callable[[TimeJump], Any] | None = None,
     ) -> JumpHandle:
-        """Call back before and after jumps that exceed the threshold."""
+        """Register callbacks before and after jumps that exceed the threshold."""
         return JumpHandle(clock=self, threshold=threshold, pre_callback=pre_callback, post_callback=post_callback)
 
     def sleep_until(self, until: Time, context: Context | None = None) -> bool:
-        """Block until this clock shows `until`.
+        """Block until this clock reaches `until`.
 
         Returns:
-            False if the context was shut down, or ROS time came or went, before that.
+            False if the context was shut down, or ROS time was activated or deactivated, before that.
 
         Raises:
-            ValueError: `until` is a time of another kind of clock.
+            ValueError: `until` is a time of another clock type.
             NotInitializedException: the context is not valid.
         """
         context = context or get_default_context()
@@ -202,12 +202,12 @@ class Clock:
         return False
 
     def sleep_for(self, rel_time: Duration, context: Context | None = None) -> bool:
-        """Block for a span of this clock; see sleep_until."""
+        """Block for a duration of this clock; see sleep_until."""
         return self.sleep_until(self.now() + rel_time, context)
 
 
 class ROSClock(Clock):
-    """System time, or the time that was set while ROS time is active (use_sim_time)."""
+    """System time or, while ROS time is active (use_sim_time), the time that was set."""
 
     def __new__(cls) -> ROSClock:
         self = Clock.__new__(cls, clock_type=ClockType.ROS_TIME)
@@ -221,11 +221,11 @@ class ROSClock(Clock):
 
     @property
     def ros_time_is_active(self) -> bool:
-        """Whether somebody else drives this clock."""
+        """Whether the clock is driven from outside."""
         return self._active
 
     def now(self) -> Time:
-        """Return the current time; zero while ROS time is active and none has come."""
+        """Return the current time; zero if ROS time is active and no time was received yet."""
         return Time(nanoseconds=self._override if self._active else time.time_ns(), clock_type=ClockType.ROS_TIME)
 
     def _timer_now(self) -> int:
@@ -251,10 +251,10 @@ class ROSClock(Clock):
             timer._after_source_change()
 
     def set_ros_time_override(self, time: Time) -> None:
-        """Set what this clock shows while ROS time is active.
+        """Set the time of this clock while ROS time is active.
 
         Raises:
-            TypeError: not an rclpy Time.
+            TypeError: it is not an rclpy Time.
         """
         if not isinstance(time, Time):
             raise TypeError(f"Time must be specified as rclpy.time.Time. Received type: {type(time)}")

@@ -1,10 +1,10 @@
-"""The kinds of clock."""
+"""The clock types."""
 
 from enum import IntEnum
 
 
 class ClockType(IntEnum):
-    """Numbers of rcl_clock_type_e."""
+    """Values of rcl_clock_type_e."""
 
     UNINITIALIZED = 0
     ROS_TIME = 1

@@ -1,6 +1,6 @@
-"""Numbers that rclpy shares."""
+"""Shared constants."""
 
 S_TO_NS = 1000 * 1000 * 1000
 
-# A signal that comes just before the main thread blocks is handled only after it: so nothing blocks for longer [s].
+# Maximum blocking time [s]: a signal that arrives just before the main thread blocks is handled only afterwards.
 LONGEST_WAIT_S = 0.5

@@ -24,7 +24,7 @@ _live: weakref.WeakSet[Context] = weakref.WeakSet()
 
 
 class Context:
-    """One membership of a ROS graph: arguments, the session on the wire, the nodes.
+    """A context: the ROS arguments, the session on the graph, and the nodes.
 
     The session is opened with the first node.
     """
@@ -43,12 +43,12 @@ class Context:
     def init(
         self, args: list[str] | None = None, *, initialize_logging: bool = True, domain_id: int | None = None
     ) -> None:
-        """Read the arguments (sys.argv for None) and become valid.
+        """Initialize the context from the arguments (sys.argv for None).
 
         Raises:
-            RuntimeError: called a second time, or a negative domain id.
-            UnknownROSArgsError: something after --ros-args is not known.
-            RCLError: another ROS argument, or ROS_DOMAIN_ID, makes no sense.
+            RuntimeError: called a second time, or the domain id is negative.
+            UnknownROSArgsError: an argument after --ros-args is unknown.
+            RCLError: another ROS argument, or ROS_DOMAIN_ID, is invalid.
         """
         with self._lock:
             if domain_id is not None and domain_id < 0:
@@ -72,14 +72,14 @@ class Context:
 
     @property
     def handle(self) -> Context | None:
-        """Itself once it is initialized, else None."""
+        """The context itself if it is initialized, else None."""
         return self if self._initialized else None
 
     def get_domain_id(self) -> int:
         """Return the ROS domain.
 
         Raises:
-            RuntimeError: before init().
+            RuntimeError: init() was not called.
         """
         if not self._initialized:
             raise RuntimeError("Context must be initialized before it can have a domain id")
@@ -90,7 +90,7 @@ class Context:
         return self._ok
 
     def session(self) -> Session:
-        """Return the session on the wire, opened on first use."""
+        """Return the session on the graph, opened on first use."""
         with self._lock:
             if self._session is None:
                 try:
@@ -100,18 +100,18 @@ class Context:
             return self._session
 
     def track_node(self, node: Node) -> None:
-        """Destroy the node with this context."""
+        """Register a node, which is destroyed with this context."""
         self._nodes.add(node)
 
     def untrack_node(self, node: Node) -> None:
-        """Forget the node."""
+        """Unregister a node."""
         self._nodes.discard(node)
 
     def shutdown(self) -> None:
-        """Destroy the nodes, leave the graph.
+        """Destroy the nodes and close the session.
 
         Raises:
-            RuntimeError: never initialized, or shut down already.
+            RuntimeError: not initialized, or already shut down.
         """
         if not self._initialized:
             raise RuntimeError("Context must be initialized before it can be shutdown")
@@ -120,16 +120,16 @@ class Context:
         self._cleanup()
 
     def try_shutdown(self) -> None:
-        """Destroy the nodes and leave the graph, unless that is done already."""
+        """Destroy the nodes and close the session, unless already shut down."""
         if self._initialized:
             self._cleanup()
 
     def destroy(self) -> None:
-        """Leave the graph, whatever state it is in."""
+        """Close the session, in any state."""
         self.try_shutdown()
 
     def on_shutdown(self, callback: Callable[[], Any]) -> None:
-        """Call `callback()` at shutdown; at once where that is over."""
+        """Call `callback()` at shutdown, or at once if already shut down."""
         if not callable(callback):
             raise TypeError(f"callback should be a callable, got {type(callback)}")
         with self._lock:
@@ -139,11 +139,11 @@ class Context:
         callback()
 
     def _wake_on_interrupt(self, sleeper: Any) -> None:
-        """Call `sleeper.wake()` when a signal or shutdown() ends this context."""
+        """Call `sleeper.wake()` when a signal or shutdown() invalidates this context."""
         self._sleepers.add(sleeper)
 
     def _interrupt(self) -> None:
-        """Become invalid and wake whoever waits; safe inside a signal handler."""
+        """Invalidate the context and wake waiting threads; safe in a signal handler."""
         self._ok = False
         for sleeper in list(self._sleepers):
             sleeper.wake()
@@ -184,7 +184,7 @@ def _speak_through_console() -> None:
 
 
 def interrupt_all() -> bool:
-    """Make every context invalid, as a signal does; tells whether there was one."""
+    """Invalidate all contexts, as a signal does; returns whether there was one."""
     contexts = [context for context in list(_live) if context.ok()]
     for context in contexts:
         context._interrupt()

@@ -1,4 +1,4 @@
-"""A span of time with nanosecond precision."""
+"""Durations with nanosecond precision."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LIMIT = 2**63
 
 
 class Duration:
-    """Seconds plus nanoseconds, either sign; 64 bits.
+    """Seconds plus nanoseconds, positive or negative; 64 bits.
 
     Raises:
         OverflowError: the total does not fit into 64 bits.
@@ -25,7 +25,7 @@ class Duration:
 
     @property
     def nanoseconds(self) -> int:
-        """The whole span [ns]."""
+        """The duration [ns]."""
         return self._nanoseconds
 
     def __repr__(self) -> str:
@@ -80,10 +80,10 @@ class Duration:
 
     @classmethod
     def from_msg(cls, msg: Any) -> Duration:
-        """Read a builtin_interfaces/msg/Duration.
+        """Convert a builtin_interfaces/msg/Duration.
 
         Raises:
-            TypeError: any other message.
+            TypeError: it is not such a message.
         """
         import builtin_interfaces.msg
 

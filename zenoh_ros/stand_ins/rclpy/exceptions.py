@@ -6,53 +6,53 @@ from typing import Any
 
 
 class InvalidHandle(Exception):
-    """Something was used after it was destroyed."""
+    """An entity was used after it was destroyed."""
 
 
 class NotInitializedException(Exception):
-    """Something needs rclpy.init() first."""
+    """rclpy.init() was not called."""
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__("rclpy.init() has not been called" + (f". msg:{message}" if message else "."))
 
 
 class NameValidationException(Exception):
-    """A node, topic or service name or a namespace is not a valid one."""
+    """A node, topic or service name or a namespace is invalid."""
 
     def __init__(self, name_type: str, name: str, error_msg: str, invalid_index: int) -> None:
         super().__init__(f"Invalid {name_type}: {error_msg}:\n  '{name}'\n   {' ' * invalid_index}^")
 
 
 class InvalidNamespaceException(NameValidationException):
-    """Not a namespace."""
+    """The namespace is invalid."""
 
     def __init__(self, name: str, error_msg: str, invalid_index: int) -> None:
         super().__init__("namespace", name, error_msg, invalid_index)
 
 
 class InvalidNodeNameException(NameValidationException):
-    """Not a node name."""
+    """The node name is invalid."""
 
     def __init__(self, name: str, error_msg: str, invalid_index: int) -> None:
         super().__init__("node name", name, error_msg, invalid_index)
 
 
 class InvalidTopicNameException(NameValidationException):
-    """Not a topic name."""
+    """The topic name is invalid."""
 
     def __init__(self, name: str, error_msg: str, invalid_index: int) -> None:
         super().__init__("topic name", name, error_msg, invalid_index)
 
 
 class InvalidServiceNameException(NameValidationException):
-    """Not a service name."""
+    """The service name is invalid."""
 
     def __init__(self, name: str, error_msg: str, invalid_index: int) -> None:
         super().__init__("service name", name, error_msg, invalid_index)
 
 
 class ParameterException(Exception):
-    """Base of what concerns parameters."""
+    """Base class of parameter errors."""
 
     def __init__(self, error_msg: str, parameters: str | list[str]) -> None:
         super().__init__(f"{error_msg}: {parameters}")
@@ -66,14 +66,14 @@ class ParameterNotDeclaredException(ParameterException):
 
 
 class ParameterAlreadyDeclaredException(ParameterException):
-    """The parameter was declared before."""
+    """The parameter is already declared."""
 
     def __init__(self, parameters: str | list[str]) -> None:
         super().__init__("Parameter(s) already declared", parameters)
 
 
 class InvalidParameterException(ParameterException):
-    """Not a parameter name."""
+    """The parameter name is invalid."""
 
     def __init__(self, parameter_name: str) -> None:
         super().__init__("Invalid parameter name", parameter_name)
@@ -91,7 +91,7 @@ class InvalidParameterTypeException(ParameterException):
 
 
 class InvalidParameterValueException(ParameterException):
-    """A range or a callback refused the value."""
+    """A range or a callback rejected the value."""
 
     def __init__(self, parameter: str, value: Any, reason: str) -> None:
         super().__init__(f"Invalid parameter value ({value}) for parameter. Reason: {reason}", parameter)

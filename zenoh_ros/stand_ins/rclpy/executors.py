@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class TimeoutException(Exception):
-    """Nothing became ready in time."""
+    """The timeout has passed."""
 
 
 class ShutdownException(Exception):
@@ -33,20 +33,20 @@ class ShutdownException(Exception):
 
 
 class ExternalShutdownException(Exception):
-    """The context was shut down, by somebody else, while spinning."""
+    """The context was shut down from outside while spinning."""
 
     def __init__(self) -> None:
         super().__init__("Context has been shutdown from outside")
 
 
 class ConditionReachedException(Exception):
-    """What was waited for has come."""
+    """The condition of the wait was met."""
 
 
 class Executor:
-    """Finds what is ready in its nodes and has it called, no entity twice before the others' turn.
+    """Finds the ready callbacks of its nodes and executes them in a fair order: no entity twice before the others.
 
-    Receiving threads only put data into an entity and call `wake`; the thread that spins decides what runs.
+    Receive threads only queue data in an entity and call `wake`; the spinning thread decides what runs.
     """
 
     def __init__(self, *, context: Context | None = None) -> None:
@@ -62,11 +62,11 @@ class Executor:
 
     @property
     def context(self) -> Context:
-        """The context that ends spinning."""
+        """The context whose shutdown ends spinning."""
         return self._context
 
     def add_node(self, node: Node) -> bool:
-        """Call the node's callbacks from now on; False if that is so already."""
+        """Add a node, whose callbacks are then executed; False if it was added before."""
         with self._lock:
             if node in self._nodes:
                 return False
@@ -76,17 +76,17 @@ class Executor:
         return True
 
     def remove_node(self, node: Node) -> None:
-        """Leave the node's callbacks alone."""
+        """Remove a node."""
         with self._lock:
             self._nodes = [other for other in self._nodes if other is not node]
         self.wake()
 
     def get_nodes(self) -> list[Node]:
-        """Return the nodes that were added."""
+        """Return the added nodes."""
         return list(self._nodes)
 
     def wake(self) -> None:
-        """Have the waiting thread look again; safe in any thread and in signal handlers."""
+        """Make the waiting thread check again; safe in any thread and in signal handlers."""
         if not self._woken:
             self._woken = True
             self._gate.open()
@@ -94,7 +94,7 @@ class Executor:
     def create_task(
         self, callback: Callable[..., Any] | Coroutine[Any, Any, Any], *args: Any, **kwargs: Any
     ) -> Task[Any]:
-        """Have a function or coroutine run while spinning; the task is the future of its result."""
+        """Execute a function or coroutine while spinning; the task is the future of its result."""
         task: Task[Any] = Task(callback, args, kwargs, executor=self)
         with self._lock:
             self._tasks.append((task, None))
@@ -107,11 +107,11 @@ class Executor:
             self.spin_once()
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
-        """Wait for one callback and call it; None waits forever, 0 not at all."""
+        """Wait for one callback and call it; timeout None: wait forever, 0: do not wait."""
         self._spin_once(timeout_sec, lambda: False)
 
     def spin_until_future_complete(self, future: Future[Any], timeout_sec: float | None = None) -> None:
-        """Call callbacks until the future is done, or the time is over."""
+        """Call callbacks until the future is done, or the timeout has passed."""
         future._add_waker(self.wake)
         end = None if timeout_sec is None or timeout_sec < 0 else time.monotonic() + timeout_sec
         while self._context.ok() and not self._is_shutdown and not future.done() and not future.cancelled():
@@ -121,12 +121,12 @@ class Executor:
                 return
 
     def spin_once_until_future_complete(self, future: Future[Any], timeout_sec: float | None = None) -> None:
-        """Wait for one callback or for the future."""
+        """Wait for one callback or for the future, and call the callback."""
         future._add_waker(self.wake)
         self._spin_once(timeout_sec, future.done)
 
     def shutdown(self, timeout_sec: float | None = None) -> bool:
-        """Stop spinning and forget the nodes."""
+        """Stop spinning and remove the nodes."""
         self._is_shutdown = True
         self.wake()
         self._nodes = []
@@ -146,7 +146,7 @@ class Executor:
         return True
 
     def _wait_for_work(self, timeout_sec: float | None, condition: Callable[[], bool]) -> Callable[[], None]:
-        """Return the next thing to do.
+        """Return the next task to run.
 
         Raises:
             TimeoutException, ShutdownException, ExternalShutdownException, ConditionReachedException.
@@ -170,7 +170,7 @@ class Executor:
             self._sleep(left)
 
     def _drain(self) -> None:
-        """Forget the wakes so far; whoever wakes from now on does so after putting its data where they will be seen."""
+        """Reset earlier wakes; later ones are called after their data was queued, so it is not missed."""
         self._gate.close()
         self._woken = False
 
@@ -202,7 +202,7 @@ class Executor:
         with self._lock:
             for task, entity in self._tasks:
                 if task._runnable():
-                    task._executing = True  # so that no other thread is given it
+                    task._executing = True  # so that no other thread gets it
                     return lambda: self._run_task(task, entity)
         return None
 
@@ -253,16 +253,16 @@ class Executor:
 
 
 class SingleThreadedExecutor(Executor):
-    """Calls callbacks in the thread that spins."""
+    """Executes callbacks in the thread that spins."""
 
 
 class MultiThreadedExecutor(Executor):
-    """Calls callbacks in a pool of threads.
+    """Executes callbacks in a thread pool.
 
-    Data stay with their entity until a thread is free, so that a queue of depth 1 gives the newest message.
+    Data stay in the queue of their entity until a thread is free, so a queue of depth 1 gives the newest message.
 
     Args:
-        num_threads: how many; None for one per processor that this process may use.
+        num_threads: number of threads; None: one per processor available to this process.
     """
 
     def __init__(self, num_threads: int | None = None, *, context: Context | None = None) -> None:
@@ -300,7 +300,7 @@ class MultiThreadedExecutor(Executor):
         self._jobs.put(work)
 
     def _start_thread(self) -> None:
-        # Daemons, so that a callback that never returns does not keep the process from ending.
+        # Daemon threads, so that a callback that never returns does not keep the process from exiting.
         thread = threading.Thread(target=self._serve, daemon=True, name="rclpy-executor")
         self._threads.append(thread)
         thread.start()
@@ -324,10 +324,10 @@ class MultiThreadedExecutor(Executor):
         self.wake()
 
     def shutdown(self, timeout_sec: float | None = None, *, wait_for_threads: bool = True) -> bool:
-        """Stop spinning and, unless told otherwise, wait until the callbacks that run have returned.
+        """Stop spinning and, by default, wait until running callbacks have returned.
 
         Returns:
-            False if some still run after `timeout_sec`.
+            False if some are still running after `timeout_sec`.
         """
         super().shutdown(timeout_sec)
         threads, self._threads = self._threads, []

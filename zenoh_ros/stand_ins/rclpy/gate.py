@@ -1,4 +1,4 @@
-"""Holds one thread back until another, or a signal handler, lets it go on."""
+"""A gate: blocks a thread until another thread or a signal handler opens it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import threading
 
 
 class Gate:
-    """A plain lock, for `open` must be safe in signal handlers and `wait` must end in time whatever they do.
+    """A plain lock, because `open` must be safe in signal handlers, and `wait` must return in time despite them.
 
-    In a threading.Event a handler may find the lock taken by its own thread; SimpleQueue.get, before Python 3.13, waits
-    forever once a handler has outlasted its timeout.
+    A threading.Event could deadlock, because its lock may be held by the interrupted thread itself; SimpleQueue.get
+    before Python 3.13 waits forever if a handler takes longer than its timeout.
     """
 
     def __init__(self) -> None:
@@ -18,14 +18,14 @@ class Gate:
         self._lock.acquire()
 
     def open(self) -> None:
-        """Let the waiting thread, or the next one that comes, go on."""
-        with contextlib.suppress(RuntimeError):  # it is open
+        """Let the waiting thread, or the next one, pass."""
+        with contextlib.suppress(RuntimeError):  # already open
             self._lock.release()
 
     def close(self) -> None:
-        """Hold back whoever comes."""
+        """Close the gate."""
         self._lock.acquire(blocking=False)
 
     def wait(self, seconds: float) -> None:
-        """Block until it is open, `seconds` at the longest; it is closed then."""
+        """Block until the gate is open, at most `seconds`; closes it."""
         self._lock.acquire(timeout=seconds)

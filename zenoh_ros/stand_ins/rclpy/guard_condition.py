@@ -1,4 +1,4 @@
-"""Something that any thread can trigger, and an executor then calls."""
+"""Guard conditions: any thread can trigger them to make an executor call their callback."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rclpy.utilities import get_default_context
 
 
 class GuardCondition:
-    """Made by Node.create_guard_condition."""
+    """Created by Node.create_guard_condition."""
 
     def __init__(
         self,
@@ -29,12 +29,12 @@ class GuardCondition:
         self._destroyed = False
 
     def trigger(self) -> None:
-        """Have the callback called once; several triggers before that count as one."""
+        """Request one call of the callback; several triggers before it count as one."""
         self._triggered = True
         self._wake()
 
     def destroy(self) -> None:
-        """Never call again."""
+        """Destroy the guard condition."""
         self._destroyed = True
 
     def _is_ready(self) -> bool:

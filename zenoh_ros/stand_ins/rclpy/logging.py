@@ -13,10 +13,10 @@ _root_logger = RcutilsLogger()
 
 
 def get_logger(name: str) -> RcutilsLogger:
-    """Return the logger of a name.
+    """Return the logger with this name.
 
     Raises:
-        ValueError: an empty name.
+        ValueError: the name is empty.
     """
     if not name:
         raise ValueError("Logger name must not be empty.")
@@ -28,32 +28,32 @@ def initialize() -> None:
 
 
 def shutdown() -> None:
-    """Forget every level."""
+    """Reset all levels."""
     console.clear()
 
 
 def clear_config() -> None:
-    """Forget every level."""
+    """Reset all levels."""
     console.clear()
 
 
 def set_logger_level(name: str, level: int, detailed_error: bool = False) -> None:
-    """Print lines of a level and above for a logger."""
+    """Set the level of a logger."""
     console.set_level(name, LoggingSeverity(level))
 
 
 def get_logger_effective_level(name: str) -> LoggingSeverity:
-    """Return the level that counts for a logger."""
+    """Return the effective level of a logger."""
     return console.effective_level(name)
 
 
 def get_logger_level(name: str) -> LoggingSeverity:
-    """Return the level that was set for exactly this logger."""
+    """Return the level set for this logger itself."""
     return console.level(name)
 
 
 def get_logging_severity_from_string(log_severity: str) -> LoggingSeverity:
-    """Read a level's name.
+    """Parse the name of a level.
 
     Raises:
         ValueError: there is no such level.
@@ -62,7 +62,7 @@ def get_logging_severity_from_string(log_severity: str) -> LoggingSeverity:
 
 
 def get_logging_directory() -> Path:
-    """Return the folder where log files of this user belong ($ROS_LOG_DIR, $ROS_HOME/log, ~/.ros/log)."""
+    """Return the directory for this user's log files ($ROS_LOG_DIR, $ROS_HOME/log, ~/.ros/log)."""
     if os.environ.get("ROS_LOG_DIR"):
         return Path(os.environ["ROS_LOG_DIR"]).expanduser()
     return Path(os.environ.get("ROS_HOME", "~/.ros")).expanduser() / "log"

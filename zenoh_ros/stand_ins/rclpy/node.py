@@ -1,4 +1,4 @@
-"""Node: a name on the graph with all its entities."""
+"""Nodes."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ __all__ = ["Node", "NodeNameNonExistentError"]
 
 
 class Node(NodeEntities, NodeParameters, NodeGraph):
-    """A participant of the ROS graph.
+    """A node of the ROS graph.
 
     Args:
         node_name: letters, digits and underscores.
-        context: None for the default one.
-        cli_args: ROS arguments for this node alone, before those of the process.
+        context: None for the default context.
+        cli_args: ROS arguments for this node alone, with priority over those of the process.
         namespace: absolute or relative to the root.
         use_global_arguments: False ignores the arguments of the process.
         enable_rosout: publish the log on /rosout.
-        start_parameter_services: let others see and set the parameters.
-        parameter_overrides: values that override the command line's.
-        allow_undeclared_parameters: set_parameters declares what it does not know.
-        automatically_declare_parameters_from_overrides: declare whatever the command line gives.
+        start_parameter_services: let other nodes get and set the parameters.
+        parameter_overrides: values that override those of the command line.
+        allow_undeclared_parameters: set_parameters declares unknown parameters.
+        automatically_declare_parameters_from_overrides: declare all parameters given on the command line.
         enable_logger_service: accepted but ignored.
 
     Raises:
         NotInitializedException: rclpy.init() was not called.
-        InvalidNodeNameException, InvalidNamespaceException.
+        InvalidNodeNameException, InvalidNamespaceException: the name or namespace is invalid.
         RCLError: the graph cannot be joined.
     """
 
@@ -95,7 +95,7 @@ class Node(NodeEntities, NodeParameters, NodeGraph):
         self._type_description_service = TypeDescriptionService(self)
 
     def _arguments(self, cli_args: list[str] | None, use_global: bool) -> list[RosArguments]:
-        """The node's own arguments, then the process's: the first rule that fits wins."""
+        """The node's own arguments, then those of the process: the first rule that matches is used."""
         own = [parse_arguments(["--ros-args", *cli_args])] if cli_args else []
         return own + ([self._context._arguments] if use_global else [])
 
@@ -129,17 +129,17 @@ class Node(NodeEntities, NodeParameters, NodeGraph):
 
     @property
     def context(self) -> Context:
-        """The context that the node lives in."""
+        """The node's context."""
         return self._context
 
     @property
     def handle(self) -> Any:
-        """What it is on the wire."""
+        """The underlying node of zenoh_ros.wire."""
         return self._impl
 
     @property
     def executor(self) -> Executor | None:
-        """The executor that calls its callbacks, if there is one."""
+        """The executor of the node, if there is one."""
         return self._executor() if self._executor is not None else None
 
     @executor.setter
@@ -167,15 +167,15 @@ class Node(NodeEntities, NodeParameters, NodeGraph):
         return self._namespace
 
     def get_fully_qualified_name(self) -> str:
-        """Give namespace and name."""
+        """Return the fully qualified name."""
         return qualified_node_name(self._name, self._namespace)
 
     def get_clock(self) -> ROSClock:
-        """Return the clock; /clock drives it while the parameter use_sim_time is true."""
+        """Return the node's clock, driven by /clock while the parameter use_sim_time is true."""
         return self._clock
 
     def get_logger(self) -> RcutilsLogger:
-        """Return the logger that is named after the node."""
+        """Return the node's logger."""
         return self._logger
 
     def _publish_parameter_event(self, event: ParameterEvent) -> None:
@@ -203,7 +203,7 @@ class Node(NodeEntities, NodeParameters, NodeGraph):
         return full
 
     def destroy_node(self) -> None:
-        """Leave the graph with everything that belongs to the node; may be called twice."""
+        """Destroy the node and all its entities; may be called twice."""
         if self._destroyed:
             return
         self._destroyed = True

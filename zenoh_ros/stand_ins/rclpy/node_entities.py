@@ -1,4 +1,4 @@
-"""What a node makes and destroys: publishers, subscriptions, services, clients, timers."""
+"""The entities of a node: publishers, subscriptions, services, clients, timers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EntityT = TypeVar("EntityT")
 
 
 class NodeEntities:
-    """The part of a Node that owns entities. The lists are replaced, not changed: an executor may be reading them."""
+    """The entities of a Node. Lists are replaced, not modified in place, because an executor may be reading them."""
 
     _impl: wire.Node
     _context: Context
@@ -82,7 +82,7 @@ class NodeEntities:
         yield from self._guards
 
     def _entities(self) -> Iterator[Any]:
-        """Everything with a callback, in the order in which an executor looks at it."""
+        """All entities with callbacks, in the order in which an executor checks them."""
         for entities in (
             self._timers,
             self._subscriptions,
@@ -95,7 +95,7 @@ class NodeEntities:
 
     @property
     def default_callback_group(self) -> CallbackGroup:
-        """The group of what is made without one; mutually exclusive."""
+        """The callback group of entities created without one; mutually exclusive."""
         return self._default_callback_group
 
     def create_publisher(
@@ -141,7 +141,7 @@ class NodeEntities:
             callback: called with the message, or with the message and a MessageInfo.
             qos_profile: a profile, or the depth of a reliable, volatile one.
             event_callbacks, qos_overriding_options: accepted but ignored.
-            raw: hand over the bytes (CDR with its header) instead of a message.
+            raw: pass the bytes (CDR with its header) instead of a message.
         """
         profile = _profile(qos_profile)
         validate_topic_name(topic)
@@ -180,7 +180,7 @@ class NodeEntities:
         qos_profile: QoSProfile = qos_profile_services_default,
         callback_group: CallbackGroup | None = None,
     ) -> Service:
-        """Create a service; the callback gets request and response and returns the response (or is a coroutine)."""
+        """Create a service; the callback gets request and response and returns the response; may be a coroutine."""
         validate_topic_name(srv_name, is_service=True)
         _check_type(srv_type, "service")
         name, wake = self.resolve_service_name(srv_name), self._wake_executor
@@ -201,9 +201,9 @@ class NodeEntities:
         """Create a timer.
 
         Args:
-            timer_period_sec: [s] of `clock`.
-            clock: None for the node's clock, which a simulation may drive.
-            autostart: False: it stands still until reset.
+            timer_period_sec: period [s] on `clock`.
+            clock: None for the node's clock, which a simulation can drive.
+            autostart: False: the timer is canceled until reset.
         """
         timer = Timer(
             callback,
@@ -220,25 +220,25 @@ class NodeEntities:
     def create_guard_condition(
         self, callback: Callable[[], Any], callback_group: CallbackGroup | None = None
     ) -> GuardCondition:
-        """Make something that any thread can trigger to have the callback called."""
+        """Create a guard condition, which any thread can trigger to request a call of the callback."""
         group = callback_group or self._default_callback_group
         guard = GuardCondition(callback, group, context=self._context, wake=self._wake_executor)
         self._guards = self._add(self._guards, guard)
         return guard
 
     def create_rate(self, frequency: float, clock: Clock | None = None) -> Rate:
-        """Make something to sleep with at `frequency` [Hz], in a thread that does not spin."""
+        """Create a Rate to sleep at `frequency` [Hz], in a thread that does not spin."""
         if frequency <= 0:
             raise ValueError("frequency must be > 0")
         timer = self.create_timer(1.0 / frequency, None, self._rate_group, clock)
         return Rate(timer, context=self._context)
 
     def _add_action_entity(self, action: Any) -> None:
-        """A client or server of an action calls this when it is made."""
+        """Called by an action client or server when it is created."""
         self._action_entities = self._add(self._action_entities, action)
 
     def _remove_action_entity(self, action: Any) -> None:
-        """A client or server of an action calls this when it is destroyed."""
+        """Called by an action client or server when it is destroyed."""
         self._action_entities = [other for other in self._action_entities if other is not action]
 
     def _add(self, entities: list[EntityT], entity: EntityT) -> list[EntityT]:
@@ -247,37 +247,37 @@ class NodeEntities:
         return [*entities, entity]
 
     def destroy_publisher(self, publisher: Publisher[Any]) -> bool:
-        """Destroy it; False if it is not this node's."""
+        """Destroy a publisher; False if it is not this node's."""
         self._publishers, found = _without(self._publishers, publisher)
         return found
 
     def destroy_subscription(self, subscription: Subscription[Any]) -> bool:
-        """Destroy it; False if it is not this node's."""
+        """Destroy a subscription; False if it is not this node's."""
         self._subscriptions, found = _without(self._subscriptions, subscription)
         return found
 
     def destroy_client(self, client: Client) -> bool:
-        """Destroy it; False if it is not this node's."""
+        """Destroy a client; False if it is not this node's."""
         self._clients, found = _without(self._clients, client)
         return found
 
     def destroy_service(self, service: Service) -> bool:
-        """Destroy it; False if it is not this node's."""
+        """Destroy a service; False if it is not this node's."""
         self._services, found = _without(self._services, service)
         return found
 
     def destroy_timer(self, timer: Timer) -> bool:
-        """Destroy it; False if it is not this node's."""
+        """Destroy a timer; False if it is not this node's."""
         self._timers, found = _without(self._timers, timer)
         return found
 
     def destroy_guard_condition(self, guard: GuardCondition) -> bool:
-        """Destroy it; False if it is not this node's."""
+        """Destroy a guard condition; False if it is not this node's."""
         self._guards, found = _without(self._guards, guard)
         return found
 
     def destroy_rate(self, rate: Rate) -> bool:
-        """Destroy it and its timer; False if it is not this node's."""
+        """Destroy a rate and its timer; False if it is not this node's."""
         rate.destroy()
         return self.destroy_timer(rate._timer)
 

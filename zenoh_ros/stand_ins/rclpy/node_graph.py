@@ -1,4 +1,4 @@
-"""What a node can ask about the graph."""
+"""Graph queries of a node."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ NamesAndTypes = list[tuple[str, list[str]]]
 
 
 class NodeNameNonExistentError(RuntimeError):
-    """The graph has no node of that name."""
+    """There is no node of this name on the graph."""
 
 
 class NodeGraph:
-    """The part of a Node that looks around."""
+    """The graph queries of a Node."""
 
     _impl: wire.Node
 
@@ -33,11 +33,11 @@ class NodeGraph:
         return self._impl.session.graph
 
     def get_topic_names_and_types(self, no_demangle: bool = False) -> NamesAndTypes:
-        """Return every topic of the graph."""
+        """Return all topics on the graph."""
         return list(self._graph.topics().items())
 
     def get_service_names_and_types(self) -> NamesAndTypes:
-        """Return every service of the graph."""
+        """Return all services on the graph."""
         return list(self._graph.services().items())
 
     def get_node_names(self) -> list[str]:
@@ -49,11 +49,11 @@ class NodeGraph:
         return [node.full_name for node in self._graph.nodes()]
 
     def get_node_names_and_namespaces(self) -> list[tuple[str, str]]:
-        """Give name and namespace of all nodes."""
+        """Return the names and namespaces of all nodes."""
         return [(node.name, node.namespace) for node in self._graph.nodes()]
 
     def get_node_names_and_namespaces_with_enclaves(self) -> list[tuple[str, str, str]]:
-        """Give name, namespace and enclave of all nodes."""
+        """Return the names, namespaces and enclaves of all nodes."""
         return [(node.name, node.namespace, node.enclave or "/") for node in self._graph.nodes()]
 
     def _by_node(self, kind: EndpointKind, node_name: str, node_namespace: str) -> NamesAndTypes:
@@ -68,13 +68,13 @@ class NodeGraph:
     def get_publisher_names_and_types_by_node(
         self, node_name: str, node_namespace: str, no_demangle: bool = False
     ) -> NamesAndTypes:
-        """Return the topics that a node publishes on; NodeNameNonExistentError if there is no such node."""
+        """Return the topics that a node publishes; NodeNameNonExistentError if there is no such node."""
         return self._by_node(EndpointKind.PUBLISHER, node_name, node_namespace)
 
     def get_subscriber_names_and_types_by_node(
         self, node_name: str, node_namespace: str, no_demangle: bool = False
     ) -> NamesAndTypes:
-        """Return the topics that a node listens to; NodeNameNonExistentError if there is no such node."""
+        """Return the topics that a node subscribes to; NodeNameNonExistentError if there is no such node."""
         return self._by_node(EndpointKind.SUBSCRIPTION, node_name, node_namespace)
 
     def get_service_names_and_types_by_node(self, node_name: str, node_namespace: str) -> NamesAndTypes:
@@ -82,7 +82,7 @@ class NodeGraph:
         return self._by_node(EndpointKind.SERVICE, node_name, node_namespace)
 
     def get_client_names_and_types_by_node(self, node_name: str, node_namespace: str) -> NamesAndTypes:
-        """Return the services that a node asks; NodeNameNonExistentError if there is no such node."""
+        """Return the services that a node has clients of; NodeNameNonExistentError if there is no such node."""
         return self._by_node(EndpointKind.CLIENT, node_name, node_namespace)
 
     def count_publishers(self, topic_name: str) -> int:
@@ -112,7 +112,7 @@ class NodeGraph:
         return [TopicEndpointInfo._from_key(key) for key in found]
 
     def wait_for_node(self, fully_qualified_node_name: str, timeout: float) -> bool:
-        """Block until a node is there; False if it does not come within `timeout` seconds."""
+        """Block until a node is on the graph; False if it is not within `timeout` seconds."""
         name = "/" + fully_qualified_node_name.lstrip("/")
 
         def is_there(graph: Graph) -> bool:

@@ -1,4 +1,4 @@
-"""The parameters of a node: declaring, setting, refusing."""
+"""The parameters of a node: declaration, setting, validation."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WRONG_TYPE = "Wrong parameter type"
 
 
 class NodeParameters:
-    """The part of a Node that holds parameters."""
+    """The parameters of a Node."""
 
     PARAM_REL_TOL = 1e-6
 
@@ -58,7 +58,7 @@ class NodeParameters:
         raise AssertionError("the node has the clock")
 
     def get_fully_qualified_name(self) -> str:
-        """Give namespace and name."""
+        """Return the fully qualified name."""
         raise AssertionError("the node has the name")
 
     def declare_parameter(
@@ -72,10 +72,10 @@ class NodeParameters:
 
         Args:
             descriptor: description, range, read_only, dynamic_typing.
-            ignore_override: take the default even where the command line or a parameter file gives a value.
+            ignore_override: use the default even if the command line or a parameter file gives a value.
 
         Returns:
-            The parameter with the value that it has now.
+            The parameter with its current value.
 
         Raises:
             ParameterAlreadyDeclaredException, InvalidParameterException, InvalidParameterTypeException,
@@ -88,10 +88,10 @@ class NodeParameters:
     def declare_parameters(
         self, namespace: str, parameters: Sequence[tuple[Any, ...]], ignore_override: bool = False
     ) -> list[Parameter]:
-        """Declare `(name, value or type, descriptor)` each; "namespace." is put before the names.
+        """Declare parameters given as `(name, value or type, descriptor)`; names are prefixed with "namespace.".
 
         Raises:
-            As declare_parameter; TypeError for another tuple.
+            As declare_parameter; TypeError for an invalid tuple.
         """
         prepared = [self._prepare(namespace, entry, ignore_override) for entry in parameters]
         known = [parameter.name for parameter, _ in prepared if parameter.name in self._parameters]
@@ -150,7 +150,7 @@ class NodeParameters:
             descriptor.type = int(kind)
 
     def undeclare_parameter(self, name: str) -> None:
-        """Forget a parameter.
+        """Undeclare a parameter.
 
         Raises:
             ParameterNotDeclaredException, ParameterImmutableException.
@@ -162,14 +162,15 @@ class NodeParameters:
         del self._parameters[name], self._descriptors[name]
 
     def has_parameter(self, name: str) -> bool:
-        """Return whether it is declared."""
+        """Return whether a parameter is declared."""
         return name in self._parameters
 
     def get_parameter(self, name: str) -> Parameter:
         """Return a parameter.
 
         Raises:
-            ParameterNotDeclaredException; ParameterUninitializedException: declared with a type, but no value yet.
+            ParameterNotDeclaredException; ParameterUninitializedException: it was declared with a type, but has no
+                value yet.
         """
         if name not in self._parameters:
             if self._allow_undeclared_parameters:
@@ -187,14 +188,14 @@ class NodeParameters:
         return [self.get_parameter(name) for name in names]
 
     def get_parameter_or(self, name: str, alternative_value: Parameter | None = None) -> Parameter:
-        """Return a parameter, or the alternative where it is not declared or has no value."""
+        """Return a parameter, or the alternative if it is not declared or has no value."""
         parameter = self._parameters.get(name)
         if parameter is None or parameter.type_ is Parameter.Type.NOT_SET:
             return alternative_value or Parameter(name, Parameter.Type.NOT_SET)
         return parameter
 
     def get_parameters_by_prefix(self, prefix: str) -> dict[str, Parameter]:
-        """Return the parameters under "prefix.", by the rest of their names."""
+        """Return the parameters that start with "prefix.", by the rest of their names."""
         start = prefix + PARAMETER_SEPARATOR_STRING if prefix else ""
         return {name[len(start) :]: value for name, value in self._parameters.items() if name.startswith(start)}
 
@@ -207,22 +208,22 @@ class NodeParameters:
         raise ParameterNotDeclaredException(name)
 
     def get_parameter_types(self, names: list[str]) -> list[Parameter.Type]:
-        """Return several parameters' types."""
+        """Return the types of several parameters."""
         return [self.get_parameter_type(name) for name in names]
 
     def set_parameters(self, parameter_list: list[Parameter]) -> list[SetParametersResult]:
-        """Set one after the other and tell for each how it went.
+        """Set parameters one after the other, and return the result of each.
 
         Raises:
-            ParameterNotDeclaredException: the ones before it stay set.
+            ParameterNotDeclaredException: those before it remain set.
         """
         return [self.set_parameters_atomically([parameter]) for parameter in parameter_list]
 
     def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
-        """Set all or none.
+        """Set all parameters or none.
 
         Raises:
-            ParameterNotDeclaredException: then none is set.
+            ParameterNotDeclaredException: none was set.
         """
         if self._pre_set:
             parameter_list = [changed for callback in self._pre_set for changed in callback(parameter_list)]
@@ -284,7 +285,7 @@ class NodeParameters:
         self._parameters[name] = parameter
 
     def _refusal(self, parameter: Parameter, descriptor: ParameterDescriptor, check_read_only: bool) -> str:
-        """Say why the descriptor forbids the value; "" if it does not."""
+        """Return why the descriptor does not allow the value; "" if it does."""
         if check_read_only and descriptor.read_only:
             return f"Trying to set a read-only parameter: {parameter.name}."
         if descriptor.dynamic_typing:
@@ -308,13 +309,13 @@ class NodeParameters:
         raise ParameterNotDeclaredException(name)
 
     def describe_parameters(self, names: list[str]) -> list[ParameterDescriptor]:
-        """Return several parameters' descriptors."""
+        """Return the descriptors of several parameters."""
         return [self.describe_parameter(name) for name in names]
 
     def set_descriptor(
         self, name: str, descriptor: ParameterDescriptor, alternative_value: ParameterValue | None = None
     ) -> ParameterValue:
-        """Describe a declared parameter again; with `alternative_value` where its value does not fit any more.
+        """Replace a parameter's descriptor; `alternative_value` is used if the current value is then not allowed.
 
         Raises:
             ParameterNotDeclaredException, ParameterImmutableException, InvalidParameterValueException.
@@ -342,8 +343,8 @@ class NodeParameters:
         """Return the names of parameters, and the prefixes among them.
 
         Args:
-            prefixes: only names under one of them; all for an empty list.
-            depth: how many dots deep below the prefix; 0 for all.
+            prefixes: only names with one of these prefixes; all for an empty list.
+            depth: maximum number of levels (dots) below the prefix; 0: no limit.
         """
         if depth < 0:
             raise ValueError("The depth must be greater than or equal to zero")
@@ -364,27 +365,27 @@ class NodeParameters:
         return ListParametersResult(names=names, prefixes=list(dict.fromkeys(nested)))
 
     def add_pre_set_parameters_callback(self, callback: Callable[[list[Parameter]], list[Parameter]]) -> None:
-        """Have a callback change the list before it is checked."""
+        """Add a callback that may modify the list of parameters before validation."""
         self._pre_set.insert(0, callback)
 
     def add_on_set_parameters_callback(self, callback: OnSet) -> None:
-        """Have a callback accept or refuse values before they are set."""
+        """Add a callback that accepts or rejects values before they are set."""
         self._on_set.insert(0, callback)
 
     def add_post_set_parameters_callback(self, callback: Callable[[list[Parameter]], None]) -> None:
-        """Have a callback told of values after they were set."""
+        """Add a callback that is called with the values after they were set."""
         self._post_set.insert(0, callback)
 
     def remove_pre_set_parameters_callback(self, callback: Callable[[list[Parameter]], list[Parameter]]) -> None:
-        """Undo the adding; ValueError if it is not there."""
+        """Remove the callback; ValueError if it was not added."""
         self._pre_set.remove(callback)
 
     def remove_on_set_parameters_callback(self, callback: OnSet) -> None:
-        """Undo the adding; ValueError if it is not there."""
+        """Remove the callback; ValueError if it was not added."""
         self._on_set.remove(callback)
 
     def remove_post_set_parameters_callback(self, callback: Callable[[list[Parameter]], None]) -> None:
-        """Undo the adding; ValueError if it is not there."""
+        """Remove the callback; ValueError if it was not added."""
         self._post_set.remove(callback)
 
 

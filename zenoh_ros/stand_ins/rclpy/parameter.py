@@ -17,15 +17,15 @@ PARAMETER_SEPARATOR_STRING = "."
 
 
 class Parameter:
-    """A parameter as a node holds it; without a type, the value tells it.
+    """A parameter; without a type, it is inferred from the value.
 
     Raises:
-        TypeError: the value is of no type that parameters have.
-        ValueError: type and value do not agree.
+        TypeError: parameters cannot have a value of this type.
+        ValueError: type and value do not match.
     """
 
     class Type(IntEnum):
-        """Numbers of rcl_interfaces/msg/ParameterType."""
+        """Values of rcl_interfaces/msg/ParameterType."""
 
         NOT_SET = ParameterType.PARAMETER_NOT_SET
         BOOL = ParameterType.PARAMETER_BOOL
@@ -40,10 +40,10 @@ class Parameter:
 
         @classmethod
         def from_parameter_value(cls, parameter_value: Any) -> Parameter.Type:
-            """Tell the type of a Python value.
+            """Return the type of a Python value.
 
             Raises:
-                TypeError: parameters cannot hold it.
+                TypeError: parameters cannot have such a value.
             """
             if parameter_value is None:
                 return cls.NOT_SET
@@ -73,7 +73,7 @@ class Parameter:
 
     @classmethod
     def from_parameter_msg(cls, param_msg: ParameterMsg) -> Parameter:
-        """Read a rcl_interfaces/msg/Parameter."""
+        """Convert a rcl_interfaces/msg/Parameter."""
         return cls(param_msg.name, Parameter.Type(param_msg.value.type), parameter_value_to_python(param_msg.value))
 
     def __init__(self, name: str, type_: Parameter.Type | None = None, value: Any = None) -> None:
@@ -89,7 +89,7 @@ class Parameter:
 
     @property
     def name(self) -> str:
-        """Nested names are joined with dots."""
+        """The name; nested names are joined with dots."""
         return self._name
 
     @property
@@ -99,7 +99,7 @@ class Parameter:
 
     @property
     def value(self) -> Any:
-        """None for NOT_SET."""
+        """The value; None for NOT_SET."""
         return self._value
 
     def get_parameter_value(self) -> ParameterValue:
@@ -111,14 +111,14 @@ class Parameter:
         return message
 
     def to_parameter_msg(self) -> ParameterMsg:
-        """Return the whole as rcl_interfaces/msg/Parameter."""
+        """Return the parameter as rcl_interfaces/msg/Parameter."""
         return ParameterMsg(name=self._name, value=self.get_parameter_value())
 
     def __repr__(self) -> str:
         return f"Parameter(name={self._name!r}, type_={self._type.name}, value={self._value!r})"
 
 
-# In the order in which a value is tried: bool before int, since True is an int; an empty list is an array of bytes.
+# In the order of checks: bool before int, because True is an int; an empty list is an array of bytes.
 _KINDS: tuple[tuple[type, str | None, str], ...] = (
     (bytes, None, "BYTE_ARRAY"),
     (bool, "BOOL", "BOOL_ARRAY"),
@@ -132,7 +132,7 @@ def parameter_value_to_python(parameter_value: ParameterValue) -> Any:
     """Return the Python value of a rcl_interfaces/msg/ParameterValue.
 
     Raises:
-        RuntimeError: a type that does not exist.
+        RuntimeError: the type does not exist.
     """
     try:
         kind = Parameter.Type(parameter_value.type)
@@ -145,7 +145,7 @@ def parameter_value_to_python(parameter_value: ParameterValue) -> Any:
 
 
 def get_parameter_value(string_value: str) -> ParameterValue:
-    """Guess the type of a value as it is typed on a command line (YAML); what is nothing else is a string."""
+    """Parse a value from a command line (YAML); a value of no other type is a string."""
     try:
         value = yaml.safe_load(string_value)
         return Parameter("", value=string_value if value is None else value).get_parameter_value()
@@ -156,7 +156,7 @@ def get_parameter_value(string_value: str) -> ParameterValue:
 def parameter_dict_from_yaml_file(
     parameter_file: str, use_wildcard: bool = False, target_nodes: list[str] | None = None, namespace: str = ""
 ) -> dict[str, ParameterMsg]:
-    """Read the parameters of nodes from a parameter file; of all of them without `target_nodes`.
+    """Read parameters from a parameter file; without `target_nodes`, those of all nodes.
 
     Raises:
         RuntimeError: a target node is not in the file.

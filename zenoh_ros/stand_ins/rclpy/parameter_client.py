@@ -1,4 +1,4 @@
-"""Another node's parameters, by its services."""
+"""Access to another node's parameters by its services."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Callback = Callable[[Any], Any]
 
 
 class AsyncParameterClient:
-    """Asks for and sets the parameters of `remote_node_name`; every answer is a future."""
+    """Gets and sets the parameters of `remote_node_name`; all responses are futures."""
 
     def __init__(
         self,
@@ -54,11 +54,11 @@ class AsyncParameterClient:
         }
 
     def services_are_ready(self) -> bool:
-        """Return whether the node offers all six services."""
+        """Return whether all six services of the node are available."""
         return all(client.service_is_ready() for client in self._clients.values())
 
     def wait_for_services(self, timeout_sec: float | None = None) -> bool:
-        """Block until it does; False if it does not within `timeout_sec`."""
+        """Block until they are available; False if they are not within `timeout_sec`."""
         end = None if timeout_sec is None else time.monotonic() + timeout_sec
         while not self.services_are_ready():
             if end is not None and time.monotonic() >= end:
@@ -69,31 +69,31 @@ class AsyncParameterClient:
     def list_parameters(
         self, prefixes: list[str] | None = None, depth: int | None = None, callback: Callback | None = None
     ) -> Future[Any]:
-        """Ask for the names of parameters, under prefixes and down to a depth."""
+        """Request the names of parameters with these prefixes, down to a depth."""
         return self._ask(ListParameters, callback, prefixes=prefixes or [], depth=depth or 0)
 
     def get_parameters(self, names: list[str], callback: Callback | None = None) -> Future[Any]:
-        """Ask for values."""
+        """Request values."""
         return self._ask(GetParameters, callback, names=names)
 
     def get_parameter_types(self, names: list[str], callback: Callback | None = None) -> Future[Any]:
-        """Ask for types."""
+        """Request types."""
         return self._ask(GetParameterTypes, callback, names=names)
 
     def describe_parameters(self, names: list[str], callback: Callback | None = None) -> Future[Any]:
-        """Ask for descriptors."""
+        """Request descriptors."""
         return self._ask(DescribeParameters, callback, names=names)
 
     def set_parameters(
         self, parameters: Sequence[Parameter | ParameterMsg], callback: Callback | None = None
     ) -> Future[Any]:
-        """Set one after the other."""
+        """Set parameters one after the other."""
         return self._ask(SetParameters, callback, parameters=_messages(parameters))
 
     def set_parameters_atomically(
         self, parameters: Sequence[Parameter | ParameterMsg], callback: Callback | None = None
     ) -> Future[Any]:
-        """Set all or none."""
+        """Set all parameters or none."""
         return self._ask(SetParametersAtomically, callback, parameters=_messages(parameters))
 
     def delete_parameters(self, names: list[str], callback: Callback | None = None) -> Future[Any]:
@@ -103,7 +103,7 @@ class AsyncParameterClient:
     def load_parameter_file(
         self, parameter_file: str, use_wildcard: bool = False, callback: Callback | None = None
     ) -> Future[Any]:
-        """Set what a parameter file has for the node."""
+        """Set the parameters that a parameter file has for the node."""
         wanted = parameter_dict_from_yaml_file(parameter_file, use_wildcard, target_nodes=[self.remote_node_name])
         return self.set_parameters(list(wanted.values()), callback)
 

@@ -1,4 +1,4 @@
-"""The six services by which other nodes see and set a node's parameters."""
+"""The six services by which other nodes get and set a node's parameters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class ParameterService:
-    """Offers `<node>/get_parameters` and its five siblings."""
+    """Offers `<node>/get_parameters` and the other five parameter services."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -76,5 +76,5 @@ class ParameterService:
     def _set_together(self, messages: list[Any]) -> SetParametersResult:
         try:
             return self._node.set_parameters_atomically([Parameter.from_parameter_msg(message) for message in messages])
-        except (ParameterNotDeclaredException, ValueError) as error:  # ValueError: a type that there is not
+        except (ParameterNotDeclaredException, ValueError) as error:  # ValueError: the type does not exist
             return SetParametersResult(successful=False, reason=str(error))

@@ -15,7 +15,7 @@ MsgT = TypeVar("MsgT")
 
 
 class Publisher(Generic[MsgT]):
-    """Sends messages on a topic, from any thread; made by Node.create_publisher."""
+    """A publisher; thread-safe; created by Node.create_publisher."""
 
     def __init__(
         self,
@@ -33,10 +33,10 @@ class Publisher(Generic[MsgT]):
         self.qos_profile = qos_profile
 
     def publish(self, msg: MsgT | bytes) -> None:
-        """Send a message, or the bytes of one (CDR with its header).
+        """Publish a message, or a serialized one (CDR with its header).
 
         Raises:
-            TypeError: a message of another type.
+            TypeError: the message is of another type.
             InvalidHandle: the publisher was destroyed.
             RCLError: the context was shut down.
         """
@@ -52,7 +52,7 @@ class Publisher(Generic[MsgT]):
             raise TypeError(f"Expected {self.msg_type}, got {type(msg)}")
 
     def get_subscription_count(self) -> int:
-        """Count the subscriptions that get its messages."""
+        """Return the number of matching subscriptions."""
         return self._impl.subscription_count
 
     @property
@@ -62,18 +62,18 @@ class Publisher(Generic[MsgT]):
 
     @property
     def handle(self) -> wire.Publisher:
-        """What it is on the wire."""
+        """The underlying publisher of zenoh_ros.wire."""
         return self._impl
 
     def assert_liveliness(self) -> None:
         """Does nothing: liveliness is automatic."""
 
     def wait_for_all_acked(self, timeout: Duration | None = None) -> bool:
-        """True at once: the wire hands over reliably and keeps no account of single messages."""
+        """Returns True at once: delivery is reliable, and single messages are not acknowledged."""
         return True
 
     def destroy(self) -> None:
-        """Leave the topic."""
+        """Destroy the publisher."""
         self._destroyed = True
         self._impl.close()
 

@@ -1,4 +1,4 @@
-"""Quality of service: how many messages are kept, and whether they may get lost."""
+"""Quality of service policies and profiles."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ UNSPECIFIED = Duration()
 
 
 class InvalidQoSProfileException(Exception):
-    """A profile was made from arguments that do not go together."""
+    """The arguments of a profile are inconsistent."""
 
     def __init__(self, message: str) -> None:
         super().__init__(f"Invalid QoSProfile: {message}")
 
 
 class QoSPolicyKind(IntEnum):
-    """Numbers of rmw_qos_policy_kind_e."""
+    """Values of rmw_qos_policy_kind_e."""
 
     INVALID = 1 << 0
     DURABILITY = 1 << 1
@@ -34,7 +34,7 @@ class QoSPolicyKind(IntEnum):
 
 
 class QoSPolicyEnum(IntEnum):
-    """A policy whose members can be named in lower case, as command lines do."""
+    """A policy whose members have short lower-case names, as used on command lines."""
 
     @classmethod
     def short_keys(cls) -> list[str]:
@@ -43,7 +43,7 @@ class QoSPolicyEnum(IntEnum):
 
     @classmethod
     def get_from_short_key(cls, name: str) -> int:
-        """Return the member of a name in any case."""
+        """Return the member with this name, in upper or lower case."""
         return cls[name.upper()].value
 
     @property
@@ -72,7 +72,7 @@ class ReliabilityPolicy(QoSPolicyEnum):
 
 
 class DurabilityPolicy(QoSPolicyEnum):
-    """Whether a late subscriber gets what was published before it came."""
+    """Whether late subscribers get earlier messages."""
 
     SYSTEM_DEFAULT = 0
     TRANSIENT_LOCAL = 1
@@ -82,7 +82,7 @@ class DurabilityPolicy(QoSPolicyEnum):
 
 
 class LivelinessPolicy(QoSPolicyEnum):
-    """Who says that a publisher is alive."""
+    """Who asserts that a publisher is alive."""
 
     SYSTEM_DEFAULT = 0
     AUTOMATIC = 1
@@ -100,10 +100,10 @@ QoSLivelinessPolicy = LivelinessPolicy
 class QoSProfile:
     """The policies of one publisher, subscription, client or service.
 
-    Deadline, lifespan and liveliness are told to others but not acted on.
+    Deadline, lifespan and liveliness are announced on the graph but have no effect.
 
     Raises:
-        InvalidQoSProfileException: neither history nor depth, or KEEP_LAST without a depth.
+        InvalidQoSProfileException: neither history nor depth is given, or KEEP_LAST without a depth.
     """
 
     __slots__ = [
@@ -148,7 +148,7 @@ class QoSProfile:
 
     @property
     def history(self) -> HistoryPolicy:
-        """Keep the last ones or all."""
+        """Keep the last messages or all of them."""
         return self._history
 
     @history.setter
@@ -157,7 +157,7 @@ class QoSProfile:
 
     @property
     def depth(self) -> int:
-        """How many messages are kept with KEEP_LAST."""
+        """Number of messages kept with KEEP_LAST."""
         return self._depth
 
     @depth.setter
@@ -185,7 +185,7 @@ class QoSProfile:
 
     @property
     def lifespan(self) -> Duration:
-        """How long a message is of use; zero: unspecified."""
+        """How long a message is valid; zero: unspecified."""
         return self._lifespan
 
     @lifespan.setter
@@ -195,7 +195,7 @@ class QoSProfile:
 
     @property
     def deadline(self) -> Duration:
-        """The longest time between two messages; zero: unspecified."""
+        """The maximum time between two messages; zero: unspecified."""
         return self._deadline
 
     @deadline.setter
@@ -205,7 +205,7 @@ class QoSProfile:
 
     @property
     def liveliness(self) -> LivelinessPolicy:
-        """Who says that a publisher is alive."""
+        """Who asserts that a publisher is alive."""
         return self._liveliness
 
     @liveliness.setter
@@ -214,7 +214,7 @@ class QoSProfile:
 
     @property
     def liveliness_lease_duration(self) -> Duration:
-        """How long silence counts as life; zero: unspecified."""
+        """The lease duration of liveliness; zero: unspecified."""
         return self._liveliness_lease_duration
 
     @liveliness_lease_duration.setter
@@ -224,7 +224,7 @@ class QoSProfile:
 
     @property
     def avoid_ros_namespace_conventions(self) -> bool:
-        """Kept for the signature; names always follow ROS."""
+        """Has no effect: names always follow ROS's conventions."""
         return self._avoid_ros_namespace_conventions
 
     @avoid_ros_namespace_conventions.setter
@@ -244,7 +244,7 @@ class QoSProfile:
 
 
 def to_wire(profile: QoSProfile) -> wire_qos.QosProfile:
-    """Return the profile in the wire's terms."""
+    """Return the profile as a QosProfile of zenoh_ros.wire."""
     return wire_qos.QosProfile(
         reliability=wire_qos.ReliabilityPolicy(int(profile.reliability)),
         durability=wire_qos.DurabilityPolicy(int(profile.durability)),
@@ -258,7 +258,7 @@ def to_wire(profile: QoSProfile) -> wire_qos.QosProfile:
 
 
 def from_wire(profile: wire_qos.QosProfile) -> QoSProfile:
-    """Return a profile that was read from the graph; a liveliness that rclpy does not know is UNKNOWN."""
+    """Return a profile read from the graph; a liveliness policy unknown to rclpy becomes UNKNOWN."""
     known = profile.liveliness != wire_qos.LivelinessPolicy.MANUAL_BY_NODE
     return QoSProfile(
         history=HistoryPolicy(int(profile.history)),
@@ -306,7 +306,7 @@ qos_profile_best_available = QoSProfile(
 
 
 class QoSPresetProfiles(Enum):
-    """The profiles above by name."""
+    """The predefined profiles by name."""
 
     UNKNOWN = qos_profile_unknown
     DEFAULT = qos_profile_default
@@ -325,12 +325,12 @@ class QoSPresetProfiles(Enum):
 
     @classmethod
     def get_from_short_key(cls, name: str) -> QoSProfile:
-        """Return the profile of a name in any case."""
+        """Return the profile with this name, in upper or lower case."""
         return cls[name.upper()].value
 
 
 class QoSCompatibility(IntEnum):
-    """Numbers of rmw_qos_compatibility_type_e."""
+    """Values of rmw_qos_compatibility_type_e."""
 
     OK = 0
     WARNING = 1
@@ -338,7 +338,7 @@ class QoSCompatibility(IntEnum):
 
 
 def qos_check_compatible(publisher_qos: QoSProfile, subscription_qos: QoSProfile) -> tuple[QoSCompatibility, str]:
-    """Return whether a publisher and a subscription with these profiles would talk to each other, and why not."""
+    """Return whether a publisher and a subscription with these profiles are compatible, and if not, why."""
     reasons = []
     if (publisher_qos.reliability, subscription_qos.reliability) == (
         ReliabilityPolicy.BEST_EFFORT,

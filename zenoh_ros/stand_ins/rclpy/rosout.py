@@ -15,7 +15,7 @@ _S_TO_NS = 1_000_000_000
 
 
 class RosoutPublisher:
-    """Takes the lines of a node's logger, and of those under it."""
+    """Publishes the records of a node's logger and its children."""
 
     def __init__(self, node: Node) -> None:
         from rcl_interfaces.msg import Log
@@ -26,7 +26,7 @@ class RosoutPublisher:
         console.add_sink(self._name, self._publish)
 
     def detach(self) -> None:
-        """Take no more lines."""
+        """Stop publishing."""
         console.remove_sink(self._name, self._publish)
 
     def _publish(self, record: ConsoleRecord) -> None:
@@ -42,4 +42,4 @@ class RosoutPublisher:
         try:
             self._publisher.handle.publish(message)
         except WireError:
-            self.detach()  # the session has ended; the line was printed
+            self.detach()  # the session is closed; the line was printed

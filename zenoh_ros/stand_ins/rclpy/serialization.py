@@ -1,4 +1,4 @@
-"""Messages as bytes (CDR with its 4-byte header)."""
+"""Serialization of messages (CDR with its 4-byte header)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from zenoh_ros.wire.errors import DecodeError
 
 
 def serialize_message(message: Any) -> bytes:
-    """Return the bytes of a message."""
+    """Serialize a message."""
     return bytes(cdr.serialize(message))
 
 
 def deserialize_message(serialized_message: bytes, message_type: Any) -> Any:
-    """Read a message.
+    """Deserialize a message.
 
     Raises:
         RCLError: the bytes are not such a message.

@@ -12,7 +12,7 @@ from zenoh_ros.wire import service as wire
 
 
 class Service:
-    """Answers requests with what a callback returns; made by Node.create_service."""
+    """A service server; created by Node.create_service."""
 
     def __init__(
         self,
@@ -37,14 +37,14 @@ class Service:
 
     @property
     def handle(self) -> wire.Service:
-        """What it is on the wire."""
+        """The underlying service of zenoh_ros.wire."""
         return self._impl
 
     def send_response(self, response: Any, header: wire.Request) -> None:
-        """Answer one request.
+        """Send the response to a request.
 
         Raises:
-            TypeError: not this service's response.
+            TypeError: it is not this service's response.
         """
         if not isinstance(response, self.srv_type.Response):
             raise TypeError(
@@ -54,7 +54,7 @@ class Service:
         header.reply(response)
 
     def destroy(self) -> None:
-        """Answer no more."""
+        """Destroy the service."""
         self._impl.close()
 
     def _is_ready(self) -> bool:

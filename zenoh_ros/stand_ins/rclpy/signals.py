@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM make every context invalid, so that spinning ends."""
+"""Signal handlers: SIGINT and SIGTERM invalidate all contexts, so that spinning ends."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
 
 
 def install_signal_handlers(options: SignalHandlerOptions = SignalHandlerOptions.ALL) -> None:
-    """Handle the given signals too. Python lets only the main thread do that: elsewhere nothing happens."""
+    """Also handle the given signals. Does nothing outside of the main thread, where Python does not allow it."""
     if threading.current_thread() is not threading.main_thread():
         return
     for option, number in _SIGNALS.items():
@@ -50,7 +50,7 @@ def get_current_signal_handlers_options() -> SignalHandlerOptions:
 
 
 def uninstall_signal_handlers() -> None:
-    """Return the signals back to who had them."""
+    """Restore the previous handlers."""
     if threading.current_thread() is not threading.main_thread():
         return
     for number, previous in list(_previous.items()):

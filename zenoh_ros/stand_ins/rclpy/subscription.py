@@ -16,7 +16,7 @@ MsgT = TypeVar("MsgT")
 
 
 class MessageInfo(TypedDict):
-    """Where a message comes from; times in nanoseconds since the epoch."""
+    """Source and times of a message [ns since the epoch]."""
 
     source_timestamp: int
     received_timestamp: int
@@ -25,10 +25,10 @@ class MessageInfo(TypedDict):
 
 
 class Subscription(Generic[MsgT]):
-    """Hands the messages of a topic to a callback; made by Node.create_subscription."""
+    """A subscription with a callback; created by Node.create_subscription."""
 
     class CallbackType(Enum):
-        """Whether the callback takes a MessageInfo as well."""
+        """Whether the callback also takes a MessageInfo."""
 
         MessageOnly = 0
         WithMessageInfo = 1
@@ -62,7 +62,7 @@ class Subscription(Generic[MsgT]):
         self._callback = value
 
     def get_publisher_count(self) -> int:
-        """Count the publishers whose messages it gets."""
+        """Return the number of matching publishers."""
         return self._impl.publisher_count
 
     @property
@@ -72,11 +72,11 @@ class Subscription(Generic[MsgT]):
 
     @property
     def handle(self) -> wire.Subscription:
-        """What it is on the wire."""
+        """The underlying subscription of zenoh_ros.wire."""
         return self._impl
 
     def destroy(self) -> None:
-        """Leave the topic."""
+        """Destroy the subscription."""
         self._impl.close()
 
     def _is_ready(self) -> bool:

@@ -1,4 +1,4 @@
-"""Futures and the tasks that an executor runs."""
+"""Futures, and tasks run by an executor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Future(Generic[T]):
-    """The outcome of something that is not done yet."""
+    """The result of an operation that may not be done yet."""
 
     def __init__(self, *, executor: Executor | None = None) -> None:
         self._done = False
@@ -39,14 +39,14 @@ class Future(Generic[T]):
         return self.result()
 
     def cancel(self) -> None:
-        """Ask that it be not waited for any more, unless it is done."""
+        """Cancel the future, unless it is done."""
         with self._lock:
             if not self._done:
                 self._cancelled = True
         self._announce()
 
     def cancelled(self) -> bool:
-        """Return whether it was cancelled before it was done."""
+        """Return whether it was canceled before it was done."""
         return self._cancelled
 
     def done(self) -> bool:
@@ -54,19 +54,19 @@ class Future(Generic[T]):
         return self._done
 
     def result(self) -> T | None:
-        """Return the result, or None before it is there; raises the exception if that is the outcome."""
+        """Return the result, or None if it is not done; raises the exception if there is one."""
         exception = self.exception()
         if exception is not None:
             raise exception
         return self._result
 
     def exception(self) -> BaseException | None:
-        """Return the exception that is the outcome, or None."""
+        """Return the exception, or None."""
         self._exception_fetched = True
         return self._exception
 
     def set_result(self, result: T) -> None:
-        """Make it done with a result."""
+        """Set the result; the future is then done."""
         with self._lock:
             self._result = result
             self._done = True
@@ -74,7 +74,7 @@ class Future(Generic[T]):
         self._announce()
 
     def set_exception(self, exception: BaseException) -> None:
-        """Make it done with an exception."""
+        """Set an exception; the future is then done."""
         with self._lock:
             self._exception = exception
             self._exception_fetched = False
@@ -83,7 +83,7 @@ class Future(Generic[T]):
         self._announce()
 
     def add_done_callback(self, callback: Callable[[Future[T]], None]) -> None:
-        """Call `callback(self)` once it is done: by its executor, or without one in the thread that ends it."""
+        """Call `callback(self)` once it is done: by its executor or, without one, in the thread that completes it."""
         with self._lock:
             if not self._done:
                 self._callbacks.append(callback)
@@ -91,7 +91,7 @@ class Future(Generic[T]):
         self._call(callback)
 
     def _add_waker(self, waker: Callable[[], None]) -> None:
-        """Call `waker()` at once when it is done, in whatever thread that happens."""
+        """Call `waker()` when it is done, in the thread that completes it."""
         with self._lock:
             if not self._done:
                 self._wakers.append(waker)
@@ -119,9 +119,9 @@ class Future(Generic[T]):
 
 
 class Task(Future[T]):
-    """A function or coroutine that an executor runs; done when that has returned.
+    """A function or coroutine run by an executor; done when it has returned.
 
-    A coroutine that awaits a Future is resumed when the future is done, not before.
+    A coroutine that awaits a Future is resumed only when the future is done.
     """
 
     def __init__(
@@ -140,14 +140,14 @@ class Task(Future[T]):
         self._task_lock = threading.Lock()
 
     def executing(self) -> bool:
-        """Return whether it runs right now."""
+        """Return whether it is running."""
         return self._executing
 
     def _runnable(self) -> bool:
         return not self._done and not self._executing and (self._awaited is None or self._awaited.done())
 
     def __call__(self) -> None:
-        """Run, or run on until the next await that has to wait; does nothing while another thread is at it."""
+        """Run, or resume until the next await that has to wait; does nothing while another thread runs it."""
         if self._done or not self._task_lock.acquire(blocking=False):
             return
         try:

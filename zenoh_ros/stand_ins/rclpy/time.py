@@ -1,4 +1,4 @@
-"""A point in time of one kind of clock."""
+"""Points in time of a clock type."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _LIMIT = 2**63
 
 
 class Time:
-    """Nanoseconds since the epoch of its clock; comparable with times of the same kind of clock only.
+    """Nanoseconds since the epoch of its clock; only comparable with times of the same clock type.
 
     Raises:
-        ValueError: negative seconds or nanoseconds.
+        ValueError: seconds or nanoseconds are negative.
         OverflowError: the total does not fit into 63 bits.
     """
 
@@ -36,16 +36,16 @@ class Time:
 
     @property
     def nanoseconds(self) -> int:
-        """Since the epoch [ns]."""
+        """Time since the epoch [ns]."""
         return self._nanoseconds
 
     @property
     def clock_type(self) -> ClockType:
-        """The kind of clock that it was read from."""
+        """The type of its clock."""
         return self._clock_type
 
     def seconds_nanoseconds(self) -> tuple[int, int]:
-        """Return whole seconds and the nanoseconds beyond them."""
+        """Return whole seconds and the remaining nanoseconds."""
         return divmod(self.nanoseconds, S_TO_NS)
 
     def __repr__(self) -> str:
@@ -118,10 +118,10 @@ class Time:
 
     @classmethod
     def from_msg(cls, msg: Any, clock_type: ClockType = ClockType.ROS_TIME) -> Time:
-        """Read a builtin_interfaces/msg/Time.
+        """Convert a builtin_interfaces/msg/Time.
 
         Raises:
-            TypeError: any other message.
+            TypeError: it is not such a message.
         """
         import builtin_interfaces.msg
 

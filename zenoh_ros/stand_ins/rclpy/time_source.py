@@ -21,7 +21,7 @@ USE_SIM_TIME_NAME = "use_sim_time"
 
 
 class TimeSource:
-    """The link between one node's parameter, /clock and clocks."""
+    """Connects a node's parameter use_sim_time, /clock and the node's clocks."""
 
     def __init__(self, *, node: Node) -> None:
         self._node = node
@@ -42,7 +42,7 @@ class TimeSource:
 
     @property
     def ros_time_is_active(self) -> bool:
-        """Whether /clock drives the clocks."""
+        """Whether the clocks are driven by /clock."""
         return self._active
 
     @ros_time_is_active.setter
@@ -62,7 +62,7 @@ class TimeSource:
             self._clock_sub = None
 
     def attach_clock(self, clock: ROSClock) -> None:
-        """Drive this clock too."""
+        """Also drive this clock."""
         clock.set_ros_time_override(self._last)
         clock._set_ros_time_is_active(self._active)
         self._clocks.add(clock)

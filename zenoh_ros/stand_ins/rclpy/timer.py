@@ -14,10 +14,10 @@ from rclpy.exceptions import ROSInterruptException
 
 
 class Timer:
-    """Calls back every period of its clock; made by Node.create_timer.
+    """Calls a callback once per period of its clock; created by Node.create_timer.
 
-    The next call is an integer of periods after the first one was due, however late a call was: it does not drift.
-    Periods that were missed altogether are left out.
+    Calls are due at integer multiples of the period after the first, however late a call was, so there is no drift.
+    Missed periods are skipped.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class Timer:
 
     @property
     def clock(self) -> Clock:
-        """What it counts in."""
+        """The timer's clock."""
         return self._clock
 
     @property
     def timer_period_ns(self) -> int:
-        """Time between two calls [ns]."""
+        """The period [ns]."""
         return self._period
 
     @timer_period_ns.setter
@@ -65,15 +65,15 @@ class Timer:
         return not self._canceled and not self._destroyed and self._clock._timer_now() >= self._next
 
     def is_canceled(self) -> bool:
-        """Return whether it stands still."""
+        """Return whether the timer is canceled."""
         return self._canceled
 
     def cancel(self) -> None:
-        """Stand still until reset."""
+        """Cancel the timer until reset."""
         self._canceled = True
 
     def reset(self) -> None:
-        """Begin a new period now; also sets a canceled timer going."""
+        """Start a new period now; also restarts a canceled timer."""
         with self._lock:
             self._last = self._clock._timer_now()
             self._next = self._last + self._period
@@ -85,11 +85,11 @@ class Timer:
         return self._clock._timer_now() - self._last
 
     def time_until_next_call(self) -> int | None:
-        """Return the time until a call is due [ns], negative when it is late, None when canceled."""
+        """Return the time until the next call is due [ns]: negative if it is late, None if canceled."""
         return None if self._canceled else self._next - self._clock._timer_now()
 
     def destroy(self) -> None:
-        """Never call again."""
+        """Destroy the timer."""
         self._destroyed = True
         self._clock._timers.discard(self)
 
@@ -111,7 +111,7 @@ class Timer:
         return self.callback
 
     def _wait_ns(self) -> int | None:
-        """Time until an executor must look again [ns]; None if only a reset or a clock can make it ready."""
+        """Time until an executor must check again [ns]; None if only a reset or a clock can make it ready."""
         if self._canceled or self._destroyed or self._clock._is_driven():
             return None
         return self._next - self._clock._timer_now()
@@ -120,7 +120,7 @@ class Timer:
         self._credit = self._clock._timer_now() - self._last
 
     def _after_source_change(self) -> None:
-        """Keep the part of the period that has passed, in the new source's time."""
+        """Keep the elapsed part of the period when the time source changes."""
         with self._lock:
             credit, self._credit = self._credit or 0, None
             self._last = self._clock._timer_now() - max(0, min(credit, self._period))
@@ -128,7 +128,7 @@ class Timer:
         self._wake()
 
     def _after_step(self) -> None:
-        """Take a step of a driven clock; one that went back beyond the last call begins a new period."""
+        """Handle a step of a driven clock; one that jumps back beyond the last call starts a new period."""
         with self._lock:
             now = self._clock._timer_now()
             if now < self._last:
@@ -146,7 +146,7 @@ class Timer:
 
 
 class Rate:
-    """Sleeps at a fixed rate; made by Node.create_rate. Its timer needs an executor in another thread."""
+    """Sleeps at a fixed rate; created by Node.create_rate. Its timer needs an executor in another thread."""
 
     def __init__(self, timer: Timer, *, context: Context) -> None:
         self._timer = timer
@@ -176,6 +176,6 @@ class Rate:
             raise RuntimeError("Rate cannot sleep because it has been destroyed")
 
     def destroy(self) -> None:
-        """Wake who sleeps and sleep no more."""
+        """Wake sleeping threads and destroy the rate."""
         self._destroyed = True
         self._event.set()

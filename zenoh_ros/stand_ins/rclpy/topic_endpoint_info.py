@@ -1,4 +1,4 @@
-"""What the graph tells about one publisher or subscription."""
+"""Information about a publisher or subscription on the graph."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zenoh_ros.wire.keys import EndpointKey, EndpointKind
 
 
 class TopicEndpointTypeEnum(IntEnum):
-    """Numbers of rmw_endpoint_type_e."""
+    """Values of rmw_endpoint_type_e."""
 
     INVALID = 0
     PUBLISHER = 1
@@ -25,7 +25,7 @@ _TYPES = {
 
 @dataclass
 class TopicEndpointInfo:
-    """Owner, type, identity and quality of service."""
+    """Node, type, GID and QoS of an endpoint."""
 
     node_name: str = ""
     node_namespace: str = ""

@@ -1,4 +1,4 @@
-"""The service by which tools learn the message types that a node uses."""
+"""The service that describes the message types used by a node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The default context and what concerns it."""
+"""The default context, and functions on contexts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _default_context: Context | None = None
 
 
 def get_default_context(*, shutting_down: bool = False) -> Context:
-    """Return the context that everything uses which names none; after a shutdown there is a new one."""
+    """Return the default context; after a shutdown, a new one."""
     global _default_context
     with _lock:
         context = _default_context or Context()
@@ -34,20 +34,20 @@ def ok(*, context: Context | None = None) -> bool:
 
 
 def shutdown(*, context: Context | None = None) -> None:
-    """Shut the context down; raises where that was done before."""
+    """Shut the context down; raises if it was shut down before."""
     (context or get_default_context(shutting_down=True)).shutdown()
 
 
 def try_shutdown(*, context: Context | None = None) -> None:
-    """Shut the context down unless that was done before."""
+    """Shut the context down, unless it was shut down before."""
     (context or get_default_context(shutting_down=True)).try_shutdown()
 
 
 def get_rmw_implementation_identifier() -> str:
-    """Name the middleware whose protocol is spoken."""
+    """Return the name of the middleware whose protocol is used."""
     return "rmw_zenoh_cpp"
 
 
 def timeout_sec_to_nsec(timeout_sec: float | None) -> int:
-    """Return a timeout in nanoseconds; -1 for None and negative ones, which mean forever."""
+    """Return a timeout in nanoseconds; -1 (wait forever) for None and negative values."""
     return -1 if timeout_sec is None or timeout_sec < 0 else int(float(timeout_sec) * S_TO_NS)

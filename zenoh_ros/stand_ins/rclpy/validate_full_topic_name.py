@@ -1,4 +1,4 @@
-"""Checks a full topic name."""
+"""Validation of fully qualified topic names."""
 
 from rclpy.validate_names import validate_full_topic_name
 

@@ -1,4 +1,4 @@
-"""Raises for names that are not valid; the rules are in zenoh_ros.wire.name_rules."""
+"""Validation of names; the rules are in zenoh_ros.wire.name_rules."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ def _check(fault: NameFault | None, name: str, kind: type[NameValidationExceptio
 
 
 def validate_node_name(node_name: str) -> bool:
-    """Raise InvalidNodeNameException for a bad one."""
+    """Raise InvalidNodeNameException if the name is invalid."""
     return _check(node_name_fault(node_name), node_name, InvalidNodeNameException)
 
 
 def validate_namespace(namespace: str) -> bool:
-    """Raise InvalidNamespaceException for a bad one."""
+    """Raise InvalidNamespaceException if the namespace is invalid."""
     return _check(namespace_fault(namespace), namespace, InvalidNamespaceException)
 
 
 def validate_topic_name(name: str, *, is_service: bool = False) -> bool:
-    """Raise InvalidTopicNameException or InvalidServiceNameException for a bad one."""
+    """Raise InvalidTopicNameException or InvalidServiceNameException if the name is invalid."""
     what, kind = _kind(is_service)
     return _check(name_fault(name, what), name, kind)
 
 
 def validate_full_topic_name(name: str, *, is_service: bool = False) -> bool:
-    """Raise InvalidTopicNameException or InvalidServiceNameException for one that is not fully qualified."""
+    """Raise InvalidTopicNameException or InvalidServiceNameException if the name is not fully qualified."""
     what, kind = _kind(is_service)
     return _check(full_name_fault(name, what), name, kind)
 

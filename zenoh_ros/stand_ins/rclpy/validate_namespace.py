@@ -1,4 +1,4 @@
-"""Checks a namespace."""
+"""Validation of namespaces."""
 
 from rclpy.validate_names import validate_namespace
 

@@ -1,4 +1,4 @@
-"""Checks a node name."""
+"""Validation of node names."""
 
 from rclpy.validate_names import validate_node_name
 

@@ -1,4 +1,4 @@
-"""Checks a topic name."""
+"""Validation of topic names."""
 
 from rclpy.validate_names import validate_topic_name
 

@@ -1,4 +1,4 @@
-"""Waits for one message."""
+"""Waiting for a single message."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def wait_for_message(
     qos_profile: QoSProfile | int = 1,
     time_to_wait: float = -1,
 ) -> tuple[bool, MsgT | None]:
-    """Block until a message comes, without an executor.
+    """Block until a message is received, without an executor.
 
     Args:
-        time_to_wait: [s]; negative forever.
+        time_to_wait: timeout [s]; negative: wait forever.
 
     Returns:
-        (True, message), or (False, None) after the time is over or the context was shut down.
+        (True, message), or (False, None) after the timeout or a shutdown of the context.
     """
     arrived = threading.Event()
     profile = QoSProfile(depth=qos_profile) if isinstance(qos_profile, int) else qos_profile
-    # On the wire alone, out of sight of the node's executor.
+    # Uses zenoh_ros.wire directly, independent of the node's executor.
     waiting = node.handle.create_subscription(
         node.resolve_topic_name(topic), msg_type, to_wire(profile), on_data=arrived.set
     )

@@ -1,4 +1,4 @@
-"""Stores transforms and looks them up between any two frames."""
+"""A buffer of transforms, with lookup between any two frames."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _UNIT_TOLERANCE = 0.01  # of a quaternion's squared norm
 
 
 class _Track:
-    """The transforms of one child frame to its parents, by time [ns]; a static one has a single entry for all times."""
+    """The transforms from a child frame to its parents, by time [ns]; a static transform is a single entry."""
 
     def __init__(self, static: bool) -> None:
         self.static = static
@@ -78,7 +78,7 @@ class Buffer:
         self._lock = threading.RLock()
 
     def set_transform(self, transform: TransformStamped, authority: str) -> None:
-        """Remember a transform that holds at its stamp.
+        """Add a transform, valid at its timestamp.
 
         Raises:
             InvalidArgumentException: an empty frame name, a frame that is its own parent, not a unit quaternion.
@@ -86,7 +86,7 @@ class Buffer:
         self._remember(transform, static=False)
 
     def set_transform_static(self, transform: TransformStamped, authority: str) -> None:
-        """Remember a transform that always holds; raises as set_transform does."""
+        """Add a static transform; raises as set_transform does."""
         self._remember(transform, static=True)
 
     def _remember(self, message: TransformStamped, static: bool) -> None:
@@ -110,8 +110,8 @@ class Buffer:
         """Return the pose of the source frame in the target frame.
 
         Args:
-            time: zero for the latest time at which all of the way is known.
-            timeout: how long to wait for it to become known; an executor must spin in another thread.
+            time: zero for the latest time at which all transforms between the frames are available.
+            timeout: how long to wait for the transforms; an executor must spin in another thread.
 
         Raises:
             LookupException, ConnectivityException, ExtrapolationException, InvalidArgumentException.
@@ -133,7 +133,7 @@ class Buffer:
         timeout: Duration | None = None,
         return_debug_tuple: bool = False,
     ) -> bool | tuple[bool, str]:
-        """Return whether lookup_transform would succeed, and with `return_debug_tuple` why not."""
+        """Return whether lookup_transform would succeed; with `return_debug_tuple` also why not."""
         try:
             self.lookup_transform(target_frame, source_frame, time, timeout)
         except TransformException as error:
@@ -141,18 +141,18 @@ class Buffer:
         return (True, "") if return_debug_tuple else True
 
     def clear(self) -> None:
-        """Forget every transform but the static ones."""
+        """Remove all transforms except static ones."""
         with self._lock:
             self._tracks = {child: track for child, track in self._tracks.items() if track.static}
 
     def all_frames_as_string(self) -> str:
-        """Return a line per frame."""
+        """Return one line per frame."""
         with self._lock:
             tracks = sorted(self._tracks.items())
         return "".join(f"Frame {child} exists with parent {track.entries[-1][2]}.\n" for child, track in tracks)
 
     def all_frames_as_yaml(self) -> str:
-        """Return every frame that has a parent, with its parent and newest stamp [s], as YAML."""
+        """Return all frames with a parent, with that parent and the newest timestamp [s], as YAML."""
         with self._lock:
             tracks = sorted(self._tracks.items())
         frames = {
@@ -184,14 +184,14 @@ class Buffer:
         return _message(to_target[shared].inverse() @ to_source[shared], target, source, stamp)
 
     def _ancestors(self, frame: str, stamp: int) -> tuple[dict[str, Rigid], ExtrapolationException | None]:
-        """The frame and all above it, nearest first, each with the pose of `frame` in it; and why there are no more."""
+        """The frame and its ancestors, nearest first, each with the pose of `frame` in it; and why the chain ends."""
         found = {frame: identity()}
         pose = identity()
         while frame in self._tracks:
             try:
                 frame, step = self._tracks[frame].at(stamp, frame)
             except ExtrapolationException as gap:
-                return found, gap  # what lies above may not be needed
+                return found, gap  # further ancestors may not be needed
             pose = step @ pose
             if frame in found:
                 raise ConnectivityException(f"the frame '{frame}' is its own ancestor")
@@ -206,7 +206,7 @@ class Buffer:
         return min(stamps, default=_LATEST)
 
     def _chain(self, frame: str) -> list[str]:
-        """The frame and those above it that have a parent, as the newest transforms say; the root is left out."""
+        """The frame and its ancestors except the root, according to the newest transforms."""
         chain = []
         while frame in self._tracks and frame not in chain:
             chain.append(frame)

@@ -2,7 +2,7 @@
 
 
 class TransformException(Exception):
-    """Base of them all."""
+    """Base class of transform errors."""
 
 
 class ConnectivityException(TransformException):

@@ -16,23 +16,23 @@ class Rigid(NamedTuple):
     rotation: Array  # (4,)
 
     def __matmul__(self, other: Rigid) -> Rigid:
-        """Apply `other` first."""
+        """The composition of two transforms: `other` is applied first."""
         translation = self.translation + rotate(self.rotation, other.translation)
         return Rigid(translation, multiply(self.rotation, other.rotation))
 
     def inverse(self) -> Rigid:
-        """Return the way back."""
+        """Return the inverse."""
         conjugate = self.rotation * np.array([-1.0, -1.0, -1.0, 1.0])
         return Rigid(-rotate(conjugate, self.translation), conjugate)
 
 
 def identity() -> Rigid:
-    """Return the transform that changes nothing."""
+    """Return the identity."""
     return Rigid(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
 
 
 def cross(first: Array, second: Array) -> Array:
-    """As np.cross, for one pair of vectors (3,), in a tenth of the time."""
+    """Like np.cross for one pair of vectors (3,), ten times as fast."""
     (a, b, c), (x, y, z) = first.tolist(), second.tolist()
     return np.array([b * z - c * y, c * x - a * z, a * y - b * x])
 
@@ -51,7 +51,7 @@ def rotate(quaternion: Array, vector: Array) -> Array:
 
 
 def interpolate(first: Rigid, second: Rigid, ratio: float) -> Rigid:
-    """Go `ratio` (0 ... 1) of the way: straight in translation, along the shorter arc in rotation."""
+    """Interpolate by `ratio` (0 ... 1): linear in translation, along the shorter arc in rotation."""
     cosine = float(first.rotation @ second.rotation)
     target = second.rotation if cosine >= 0.0 else -second.rotation
     angle = np.arccos(min(1.0, abs(cosine)))

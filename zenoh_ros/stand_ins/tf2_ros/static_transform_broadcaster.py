@@ -13,14 +13,14 @@ from tf2_ros.qos import STATIC_BROADCASTER
 
 
 class StaticTransformBroadcaster:
-    """For frames that never move; late subscribers receive all of them."""
+    """Broadcasts static transforms; late subscribers receive all of them."""
 
     def __init__(self, node: Node, qos: QoSProfile | int | None = None) -> None:
         self.pub_tf = node.create_publisher(TFMessage, "/tf_static", STATIC_BROADCASTER if qos is None else qos)
         self._known: dict[str, TransformStamped] = {}
 
     def sendTransform(self, transform: TransformStamped | Iterable[TransformStamped]) -> None:
-        """Add one transform or several, and publish all that were ever added."""
+        """Add one or several transforms, and publish all transforms added so far."""
         transforms = [transform] if isinstance(transform, TransformStamped) else list(transform)
         self._known.update({one.child_frame_id: one for one in transforms})
         self.pub_tf.publish(TFMessage(transforms=list(self._known.values())))

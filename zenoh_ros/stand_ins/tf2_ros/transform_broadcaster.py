@@ -13,12 +13,12 @@ from tf2_ros.qos import DYNAMIC
 
 
 class TransformBroadcaster:
-    """For frames that move."""
+    """Broadcasts transforms of moving frames."""
 
     def __init__(self, node: Node, qos: QoSProfile | int | None = None) -> None:
         self.pub_tf = node.create_publisher(TFMessage, "/tf", DYNAMIC if qos is None else qos)
 
     def sendTransform(self, transform: TransformStamped | Iterable[TransformStamped]) -> None:
-        """Publish one transform or several."""
+        """Publish one or several transforms."""
         transforms = [transform] if isinstance(transform, TransformStamped) else list(transform)
         self.pub_tf.publish(TFMessage(transforms=transforms))

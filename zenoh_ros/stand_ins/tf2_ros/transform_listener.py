@@ -17,7 +17,7 @@ from tf2_ros.qos import DYNAMIC, STATIC_LISTENER
 
 
 class TransformListener:
-    """Listens while the node's executor spins; with `spin_thread` it spins the node itself."""
+    """Receives transforms while the node's executor spins; with `spin_thread` it spins the node itself."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class TransformListener:
             self.dedicated_listener_thread.start()
 
     def unregister(self) -> None:
-        """Listen no more."""
+        """Remove the subscriptions."""
         self.node.destroy_subscription(self.tf_sub)
         self.node.destroy_subscription(self.tf_static_sub)
 

@@ -1,4 +1,4 @@
-"""A public checkpoint on disk -> a checkpoint of this project on disk, checked name by name and shape by shape."""
+"""Converts a public checkpoint to a checkpoint of this project, and checks all names and shapes."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from rt_vla_ros.policies.rt1.modeling import RT1Model
 PRESETS_OF = {FLAX: ("rt1-x", "rt1-jax"), TENSORFLOW: ("rt1", "rt1-multirobot")}
 COUNT, IMAGE_VARIANCE = "normalisation.count", "normalisation.variance"
 VARIANCES = (IMAGE_VARIANCE, ".running_var")
-"""By our names; the image's is divided by, batch normalisation adds a little first."""
+"""Variances, by our names; the image's is a divisor, batch normalization adds an epsilon first."""
 DEAD = {
     "action_embedding.weight": "multiplied by zero",
     "action_embedding.bias": "multiplied by zero",
-    COUNT: "how many samples the normalisation was made of",
+    COUNT: "number of samples of the normalization statistics",
 }
-"""Of the release: variables that change nothing, by our name."""
+"""Variables of the release without any effect, by our names."""
 LISTED = 12
 README = """# {}, converted
 
@@ -49,7 +49,7 @@ Sentence Encoder embeddings; provide a table of them (`rt-vla embed`).
 
 @dataclass(frozen=True)
 class ConversionReport:
-    """found: number of tensors in the source. unused: names, each with the reason. checksum: SHA-256 of the weights."""
+    """found: number of tensors in the source. unused: their names with the reason. checksum: SHA-256 of the weights."""
 
     source: Path
     kind: str
@@ -84,10 +84,10 @@ def convert_checkpoint(
     make_card: Callable[[RT1Config], ActionCard],
     overrides: Mapping[str, Any] | None = None,
 ) -> ConversionReport:
-    """Checks everything, then writes; `directory` must not exist yet or be empty.
+    """Checks everything, then writes to `directory`, which must not exist or be empty.
 
     make_card: the action card of the network. overrides: options of RT1Config that differ from the preset's.
-    Raises CheckpointError and ActionCardError. Nothing is written then.
+    Raises CheckpointError and ActionCardError; nothing is written in that case.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise CheckpointError(f"{directory} already exists; choose a new or empty directory.")
@@ -112,13 +112,13 @@ def convert_checkpoint(
         found=len(source.arrays) + len(source.others),
         mapped=len(network) - len(dead),
         numbers=sum(array.size for name, array in network.items() if name not in dead),
-        unused={**dict.fromkeys(outside, "not of the network"), **dead},
+        unused={**dict.fromkeys(outside, "not part of the network"), **dead},
         checksum=hashlib.sha256((directory / WEIGHTS_FILE).read_bytes()).hexdigest(),
     )
 
 
 def find_preset(source: Source, overrides: Mapping[str, Any] | None = None) -> str:
-    """The public network whose names and shapes the source has. Raises CheckpointError where it is none of them."""
+    """The public network that matches the names and shapes of the source. Raises CheckpointError if none does."""
     reasons = []
     for preset in PRESETS_OF[source.flavour]:
         config = RT1Config.preset(preset, **(overrides or {}))
@@ -132,7 +132,7 @@ def find_preset(source: Source, overrides: Mapping[str, Any] | None = None) -> s
 
 
 def network_arrays(source: Source, config: RT1Config) -> dict[str, NDArray[Any]]:
-    """The arrays of the network alone, by their names in the public code. Raises CheckpointError."""
+    """Only the network's arrays, by their names in the public code. Raises CheckpointError."""
     if source.flavour == FLAX:
         return dict(source.arrays)
     if not source.numbered:
@@ -141,11 +141,11 @@ def network_arrays(source: Source, config: RT1Config) -> dict[str, NDArray[Any]]
     arrays = list(source.arrays.values())
     if len(arrays) < len(order):
         raise CheckpointError(f"{source.path} has {len(arrays)} variables, the network has {len(order)}.")
-    return dict(zip(order, arrays[len(arrays) - len(order) :], strict=True))  # a step counter may stand before them
+    return dict(zip(order, arrays[len(arrays) - len(order) :], strict=True))  # a step counter may precede them
 
 
 def check_arrays(network: Flat, config: RT1Config, flavour: str) -> None:
-    """Raises CheckpointError, with names, for arrays that are not the network's or that no network can have.
+    """Raises CheckpointError, with names, for arrays that do not belong to the network or have invalid values.
 
     Names, shapes and types must be the network's, every number finite as float32, and no variance negative.
     """
@@ -161,19 +161,19 @@ def check_arrays(network: Flat, config: RT1Config, flavour: str) -> None:
     kinds = {name: np.number if targets[name] == COUNT else np.floating for name in network}
     _refuse(
         [f"{name} is {array.dtype}" for name, array in network.items() if not np.issubdtype(array.dtype, kinds[name])],
-        "are no floating-point numbers",
+        "are not floating-point numbers",
     )
     with np.errstate(over="ignore"):
         broken = [name for name, array in network.items() if not np.isfinite(array.astype(np.float32)).all()]
-    _refuse(broken, "hold numbers that are not finite as float32, the checkpoint cannot be trusted")
+    _refuse(broken, "contain numbers that are not finite as float32; the checkpoint cannot be trusted")
     lowest = {name: np.float32(a.min()) for name, a in network.items() if targets[name].endswith(VARIANCES)}
     _refuse(
         [
-            f"{name} goes down to {low}"
+            f"{name} has the minimum {low}"
             for name, low in lowest.items()
             if low < 0 or (low == 0 and targets[name] == IMAGE_VARIANCE)
         ],
-        "are negative variances, the checkpoint cannot be trusted",
+        "are negative variances; the checkpoint cannot be trusted",
     )
 
 
@@ -183,7 +183,7 @@ def _refuse(names: list[str], what: str) -> None:
 
 
 def without_dead_weights(config: RT1Config, state: dict[str, Tensor]) -> tuple[RT1Config, dict[str, Tensor]]:
-    """The release's normalisation moves into the config, its unused embedding goes; RT-1-X stays as it is."""
+    """Moves the release's normalization into the config and drops its unused embedding; RT-1-X is unchanged."""
     changes: dict[str, Any] = {}
     if config.stored_normalisation:
         variance = state["normalisation.variance"].double() * torch.tensor(config.image_std, dtype=torch.float64)

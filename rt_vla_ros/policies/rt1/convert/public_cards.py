@@ -12,16 +12,16 @@ ORDERS = {
     "jax": JAX_ORDER,
     "base-vector-first": (*JAX_ORDER[:4], "base_displacement_vector", "base_displacement_vertical_rotation"),
 }
-"""`jax`: tokenize_action of open_x_embodiment. `base-vector-first`: what a third party lists for rt1main."""
+"""`jax`: tokenize_action of open_x_embodiment. `base-vector-first`: the order that a third party lists for rt1main."""
 
 
 def action_order(text: str) -> tuple[str, ...]:
-    """A name in ORDERS, or the six parts of an action with commas between. Raises ActionCardError."""
+    """Parses a name in ORDERS, or the six parts of an action separated by commas. Raises ActionCardError."""
     order = ORDERS.get(text) or tuple(part.strip() for part in text.split(","))
     if sorted(order) != sorted(PARTS):
         raise ActionCardError(
             f"The action order is {text!r}, expected one of {', '.join(ORDERS)}, or all of {', '.join(PARTS)} in the "
-            "order of their tokens, with commas between."
+            "order of their tokens, separated by commas."
         )
     return order
 
@@ -35,12 +35,12 @@ def public_card(
     verified: bool = True,
     base: bool = False,
 ) -> ActionCard:
-    """The card of a public checkpoint: `rt1_card` for a network's config, whose range and vocabulary are the card's.
+    """The card of a public checkpoint: `rt1_card` with the range and the vocabulary of a network's config.
 
-    Raises ActionCardError as that does, and for a config that is not a public one's.
+    Raises ActionCardError like `rt1_card`, and for a config that is not of a public checkpoint.
     """
     if config.world_vector_range is None:
-        raise ActionCardError("The network's config has no world_vector_range, so it is none of the public ones.")
+        raise ActionCardError("The network's config has no world_vector_range, so it is not a public checkpoint's.")
     low, high = config.world_vector_range
     height, width = config.input_size
     camera = CameraSpec("front", width, height, "pad", 0.0)

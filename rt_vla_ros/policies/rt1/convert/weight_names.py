@@ -1,4 +1,4 @@
-"""Names and layouts of RT-1's weights in the two public codes, side by side with ours. All renaming happens here."""
+"""Maps names and layouts of RT-1's weights in the two public codes to ours. All renaming happens here."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LAYOUTS: dict[str, tuple[Callable[[NDArray[Any]], NDArray[Any]], Callable[[Shape
     # (heads, size, out) -> (out, heads * size)
     "heads_out": (lambda a: a.reshape(-1, a.shape[-1]).T, lambda s, heads: (heads, s[1] // heads, s[0])),
 }
-"""Their array -> ours; and our shape and the number of heads -> their shape."""
+"""Layouts: (their array -> ours; our shape and the number of heads -> their shape)."""
 _LAYER = "_image_tokenizer/_tokenizer/net/layer_with_weights-"
 
 
@@ -41,28 +41,28 @@ class Weight:
     layout: str = "same"
 
     def convert(self, array: NDArray[Any]) -> Tensor:
-        """Theirs -> ours, float32 (integers as int64), contiguous. Raises ValueError for a wrong number of axes."""
+        """Their array -> ours, contiguous, float32 or int64. Raises ValueError for a wrong number of axes."""
         turned = LAYOUTS[self.layout][0](np.asarray(array))
         kind = np.int64 if np.issubdtype(turned.dtype, np.integer) else np.float32
         return torch.from_numpy(np.array(turned, dtype=kind, order="C"))
 
     def source_shape(self, target_shape: Shape, heads: int) -> Shape:
-        """Our shape -> theirs."""
+        """Our shape -> their shape."""
         return LAYOUTS[self.layout][1](target_shape, heads)
 
 
 def weights_of(config: RT1Config, flavour: str) -> list[Weight]:
-    """Every weight of a network, as its flavour (FLAX or TENSORFLOW) names it."""
+    """All weights of a network, with the names of a flavour (FLAX or TENSORFLOW)."""
     return list((flax_weights if flavour == FLAX else tensorflow_weights)(config))
 
 
 def _expands(config: RT1Config) -> list[bool]:
-    """Of each block of the EfficientNet, whether it has an expanding convolution."""
+    """Whether each block of the EfficientNet has an expansion convolution."""
     return [expansion > 1 for expansion in block_expansions(config.depth_coefficient)]
 
 
 def flax_weights(config: RT1Config) -> Iterator[Weight]:
-    """Of open_x_embodiment's RT1; `params/...` and `batch_stats/...`."""
+    """Weights of open_x_embodiment's RT1; `params/...` and `batch_stats/...`."""
     trunk = "image_tokenizer/EfficientNetWithFilm_0"
     yield from _flax_conv_norm(f"{trunk}/Stem_0", "conv2d", "batch_normalization", "trunk.stem")
     for i, expands in enumerate(_expands(config)):
@@ -121,7 +121,7 @@ def _flax_layer(source: str, target: str, config: RT1Config) -> Iterator[Weight]
 
 
 def tensorflow_weights(config: RT1Config) -> Iterator[Weight]:
-    """Of robotics_transformer's TransformerNetwork, names below `_actor_network/`."""
+    """Weights of robotics_transformer's TransformerNetwork, names below `_actor_network/`."""
     yield from _dense("_action_token_emb", "action_embedding")
     for name in ("mean", "variance", "count"):
         yield Weight(f"{_LAYER}0/{name}", f"normalisation.{name}")
@@ -203,15 +203,15 @@ def _norm(source: str, target: str, scale: str, shift: str) -> Iterator[Weight]:
 
 
 def saved_model_order(config: RT1Config) -> list[str]:
-    """The release's SavedModels number their variables instead of naming them; this is which follows which.
+    """The order of the variables in the release's SavedModels, which number them instead of naming them.
 
-    It is the order in which TensorFlow walks through the network's attributes.
+    It is the order in which TensorFlow traverses the network's attributes.
     """
     names = [w.source for w in tensorflow_weights(config)]
     return sorted(names, key=_walk)
 
 
-_WALK = (  # of the network's parts, then of the variables within a layer
+_WALK = (  # first the network's parts, then the variables within a layer
     ("_action_token_emb", "_image_tokenizer", "_transformer"),
     ("_tokenizer", "_token_learner", "_layers", "_output_tokens", "_position_emb", "_token_emb"),
     ("conv1x1", "net", "film_layer", "mlp", "layernorm", "layernorm1", "mha1", "ff", "layernorm2"),

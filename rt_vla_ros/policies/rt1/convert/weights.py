@@ -1,6 +1,6 @@
-"""Weights of the public RT-1 codes -> ours, in memory; needs neither JAX nor TensorFlow (example: docs/rt1.md).
+"""Converts weights of the public RT-1 codes in memory, without JAX or TensorFlow (example: docs/rt1.md).
 
-A flat dictionary holds arrays by their names as the public codes give them, parts joined by "/":
+The input is a flat dictionary of arrays by their names in the public codes, parts joined by "/":
 `params/Transformer_0/Dense_0/kernel` (Flax) or `_transformer/_token_emb/kernel` (TensorFlow, see tensorflow_network).
 """
 
@@ -25,7 +25,7 @@ _NETWORK = re.compile(r"(.*?)(?=(?:_image_tokenizer|_transformer|_action_token_e
 
 
 def convert_weights(flat: Flat, config: RT1Config, flavour: str) -> dict[str, Tensor]:
-    """State of an RT1Model from the arrays of one network. Raises CheckpointError for missing or unexpected names."""
+    """An RT1Model's state dict from the arrays of a network. Raises CheckpointError for missing or unexpected names."""
     weights = weights_of(config, flavour)
     check_names(flat, (weight.source for weight in weights))
     state = {}
@@ -33,26 +33,26 @@ def convert_weights(flat: Flat, config: RT1Config, flavour: str) -> dict[str, Te
         try:
             state[weight.target] = weight.convert(flat[weight.source])
         except (ValueError, IndexError, TypeError) as error:
-            raise CheckpointError(f"{weight.source} of the shape {flat[weight.source].shape}: {error}") from error
+            raise CheckpointError(f"{weight.source} with the shape {flat[weight.source].shape}: {error}") from error
     for name in [name for name in state if name.endswith(".running_mean")]:
         state[name.replace("running_mean", "num_batches_tracked")] = torch.zeros((), dtype=torch.int64)
     return state
 
 
 def check_names(found: Iterable[str], wanted: Iterable[str]) -> None:
-    """Raises CheckpointError, with all names, where the two are not the same."""
+    """Raises CheckpointError, with all differing names, if the two sets differ."""
     found, wanted = set(found), set(wanted)
     missing, unexpected = sorted(wanted - found), sorted(found - wanted)
     if missing or unexpected:
         lists = [("missing", missing), ("unexpected", unexpected)]
         lines = [f"{len(names)} {what}:\n  " + "\n  ".join(names) for what, names in lists if names]
-        raise CheckpointError("The weights are not those of this network: " + "\n".join(lines))
+        raise CheckpointError("The weights do not belong to this network: " + "\n".join(lines))
 
 
 def tensorflow_network(flat: Flat) -> dict[str, NDArray[Any]]:
-    """The variables of the network, names from `_image_tokenizer/` on, without a checkpoint's ending (ATTRIBUTE).
+    """The variables of the network, names from `_image_tokenizer/` on, without the suffix ATTRIBUTE.
 
-    Others (global_step, an optimizer's slots) are left out. Raises CheckpointError unless there is one network.
+    Others (global_step, optimizer slots) are omitted. Raises CheckpointError unless there is exactly one network.
     """
     prefixes: dict[str, dict[str, NDArray[Any]]] = {}
     for name, array in flat.items():

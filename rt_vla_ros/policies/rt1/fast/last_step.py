@@ -1,4 +1,4 @@
-"""The transformer for a robot: logits of the newest step alone, from only those rows that they depend on."""
+"""Transformer inference for a robot: only the newest step's logits, computed from only the rows they depend on."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from rt_vla_ros.policies.rt1.layers import CausalTransformer, Layer, attention_m
 def last_logits(transformer: CausalTransformer, observed: Tensor, actions: Tensor | None = None) -> Tensor:
     """Equal to `transformer(tokens, actions)[:, -1]`, shape (B, num_action_tokens, vocab_size).
 
-    observed: the window's tokens of images and state after `transformer.embed`, (B, T, num_observation_tokens,
-    d_model): they can be kept between steps. actions: embedded likewise, (B, T, num_action_tokens, d_model); None:
-    zeros.
-    The last row of actions predicts nothing and is left out; so are actions of other steps where images attend none
-    (RT-1-X: 1225 rows of 1380). The last layer has queries for the rows that are read only.
+    observed: the window's image and state tokens after `transformer.embed`, (B, T, num_observation_tokens, d_model);
+    they can be cached between steps. actions: embedded in the same way, (B, T, num_action_tokens, d_model); None:
+    zeros. The last action row predicts nothing and is skipped; so are the actions of other steps if images do not
+    attend to them (RT-1-X: 1225 rows of 1380). The last layer computes queries only for the rows that are read.
     """
     config = transformer.config
     if config.image_attends_past_actions:
@@ -30,7 +29,10 @@ def last_logits(transformer: CausalTransformer, observed: Tensor, actions: Tenso
 
 
 def _with_last_actions(transformer: CausalTransformer, observed: Tensor) -> Tensor:
-    """Rows that are read, where no row attends an action row: others are causal, action rows see all of them."""
+    """The rows that are read if no row attends to action rows.
+
+    Observation rows are causal, action rows attend to all of them.
+    """
     config = transformer.config
     steps, count, actions = observed.shape[1], config.num_observation_tokens, config.num_action_tokens
     table = transformer.position_table.to(observed.dtype).reshape(-1, count + actions, config.d_model)
@@ -43,7 +45,7 @@ def _with_last_actions(transformer: CausalTransformer, observed: Tensor) -> Tens
 
 
 def _layer(layer: nn.Module, rows: Tensor, keys: int, first: int = 0) -> Tensor:
-    """The first `keys` rows are attended. first: of the rows whose output is wanted."""
+    """Attends to the first `keys` rows. first: index of the first row whose output is needed."""
     assert isinstance(layer, Layer)
     attention = layer.attention
     normed = layer.norm1(rows)
@@ -58,7 +60,7 @@ def _layer(layer: nn.Module, rows: Tensor, keys: int, first: int = 0) -> Tensor:
 
 
 def _with_all_actions(transformer: CausalTransformer, observed: Tensor, actions: Tensor | None) -> Tensor:
-    """Rows that are read, where observation rows attend the actions of earlier steps."""
+    """The rows that are read if observation rows attend to the actions of earlier steps."""
     config = transformer.config
     steps, count = observed.shape[1], config.num_observation_tokens
     if actions is None:
@@ -76,7 +78,7 @@ def _with_all_actions(transformer: CausalTransformer, observed: Tensor, actions:
 
 @functools.cache
 def _mask(steps: int, observation_rows: int, action_rows: int, device: torch.device) -> Tensor:
-    """Kept, for a CUDA graph may neither copy from the host nor outlive what it reads."""
+    """Cached: a CUDA graph must neither copy from the host nor outlive its inputs."""
     with torch.inference_mode(False):
         return attention_mask(steps, observation_rows, action_rows, True).to(device)
 
@@ -88,13 +90,13 @@ def _masked_layer(layer: nn.Module, wanted: Tensor, rows: Tensor, mask: Tensor) 
 
 
 BLOCK = 256
-"""Rows that are computed at once: scores of 256 x 1215 in float32 fit a core's cache of the second level."""
+"""Rows per block: scores of 256 x 1215 in float32 fit into a core's L2 cache."""
 
 
 def causal_attention(query: Tensor, key: Tensor, value: Tensor, first: int = 0) -> Tensor:
-    """Row i attends the keys 0 ... i, or all of them where there are fewer; (B, R, heads, size).
+    """Row i attends to the keys 0 ... i, or to all if there are fewer; (B, R, heads, size).
 
-    query: of the rows from `first` on, (B, R, heads, size). key, value: (B, K, heads, size), first < K.
+    query: rows from `first` on, (B, R, heads, size). key, value: (B, K, heads, size), first < K.
     Equal to `scaled_dot_product_attention` with that mask, which takes 1.5 to 3 times as long on a CPU.
     """
     if query.device.type != "cpu":
@@ -109,11 +111,11 @@ def causal_attention(query: Tensor, key: Tensor, value: Tensor, first: int = 0) 
 
 
 def _one_head(query: Tensor, keys: Tensor, values: Tensor, first: int, result: Tensor) -> None:
-    """query, result (R, size), keys (K, size), values (size, K); writes into result."""
+    """query, result (R, size), keys (K, size), values (size, K); writes to result."""
     later = torch.ones(BLOCK, BLOCK, dtype=torch.bool).triu(1)
     for start in range(0, len(query), BLOCK):
         rows = query[start : start + BLOCK]
-        place = first + start  # of the block's first row among the keys
+        place = first + start  # position of the block's first row among the keys
         seen = min(place + len(rows), len(keys))
         scores = product(rows, keys[:seen])
         if seen > place:
@@ -122,7 +124,7 @@ def _one_head(query: Tensor, keys: Tensor, values: Tensor, first: int, result: T
 
 
 def _fused(query: Tensor, key: Tensor, value: Tensor, first: int) -> Tensor:
-    """By torch's own: the rows that see all keys, and, where `first` is 0, those before them."""
+    """With torch's attention: the rows that attend to all keys and, if `first` is 0, those before them."""
     query, key, value = (x.transpose(1, 2) for x in (query, key, value))
     keys = key.shape[2]
     attend = functional.scaled_dot_product_attention

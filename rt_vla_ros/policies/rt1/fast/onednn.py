@@ -1,7 +1,7 @@
-"""Matrix products and convolutions by oneDNN on a CPU, with weights kept in oneDNN's own layout.
+"""Matrix products and convolutions with oneDNN on a CPU, with weights kept in oneDNN's layout.
 
-For float32 torch uses MKL, which was half as fast on an AMD processor with AVX-512; and torch brings weights into
-oneDNN's layout at every call. The operators are those that torch.compile calls on a CPU.
+For float32, torch uses MKL, which was half as fast on an AMD processor with AVX-512; and torch converts weights to
+oneDNN's layout at every call. The operators are the ones that torch.compile uses on a CPU.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from rt_vla_ros.policies.packed_linear import NO_ACTIVATION, PackedLinear
 
 
 def serves(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether oneDNN computes in this type on this device, through the operators that are used here.
+    """Whether the operators used here support this dtype on this device.
 
-    bfloat16 needs a CPU with AVX-512 or the like; torch's own layers do without.
+    bfloat16 needs a CPU with AVX-512 or similar; torch's own layers do not.
     """
     names = ("_linear_pointwise", "_reorder_linear_weight", "_convolution_pointwise", "_reorder_convolution_weight")
     available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
@@ -26,14 +26,14 @@ def serves(device: torch.device, dtype: torch.dtype) -> bool:
 
 
 def product(x: Tensor, weight: Tensor) -> Tensor:
-    """x @ weight.T for a weight that is not kept: (M, inputs), (outputs, inputs) -> (M, outputs). On a CPU."""
-    if x.dtype != torch.float32 or not serves(x.device, x.dtype):  # in bfloat16 torch takes oneDNN itself
+    """x @ weight.T for an unpacked weight on a CPU: (M, inputs), (outputs, inputs) -> (M, outputs)."""
+    if x.dtype != torch.float32 or not serves(x.device, x.dtype):  # in bfloat16 torch uses oneDNN itself
         return functional.linear(x, weight)
     return torch.ops.mkldnn._linear_pointwise(x, weight, None, *NO_ACTIVATION)
 
 
 class PackedConvolution(nn.Module):
-    """nn.Conv2d for inference on a CPU; takes its parameters over."""
+    """A replacement of nn.Conv2d for inference on a CPU."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
@@ -43,7 +43,10 @@ class PackedConvolution(nn.Module):
         self._padding, self._stride, self._groups = conv.padding, conv.stride, conv.groups
 
     def forward(self, x: Tensor, padding: tuple[int, int] | None = None) -> Tensor:
-        """(N, inputs, h, w) -> (N, outputs, h', w'). padding: None: the layer's. The first size decides the layout."""
+        """(N, inputs, h, w) -> (N, outputs, h', w'). padding: None: the layer's.
+
+        The layout is chosen for the size of the first input.
+        """
         where = (padding or self._padding, self._stride, (1, 1), self._groups)
         if self._plain is not None:
             self._weight = torch.ops.mkldnn._reorder_convolution_weight(self._plain, *where, x.shape)
@@ -52,7 +55,7 @@ class PackedConvolution(nn.Module):
 
 
 def pack(network: nn.Module, rows: int) -> None:
-    """Replaces every nn.Linear and nn.Conv2d inside, in place. rows: see PackedLinear."""
+    """Replaces all nn.Linear and nn.Conv2d submodules in place. rows: see PackedLinear."""
     for module in list(network.modules()):
         for name, child in module.named_children():
             if type(child) is nn.Linear:

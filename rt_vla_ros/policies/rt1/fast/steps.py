@@ -1,4 +1,4 @@
-"""An RT-1 network made ready for a running robot: the same numbers as PlainSteps gives, many times faster."""
+"""An RT-1 network optimized for inference: the same results as PlainSteps, many times faster."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from rt_vla_ros.policies.rt1.modeling import Normalisation, RT1Model
 from rt_vla_ros.policies.rt1.policy import PlainSteps
 
 NO_SENTENCE = torch.empty(0)
-"""What layers are given that do not look at it."""
+"""An argument for layers that ignore it."""
 
 
 class FoldedSteps(PlainSteps):
-    """The network made ready for inference, in place: it can be neither trained nor saved afterwards.
+    """Optimizes the network for inference in place: it can be neither trained nor saved afterwards.
 
-    Batch normalisation is folded into the convolutions, tokens are kept embedded, the transformer computes only the
-    rows that matter. On a CPU weights have oneDNN's layout.
+    Batch normalization is folded into the convolutions, embedded tokens are cached, and the transformer computes only
+    the necessary rows. On a CPU, weights are packed for oneDNN.
     """
 
     def __init__(self, model: RT1Model, dtype: torch.dtype = torch.float32, *, cuda_graphs: bool = False) -> None:
-        """cuda_graphs: whether both halves are recorded as CUDA graphs, where the network is on a GPU."""
+        """cuda_graphs: whether to record both halves of a step as CUDA graphs if the network is on a GPU."""
         super().__init__(model)
         model.requires_grad_(False)
         model.train(False)
@@ -37,7 +37,7 @@ class FoldedSteps(PlainSteps):
         self._frame: Callable[[Tensor], Tensor] = self._embedded_images
         self._window: Callable[[Tensor], Tensor] = self._last_logits
         self._graphs = False
-        # In float32, whatever the type: a plain image is where bfloat16 errs most, and it fills the window at first.
+        # Always in float32: bfloat16 errors are largest for a uniform image, which fills the window at first.
         self._empty = self._first_empty_step().to(dtype) if model.config.history_start == "zero_frames" else None
         nn.Module.to(model, dtype)
         if onednn.serves(model.device, dtype):
@@ -60,7 +60,7 @@ class FoldedSteps(PlainSteps):
         tokens = self._frame(images.flatten(0, 1)).reshape(len(images), -1, self.model.config.d_model)[:robots]
         if self.model.state_token is None:
             return tokens
-        assert states is not None, "this network takes the robot's state"
+        assert states is not None, "this network needs the robot state"
         row = self.model.transformer.embed(self.model.state_token(states.to(self._dtype)))
         return torch.cat([tokens, row[:, None]], dim=1)
 
@@ -72,8 +72,8 @@ class FoldedSteps(PlainSteps):
         return last_logits(self.model.transformer, windows, embedded)
 
     def embedded(self, images: Tensor, state: Tensor | None = None) -> Tensor:
-        """Cached tokens of a step, (1, num_observation_tokens, d_model); arguments as in `step`."""
-        assert self._factors is not None, "begin comes first"
+        """The tokens of a step to cache, (1, num_observation_tokens, d_model); arguments as in `step`."""
+        assert self._factors is not None, "begin() must be called first"
         return self.observed(images[None], state, self._factors)
 
     def window_logits(self) -> Tensor:
@@ -81,7 +81,7 @@ class FoldedSteps(PlainSteps):
         return self._window(torch.stack(self._tokens.items, dim=1))[0]
 
     def _embedded_images(self, images: Tensor) -> Tensor:
-        """uint8 RGB (N, H, W, 3) -> (N, num_image_tokens, d_model), with FiLM's factors as they are set."""
+        """uint8 RGB (N, H, W, 3) -> (N, num_image_tokens, d_model), with the current FiLM factors."""
         pixels = self._normalise(images).to(self._dtype)
         features = self.model.projection(self.model.trunk(pixels, NO_SENTENCE))
         features = self.model.places(self.model.film(features, NO_SENTENCE))
@@ -100,13 +100,13 @@ class FoldedSteps(PlainSteps):
 
 
 def padded(rows: Tensor) -> Tensor:
-    """(B, ...) -> the next power of two of rows, the last one repeated: a CUDA graph is recorded for each number."""
+    """Pads (B, ...) to a power of two with copies of the last row: a CUDA graph is recorded for each batch size."""
     missing = (1 << (len(rows) - 1).bit_length()) - len(rows)
     return torch.cat([rows, rows[-1:].expand(missing, *rows.shape[1:])]) if missing else rows
 
 
 def fold_batch_norms(model: nn.Module) -> None:
-    """Puts every ConvNorm's batch normalisation into its convolution, in place: same function, one pass less."""
+    """Folds every ConvNorm's batch normalization into its convolution, in place."""
     for module in model.modules():
         if isinstance(module, ConvNorm) and isinstance(module.norm, nn.BatchNorm2d):
             norm, conv = module.norm, module.conv
@@ -119,7 +119,7 @@ def fold_batch_norms(model: nn.Module) -> None:
 
 
 def _pack(model: RT1Model) -> None:
-    """Weights of products and convolutions go over into oneDNN's layout; FiLM's are used once per instruction only."""
+    """Packs the weights of linear layers and convolutions for oneDNN, except FiLM's, which run once per instruction."""
     config = model.config
     onednn.pack(model.transformer.layers, config.time_sequence_length * config.num_observation_tokens)
     for module in list(model.modules()):

@@ -1,8 +1,8 @@
-"""Several robots' prompts in one language model: each row with its own mask and positions, as it would have alone.
+"""Batched decoding of several robots' prompts: each row has the mask and positions that it would have alone.
 
-The model's own code makes a prompt's embeddings, positions and mask one robot after the other, images included; the
-language model, where the weights are, reads all rows at once. Rows are padded behind; nothing is taken back from the
-cache, it is hidden from the row whose guess was wrong. A row that is written leaves.
+The model's own code computes a prompt's embeddings, positions and mask for one robot at a time, including images; the
+language model, which has most of the weights, processes all rows at once. Rows are padded on the right; rejected tokens
+stay in the cache and are masked. A finished row leaves the batch.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ KNOWN = ("inputs_embeds", "attention_mask", "position_ids")
 
 
 class BatchError(RuntimeError):
-    """This model's language model cannot read several prompts at once; the message says why."""
+    """This model's language model cannot process prompts in a batch; the message says why."""
 
 
 class BatchSession:
-    """The prompts of several robots, and their outputs. Lists are in the order of the remaining rows."""
+    """A batch of prompts and their outputs. Lists are in the order of the remaining rows."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         """Raises BatchError."""
@@ -41,17 +41,17 @@ class BatchSession:
             raise BatchError(str(error)) from error
         self._cache = DynamicCache(config=model.config)
         if any(type(layer) is not DynamicLayer for layer in self._cache.layers):
-            raise BatchError("its attention looks back a limited way only, or is no attention")
+            raise BatchError("it has a sliding window, or layers without attention")
         if model.config.get_text_config()._attn_implementation != "sdpa":
             raise BatchError("its attention is not torch's scaled_dot_product_attention")
-        self._visible = torch.zeros(0, 0, dtype=torch.bool, device=self._device)  # what rows see of the cache, (B, K)
+        self._visible = torch.zeros(0, 0, dtype=torch.bool, device=self._device)  # cache entries that rows see, (B, K)
         self._last: list[Tensor] = []  # position of each row's last token, (..., 1)
-        self._lengths: list[int] = []  # tokens of each row in the last pass
+        self._lengths: list[int] = []  # number of tokens of each row in the last pass
 
     def prompt(self, prompts: Sequence[Mapping[str, Tensor]], guesses: Sequence[Sequence[int]]) -> list[Tensor]:
-        """Reads prompts, inputs of one row each on the model's device, and guesses.
+        """Processes prompts (inputs of one row each, on the model's device) and draft tokens.
 
-        Returns of each row the hidden states behind the prompt and behind each guessed token, (1 + len(guess), C).
+        Returns for each row the hidden states after the prompt and after each draft token, (1 + len(guess), C).
         Raises BatchError.
         """
         rows = [self._embedded(inputs, guess) for inputs, guess in zip(prompts, guesses, strict=True)]
@@ -60,7 +60,7 @@ class BatchSession:
         return [row[len(row) - 1 - len(guess) :] for row, guess in zip(found, guesses, strict=True)]
 
     def more(self, tokens: Sequence[Sequence[int]]) -> list[Tensor]:
-        """Reads further tokens, of each row at least one; the hidden states behind them, (len(tokens), C) each."""
+        """Processes further tokens, at least one per row; returns hidden states after them, (len(tokens), C) each."""
         embed: Any = self._model.get_input_embeddings()
         rows = []
         for last, one in zip(self._last, tokens, strict=True):
@@ -69,7 +69,7 @@ class BatchSession:
         return self._read(rows)
 
     def forget(self, counts: Sequence[int | None]) -> None:
-        """After a reading: how many of its last tokens each row takes back. None: the row is written and leaves."""
+        """To be called after each pass: how many of its last tokens each row rolls back. None: the row is finished."""
         start = self._visible.shape[1] - max(self._lengths)
         for place, (count, length) in enumerate(zip(counts, self._lengths, strict=True)):
             if count:
@@ -82,19 +82,17 @@ class BatchSession:
             self._visible, self._last = self._visible[chosen], [self._last[place] for place in left]
 
     def _embedded(self, inputs: Mapping[str, Tensor], guess: Sequence[int]) -> _Row:
-        """What the model's own code gives its language model for one robot."""
+        """The inputs that the model's own code passes to its language model for one robot."""
         base, given = self._model.base_model, dict[str, Any]()
         cache = {cache_argument(base): DynamicCache(config=self._model.config)}
         with self._instead(given):
             base(**extended(self._model, inputs, guess), **cache, use_cache=True)
         unknown = [name for name, value in given.items() if name not in KNOWN and isinstance(value, Tensor | list)]
         if unknown or "inputs_embeds" not in given:
-            raise BatchError(
-                f"its language model takes more than is known here: {', '.join(unknown) or 'no embeddings'}"
-            )
+            raise BatchError(f"its language model has unknown inputs: {', '.join(unknown) or 'no embeddings'}")
         embedded, mask, positions = given["inputs_embeds"], given.get("attention_mask"), given.get("position_ids")
         if mask is not None and not (isinstance(mask, Tensor) and mask.shape[-2:] == (embedded.shape[1],) * 2):
-            raise BatchError("its language model takes masks of its own")
+            raise BatchError("its language model needs a custom mask")
         if positions is None:
             positions = torch.arange(embedded.shape[1], device=self._device)[None]
         allowed = None if mask is None else (mask if mask.dtype == torch.bool else mask == 0)[0, 0]
@@ -102,7 +100,7 @@ class BatchSession:
 
     @contextmanager
     def _instead(self, given: dict[str, Any]) -> Iterator[None]:
-        """Context in which the language model only records its inputs."""
+        """A context in which the language model only records its inputs."""
 
         def note(**arguments: Any) -> BaseModelOutputWithPast:
             given.update(arguments)
@@ -113,16 +111,16 @@ class BatchSession:
         try:
             yield
         finally:
-            del self._text.forward  # the class's own is seen again
+            del self._text.forward  # restores the method of the class
 
     def _read(self, rows: Sequence[_Row]) -> list[Tensor]:
-        """All hidden states of each row, (its tokens, C)."""
+        """The hidden states of each row, (its tokens, C)."""
         self._lengths = [len(row.embedded) for row in rows]
         longest, past = max(self._lengths), self._visible.shape[1]
         fill = [longest - length for length in self._lengths]
         mask = torch.zeros(len(rows), longest, past + longest, dtype=torch.bool, device=self._device)
         mask[:, :, :past] = self._visible[:, None]
-        mask[:, :, past] = True  # the first of a row's own; what is padded must see something
+        mask[:, :, past] = True  # the first token of each row; padding must attend to something
         for place, row in enumerate(rows):
             length = len(row.embedded)
             mask[place, :length, past : past + length] = row.allowed
@@ -142,7 +140,7 @@ class BatchSession:
 
 
 class _Row:
-    """What one robot adds in a pass: embedded (T, C), positions (..., T), allowed (T, T): which token sees which."""
+    """One robot's part of a pass: embedded (T, C), positions (..., T), allowed (T, T), its attention mask."""
 
     def __init__(self, embedded: Tensor, positions: Tensor, allowed: Tensor | None = None) -> None:
         tokens = len(embedded)
@@ -152,5 +150,5 @@ class _Row:
 
 
 def _padded(positions: Tensor, count: int) -> Tensor:
-    """The last one repeated: it is one that the model has."""
+    """Pads by repeating the last one, which is a valid position."""
     return torch.cat([positions, positions[..., -1:].expand(*positions.shape[:-1], count)], dim=-1)

@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from rt_vla_ros.policies.rt2.decoding.plan_grammar import Grammar
 
 END = 0
-"""The state of every grammar in which everything is written."""
+"""The final state of every grammar."""
 START = 1
 
 
 class ActionGrammar:
-    """Reads the tokens of a chunk one by one: the numbers of its steps in turn, each a path through a trie.
+    """Consumes the tokens of a chunk one by one: the numbers of all steps in order, each a path through a trie.
 
-    counts: how many bins each dimension of a step has, such as (2, 256, 256). size: numbers of the whole chunk. start:
+    counts: number of bins of each dimension, such as (2, 256, 256). size: number of numbers in a chunk. start:
     the state before the first token. columns: all tokens that are legal anywhere, ascending, shape (C,). longest:
     number of tokens of the longest output.
 
-    Dimensions of the same bins share their trie: a state is a place among the numbers and a node of the trie there.
+    Dimensions with the same bins share a trie: a state is the index of the current number and a node of its trie.
     """
 
     def __init__(self, vocabulary: ActionVocabulary, counts: Sequence[int], horizon: int = 1) -> None:
-        """horizon: steps of a chunk. Raises ValueError for dimensions without bins or with more than there are."""
+        """horizon: steps of a chunk. Raises ValueError for dimensions without bins, or with too many."""
         if any(not 1 <= count <= vocabulary.bins for count in counts) or not counts or horizon < 1:
             raise ValueError(
                 f"expected dimensions of 1 to {vocabulary.bins} bins and a horizon of at least 1 step, got "
@@ -43,7 +43,7 @@ class ActionGrammar:
         kinds = [(place == 0, count) for place, count in enumerate(self.counts * horizon)]
         tries = {kind: NumberTrie(vocabulary.sequences(0 if kind[0] else 1)[: kind[1]]) for kind in set(kinds)}
         self._tries = [tries[kind] for kind in kinds]
-        # Places at which the same is legal: with the same trie, and the same one behind it.
+        # Numbers for which the same tokens are legal: they have the same trie, followed by the same trie.
         follows = [*kinds[1:], None]
         self._kinds = [(one, following) for one, following in zip(kinds, follows, strict=True)]
         self._stride = max(len(trie.moves) for trie in tries.values())
@@ -57,7 +57,7 @@ class ActionGrammar:
         self.longest = 1 + sum(longest[kind] for kind in kinds)
 
     def legal(self, state: Hashable) -> list[int]:
-        """Tokens that may follow, ascending; none at the END."""
+        """Legal next tokens, ascending; none at the END."""
         if state == END:
             return []
         place, node = self._place(state)
@@ -79,7 +79,7 @@ class ActionGrammar:
         return self._kinds[place], -1 if self._tries[place].is_whole(node) else node
 
     def advance(self, state: Hashable, token: int) -> int:
-        """The state behind a legal token. Raises ValueError for an illegal one."""
+        """The state after a legal token. Raises ValueError for an illegal one."""
         after = None if state == END else self._follow(*self._place(state), token)
         if after is None:
             raise ValueError(f"the token {token} is not legal here; legal are {self.legal(state)[:8]} ...")
@@ -89,14 +89,14 @@ class ActionGrammar:
         return START + place * self._stride + node
 
     def written(self, state: Hashable) -> int:
-        """How many numbers are whole, whatever follows."""
+        """How many numbers are complete, whatever follows."""
         if state == END:
             return self.size
         place, node = self._place(state)
         return place + self._tries[place].is_whole(node)
 
     def read(self, tokens: Sequence[int]) -> tuple[int, ...]:
-        """Token ids of the beginning of a chunk -> the bins that are written, the last of which could go on.
+        """Token ids of the beginning of a chunk -> the bins written so far; the last one may be incomplete.
 
         Raises ValueError for illegal tokens.
         """
@@ -104,7 +104,7 @@ class ActionGrammar:
         for token in tokens:
             after = None if place == self.size else self._follow(place, node, token)
             if after is None:
-                raise ValueError(f"the token {token} is not legal behind {len(bins)} numbers of {self.size}")
+                raise ValueError(f"the token {token} is not legal after {len(bins)} of {self.size} numbers")
             if after[0] > place:
                 bins.append(self._tries[place].numbers[node])
             place, node = after
@@ -113,37 +113,37 @@ class ActionGrammar:
         return tuple(bins)
 
     def decode(self, tokens: Sequence[int]) -> tuple[int, ...]:
-        """Token ids of a whole chunk, with or without an end -> bins of all its steps in turn. Raises ValueError."""
+        """Token ids of a complete chunk, with or without an end token -> bins of all steps. Raises ValueError."""
         bins = self.read(tokens)
         if len(bins) != self.size:
             raise ValueError(f"expected the tokens of {self.size} numbers, got {len(bins)}: {list(tokens)}")
         return bins
 
     def is_whole(self, tokens: Sequence[int]) -> bool:
-        """Whether nothing can follow. Raises ValueError for illegal tokens."""
+        """Whether the output is complete and nothing can follow. Raises ValueError for illegal tokens."""
         state = START
         for token in tokens:
             state = self.advance(state, token)
         return state == END
 
     def plan(self, tokens: Sequence[int]) -> str:
-        """What a whole output says in words before the action: nothing."""
+        """The plan in words of a complete output: empty for this grammar."""
         return ""
 
     def action_length(self, tokens: Sequence[int]) -> int:
-        """How many tokens of an output, counted from the end, are the action."""
+        """Number of action tokens at the end of an output."""
         return len(tokens)
 
     def shifted(self, tokens: Sequence[int], steps: int) -> tuple[int, ...]:
-        """An earlier whole output of which some steps are done: those are left out, the last one is repeated."""
+        """An earlier complete output without the steps that were executed; the last step is repeated to fill it."""
         bins, dimensions = self.decode(tokens), len(self.counts)
         kept = bins[min(steps, self.horizon - 1) * dimensions :]
         return tuple(self.vocabulary.encode((*kept, *kept[-dimensions:] * self.horizon)[: self.size]))
 
     def guess(self, state: Hashable, previous: Sequence[int]) -> Iterator[int]:
-        """A legal draft of the next tokens: forced tokens, and those from an earlier output.
+        """A legal draft of the next tokens: forced tokens, and tokens from an earlier output.
 
-        previous: tokens of an earlier whole output of this grammar; may be empty.
+        previous: tokens of an earlier complete output of this grammar; may be empty.
         """
         bins = self.decode(previous) if previous else ()
         while state != END:
@@ -156,10 +156,10 @@ class ActionGrammar:
     def corrected(
         self, previous: Sequence[int], state: Hashable, guess: Sequence[int], chosen: Sequence[int]
     ) -> tuple[int, ...]:
-        """An earlier output with what the model would rather write, if what was guessed before each place were right.
+        """The earlier output, corrected with the model's choices as if the draft before each were right.
 
-        guess: what followed a state, of which a token was wrong. chosen: what the model writes in that state and behind
-        each token of the guess. A number goes to what is nearest to it behind its first other token.
+        guess: the draft after a state, with a rejected token. chosen: the model's choices in that state and after
+        each draft token. A corrected number is the nearest one that starts with the chosen tokens.
         """
         bins, corrected = list(self.decode(previous)), -1
         for guessed, token in zip(guess, chosen, strict=False):
@@ -181,14 +181,14 @@ class ActionGrammar:
             whole = trie.nearest(node, bins[place]) == trie.numbers[node]
         if whole:
             if place + 1 == self.size:
-                return self.vocabulary.ends[0]  # whichever it is: nothing follows it
+                return self.vocabulary.ends[0]  # any end token: nothing follows it
             place, node, trie = place + 1, 0, self._tries[place + 1]
         if trie.numbers[node] < 0 and len(trie.moves[node]) == 1:
             return next(iter(trie.moves[node]))
         return trie.towards(node, trie.nearest(node, bins[place])) if bins else None
 
     def _follow(self, place: int, node: int, token: int) -> tuple[int, int] | None:
-        """The place and node behind a token, (size, 0) behind an end; None for an illegal one."""
+        """The number's index and the node after a token, (size, 0) after an end token; None for an illegal token."""
         trie = self._tries[place]
         if token in trie.moves[node]:
             return place, trie.moves[node][token]
@@ -200,7 +200,7 @@ class ActionGrammar:
         return None if after is None else (place + 1, after)
 
     def _place(self, state: Hashable) -> tuple[int, int]:
-        """Of a state that is not the END."""
+        """The number's index and the node of a state other than END."""
         assert isinstance(state, int)
         return divmod(state - START, self._stride)
 
@@ -208,7 +208,7 @@ class ActionGrammar:
 def prefix_allowed_tokens(grammar: Grammar, prompt_length: int) -> Callable[[int, Tensor], list[int]]:
     """The same constraint for transformers' own `generate(prefix_allowed_tokens_fn=...)`.
 
-    prompt_length: number of tokens before the first generated one. Behind the END only the last token is allowed.
+    prompt_length: number of tokens before the first generated one. After the END only the last token is allowed.
     """
 
     def allowed(batch: int, tokens: Tensor) -> list[int]:
@@ -227,9 +227,9 @@ def prefix_allowed_tokens(grammar: Grammar, prompt_length: int) -> Callable[[int
 def choose(
     logits: Tensor, masks: Tensor, temperature: float, generator: torch.Generator | None
 ) -> tuple[Tensor, Tensor]:
-    """Picks one legal column a row.
+    """Picks one legal column per row.
 
-    logits: (R, C). masks: (R, C), True where legal. temperature: 0 takes the most likely one.
+    logits: (R, C). masks: (R, C), True where legal. temperature: 0 for the most likely one.
     Returns columns (R,) and their probabilities (R,) among the legal ones, at temperature 1.
     """
     legal = logits.float().masked_fill(~masks, -torch.inf)  # (R, C)

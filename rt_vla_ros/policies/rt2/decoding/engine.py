@@ -1,10 +1,10 @@
-"""Decodes an action in as few forward passes as possible, without changing a token.
+"""Decodes an action in as few forward passes as possible, without changing the result.
 
-Speculative decoding (Leviathan et al. 2023, arXiv:2211.17192) with a draft that costs nothing: the previous action's
-tokens, and those that must follow, are verified in the pass that reads the prompt; where one is rejected, the next pass
-verifies a new guess. On a GPU, where rows cost nothing, that is what the model chose behind the wrong one (Jacobi
-decoding, Santilli et al. 2023, arXiv:2305.10427). Only the output head's rows that are legal in an action are
-multiplied, where this was seen to give the model's own logits.
+Speculative decoding (Leviathan et al. 2023, arXiv:2211.17192) without a draft model: the previous action's tokens and
+forced tokens are verified in the prompt's pass; if one is rejected, the next pass verifies a new draft. On a GPU, where
+additional rows are almost free, the draft contains the model's choices after the rejected token (Jacobi decoding,
+Santilli et al. 2023, arXiv:2305.10427). Only the rows of the output head that are legal in an action are computed, if
+this was verified to give the model's own logits.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ from rt_vla_ros.policies.rt2.families import ModelFamilyError
 
 logger = logging.getLogger(__name__)
 HEAD_TOLERANCE = 1e-2
-"""Largest difference between logits from some rows of the head and the model's own, as a share of their spread."""
+"""Largest difference between logits from selected rows of the head and the model's own, relative to their spread."""
 FIXED_TOLERANCE = {torch.float32: 1e-3}
-"""The same between passes of fixed shapes and the model's own; 0.1 in half precision, where rounding makes so much."""
+"""The same between passes with fixed shapes and the model's own; 0.1 in half precision because of rounding."""
 STEP_TOLERANCE = {torch.float32: 1e-2}
-"""The same between tokens read at once and one after another; 0.5 in half precision, where rounding may choose other
-experts. What is wrong differs by more than the spread."""
+"""The same between tokens processed at once and one by one; 0.5 in half precision, where rounding may select other
+experts. An actual error differs by more than the spread."""
 CPU_GUESS = 8
-"""Tokens that are verified at most in one pass behind the prompt's on a CPU, where more rows take longer than reading
-the weights: about twice as many as were right in the pass before."""
+"""Longest draft after the prompt's pass on a CPU, where more rows take longer than reading the weights: about twice as
+many tokens as were accepted in the pass before."""
 CPU_HEAD_ROWS = 1024
-"""Rows of the output head that are multiplied at once on a CPU where all are."""
+"""Rows of the output head that are multiplied at once on a CPU if all are needed."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """tokens: what was written. probabilities: of each, among what was legal. passes: how often the model was run.
+    """tokens: the output. probabilities: of each token among the legal ones. passes: number of forward passes.
 
-    numbers: how many are whole; where those are not all, a last token may belong to the next one.
-    log_legal: logarithm of the product over the action's tokens, forced ones too, of what all legal tokens had together
-    among all tokens there are.
+    numbers: how many numbers are complete; if not all, the last token may belong to the next number.
+    log_legal: sum over the action's tokens, including forced ones, of the log-probability that an unconstrained model
+    chooses a legal token.
     """
 
     tokens: tuple[int, ...]
@@ -66,7 +66,7 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Reading:
-    """What is read next. rejected: tokens of the last guess that are taken back before. tokens: behind the prompt."""
+    """The input of the next pass. rejected: draft tokens to roll back first. tokens: accepted tokens."""
 
     tokens: Sequence[int]
     guess: Sequence[int]
@@ -74,10 +74,7 @@ class Reading:
 
 
 class _Seen:
-    """The rows (R, ...) and masks (R, C) that a chunk's tokens were chosen from.
-
-    legal: logarithm of the probability of writing what is legal at those that were taken.
-    """
+    """The rows (R, ...) and masks (R, C) from which a chunk's tokens were chosen."""
 
     def __init__(self) -> None:
         self.legal = 0.0
@@ -86,12 +83,12 @@ class _Seen:
         self._taken = 0
 
     def add(self, rows: Tensor, masks: Tensor) -> None:
-        """Of the next tokens."""
-        self._rows.append(rows.clone())  # the next pass may write where this one did
+        """Adds those of the next tokens."""
+        self._rows.append(rows.clone())  # the next pass may reuse the memory
         self._masks.append(masks)
 
     def take(self, length: int, end: int) -> tuple[Tensor, Tensor]:
-        """Those of the last `length` of the first `end` tokens, without those that were taken before."""
+        """Those of the last `length` of the first `end` tokens, without those returned before."""
         begin, self._taken = max(end - length, self._taken), end
         rows, masks = (torch.cat(parts)[begin:end] for parts in (self._rows, self._masks))
         return rows, masks
@@ -101,7 +98,7 @@ class DecodingEngine:
     """Constrained decoding with one model."""
 
     def __init__(self, model: PreTrainedModel, *, fixed: bool = False) -> None:
-        """fixed: whether passes have fixed shapes, which are recorded as CUDA graphs where the model is on a GPU."""
+        """fixed: whether passes have fixed shapes, which are recorded as CUDA graphs if the model is on a GPU."""
         self.model = model
         self._fixed, self._later_guess = fixed, CPU_GUESS if model.device.type == "cpu" else None
         self._shapes: dict[int, FixedShapes] = {}
@@ -109,25 +106,25 @@ class DecodingEngine:
         self._softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
         self._sliced, self._takes_back = False, True
         self.writing: Generator[Decoded, None, None] | None = None
-        """The output that is begun: of several policies with one engine too, two would be written into one cache."""
+        """The current output: only one at a time, also for several policies on one engine, as they share a cache."""
         self._kept: dict[tuple[int, Hashable], tuple[Grammar, Tensor]] = {}
 
     @torch.inference_mode()
     def prepare(
         self, inputs: Mapping[str, Tensor], grammar: Grammar, others: Mapping[str, Tensor] | None = None
     ) -> None:
-        """Sees on one prompt what can be done with this model; others: the same prompt with other images, if any.
+        """Checks which optimizations work with this model; others: the same prompt with other images, if any.
 
-        Where rows of the head do not give the model's own logits, whole heads are used; where read tokens cannot be
-        taken back, none are guessed; of a model that does not see the image the log says so. Raises ModelFamilyError
-        for one that reads tokens one after another otherwise than at once; RuntimeError for logits that are no numbers.
+        If rows of the head do not give the model's own logits, the whole head is used; if the cache cannot be rolled
+        back, nothing is speculated; a model that ignores the image is logged. Raises ModelFamilyError if processing
+        tokens one by one gives other results than all at once; RuntimeError for NaN logits.
         """
         self._kept = {}
         token = int(grammar.columns[grammar.mask(grammar.start)][0])
         session = DecodingSession(self.model, inputs)
         at_once = session.prompt([token], logits=True)[:, self._columns(grammar)].float()
         if bool(at_once.isnan().any()):
-            raise RuntimeError("its logits are no numbers (NaN)")
+            raise RuntimeError("its logits are NaN")
         session.forget(1)
         self._takes_back = session.takes_back
         again = session.more([token], logits=True)[:, self._columns(grammar)].float() if self._takes_back else None
@@ -138,7 +135,7 @@ class DecodingEngine:
             stepwise = self._one_by_one(inputs, grammar, token)
         tolerance = STEP_TOLERANCE.get(self.model.dtype, 0.5)
         if not _alike(stepwise, at_once, tolerance):
-            raise ModelFamilyError(self.model.config, "reads tokens one after another otherwise than all at once")
+            raise ModelFamilyError(self.model.config, "gives different results for single tokens than for all at once")
         if again is None or not _alike(again, stepwise[1:], tolerance):
             self._takes_back = self._fixed = False
             logger.warning(
@@ -150,7 +147,7 @@ class DecodingEngine:
             )
 
     def _one_by_one(self, inputs: Mapping[str, Tensor], grammar: Grammar, token: int) -> Tensor:
-        """Logits (2, C) behind the prompt, and behind a token that is read after it."""
+        """Logits (2, C) after the prompt, and after a further token processed separately."""
         session = DecodingSession(self.model, inputs)
         first = session.prompt((), logits=not self._sliced)
         session.forget(0)
@@ -158,15 +155,14 @@ class DecodingEngine:
 
     @property
     def recorded(self) -> int:
-        """For how many lengths of prompts there are passes of fixed shapes."""
+        """Number of prompt lengths with fixed-shape passes."""
         return len(self._shapes)
 
     @torch.inference_mode()
     def record(self, inputs: Mapping[str, Tensor], grammar: Grammar) -> None:
-        """Makes passes of fixed shapes for prompts of this length, the first time for somewhat longer ones too.
+        """Prepares fixed-shape passes for prompts of this length, and the first time also for slightly longer ones.
 
-        They are compared with the model's own; where they cannot be made or differ, the log says so and decoding goes
-        on without them.
+        They are compared with the model's own; if that fails, it is logged and decoding continues without them.
         """
         tokens = inputs["input_ids"].shape[1]
         for more in (0,) if self._shapes else (0, BUCKET):
@@ -210,11 +206,11 @@ class DecodingEngine:
         generator: torch.Generator | None = None,
         early: int = 0,
     ) -> Generator[Decoded, None, None]:
-        """Writes what the grammar allows; the last one given is whole.
+        """Generates an output of the grammar; the last result is the complete one.
 
-        inputs: of the prompt, on the model's device. previous: tokens of an earlier output, to be tried first.
-        temperature: 0 takes the most likely token each time. early: numbers of a step, for its first steps to be given
-        as soon as a pass has written them and not yet all; 0: nothing is given before the end.
+        inputs: of the prompt, on the model's device. previous: tokens of an earlier output, used as a draft.
+        temperature: 0 for greedy decoding. early: numbers per step, to yield the first steps as soon as a
+        pass has completed them but not yet all; 0: yield only the complete output.
         """
         session = self._session(inputs, grammar)
         limits = session.longest_first_guess, session.longest_guess
@@ -235,12 +231,12 @@ class DecodingEngine:
     def decode_together(
         self, prompts: Sequence[Mapping[str, Tensor]], grammar: Grammar, previous: Sequence[Sequence[int]]
     ) -> list[Decoded]:
-        """As `decode`, the most likely tokens, for several prompts at a time; who has written everything leaves.
+        """Greedy `decode` for a batch of prompts; a finished row leaves the batch.
 
-        Raises BatchError where this model's language model cannot read several prompts, see `check_together`.
+        Raises BatchError if this model's language model cannot process several prompts, see `check_together`.
         """
         if not self._sliced:
-            raise BatchError("its output head is no plain linear layer")
+            raise BatchError("its output head is not a plain linear layer")
         session = BatchSession(self.model)
         writings = {
             place: self._write_action(grammar, one, 0.0, None, 0, (None, None)) for place, one in enumerate(previous)
@@ -258,9 +254,9 @@ class DecodingEngine:
 
     @torch.inference_mode()
     def check_together(self, inputs: Mapping[str, Tensor], grammar: Grammar) -> None:
-        """Raises BatchError unless prompts read at once give the hidden states that they give alone.
+        """Raises BatchError unless prompts in a batch give the same hidden states as alone.
 
-        The same prompt thrice, with guesses of different lengths, some of which are taken back, and one that leaves.
+        Uses three prompts with drafts of different lengths, of which some are rolled back and one row leaves.
         """
         tokens = [int(token) for token in grammar.columns[grammar.mask(grammar.start)]]
         guesses, others = [tokens[:1] * 3, [], tokens[:1]], {**inputs}
@@ -273,13 +269,13 @@ class DecodingEngine:
         alone = [DecodingSession(self.model, one) for one in prompts]
         wanted = [one.prompt(guess, logits=False)[:1] for one, guess in zip(alone, guesses, strict=True)]
         if not self._takes_back:
-            raise BatchError("it cannot take back what it has read")
+            raise BatchError("its cache cannot be rolled back")
         for one, count, read in zip(alone, counts, further, strict=False):
             one.forget(count or 0)
             wanted.append(one.more(read, logits=False))
         every, expected = torch.cat(found).float(), torch.cat(wanted).float()
         if not _alike(every, expected, FIXED_TOLERANCE.get(self.model.dtype, 0.1)):
-            raise BatchError("several prompts at once give it other numbers than each alone")
+            raise BatchError("its results in a batch differ from those of single prompts")
 
     def _write_action(
         self,
@@ -290,13 +286,13 @@ class DecodingEngine:
         early: int,
         limits: tuple[int | None, int | None],
     ) -> Generator[Reading | Decoded, Tensor | None, None]:
-        """Says what is to be read next, and takes the rows behind it; see `decode`. limits: longest guesses."""
+        """Yields the input of the next pass and receives the rows after it; see `decode`. limits: longest drafts."""
         state, passes = grammar.start, 1
         guess = self._guess(grammar, state, previous, limits[0])
         rows = yield Reading((), guess, 0)
         tokens, probabilities = list[int](), list[float]()
         seen = _Seen()
-        written, end = 0, 0  # numbers of whole steps, and the tokens up to there
+        written, end = 0, 0  # numbers of complete steps, and the tokens up to there
         while True:
             assert rows is not None
             begin, masks = state, self._masks(grammar, state, guess)
@@ -316,7 +312,7 @@ class DecodingEngine:
                 early = 0
                 yield self._decoded(tokens[:end], probabilities[:end], seen, grammar, passes, written)
             rejected = len(guess) - i
-            if previous and i < len(guess) and self._later_guess is None:  # a few corrections alone make it worse
+            if previous and i < len(guess) and self._later_guess is None:  # a few alone make the draft worse
                 previous = grammar.corrected(previous, begin, guess, [token for token, _ in chosen])
             longest = min(self._later_guess, 2 * i + 1) if self._later_guess else limits[1]
             guess = self._guess(grammar, state, previous, longest)
@@ -326,7 +322,7 @@ class DecodingEngine:
 
     @torch.inference_mode()
     def write(self, inputs: Mapping[str, Tensor], stop: frozenset[int], limit: int) -> Iterator[int]:
-        """Free text, the most likely token each time, one pass a token; ends at a token of `stop` or after `limit`."""
+        """Generates free text greedily, one token per pass; ends at a token in `stop` or after `limit` tokens."""
         session = DecodingSession(self.model, inputs)
         rows = session.prompt((), logits=True)
         for _ in range(limit):
@@ -345,7 +341,7 @@ class DecodingEngine:
         return DecodingSession(self.model, inputs) if shapes is None else FixedSession(self.model, inputs, shapes)
 
     def _masks(self, grammar: Grammar, state: Hashable, guess: Sequence[int]) -> Tensor:
-        """What is legal in a state and behind each token of the guess, as far as it goes on; (rows, C)."""
+        """Masks of the legal tokens in a state and after each draft token until the end, (rows, C)."""
         masks = [self._mask(grammar, state)]
         for token in guess:
             state = grammar.advance(state, token)
@@ -362,17 +358,17 @@ class DecodingEngine:
         temperature: float,
         generator: torch.Generator | None,
     ) -> list[tuple[int, float]]:
-        """What is chosen at each row, with its probability."""
+        """The token chosen at each row, with its probability."""
         columns, chances = choose(self._logits(rows, grammar), masks, temperature, generator)
         found = torch.stack(
             [self._columns(grammar)[columns].double(), chances.double()]
-        ).tolist()  # one copy to the host
+        ).tolist()  # a single copy to the host
         return [(int(token), chance) for token, chance in zip(*found, strict=True)]
 
     def _decoded(
         self, tokens: list[int], probabilities: list[float], seen: _Seen, grammar: Grammar, passes: int, numbers: int
     ) -> Decoded:
-        """The whole output head is read once for each, however many passes there were."""
+        """A result; the whole output head is read once for it, however many passes there were."""
         rows, masks = seen.take(grammar.action_length(tokens), len(tokens))
         if len(rows):
             every = self._logsumexp(rows)
@@ -381,7 +377,7 @@ class DecodingEngine:
         return Decoded(tuple(tokens), tuple(probabilities), seen.legal, passes, numbers)
 
     def _logsumexp(self, rows: Tensor) -> Tensor:
-        """Over all tokens, shape (R,); on a CPU part by part, so that what is read next is still in its cache."""
+        """Log-sum-exp over all tokens, shape (R,); on a CPU in blocks that stay in the cache."""
         if not self._sliced:
             return rows.float().logsumexp(-1)
         weight = self._head.weight.split(CPU_HEAD_ROWS if rows.device.type == "cpu" else len(self._head.weight))
@@ -412,7 +408,7 @@ class DecodingEngine:
         return self._cached(grammar, ("mask", grammar.mask_index(state)), lambda: self._on_device(grammar.mask(state)))
 
     def _cached(self, grammar: Grammar, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
-        """Made once for a grammar, which is kept too: its id must not be given to another."""
+        """Computed once per grammar, which is kept as well so that its id is not reused."""
         whole = (id(grammar), key)
         if whole not in self._kept:
             self._kept[whole] = (grammar, make())
@@ -428,5 +424,5 @@ def _reading(step: Reading | Decoded) -> Reading:
 
 
 def _alike(one: Tensor, other: Tensor, tolerance: float) -> bool:
-    """Whether no logit (R, C) differs by more than a share of the spread."""
+    """Whether no logit (R, C) differs by more than this, relative to the spread."""
     return one.shape == other.shape and float((one - other).abs().max()) <= tolerance * (float(one.std()) + 1e-6)

@@ -1,7 +1,7 @@
-"""Decoding in passes of two fixed shapes over a cache of fixed size, so that a GPU can record them.
+"""Decodes in passes of two fixed shapes over a cache of fixed size, so that they can be recorded as CUDA graphs.
 
-Only the language model, where nearly all kernels are, is run through `RecordedCall`; the rest is the model's own code.
-Prompts are padded behind the guess to a multiple of `BUCKET` tokens, so that similar lengths share a recording.
+Only the language model, which has nearly all kernels, runs through `RecordedCall`; the rest is the model's own code.
+Prompts with drafts are right-padded to a multiple of `BUCKET` tokens, so that similar lengths share a recording.
 """
 
 from __future__ import annotations
@@ -22,37 +22,37 @@ from rt_vla_ros.policies.rt2.decoding.session import DecodingSession
 
 BUCKET = 64
 LONGEST_FIRST_GUESS, LONGEST_GUESS = 255, 63
-"""Tokens that are verified in the prompt's pass and in a further one at most; a longer guess is cut, which costs a pass
-and changes no token."""
+"""Longest drafts in the prompt's pass and in a further pass; truncating a longer draft costs a pass but does not change
+any token."""
 TENSORS = ("inputs_embeds", "attention_mask", "position_ids")
 
 
 class FixedShapesError(RuntimeError):
-    """This model's language model cannot be run in fixed shapes; the message says why."""
+    """This model's language model cannot run with fixed shapes; the message says why."""
 
 
 class FixedShapes:
-    """The language model of one model with its preallocated cache, for prompts of one bucket.
+    """The language model with a preallocated cache, for prompts of one bucket.
 
-    prompt_rows: tokens of a prompt and its guess, padded. further_rows: tokens of every pass after that, padded.
+    prompt_rows: tokens of a prompt and its draft, padded. further_rows: tokens of each later pass, padded.
     """
 
     def __init__(self, model: PreTrainedModel, prompt_tokens: int, longest: int, *, record: bool) -> None:
-        """longest: tokens of the longest output. record: whether passes are recorded, on a CUDA device only.
+        """longest: tokens of the longest output. record: whether to record passes as CUDA graphs.
 
         Raises FixedShapesError.
         """
         self._text, self._record = language_model(model), record
         self.prompt_rows, self.further_rows = bucket(prompt_tokens, longest), 1 + min(longest, LONGEST_GUESS)
         needed = self.prompt_rows + longest + self.further_rows
-        self.cache_length = -(-needed // 8) * 8  # the attention kernels of a GPU want masks whose rows are aligned
+        self.cache_length = -(-needed // 8) * 8  # GPU attention kernels need masks with aligned rows
         self.cache = StaticCache(config=model.config, max_cache_len=self.cache_length)
         if any(type(layer) is not StaticLayer for layer in self.cache.layers):
             raise FixedShapesError("its attention looks back a limited way only, or is no attention")
         if model.config.get_text_config()._attn_implementation != "sdpa":
             raise FixedShapesError("its attention is not torch's scaled_dot_product_attention")
-        # The layers' lengths are one tensor, so that one operation sets them all. A recording runs what it records
-        # several times, and each run makes them longer: what a pass begins with is kept apart.
+        # All layers share one length tensor, so that one operation sets them all. Recording runs the function several
+        # times, and each run increases the length: the initial length of a pass is kept in a separate tensor.
         self._lengths = torch.zeros(len(self.cache.layers), dtype=torch.long, device=model.device)
         self._begin = torch.zeros_like(self._lengths)
         for layer, length in zip(self.cache.layers, self._lengths, strict=True):
@@ -60,13 +60,13 @@ class FixedShapes:
         self._calls: dict[tuple[torch.Size | None, ...], RecordedCall] = {}
 
     def set_length(self, tokens: int) -> None:
-        """How many tokens of the cache are valid; what lies behind them is never looked at."""
+        """Sets the number of valid tokens in the cache; later entries are never attended to."""
         self._lengths.fill_(tokens)
         self._begin.fill_(tokens)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Context in which the model's own code calls this instead of its language model."""
+        """A context in which the model's own code calls this instead of its language model."""
         self._text.forward = self._forward
         try:
             yield
@@ -77,7 +77,7 @@ class FixedShapes:
         tensors = {name: given[name] for name in TENSORS if given.get(name) is not None}
         unknown = [name for name, value in given.items() if name not in TENSORS and isinstance(value, Tensor | list)]
         if unknown or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
-            raise FixedShapesError(f"its language model takes more than is known here: {', '.join(unknown) or 'masks'}")
+            raise FixedShapesError(f"its language model has unknown inputs: {', '.join(unknown) or 'masks'}")
         if "attention_mask" not in tensors:
             tensors["attention_mask"] = self._causal(tensors["inputs_embeds"].shape[1])
         tensors["begin"] = self._begin
@@ -88,20 +88,20 @@ class FixedShapes:
         return BaseModelOutputWithPast(**found)
 
     def _hidden(self, begin: Tensor, **tensors: Tensor) -> Tensor:
-        """What is recorded; it begins at the given lengths however often it is run."""
+        """The recorded function; it starts at the given lengths however often it runs."""
         self._lengths.copy_(begin)
         own: Any = type(self._text).forward
         cache = {cache_argument(self._text): self.cache}
         return own(self._text, **tensors, **cache, use_cache=True).last_hidden_state
 
     def _causal(self, rows: int) -> Tensor:
-        """(1, 1, rows, cache_length): each token sees those before it and itself, without a look at the host."""
+        """The causal mask (1, 1, rows, cache_length), computed without synchronizing with the host."""
         places = torch.arange(self.cache_length, device=self._lengths.device)
         return (places <= places[:rows, None] + self._begin[0])[None, None]
 
 
 class FixedSession(DecodingSession):
-    """A session in fixed shapes. There may be one at a time of the same `FixedShapes`."""
+    """A session with fixed shapes. Only one may use the same `FixedShapes` at a time."""
 
     longest_first_guess, longest_guess = LONGEST_FIRST_GUESS, LONGEST_GUESS
 
@@ -131,24 +131,24 @@ class FixedSession(DecodingSession):
         return self._shapes.cache
 
     def _filled(self, tokens: Sequence[int], length: int) -> list[int]:
-        """Any token will do that is not an image's: its row is thrown away and its place in the cache overwritten."""
+        """Pads with any token except an image's: its row is discarded and its cache entry overwritten."""
         filler = int(tokens[-1] if tokens else self._inputs["input_ids"][0, -1])
         return [*tokens, *[filler] * (length - len(tokens))]
 
     def _padded(self, inputs: Mapping[str, Any], rows: int, wanted: int, logits: bool) -> Tensor:
-        """Runs `rows` rows; the first `wanted` of them."""
+        """Pads to `rows` rows, runs them and returns the first `wanted`."""
         self._shapes.set_length(self._length)
         with self._shapes.in_place():
             return self._run(inputs, rows, logits)[:wanted]
 
 
 def bucket(prompt_tokens: int, longest: int) -> int:
-    """Rows of a prompt and its guess, a multiple of BUCKET."""
+    """Padded rows of a prompt and its draft, a multiple of BUCKET."""
     return -(-(prompt_tokens + min(longest, LONGEST_FIRST_GUESS)) // BUCKET) * BUCKET
 
 
 def language_model(model: PreTrainedModel) -> nn.Module:
-    """The part that reads words. Raises FixedShapesError where it does not have one of the usual names."""
+    """The language model inside a VLM. Raises FixedShapesError if it does not have a known attribute name."""
     base: Any = model.base_model
     for name in ("language_model", "text_model"):
         found = getattr(base, name, None)

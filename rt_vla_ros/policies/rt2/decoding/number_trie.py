@@ -1,4 +1,4 @@
-"""The numbers of a dimension as paths of tokens."""
+"""A trie of the token sequences of a dimension's numbers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 
 class NumberTrie:
-    """Token sequences that share their beginnings; node 0 is where every number begins.
+    """A trie of token sequences; node 0 is the root.
 
-    sequences: of each number. moves: of each node, token -> node. numbers: what is written at a node, -1 within one.
+    sequences: of each number. moves: token -> child, for each node. numbers: the number that ends at each node, or -1.
     """
 
     def __init__(self, sequences: Sequence[Sequence[int]]) -> None:
@@ -17,22 +17,22 @@ class NumberTrie:
         self.moves: list[dict[int, int]] = [{}]
         self.numbers = [-1]
         self._depth = [0]
-        self._behind: list[list[int]] = [[]]  # of each node, the numbers at it or behind it, ascending
+        self._behind: list[list[int]] = [[]]  # the numbers in the subtree of each node, ascending
         for number, sequence in enumerate(sequences):
             self._add(number, sequence)
 
     def is_whole(self, node: int) -> bool:
-        """Whether a number is written and could not go on."""
+        """Whether a number ends at this node and cannot continue."""
         return self.numbers[node] >= 0 and not self.moves[node]
 
     def nearest(self, node: int, wanted: int) -> int:
-        """Of the numbers at a node and behind it, the one nearest to another."""
+        """The number in the subtree of a node that is nearest to another."""
         behind = self._behind[node]
         place = bisect_left(behind, wanted)
         return min(behind[max(place - 1, 0) : place + 1], key=lambda number: abs(number - wanted))
 
     def towards(self, node: int, number: int) -> int:
-        """The token behind a node on the way to a number that lies behind it."""
+        """The next token on the path from a node to a number in its subtree."""
         return self.sequences[number][self._depth[node]]
 
     def _add(self, number: int, sequence: Sequence[int]) -> None:

@@ -18,9 +18,8 @@ from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
 class PlanGrammar:
     """Free text of at most `limit` tokens up to a marker such as "Action:", followed by an action.
 
-    A longer plan is truncated there, and the marker is appended. States: a tuple
-    of the plan's tokens so far; ("marker", i): what is left of the marker and the lead; or a state of the action's
-    grammar.
+    A longer plan is truncated, and the marker is appended. States: a tuple of the plan's tokens so far; ("marker", i)
+    within the marker and the lead; or a state of the action's grammar.
     """
 
     def __init__(
@@ -34,7 +33,7 @@ class PlanGrammar:
         marker: str = PLAN_END,
         lead: Sequence[int] = (),
     ) -> None:
-        """placeholders: the model's tokens that stand for images. lead: tokens between the marker and the action.
+        """placeholders: the model's image placeholder tokens. lead: tokens between the marker and the action.
 
         Raises ValueError for a limit below 1.
         """
@@ -42,11 +41,11 @@ class PlanGrammar:
             raise ValueError(f"expected a plan of at least 1 token, got a limit of {limit}")
         self.action, self._tokenizer, self._limit = action, tokenizer, limit
         tokens = tokenizer.encode(f" {marker}", add_special_tokens=False)
-        self.marker = (*tokens, *lead)  # behind a plan, before the action
+        self.marker = (*tokens, *lead)  # between the plan and the action
         self._marker, self._lead = list(self.marker), len(tokens)
-        self._written = self._text(tokens).strip()  # "action :" of a tokenizer without capital letters
+        self._written = self._text(tokens).strip()  # "action :" for a tokenizer without capital letters
         self.columns: NDArray[np.int64] = np.arange(vocabulary_size, dtype=np.int64)
-        # Only what the tokenizer can write: no special token, no end, nor the rows that pad the embedding table.
+        # Only ordinary tokens of the tokenizer: no special token, no end token, no padding row of the embedding table.
         apart = special_tokens(tokenizer).union(placeholders, action.vocabulary.ends)
         words = set(tokenizer.get_vocab().values()) - apart
         self._free = np.isin(self.columns, list(words))
@@ -55,7 +54,7 @@ class PlanGrammar:
         self.size, self.longest = action.size, limit + len(self._marker) + action.longest
 
     def mask_index(self, state: Hashable) -> Hashable:
-        """See ActionGrammar; all of a plan has one mask."""
+        """See ActionGrammar; a plan has a single mask."""
         if not isinstance(state, tuple):
             return self.action.mask_index(state)
         return state if state[:1] == ("marker",) else "plan"
@@ -78,7 +77,7 @@ class PlanGrammar:
             following = int(state[1]) + 1
             return self.action.start if following == len(self._marker) else ("marker", following)
         plan = (*state, token)
-        # Every token is at least a byte of the text, so that the last ones hold all of the marker.
+        # Every token is at least one byte of text, so this many tokens are enough to find the marker.
         if self._text(plan[-len(self._written.encode()) - 1 :]).endswith(self._written):
             return ("marker", self._lead) if self._lead < len(self._marker) else self.action.start
         return ("marker", 0) if len(plan) >= self._limit else plan
@@ -88,7 +87,7 @@ class PlanGrammar:
         return 0 if isinstance(state, tuple) else self.action.written(state)
 
     def guess(self, state: Hashable, previous: Sequence[int]) -> Iterator[int]:
-        """See ActionGrammar: the earlier plan while this one is the same, and behind it the earlier action."""
+        """See ActionGrammar: the earlier plan as long as this one is the same, followed by the earlier action."""
         if not isinstance(state, tuple):
             return self.action.guess(state, self._split(tuple(previous))[1])
         if state[:1] == ("marker",):
@@ -97,27 +96,27 @@ class PlanGrammar:
         return iter(previous[len(state) :] if tuple(previous[: len(state)]) == state else ())
 
     def shifted(self, tokens: Sequence[int], steps: int) -> tuple[int, ...]:
-        """See ActionGrammar; the plan stays."""
+        """See ActionGrammar; the plan is unchanged."""
         plan, action = self._split(tuple(tokens))
         return (*plan, *self.action.shifted(action, steps))
 
     def corrected(
         self, previous: Sequence[int], state: Hashable, guess: Sequence[int], chosen: Sequence[int]
     ) -> tuple[int, ...]:
-        """See ActionGrammar; the plan stays, and as long as it is written the action too."""
+        """See ActionGrammar; the plan is unchanged, and while it is being written so is the action."""
         plan, action = self._split(tuple(previous))
         if isinstance(state, tuple):
             return tuple(previous)
         return (*plan, *self.action.corrected(action, state, guess, chosen))
 
     def plan(self, tokens: Sequence[int]) -> str:
-        """The plan in words of a whole output."""
+        """The plan in words of a complete output."""
         plan = self._split(tuple(tokens))[0]
         text = self._text(plan[: len(plan) - len(self._marker) + self._lead])
         return text.removesuffix(self._written).strip()
 
     def decode(self, tokens: Sequence[int]) -> tuple[int, ...]:
-        """Token ids of a whole output -> bins of its action. Raises ValueError for anything else."""
+        """Token ids of a complete output -> bins of its action. Raises ValueError for anything else."""
         return self.action.decode(self._split(tuple(tokens))[1])
 
     def read(self, tokens: Sequence[int]) -> tuple[int, ...]:
@@ -125,11 +124,11 @@ class PlanGrammar:
         return self.action.read(self._split(tuple(tokens))[1])
 
     def action_length(self, tokens: Sequence[int]) -> int:
-        """How many of the tokens, counted from the end, are the action."""
+        """Number of action tokens at the end of an output."""
         return len(self._split(tuple(tokens))[1])
 
     def _separate(self, tokens: tuple[int, ...]) -> tuple[list[int], list[int]]:
-        """The plan with its marker, and the action."""
+        """Splits an output into the plan with its marker, and the action."""
         state = self.start
         for i, token in enumerate(tokens):
             if not isinstance(state, tuple):

@@ -1,4 +1,4 @@
-"""A lock with priority: control first, questions between any two passes."""
+"""A lock with two priorities: control first; questions run between two passes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class PriorityLock:
-    """A lock with two priorities: a waiter for `high` waits for at most one holder of `low`."""
+    """A lock on which `high` waits for at most one holder of `low`."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -17,7 +17,7 @@ class PriorityLock:
 
     @contextmanager
     def high(self) -> Iterator[None]:
-        """Held for control."""
+        """Acquires the lock for control."""
         with self._changed:
             self._waiting_high += 1
             self._changed.wait_for(lambda: not self._held)
@@ -27,7 +27,7 @@ class PriorityLock:
 
     @contextmanager
     def low(self) -> Iterator[None]:
-        """Held for everything else."""
+        """Acquires the lock for everything else."""
         with self._changed:
             self._changed.wait_for(lambda: not self._held and not self._waiting_high)
             self._held = True

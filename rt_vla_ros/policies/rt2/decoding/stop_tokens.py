@@ -1,4 +1,4 @@
-"""Which tokens end what a model writes: an action, a plan and an answer alike."""
+"""The tokens that end an output: an action, a plan or an answer."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from rt_vla_ros.policies.rt2.decoding.action_vocabulary import VocabularyError, 
 
 
 def stop_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
-    """All ids of `generation_config.eos_token_id`, as `generate` has them, and the tokenizer's own end, ascending.
+    """All ids of `generation_config.eos_token_id`, as in `generate`, and the tokenizer's eos_token, ascending.
 
     A chat model has several: Gemma 3 ends a turn with <end_of_turn>, a text with <eos>. Without a
-    generation_config.json transformers takes those of config.json. Raises VocabularyError where there is none.
+    generation_config.json, transformers uses those of config.json. Raises VocabularyError if there is none.
     """
     named = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     ids = [token for token in (named if isinstance(named, list | tuple) else [named]) if type(token) is int]
@@ -21,8 +21,7 @@ def stop_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> t
     found -= placeholders(model.config)
     if not found:
         raise VocabularyError(
-            "Neither the tokenizer (eos_token) nor generation_config.json (eos_token_id) names a token that ends a "
-            f"text, among the model's {rows} tokens, so an action cannot be ended. Copy both from the model that yours "
-            "was made from."
+            "Neither the tokenizer (eos_token) nor generation_config.json (eos_token_id) names an end token "
+            f"within the model's {rows} tokens, so an action cannot end. Copy both from the base model."
         )
     return tuple(sorted(found))

@@ -1,8 +1,8 @@
 """Image preprocessing on the model's device, bit-identical to the processor's.
 
-A processor resizes an image, maps each 8-bit value by a table (scale and normalise) and lays the results out (patches,
-several towers). Layout and tables are found by giving the processor images of the final size, whatever the family; then
-both are compared on noise, and the device is used only if they are equal to the last bit.
+A processor resizes an image, maps each 8-bit value with a table (rescale and normalize) and arranges the results
+(patches, several towers). Layout and tables are inferred by giving the processor images of the final size, for any
+family; then both are compared on noise, and the device is used only if the results are bit-identical.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ SEED = 0
 
 
 class DeviceImages:
-    """Images of fixed sizes -> the processor's output, computed on a device.
+    """Maps images of fixed sizes to the processor's output, computed on a device.
 
-    name: of the one input of the model that depends on the pixels.
+    name: of the only model input that depends on the pixels.
     """
 
     def __init__(self, name: str, resizes: Sequence[PillowResize], layout: PixelLayout, device: torch.device) -> None:
@@ -33,17 +33,17 @@ class DeviceImages:
         self._places, self._tables, self._rows = (t.to(device) for t in (layout.places, layout.tables, layout.rows))
 
     def __call__(self, images: Sequence[Pixels]) -> Inputs:
-        """images: uint8 (H, W, 3), one per camera. Returns the one input, float32 on the device."""
+        """images: uint8 (H, W, 3), one per camera. Returns that input, float32 on the device."""
         flat = [
             resize(torch.tensor(image, device=self._device).permute(2, 0, 1)).flatten()
             for image, resize in zip(images, self._resizes, strict=True)
         ]
-        values = torch.cat(flat).long()[self._places]  # one per number of the model's input
+        values = torch.cat(flat).long()[self._places]  # one per element of the model's input
         return {self.name: self._tables[self._rows + values].view(self._shape)}
 
 
 def find_device_images(processor: Processor, sizes: Sequence[Size], device: torch.device) -> DeviceImages | None:
-    """The device's way for cameras of these sizes (height, width); None where it would not give the very same."""
+    """Device preprocessing for cameras of these sizes (height, width); None if it would not be bit-identical."""
     noise = np.random.default_rng(SEED)
     tries = [[noise.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes] for _ in range(2)]
     tries.append([np.full((*size, 3), 255, np.uint8) for size in sizes])
@@ -68,10 +68,10 @@ def find_device_images(processor: Processor, sizes: Sequence[Size], device: torc
 
 @dataclass(frozen=True)
 class PixelLayout:
-    """How the numbers of a model's input come from images of their final sizes.
+    """How the elements of a model's input are computed from resized images.
 
-    places: for each number the 8-bit value that it is made from, in all images (3, H', W') one after the other, (N,).
-    tables: what each value becomes, 256 numbers a table, one table after the other. rows: where its table begins, (N,).
+    places: for each element, the index of its 8-bit value in the concatenated images (3, H', W'), (N,).
+    tables: lookup tables of 256 numbers, concatenated. rows: where each element's table begins, (N,).
     """
 
     places: Tensor
@@ -81,7 +81,7 @@ class PixelLayout:
 
 
 def _read_layout(processor: Processor, sizes: Sequence[Size], name: str, shape: torch.Size) -> PixelLayout | None:
-    """Shows the processor images in which each value encodes its place, one bit at a time."""
+    """Gives the processor images in which each value encodes its position, one bit at a time."""
     count = sum(3 * height * width for height, width in sizes)
     numbers = torch.arange(count)
 
@@ -94,7 +94,7 @@ def _read_layout(processor: Processor, sizes: Sequence[Size], name: str, shape: 
     for bit in range(count.bit_length()):
         found = shown((numbers >> bit & 1) * 255)
         if not bool(((low != high) & ((found == low) | (found == high))).all()):
-            return None  # more than one value, or none, decides a number
+            return None  # an element depends on more than one value, or on none
         places += (found == high).long() << bit
     kinds, table = torch.stack([low, high], dim=1).unique(dim=0, return_inverse=True)  # type: ignore[no-untyped-call]
     if int(places.max()) >= count:
@@ -105,7 +105,7 @@ def _read_layout(processor: Processor, sizes: Sequence[Size], name: str, shape: 
 
 
 def _images(values: Tensor, sizes: Sequence[Size]) -> list[Pixels]:
-    """Values of all images (3, H, W), one after the other, as images (H, W, 3)."""
+    """Splits concatenated values of images (3, H, W) into images (H, W, 3)."""
     parts = values.to(torch.uint8).split([3 * height * width for height, width in sizes])  # type: ignore[no-untyped-call]
     return [
         np.ascontiguousarray(part.view(3, *size).permute(1, 2, 0).numpy())
@@ -114,7 +114,7 @@ def _images(values: Tensor, sizes: Sequence[Size]) -> list[Pixels]:
 
 
 def _final_sizes(inputs: Inputs, pixels: Tensor, cameras: int) -> list[Size] | None:
-    """The sizes to which images were resized: of the tensor, or of the grid of patches beside it."""
+    """The sizes of the resized images, from the tensor or from the grid of patches returned with it."""
     if pixels.dim() >= 4:
         return [(pixels.shape[-2], pixels.shape[-1])] * cameras
     grid = inputs.get("image_grid_thw")
@@ -128,7 +128,7 @@ def _final_sizes(inputs: Inputs, pixels: Tensor, cameras: int) -> list[Size] | N
 
 
 def _steady(inputs: Sequence[Inputs], name: str) -> bool:
-    """Whether all other inputs are the same for any image."""
+    """Whether all other inputs are the same for every image."""
     first = {**inputs[0], name: None}
     return all(
         set(first) == set(each) and all(value is None or torch.equal(value, each[key]) for key, value in first.items())

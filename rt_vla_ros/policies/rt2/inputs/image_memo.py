@@ -13,14 +13,14 @@ import xxhash
 from torch import Tensor
 
 MOST_SEEN = 1_000_000
-"""Images of which it is known that they came before; 16 bytes each."""
+"""Number of image hashes to remember; 16 bytes each."""
 
 
 class ImageMemo:
-    """An image processor of transformers that does the same work twice and no more.
+    """An image processor that caches results, starting with the second request for the same image.
 
-    What comes a second time is kept, the least recently used goes; images that never come again, as those that are
-    changed at random, are not kept. May be called from several threads.
+    Images that never repeat, such as randomly augmented ones, are not cached. The least recently used results are
+    evicted. Thread-safe.
     """
 
     def __init__(self, inner: Any, most_bytes: int) -> None:
@@ -34,13 +34,13 @@ class ImageMemo:
         return getattr(self._inner, name)
 
     def __call__(self, images: Any, *args: Any, **options: Any) -> Any:
-        """As the image processor itself."""
+        """Like the image processor itself."""
         key = _key(images, args, options)
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 self.hits += 1
-                return copy.copy(self._kept[key][0])  # whoever takes it may take something out of it
+                return copy.copy(self._kept[key][0])  # the caller may remove items
         made = self._inner(images, *args, **options)
         with self._lock:
             self._note(key, made)
@@ -62,7 +62,7 @@ class ImageMemo:
 
 
 def remember_images(processor: Any, most_bytes: int) -> ImageMemo | None:
-    """Lets a processor of this package remember; None where it has no image processor of its own."""
+    """Adds a cache to a processor of this package; None if it has no image processor of its own."""
     owner = processor if hasattr(processor, "_image_processor") else getattr(processor, "_processor", None)
     name = "_image_processor" if owner is processor else "image_processor"
     inner = getattr(owner, name, None)
@@ -82,7 +82,7 @@ def _key(images: Any, args: tuple[Any, ...], options: dict[str, Any]) -> bytes:
 
 
 def _arrays(images: Any) -> Iterator[np.ndarray[Any, Any]]:
-    """Of an image or of lists of them."""
+    """The arrays of an image or of nested lists of images."""
     if isinstance(images, list | tuple):
         for one in images:
             yield from _arrays(one)

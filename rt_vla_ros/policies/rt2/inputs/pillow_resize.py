@@ -1,7 +1,8 @@
-"""Pillow's resizing of 8-bit images, to the last bit, on any device.
+"""Pillow's resizing of 8-bit images on any device, bit-identical.
 
-Pillow (src/libImaging/Resample.c) resizes one side, then the other; new pixels are weighted sums with weights in whole
-2^-22, rounded and cut to 0..255. Here a pass is a matrix product in float64, where such sums are exact in any order.
+Pillow (src/libImaging/Resample.c) resizes one side, then the other; new pixels are sums with fixed-point weights (22
+bits), rounded and clipped to 0..255. Here a pass is a matrix product in float64, where such sums are exact in any
+order.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from PIL import Image
 from torch import Tensor
 
 PRECISION = 22
-"""Bits behind the point of a weight."""
+"""Fractional bits of a weight."""
 SUPPORT = {"bilinear": 1.0, "bicubic": 2.0, "lanczos": 3.0}
-"""How far each filter reaches [new pixels, or old ones where the image grows]."""
+"""Support of each filter [new pixels, or old ones if the image is enlarged]."""
 
 
 class PillowResize:
@@ -26,21 +27,21 @@ class PillowResize:
     def __init__(self, old: tuple[int, int], new: tuple[int, int], kind: str, device: torch.device) -> None:
         """old, new: height and width. kind: a key of SUPPORT.
 
-        Raises ValueError where the Pillow that is installed gives something else.
+        Raises ValueError if the installed Pillow gives other results.
         """
         self._height = weights(old[0], new[0], kind).to(device)  # (H', H)
         self._width = weights(old[1], new[1], kind).T.to(device)  # (W, W')
-        # Which side comes first differs between versions of Pillow and, in new ones, between sizes.
+        # Which side is resized first differs between versions of Pillow and, in new ones, between sizes.
         noise = np.random.default_rng(0).integers(0, 256, (*old, 3), dtype=np.uint8)
         expected = np.asarray(Image.fromarray(noise).resize(new[::-1], Image.Resampling[kind.upper()]))
         for self._height_first in (False, True):
             found = self(torch.from_numpy(noise).to(device).permute(2, 0, 1))
             if np.array_equal(found.permute(1, 2, 0).cpu().numpy(), expected):
                 return
-        raise ValueError(f"Pillow resizes {old} to {new} in another way than is known here.")
+        raise ValueError(f"Pillow resizes {old} to {new} in an unknown way.")
 
     def __call__(self, image: Tensor) -> Tensor:
-        """image: uint8 (3, H, W) -> float64 (3, H', W') of whole numbers, 0 to 255."""
+        """image: uint8 (3, H, W) -> float64 (3, H', W') of integers, 0 to 255."""
         pixels = image.double()
         if self._height_first:
             return _rounded(torch.matmul(_rounded(torch.matmul(self._height, pixels)), self._width))
@@ -48,7 +49,7 @@ class PillowResize:
 
 
 def weights(old: int, new: int, kind: str) -> Tensor:
-    """Weights of the old pixels in each new one, whole numbers of 2^-PRECISION; float64 (new, old)."""
+    """Weights of the old pixels in each new one, integers in units of 2^-PRECISION; float64 (new, old)."""
     if old == new:
         return torch.eye(old, dtype=torch.float64).mul(2**PRECISION)
     scale = old / new

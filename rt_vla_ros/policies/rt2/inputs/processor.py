@@ -1,7 +1,7 @@
-"""From images and a prompt to a model's inputs: through the checkpoint's own processor, or composed of its parts.
+"""Converts images and a prompt to a model's inputs, with the checkpoint's own processor or one composed of its parts.
 
-Several combined processors of transformers need torchvision for videos. Their image processors have variants that use
-PIL, and their tokenizers work alone; what is left is to write the right number of image tokens into the prompt.
+Several combined processors of transformers need torchvision for videos. Their image processors have PIL variants, and
+their tokenizers work separately; what remains is to insert the right number of image tokens into the prompt.
 """
 
 from __future__ import annotations
@@ -23,15 +23,14 @@ from rt_vla_ros.policies.checkpoint.errors import first_line
 Inputs = dict[str, Tensor]
 Pixels = NDArray[np.uint8]
 NOT_FOR_THE_MODEL = ("labels", "attention_mask", "rows", "cols", "num_crops", "num_patches")
-"""Outputs of processors that are for training or for the prompt; a mask of ones says nothing."""
+"""Processor outputs for training or for the prompt, not for the model; an all-ones mask is redundant."""
 IMAGE_TOKENS = {
     "grid": ("image_token", "<|image_pad|>"),
     "tiles": ("image_token", "<image>"),
     "patches": ("context_image_token", "<IMG_CONTEXT>"),
     "rows": ("image_token", "[IMG]"),
 }
-"""Of Qwen-VL, of Idefics3 and SmolVLM, of InternVL, of Pixtral: the tokenizer's name for the image token, and what it
-usually is."""
+"""Qwen-VL, Idefics3 and SmolVLM, InternVL, Pixtral: the tokenizer's attribute for the image token and its default."""
 VISION_START = "<|vision_start|>"
 
 
@@ -53,20 +52,20 @@ class Processor(Protocol):
     def render(
         self, prompt: str, images: int, *, chat: bool, system: str = "", vision_id: bool = False, before: int = 0
     ) -> str:
-        """The text with placeholders for images. system, vision_id: of the chat, see RT2Config.
+        """Renders the text with placeholders for images. system, vision_id: of the chat, see RT2Config.
 
-        before: of a chat, how many earlier turns of the same prompt there are, each with an answer that is a HOLE.
+        before: for a chat, the number of earlier turns with the same prompt, each with a HOLE as its answer.
         """
 
     def inputs(self, images: Sequence[Pixels], text: str) -> Inputs:
-        """Everything that the model takes, batch size 1. text: as `render` and `insert_text` made it."""
+        """All model inputs, batch size 1. text: from `render` and `insert_text`."""
 
     def image_inputs(self, images: Sequence[Pixels]) -> Inputs:
-        """Of that, only what is made from the images."""
+        """Only the model inputs that are computed from the images."""
 
 
 class CombinedProcessor:
-    """A processor of transformers that works as it is."""
+    """A combined processor of transformers that works unchanged."""
 
     def __init__(self, processor: Any) -> None:
         self._processor = processor
@@ -74,7 +73,7 @@ class CombinedProcessor:
         self._placeholder = str(getattr(processor, "image_token", "<image>"))
 
     def complete(self, config: PreTrainedConfig) -> None:
-        """Takes from the model's configuration what older checkpoints of LLaVA leave out: the size of a patch."""
+        """Sets the patch size, which older LLaVA checkpoints omit, from the model's configuration."""
         if getattr(self._processor, "patch_size", 0) is None:
             self._processor.patch_size = getattr(getattr(config, "vision_config", None), "patch_size", None)
 
@@ -100,7 +99,7 @@ class CombinedProcessor:
 
 
 class ComposedProcessor:
-    """An image processor and a tokenizer, with the image tokens written as the model's family writes them."""
+    """An image processor and a tokenizer; image tokens are inserted in the format of the model's family."""
 
     def __init__(
         self,
@@ -111,10 +110,10 @@ class ComposedProcessor:
         token_size: int = 16,
         chat_template: str | None = None,
     ) -> None:
-        """image_tokens: number of tokens an image (or a tile of one) takes, where the image processor does not say.
+        """image_tokens: number of tokens of an image (or a tile), if the image processor does not define it.
 
-        token_size: side of what a token of Pixtral stands for [pixels].
-        Raises UnknownProcessorError where the family cannot be recognised by the image processor.
+        token_size: side of the image region of a Pixtral token [pixels].
+        Raises UnknownProcessorError if the image processor's family is unknown.
         """
         self._image_processor, self.tokenizer = image_processor, tokenizer
         self._image_tokens, self._token_size = image_tokens, token_size
@@ -134,11 +133,11 @@ class ComposedProcessor:
         return (f"{VISION_START}{token}<|vision_end|>" if self._kind == "grid" else token) * images + prompt
 
     def inputs(self, images: Sequence[Pixels], text: str) -> Inputs:
-        """See Processor. Raises ProcessorError where text and images do not fit each other."""
+        """See Processor. Raises ProcessorError if text and images do not match."""
         features = self._features(images) if images else {}
         parts = text.split(self._image_token)
         if len(parts) != len(images) + 1:
-            raise ProcessorError(f"The prompt has {len(parts) - 1} places for images, there are {len(images)} images.")
+            raise ProcessorError(f"The prompt has {len(parts) - 1} image placeholders for {len(images)} images.")
         whole = parts[0] + "".join(self._expand(features, i) + part for i, part in enumerate(parts[1:]))
         read = self.tokenizer(whole, return_tensors="pt", **_beginning_once(self.tokenizer, text))
         ids = drop_separators(self.tokenizer, read)["input_ids"]
@@ -185,7 +184,7 @@ class ComposedProcessor:
 
 
 def _kind(image_processor: Any, tokenizer: PreTrainedTokenizerBase) -> str:
-    """How a family's image processor tells the number of image tokens: see IMAGE_TOKENS.
+    """How a family counts image tokens: a key of IMAGE_TOKENS.
 
     Raises UnknownProcessorError.
     """
@@ -198,29 +197,29 @@ def _kind(image_processor: Any, tokenizer: PreTrainedTokenizerBase) -> str:
         if hasattr(image_processor, attribute):
             return kind
     raise UnknownProcessorError(
-        f"how {type(image_processor).__name__} counts image tokens is not known here. Install what the combined "
-        "processor asks for."
+        f"how {type(image_processor).__name__} counts image tokens is unknown. Install the packages that the combined "
+        "processor needs."
     )
 
 
 class PreparedPrompt:
-    """A prompt whose text is tokenized once: later frames go through the processor's image part alone.
+    """A prompt whose text is tokenized once; later frames run only the image part of the processor.
 
-    That is done if it gave the very same tensors for the first frame and a later frame's shapes are the same.
+    This is done only if it gave identical tensors for the first frame and if a later frame has the same shapes.
     """
 
     def __init__(
         self, processor: Processor, text: str, pixels: Callable[[Sequence[Pixels]], Inputs] | None = None
     ) -> None:
-        """pixels: another way to what the image part makes of images of the cameras' sizes, such as DeviceImages."""
+        """pixels: a replacement of the image part for images of the cameras' sizes, such as DeviceImages."""
         self._processor, self.text, self._pixels = processor, text, pixels
         self._first: Inputs | None = None
-        self._alone = False  # whether the image part can be taken alone
+        self._alone = False  # whether the image part alone gives the same results
 
     def inputs(self, images: Sequence[Pixels], text: str = "") -> Inputs:
-        """Everything the model takes for these images; what `pixels` gave is on its device, the rest on the CPU.
+        """All model inputs for these images; results of `pixels` are on its device, the rest is on the CPU.
 
-        text: in place of the prompt's own, where something in it changes from frame to frame.
+        text: replaces the prompt's text if a part of it changes from frame to frame.
         """
         if text and text != self.text:
             return self._processor.inputs(images, text)
@@ -238,7 +237,7 @@ class PreparedPrompt:
         return inputs
 
     def _same_layout(self, fresh: Inputs) -> bool:
-        """What steers the layout of the prompt (grids, masks) must be equal; of pixels only the shape."""
+        """Whether inputs that determine the layout (grids, masks) are equal, and pixels have the same shape."""
         first = self._first or {}
         return all(
             key in first
@@ -252,16 +251,14 @@ def token_id(tokenizer: PreTrainedTokenizerBase, token: str) -> int:
     """Raises ProcessorError for a token that the tokenizer does not have."""
     found = tokenizer.get_vocab().get(token)
     if found is None:
-        raise ProcessorError(
-            f"The tokenizer has no token {token!r}, which stands for an image in this model's prompts."
-        )
+        raise ProcessorError(f"The tokenizer has no token {token!r}, the image placeholder of this model's prompts.")
     return int(found)
 
 
 def _chat(owner: Any, prompt: str, images: int, system: str, vision_id: bool, before: int) -> str:
     if not owner.chat_template:
         raise ProcessorError(
-            "rt2_config.json asks for the chat template, the tokenizer has none. "
+            "rt2_config.json requires a chat template, but the tokenizer has none. "
             "Add chat_template.jinja, or set chat: false."
         )
     turns = [{"role": "system", "content": [{"type": "text", "text": system}]}] if system else []
@@ -274,23 +271,23 @@ def _chat(owner: Any, prompt: str, images: int, system: str, vision_id: bool, be
     try:
         text = str(owner.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **numbered))
         if system and system not in text:
-            raise ValueError("it has no system turn")
+            raise ValueError("it does not support a system message")
         return text
     except Exception as error:  # a template is a program
         raise ProcessorError(
             f"The checkpoint's chat template cannot be used: {first_line(error).rstrip('.')}. Copy the template of the "
-            "model that yours was made from, or set chat: false in rt2_config.json."
+            "base model, or set chat: false in rt2_config.json."
         ) from error
 
 
 def _beginning_once(tokenizer: PreTrainedTokenizerBase, text: str) -> dict[str, bool]:
-    """Tells a tokenizer to add no beginning of its own where a chat template wrote one (as `apply_chat_template`)."""
+    """Makes a tokenizer add no BOS token if the chat template already has (as `apply_chat_template` does)."""
     beginning = tokenizer.bos_token
     return {"add_special_tokens": False} if beginning and text.startswith(str(beginning)) else {}
 
 
 def _pictures(images: Sequence[Pixels]) -> list[Image.Image]:
-    """What every processor takes; some take no arrays."""
+    """PIL images, which every processor accepts; some do not accept arrays."""
     return [Image.fromarray(image) for image in images]
 
 

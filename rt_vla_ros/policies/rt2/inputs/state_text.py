@@ -13,11 +13,11 @@ def state_text(values: ArrayLike, low: ArrayLike, high: ArrayLike, bins: int) ->
     """Space-separated bin numbers.
 
     values: the state, shape (S,), finite. low, high: its range in the training data, (S,), which is scaled to -1 ... 1.
-    bins: equal gaps over that range; a value on an edge is of the gap below it. As in the published code, what is below
-    the range is written -1, what is above it bins - 1.
+    bins: intervals of equal width over that range; a value on an edge belongs to the interval below. As in the
+    published code, a value below the range is written as -1, one above it as bins - 1.
     """
     state, least, most = (torch.as_tensor(array, dtype=torch.float32) for array in (values, low, high))
-    span = (most - least).clamp(min=SMALLEST_SPAN)  # of a dimension that never changed, float32 knows none
+    span = (most - least).clamp(min=SMALLEST_SPAN)  # a dimension that never changed has a span of zero
     scaled = 2 * (state - least) / span - 1
     edges = torch.linspace(-1 - EDGE, 1 + EDGE, bins + 1)[:-1]
     return " ".join(str(number) for number in (torch.bucketize(scaled, edges) - 1).tolist())

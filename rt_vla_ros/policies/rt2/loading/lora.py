@@ -1,7 +1,7 @@
-"""LoRA adapters as peft writes them (Hu et al. 2021, arXiv:2106.09685), added to the weights they belong to.
+"""Merges LoRA adapters in peft's format (Hu et al. 2021, arXiv:2106.09685) into the weights of their base model.
 
-Published adapters of OpenVLA name the published modules (`attn.qkv`), so they are added before weights are renamed.
-Those of other models name modules as older versions of transformers did.
+Published adapters of OpenVLA use the published module names (`attn.qkv`), so they are merged before weights are
+renamed. Those of other models use module names of older versions of transformers.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ from rt_vla_ros.policies.checkpoint.files import ADAPTER_CONFIG
 WEIGHTS = "adapter_model.safetensors"
 NAME = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
 OTHER_KINDS = ("use_dora", "modules_to_save", "layer_replication", "alora_invocation_tokens")
-"""Keys of the configuration that, when set, make more of an adapter than the sum of two matrices' product."""
+"""Configuration keys of adapters that are not plain low-rank updates."""
 CHANGED_BASES = ("pissa", "olora", "loftq", "corda", "lora_ga")
-"""Beginnings of `init_lora_weights` with which peft changes the model's own weights too."""
+"""Prefixes of `init_lora_weights` for which peft also changes the base weights."""
 ENDLESS = re.compile(r"\)[*+?{]|([*+?{].*){3}|.{201}", re.DOTALL)
-"""Patterns for which the time to match a name grows with more than the cube of its length."""
+"""Patterns whose matching time may grow faster than the cube of a name's length."""
 LEAST = 4
-"""Parts of two paths that must be the same, counted from their ends."""
+"""Minimum number of trailing parts that two paths must have in common."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """a: (rank, in). b: (out, rank). scale: what their product is multiplied with."""
+    """A low-rank update: a (rank, in), b (out, rank), and the scale of their product."""
 
     a: Tensor
     b: Tensor
     scale: float
 
     def added_to(self, weight: Tensor, name: str) -> Tensor:
-        """A weight (out, in) with the pair added. Raises CheckpointError for a weight of another shape."""
+        """A weight (out, in) with the update added. Raises CheckpointError for a weight of another shape."""
         wanted, found = ("x".join(map(str, shape)) for shape in ((len(self.b), self.a.shape[1]), weight.shape))
         if wanted != found:
             raise CheckpointError(
@@ -57,31 +57,31 @@ class Pair:
 
 @dataclass(frozen=True)
 class Adapter:
-    """base: the model it belongs to. pairs: module name -> what is added to its weight."""
+    """base: name of the base model. pairs: module name -> update of its weight."""
 
     base: str
     pairs: dict[str, Pair]
 
     @classmethod
     def load(cls, directory: Path) -> Adapter:
-        """Raises CheckpointError for files that are missing or damaged and for all that is not plain LoRA."""
+        """Raises CheckpointError for files that are missing or damaged, and for anything but plain LoRA."""
         config, path = read_object(directory / ADAPTER_CONFIG, CheckpointError), directory / WEIGHTS
         initial = str(config.get("init_lora_weights")).lower()
         other = any(config.get(key) for key in OTHER_KINDS) or initial.startswith(CHANGED_BASES)
         if config.get("peft_type") != "LORA" or other:
-            raise CheckpointError(f"{directory} is an adapter of another kind; plain LoRA can be loaded.")
+            raise CheckpointError(f"{directory} is not a plain LoRA adapter; other kinds are not supported.")
         stored_shapes(path, CheckpointError)
         try:
             weights = load_file(path)
         except (OSError, SafetensorError) as error:
-            raise CheckpointError(f"{path} is missing or no safetensors file: {error}") from error
+            raise CheckpointError(f"{path} is missing or not a safetensors file: {error}") from error
         try:
             return cls(str(config.get("base_model_name_or_path") or ""), _pairs(config, weights))
         except CheckpointError as error:
             raise CheckpointError(f"{directory}: {error}") from error
 
     def merged(self, weights: Iterable[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
-        """The weights with the adapter added. Raises CheckpointError for a module that they do not have."""
+        """The weights with the adapter merged. Raises CheckpointError for a module that they do not have."""
         left = set(self.pairs)
         for name, tensor in weights:
             module = name.removesuffix(".weight")
@@ -93,12 +93,12 @@ class Adapter:
             raise CheckpointError(f"The adapter changes {some(sorted(left))}, which the checkpoint does not have.")
 
     def names_layers_of(self, model: nn.Module) -> bool:
-        """Whether its names are those of the model here, as where it was trained here."""
+        """Whether its names match this package's model, as for an adapter trained with this package."""
         layers = {name for name, module in model.named_modules() if isinstance(module, nn.Linear)}
         return layers.issuperset(self.pairs)
 
     def merge_into(self, model: nn.Module) -> None:
-        """Adds the adapter to a whole model. Raises CheckpointError where it does not belong to it."""
+        """Merges the adapter into a complete model. Raises CheckpointError if it does not match."""
         layers = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
         for name, pair in sorted(self.pairs.items()):
             weight = layers[_same_layer(name, layers)].weight
@@ -107,20 +107,20 @@ class Adapter:
 
 
 def _pairs(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[str, Pair]:
-    """Every tensor of the file as half of a pair. Raises CheckpointError for one that is none."""
+    """Groups the file's tensors into pairs. Raises CheckpointError for any other tensor."""
     others = sorted(name for name, tensor in weights.items() if not NAME.fullmatch(name) or tensor.ndim != 2)
     if others:
         raise CheckpointError(
-            f"{WEIGHTS} holds tensors that are no lora_A or lora_B of a linear layer ({some(others)}; {len(others)} in "
-            "all); nothing else can be loaded. Merge the adapter into its model with peft (merge_and_unload) and name "
-            "the directory of that."
+            f"{WEIGHTS} contains tensors other than lora_A and lora_B of linear layers ({some(others)}; {len(others)} "
+            "in all), which is not supported. Merge the adapter into its model with peft (merge_and_unload) and use "
+            "that directory."
         )
     halves: dict[str, dict[str, Tensor]] = {}
     for name, tensor in sorted(weights.items()):
         module, half = NAME.sub(r"\1 \2", name).split(" ")
         halves.setdefault(module, {})[half] = tensor.float()
     if not halves:
-        raise CheckpointError(f"{WEIGHTS} holds no lora_A and lora_B: the adapter changes nothing.")
+        raise CheckpointError(f"{WEIGHTS} contains no lora_A and lora_B: the adapter changes nothing.")
     return {module: _pair(config, module, parts) for module, parts in halves.items()}
 
 
@@ -138,22 +138,22 @@ def _pair(config: Mapping[str, Any], module: str, parts: Mapping[str, Tensor]) -
 
 
 def _setting(config: Mapping[str, Any], key: str, pattern: str, module: str) -> float:
-    """A module's own number by the first pattern that matches the end of its name (peft's get_pattern_key), or all's.
+    """A module's setting: of the first pattern that matches the end of its name (peft's get_pattern_key), or default.
 
-    Raises CheckpointError where that is no number above 0.
+    Raises CheckpointError unless it is a number above 0.
     """
     patterns = config.get(pattern) or {}
     if not isinstance(patterns, Mapping):
-        raise CheckpointError(f"{pattern} is {patterns!r} in {ADAPTER_CONFIG}, expected numbers by names.")
+        raise CheckpointError(f"{pattern} is {patterns!r} in {ADAPTER_CONFIG}, expected a mapping of names to numbers.")
     if unclear := next((name for name in patterns if ENDLESS.search(name)), None):
         raise CheckpointError(
             f"{pattern} in {ADAPTER_CONFIG} has {unclear[:60]!r}, which may never finish matching: expected the end "
-            "of a module's name, with two repetitions at most and none of a group."
+            "of a module's name, with at most two repetitions and no repeated group."
         )
     try:
         own = next((value for name, value in patterns.items() if re.match(rf"(.*\.)?({name})$", module)), None)
     except re.error as error:
-        raise CheckpointError(f"{pattern} in {ADAPTER_CONFIG} holds no regular expression: {error}.") from error
+        raise CheckpointError(f"{pattern} in {ADAPTER_CONFIG} has an invalid regular expression: {error}.") from error
     value = config.get(key) if own is None else own
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         raise CheckpointError(f"{key} of {module} is {value!r} in {ADAPTER_CONFIG}, expected a number above 0.")
@@ -161,9 +161,9 @@ def _setting(config: Mapping[str, Any], key: str, pattern: str, module: str) -> 
 
 
 def _same_layer(name: str, layers: Iterable[str]) -> str:
-    """The layer that an adapter means: the same path, else the one that ends alike and has most of the path's parts.
+    """The layer for an adapter's module: with the same path, else with the most common trailing parts.
 
-    Raises CheckpointError where there is none, or more than one.
+    Raises CheckpointError if there is none or more than one.
     """
     parts = name.split(".")
 
@@ -173,7 +173,7 @@ def _same_layer(name: str, layers: Iterable[str]) -> str:
         return sum(1 for _ in takewhile(bool, same)), len(set(parts) & set(theirs))
 
     found = sorted(((layer == name, *likeness(layer)), layer) for layer in layers)
-    # A number and the two names behind it (layers.3.self_attn.q_proj) are the least that tells a layer.
+    # A layer is identified by at least a number and the two names after it (layers.3.self_attn.q_proj).
     if not found or found[-1][0][1] < min(LEAST, len(parts)):
         raise CheckpointError(f"The adapter changes {name}, which the model does not have.")
     if len(found) > 1 and found[-1][0] == found[-2][0]:

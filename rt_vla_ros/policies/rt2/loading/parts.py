@@ -1,4 +1,4 @@
-"""Loads the vision-language models that transformers knows natively, with processor, card and rt2_config.json."""
+"""Loads vision-language models supported by transformers, with processor, card and rt2_config.json."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ from rt_vla_ros.policies.rt2.vla0.views import views_of
 Model = TypeVar("Model", bound=PreTrainedModel)
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 TOKENIZER_FILES = ("tokenizer.json", "*.model", "vocab.*", "tekken.json", "*.tiktoken")
-"""In one of these a tokenizer's tokens are."""
+"""Files of which a tokenizer has at least one."""
 
 FAST_TOKEN = "<robot_action_0>"
 
 
 @dataclass(frozen=True)
 class RT2Parts:
-    """A checkpoint, ready to be run."""
+    """A loaded checkpoint."""
 
     model: PreTrainedModel
     processor: Processor
@@ -83,11 +83,11 @@ def load_rt2(
     config: RT2Config | None = None,
     card: ActionCard | None = None,
 ) -> RT2Parts:
-    """Everything of a checkpoint.
+    """Loads all parts of a checkpoint.
 
-    weights: see quantization. trust_remote_code: whether Python code that lies in the directory may be run. A LoRA
-    adapter's own configuration, card and processor go before those of the model. tell: gets reports of progress.
-    config, card: in place of those on disk, which may be missing then.
+    weights: see quantization. trust_remote_code: whether Python code in the directory may be run. A LoRA
+    adapter's configuration, card and processor take precedence over the model's. tell: called with progress messages.
+    config, card: replace those on disk, which may then be missing.
     Raises CheckpointError, ProcessorError, RT2ConfigError, ActionCardError, WeightsError and OutOfMemoryError.
     """
     check_quantization(weights, device)
@@ -111,16 +111,16 @@ def load_rt2(
 
 
 def check_vocabulary(processor: Processor, config: RT2Config, directory: Path) -> None:
-    """Raises CheckpointError where the model writes actions in a vocabulary that is not read here."""
+    """Raises CheckpointError if the model outputs actions in an unsupported vocabulary."""
     if config.vocabulary != "overwritten" and FAST_TOKEN in processor.tokenizer.get_vocab():
         raise CheckpointError(
-            f"The tokenizer of {directory} has action tokens of FAST ({FAST_TOKEN} ...), as NORA's: they stand for "
-            "compressed chunks of actions, which are not read here. Run it with its own code."
+            f"The tokenizer of {directory} has action tokens of FAST ({FAST_TOKEN} ...), as NORA's: they encode "
+            "compressed action chunks, which are not supported. Run it with its own code."
         )
 
 
 def check_model_type(checkpoint: Checkpoint, *, trust_remote_code: bool) -> str:
-    """Under which class the checkpoint's own code offers its model; empty for one that transformers has natively.
+    """The auto class of a model in the checkpoint's own code; empty for a model that transformers supports.
 
     Raises CheckpointError unless config.json names a vision-language model that can be run here.
     """
@@ -128,21 +128,21 @@ def check_model_type(checkpoint: Checkpoint, *, trust_remote_code: bool) -> str:
     kind, auto_map = str(data.get("model_type")), data.get("auto_map")
     if "model_type" not in data:
         raise CheckpointError(
-            f"{directory / 'config.json'} lacks model_type, which says what model it is. Copy it again from the model "
-            "that yours was made from."
+            f"{directory / 'config.json'} lacks model_type, which identifies the model. Copy it again from the base "
+            "model."
         )
     if kind not in CONFIG_MAPPING:
         if not isinstance(auto_map, dict) or not auto_map:
             raise CheckpointError(
-                f"{directory} is a model of the type {kind!r}; transformers {transformers_version} has none."
+                f"{directory} has the model_type {kind!r}, which transformers {transformers_version} does not know."
             )
         if not trust_remote_code:
-            raise CheckpointError(refusal(f"{directory} is a model of the type {kind!r}, which", code_files(auto_map)))
+            raise CheckpointError(refusal(f"{directory} has the model_type {kind!r}, which", code_files(auto_map)))
         return check_code(directory, auto_map)
     if CONFIG_MAPPING[kind] not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
         raise CheckpointError(
-            f"{directory} is a model of the type {kind!r}, which takes no images and text together (transformers' "
-            "AutoModelForImageTextToText does not know it). RT-2 needs a vision-language model such as PaliGemma, "
+            f"{directory} has the model_type {kind!r}, which does not take images and text (transformers' "
+            "AutoModelForImageTextToText does not support it). RT-2 needs a vision-language model such as PaliGemma, "
             "Qwen-VL or SmolVLM."
         )
     try:
@@ -165,7 +165,7 @@ def load_model(
 ) -> PreTrainedModel:
     """The model with all its weights.
 
-    code: class under which the directory's own code offers it; empty: transformers' own is taken.
+    code: auto class of the model in the directory's own code; empty: transformers' own model.
     Raises CheckpointError, WeightsError and OutOfMemoryError.
     """
 
@@ -201,7 +201,7 @@ def load_weights(
     weights: str,
     tell: Tell,
 ) -> Model:
-    """A model on its device, its weights held as `weights` says. build: makes it in a type, on a device.
+    """A model on its device with the weight format `weights`. build: creates it with a dtype, on a device.
 
     Raises CheckpointError, WeightsError and OutOfMemoryError.
     """
@@ -211,7 +211,7 @@ def load_weights(
     try:
         model = build(number, torch.device("cpu") if quantized else device)
         if quantized:
-            tell(f"making {weights} of the weights")
+            tell(f"quantizing the weights to {weights}")
             quantize(model, weights, device)
     except torch.cuda.OutOfMemoryError as error:
         raise out_of_memory(files, device, weights, needed_bytes(files, number, weights)) from error
@@ -219,7 +219,7 @@ def load_weights(
         raise CheckpointError(f"{files.directory}: {error}") from error
     except WeightsError:
         raise
-    except Exception as error:  # damaged files make transformers and what it reads them with raise anything
+    except Exception as error:  # damaged files make transformers and its readers raise anything
         raise CheckpointError(f"The weights in {files.directory} cannot be loaded: {first_line(error)}") from error
     return model
 
@@ -229,10 +229,10 @@ def load_processor(
 ) -> Processor:
     """The checkpoint's own processor, or one composed of its parts.
 
-    config: None, or whose `views` are to be made of the images of so many cameras. Raises ProcessorError.
+    config: for its `views` of the images of `cameras` cameras, or None. Raises ProcessorError.
     """
     code = processor_code(directory)
-    if not code:  # code may have files of its own kind
+    if not code:  # custom code may use other files
         _check_processor_files(directory)
     if config is not None and config.views != "processor":
         return _compose(directory, views_of(config, cameras), trust_remote_code=False)
@@ -253,18 +253,17 @@ def _check_processor_files(directory: Path) -> None:
     own, whole = PROCESSOR_FILES
     if own not in settings and "image_processor" not in settings.get(whole, {}):
         raise ProcessorError(
-            f"{directory} has no image processor ({own}, or image_processor in {whole}): it says how "
-            "images are prepared for the model. Copy it from the model that yours was made from."
+            f"{directory} has no image processor ({own}, or image_processor in {whole}): it defines how "
+            "images are preprocessed. Copy it from the base model."
         )
     if not any(next(directory.glob(pattern), None) for pattern in TOKENIZER_FILES):
         raise ProcessorError(
-            f"{directory} has no tokenizer ({', '.join(TOKENIZER_FILES)}). Copy all its files from the model that "
-            "yours was made from."
+            f"{directory} has no tokenizer ({', '.join(TOKENIZER_FILES)}). Copy all its files from the base model."
         )
 
 
 def load_tokenizer(directory: Path, kind: Any = AutoTokenizer, **options: bool) -> PreTrainedTokenizerBase:
-    """The checkpoint's tokenizer; kind: class of transformers that reads it. Raises ProcessorError."""
+    """The checkpoint's tokenizer; kind: its class in transformers. Raises ProcessorError."""
     try:
         tokenizer: PreTrainedTokenizerBase = kind.from_pretrained(directory, local_files_only=True, **options)
     except Exception as error:  # as for weights
@@ -273,29 +272,29 @@ def load_tokenizer(directory: Path, kind: Any = AutoTokenizer, **options: bool) 
 
 
 def context_length(config: PreTrainedConfig) -> int | None:
-    """Longest text the model was made for [tokens], None where its configuration does not say."""
+    """Context length of the model [tokens], None if its configuration does not define it."""
     length = getattr(config.get_text_config(), "max_position_embeddings", None)
     return int(length) if length else None
 
 
 def check_tokens(model: PreTrainedModel, tokens: Tensor) -> None:
-    """Raises ProcessorError for tokens (B, N) of a prompt that the model does not have."""
+    """Raises ProcessorError for prompt tokens (B, N) that the model does not have."""
     rows = getattr(model.get_input_embeddings(), "num_embeddings", None)
-    # The place of an image may be held by a token beyond the table.
+    # The image placeholder may be a token beyond the table.
     image = getattr(model.config, "image_token_id", getattr(model.config, "image_token_index", None))
     words = tokens[tokens != image] if image is not None else tokens
     if rows is not None and words.numel() and int(words.max()) >= rows:
         raise ProcessorError(
-            f"The tokenizer writes the token {int(words.max())}, the model's embedding table has {rows} rows: they do "
+            f"The tokenizer uses the token {int(words.max())}, the model's embedding table has {rows} rows: they do "
             "not belong together."
         )
 
 
 def _own_processor(directory: Path, *, trust_remote_code: bool) -> Processor:
-    """The combined processor, else one composed of its parts, else a combined one that may need torchvision."""
+    """The combined processor without torchvision, else one composed of its parts, else the one with torchvision."""
     try:
         return _combined(directory, trust_remote_code=trust_remote_code, backend="pil")
-    except Exception:  # as for weights; those that take videos too have no such backend
+    except Exception:  # as for weights; processors for videos have no such backend
         pass
     try:
         return _compose(directory, trust_remote_code=trust_remote_code)
@@ -311,7 +310,7 @@ def _own_processor(directory: Path, *, trust_remote_code: bool) -> Processor:
 def _combined(directory: Path, **options: Any) -> CombinedProcessor:
     whole = AutoProcessor.from_pretrained(directory, local_files_only=True, **options)
     if getattr(whole, "image_processor", None) is None or getattr(whole, "tokenizer", None) is None:
-        raise ProcessorError("transformers finds none")
+        raise ProcessorError("transformers found none")
     return CombinedProcessor(whole)
 
 
@@ -341,7 +340,7 @@ def _compose(
 
 
 def _chat_template(directory: Path) -> str | None:
-    """The processor's own, as transformers writes it and as older versions did."""
+    """The processor's own template, in the current or an older file format of transformers."""
     path, older = directory / "chat_template.jinja", directory / "chat_template.json"
     if path.is_file():
         return path.read_text(encoding="utf-8")
@@ -350,19 +349,19 @@ def _chat_template(directory: Path) -> str | None:
 
 
 def check_complete(model: PreTrainedModel, report: dict[str, Any]) -> None:
-    """Raises CheckpointError where weights are missing, left over or not finite. report: see check_names."""
+    """Raises CheckpointError if weights are missing, unused or not finite. report: see check_names."""
     check_names(report)
     for name, parameter in model.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
-            raise CheckpointError(f"The weights are damaged: {name} holds numbers that are not finite.")
+            raise CheckpointError(f"The weights are damaged: {name} contains numbers that are not finite.")
 
 
 def check_names(report: Mapping[str, Any]) -> None:
-    """Raises CheckpointError where weights and model do not fit. report: what from_pretrained tells of loading."""
+    """Raises CheckpointError if weights and model do not match. report: the loading info of from_pretrained."""
     missing = sorted(report.get("missing_keys") or ())
     if missing:
-        raise CheckpointError(f"The weights lack {some(missing)}; the model would act on random numbers.")
+        raise CheckpointError(f"The weights lack {some(missing)}; these would be random.")
     check_surplus(report.get("unexpected_keys") or ())
     mismatched = sorted(str(entry[0]) for entry in report.get("mismatched_keys") or ())
     if mismatched:
-        raise CheckpointError(f"The weights have other shapes than config.json says: {some(mismatched)}.")
+        raise CheckpointError(f"The shapes of these weights do not match config.json: {some(mismatched)}.")

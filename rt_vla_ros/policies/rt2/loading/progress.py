@@ -12,7 +12,7 @@ from transformers.utils import logging as transformers_logging
 from rt_vla_ros.policies.checkpoint.files import Tell
 
 PAUSE = 2.0
-"""Seconds between two reports of the same loop."""
+"""Interval between two reports of the same loop [s]."""
 
 
 def counted(items: Iterable[Any], total: int, what: str, tell: Tell) -> Iterator[Any]:
@@ -27,9 +27,9 @@ def counted(items: Iterable[Any], total: int, what: str, tell: Tell) -> Iterator
 
 @contextmanager
 def transformers_progress(tell: Tell) -> Iterator[None]:
-    """Within, the progress bars of transformers go to `tell`."""
+    """A context in which the progress bars of transformers report to `tell`."""
     set_hook: Any = getattr(transformers_logging, "set_tqdm_hook", None)
-    if set_hook is None:  # a transformers that has none draws its bars
+    if set_hook is None:  # older versions of transformers draw their bars
         yield
         return
     before = set_hook(lambda _factory, args, options: _Bar(tell, *args, **options))
@@ -40,7 +40,7 @@ def transformers_progress(tell: Tell) -> Iterator[None]:
 
 
 class _Bar:
-    """As much of tqdm as transformers uses."""
+    """The part of tqdm that transformers uses."""
 
     def __init__(self, tell: Tell, items: Iterable[Any] = (), *, desc: str = "", **_options: Any) -> None:
         self._tell, self._items, self._what = tell, items, desc.lower() or "files"

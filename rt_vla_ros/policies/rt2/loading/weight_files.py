@@ -1,4 +1,4 @@
-"""The safetensors files of a checkpoint, looked through before any weight is loaded."""
+"""The safetensors files of a checkpoint, checked before any weight is loaded."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from rt_vla_ros.policies.checkpoint.relatives import check_tensor_names
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 MOST_FILES = 1_000
-"""The largest models in use have a fifth of these."""
+"""Limits, five times those of the largest common models."""
 
 
 @dataclass(frozen=True)
 class WeightFiles:
-    """Files that can all be read. shapes: of every weight by its name."""
+    """Readable weight files. shapes: of every weight by its name."""
 
     directory: Path
     paths: tuple[Path, ...]
@@ -29,23 +29,23 @@ class WeightFiles:
 
     @classmethod
     def find(cls, directory: Path) -> WeightFiles:
-        """Those of a checkpoint. Raises CheckpointError where one is missing or damaged, and says what to do."""
+        """The files of a checkpoint. Raises CheckpointError, with advice, if one is missing or damaged."""
         paths = tuple(directory / name for name in _names(directory))
         shapes: dict[str, tuple[int, ...]] = {}
         for path in paths:
             shapes |= stored_shapes(path, CheckpointError)
             try:
-                with safe_open(path, "pt"):  # which compares the header with the file
+                with safe_open(path, "pt"):  # compares the header with the file size
                     pass
-            except Exception as error:  # safetensors' own, and those of reading files
-                raise _unusable(directory, f"{path.name} is damaged or cut off ({error}). Copy it again.") from error
+            except Exception as error:  # errors of safetensors and of reading files
+                raise _unusable(directory, f"{path.name} is damaged or truncated ({error}). Copy it again.") from error
             if len(shapes) > MOST_WEIGHTS:
-                raise _unusable(directory, f"they are more than {MOST_WEIGHTS:,} tensors, which no model has.")
+                raise _unusable(directory, f"they contain more than {MOST_WEIGHTS:,} tensors, which no model has.")
         check_tensor_names(shapes)
         return cls(directory, paths, shapes)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """Every weight with its name, on the CPU."""
+        """Yields every weight with its name, on the CPU."""
         for path in self.paths:
             with safe_open(path, "pt") as file:
                 for name in file.keys():  # noqa: SIM118 (not a mapping)
@@ -59,7 +59,7 @@ def _names(directory: Path) -> list[str]:
         raise _unusable(directory, f"there is neither {WHOLE} nor {INDEX}. Copy them, or convert to safetensors.")
     named = read_object(directory / INDEX, CheckpointError).get("weight_map")
     if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
-        raise _unusable(directory, f"{INDEX} has no weight_map, which says what lies in which file. Copy it again.")
+        raise _unusable(directory, f"{INDEX} has no weight_map, which maps weights to files. Copy it again.")
     names = sorted(set(named.values()))
     if len(names) > MOST_FILES:
         raise _unusable(directory, f"{INDEX} names {len(names):,} files, expected at most {MOST_FILES:,}.")
@@ -68,7 +68,7 @@ def _names(directory: Path) -> list[str]:
         raise _unusable(directory, f"{INDEX} names {some(others)}, expected .safetensors. Convert them.")
     gone = [name for name in names if not (directory / name).exists()]
     if gone:
-        raise _unusable(directory, f"{some(gone)}, named by {INDEX}, is not there. Copy or download it.")
+        raise _unusable(directory, f"{some(gone)}, named by {INDEX}, is missing. Copy or download it.")
     return names
 
 

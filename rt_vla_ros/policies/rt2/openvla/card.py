@@ -1,4 +1,4 @@
-"""What the actions of an OpenVLA checkpoint mean, and how it writes them. Loads no torch."""
+"""The action card and output format of OpenVLA checkpoints. Does not import torch."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ DEFAULTS = {
     "lower_case": True,
     "horizon": 1,
 }
-"""What rt2_config.json need not say: these go before the defaults of RT2Config."""
+"""OpenVLA's defaults, used instead of those of RT2Config."""
 VICUNA_DEFAULTS = {**DEFAULTS, "prompt": VICUNA_PROMPT, "question": VICUNA_QUESTION}
-"""Of the first OpenVLA (v01), whose language model is a Vicuna."""
+"""Defaults of the first OpenVLA (v01), whose language model is Vicuna."""
 ECOT_DEFAULTS = {**VICUNA_DEFAULTS, "prompt": ECOT_PROMPT, "plan_tokens": LONGEST_PLAN, "plan_end": "ACTION:"}
-"""Of Embodied Chain-of-Thought, which writes its reasoning before an action."""
+"""Defaults of Embodied Chain-of-Thought, which writes its reasoning before an action."""
 
 
 @dataclass(frozen=True)
 class OpenVLASettings:
-    """image_size: side of an image [pixels]. bins: of a dimension. image_token_id: what holds the place of a patch.
+    """image_size: side of an image [pixels]. bins: per dimension. image_token_id: the placeholder of an image patch.
 
-    padding: rows of the embedding table behind the last action token.
+    padding: rows of the embedding table after the last action token.
     """
 
     image_size: int
@@ -60,7 +60,7 @@ class OpenVLASettings:
 
     @classmethod
     def make(cls, data: Mapping[str, Any], directory: Path) -> OpenVLASettings:
-        """data: config.json of the directory. Raises CheckpointError for what is no number of its kind."""
+        """data: config.json of the directory. Raises CheckpointError for invalid numbers."""
         path = directory / CONFIG_FILE
         sizes = data.get("image_sizes", [224])
         if not isinstance(sizes, list) or not sizes or not all(_is_whole(size, 1) for size in sizes):
@@ -74,7 +74,7 @@ class OpenVLASettings:
 
 
 def openvla_card(checkpoint: Checkpoint) -> ActionCard:
-    """action_card.json where there is one, else a card made of the statistics of the data set.
+    """action_card.json if there is one, else a card made from the statistics of the data set.
 
     Raises ActionCardError, RT2ConfigError and CheckpointError.
     """
@@ -84,7 +84,7 @@ def openvla_card(checkpoint: Checkpoint) -> ActionCard:
     place = checkpoint.place_of(CARD_FILE)
     if (place / CARD_FILE).is_file():
         if checkpoint.key:
-            raise CheckpointError(f"{place} has an {CARD_FILE}, so there is no {checkpoint.key!r} to choose.")
+            raise CheckpointError(f"{place} has an {CARD_FILE}, so it has no statistics {checkpoint.key!r}.")
         return checked_card(ActionCard.load(place), place, settings.bins, config.horizon)
     own = checkpoint.place_of(STATISTICS) / STATISTICS
     path = own if own.is_file() else checkpoint.model_directory / CONFIG_FILE
@@ -99,7 +99,7 @@ def openvla_card(checkpoint: Checkpoint) -> ActionCard:
 
 
 def openvla_config(checkpoint: Checkpoint) -> RT2Config:
-    """OpenVLA's own settings, with what rt2_config.json says otherwise. Raises RT2ConfigError and CheckpointError."""
+    """OpenVLA's defaults, overridden by rt2_config.json. Raises RT2ConfigError and CheckpointError."""
     place = checkpoint.place_of(RT2_CONFIG_FILE)
     config = RT2Config.load(place, _defaults(checkpoint))
     if config.vocabulary != "openvla":
@@ -107,13 +107,13 @@ def openvla_config(checkpoint: Checkpoint) -> RT2Config:
     if config.plan_on_request and not config.plan_tokens:
         raise CheckpointError(
             f"{place / RT2_CONFIG_FILE} says plan_on_request {config.plan_on_request} for an OpenVLA checkpoint, which "
-            "acts at once or plans in any case (plan_tokens): leave it out."
+            "never plans or always plans (plan_tokens): omit it."
         )
     return config
 
 
 def _defaults(checkpoint: Checkpoint) -> Mapping[str, Any]:
-    """By the language model that a checkpoint was made from. Raises CheckpointError for one that is no Llama 2."""
+    """Defaults by the base language model of a checkpoint. Raises CheckpointError unless it is a Llama 2."""
     data = checkpoint.config
     text, llm = data.get("text_config"), str(data.get("llm_backbone_id", "llama2-7b-pure"))
     kind = str(text.get("model_type", "llama")) if isinstance(text, Mapping) else "llama"
@@ -124,13 +124,13 @@ def _defaults(checkpoint: Checkpoint) -> Mapping[str, Any]:
     if kind != "llama" or not llm.endswith("-pure") or not llm.startswith("llama2"):
         raise CheckpointError(
             f"{checkpoint.model_directory / CONFIG_FILE}: the language model is {llm!r} ({kind}); of OpenVLA's "
-            "relatives those that are made from Llama 2 (llama2-7b-pure) and Vicuna (vicuna-v15-7b) can be run."
+            "relatives, only those based on Llama 2 (llama2-7b-pure) and Vicuna (vicuna-v15-7b) are supported."
         )
     return DEFAULTS
 
 
 def checked_card(card: ActionCard, place: Path | str, bins: int, horizon: int) -> ActionCard:
-    """A card that an OpenVLA model can have. place: where it is from, for messages. Raises ActionCardError."""
+    """Checks that a card fits an OpenVLA model. place: its source, for messages. Raises ActionCardError."""
     pairs = (
         ("dimensions", len(card.dimensions), len(ROLES)),
         ("bins", card.bins, bins),
@@ -147,7 +147,7 @@ def checked_card(card: ActionCard, place: Path | str, bins: int, horizon: int) -
 def _whole(path: Path, data: Mapping[str, Any], key: str, usual: int, least: int = 0) -> int:
     value = data.get(key, usual)
     if not _is_whole(value, least):
-        raise CheckpointError(f"{path}: {key} is {value!r}, expected a whole number of {least} or more, often {usual}.")
+        raise CheckpointError(f"{path}: {key} is {value!r}, expected an integer of at least {least}, usually {usual}.")
     return int(value)
 
 
@@ -164,7 +164,7 @@ UNITS = ("m",) * 3 + ("rad",) * 3 + ("1",)
 class Recording:
     """How a data set was recorded.
 
-    rate: actions per second [Hz]. metres, radians: what its number 1 stands for, where it has a scale of its own.
+    rate: actions per second [Hz]. metres, radians: the meaning of the value 1, for data sets with their own scale.
     rotation: as in an action card.
     """
 
@@ -177,16 +177,16 @@ class Recording:
 RECORDINGS = {
     "bridge": Recording(5.0),
     "fractal": Recording(3.0),
-    # robosuite's OSC_POSE controller: a command of 1 is 0.05 m and 0.5 rad, turning about an axis.
+    # robosuite's OSC_POSE controller: a command of 1 is 0.05 m and 0.5 rad (axis-angle).
     "libero": Recording(20.0, 0.05, 0.5, "rotation_vector"),
     # A velocity of 1 is 0.075 m and 0.15 rad per step (max_lin_delta, max_rot_delta of its IK solver).
     "droid": Recording(15.0, 0.075, 0.15),
 }
-"""Of known data sets, by the beginning of their names."""
+"""Known data sets, by prefixes of their names."""
 USUAL = Recording(5.0)
-"""For others: OpenVLA's own experiments. Slower than a data set's rate only makes the arm slower."""
+"""For other data sets: as in OpenVLA's own experiments. A rate below the data set's only slows the arm down."""
 FARTHEST = 0.3
-"""Of an action [m], where the rate is not known: in Open X-Embodiment those in metres reach 0.25."""
+"""Largest translation of an action if the rate is unknown [m]: values in meters reach 0.25 in Open X-Embodiment."""
 
 
 def recording_of(key: str) -> Recording:
@@ -196,10 +196,10 @@ def recording_of(key: str) -> Recording:
 def card_from_statistics(
     statistics: Mapping[str, Any], key: str, *, bins: int = 256, image_size: int = 224
 ) -> ActionCard:
-    """The card of a checkpoint's data set; key: which one, empty where there is only one.
+    """The card of a checkpoint's data set; key: which one, empty if there is only one.
 
-    Dimensions whose mask is false are not normalised: they range over -1 ... 1 as they are. In the data that OpenVLA is
-    made from (Open X-Embodiment) a gripper is 1 open and 0 closed, and frames are those of the arm's base.
+    Dimensions with a false mask are not normalized: their range is -1 ... 1. In OpenVLA's training data
+    (Open X-Embodiment), a gripper is 1 open and 0 closed, and poses are in the frame of the arm's base.
     Raises CheckpointError for an unknown or missing key and for statistics of another shape.
     """
     key = choose_key(statistics, key)
@@ -207,15 +207,13 @@ def card_from_statistics(
     if not isinstance(action, Mapping) or not all(_is_of_an_action(action.get(name)) for name in ("q01", "q99")):
         raise CheckpointError(
             f"The statistics of {key!r} have no q01 and q99 of {len(ROLES)} numbers each, "
-            "which is what an OpenVLA action has (x, y, z, roll, pitch, yaw, gripper)."
+            "one for each part of an OpenVLA action (x, y, z, roll, pitch, yaw, gripper)."
         )
     if any(low > high for low, high in zip(action["q01"], action["q99"], strict=True)):
-        raise CheckpointError(f"The statistics of {key!r} have a q01 above its q99, expected q01 at most q99.")
+        raise CheckpointError(f"The statistics of {key!r} have a q01 above its q99; expected q01 <= q99.")
     mask = action.get("mask") or [True] * len(ROLES)
     if not _is_of_an_action(mask):
-        raise CheckpointError(
-            f"The statistics of {key!r} have the mask {mask!r}, expected {len(ROLES)} times true or false."
-        )
+        raise CheckpointError(f"The statistics of {key!r} have the mask {mask!r}, expected {len(ROLES)} booleans.")
     recording = recording_of(key)
     scales = (recording.metres,) * 3 + (recording.radians,) * 3 + (1.0,)
     ranges = [
@@ -226,7 +224,7 @@ def card_from_statistics(
     return ActionCard(
         name=f"OpenVLA, actions of {key}",
         dimensions=tuple(
-            # A dimension that never moved in the data has an empty range; a card's must not be empty.
+            # A dimension that is constant in the data has an empty range; a card's must not be empty.
             ActionDimension(name, role, low, max(high, math.nextafter(low, math.inf)), unit)
             for name, role, unit, (low, high) in zip(NAMES, ROLES, UNITS, ranges, strict=True)
         ),
@@ -243,9 +241,9 @@ def card_from_statistics(
 
 
 def check_meaning(card: ActionCard, statistics: Mapping[str, Any], key: str) -> None:
-    """Whether a card of these statistics can be in metres, radians and Open X-Embodiment's convention of the gripper.
+    """Checks that these statistics are plausible in meters, radians and Open X-Embodiment's gripper convention.
 
-    There a gripper's value lies in 0 (closed) ... 1 (open). Raises CheckpointError.
+    There, a gripper's value is in 0 (closed) ... 1 (open). Raises CheckpointError.
     """
     key = choose_key(statistics, key)
     largest = {d: max(abs(d.low), abs(d.high)) for d in card.dimensions}
@@ -256,11 +254,11 @@ def check_meaning(card: ActionCard, statistics: Mapping[str, Any], key: str) -> 
     far = [d.name for d in card.dimensions if d.unit == "m" and largest[d] > FARTHEST]
     if far and recording_of(key) is USUAL:
         raise CheckpointError(
-            f"The statistics of {key!r} have {', '.join(far)} beyond {FARTHEST:g} m per action, so they look like "
-            f"numbers of a controller's own scale. {OWN_CARD}"
+            f"The statistics of {key!r} have {', '.join(far)} beyond {FARTHEST:g} m per action, so they seem to "
+            f"be in a controller's own scale. {OWN_CARD}"
         )
     low, high = (statistics[key]["action"][name][-1] for name in ("q01", "q99"))
-    raw = card.dimensions[-1].low < 0  # not normalised, so the model says what was recorded
+    raw = card.dimensions[-1].low < 0  # not normalized, so the model outputs the recorded values
     if not -GRIPPER_ERROR <= low <= high <= 1 + GRIPPER_ERROR or (raw and 0 < high - low < 0.5):
         raise CheckpointError(
             f"The statistics of {key!r} have a gripper from {low:g} to {high:g}; in OpenVLA's data it is 0 closed and "
@@ -269,39 +267,39 @@ def check_meaning(card: ActionCard, statistics: Mapping[str, Any], key: str) -> 
 
 
 def choose_key(statistics: Mapping[str, Any], key: str) -> str:
-    """The data set to use. Raises CheckpointError, listing those there are, for an unknown or missing name."""
+    """The data set to use. Raises CheckpointError, with the available names, for an unknown or missing name."""
     if not isinstance(statistics, Mapping):
         raise CheckpointError(f"The statistics are a {type(statistics).__name__}, expected an entry for each data set.")
     if not statistics:
-        raise CheckpointError("The checkpoint's config.json has no norm_stats: it does not say what its actions mean.")
+        raise CheckpointError("The checkpoint's config.json has no norm_stats: the meaning of its actions is unknown.")
     if not key and len(statistics) == 1:
         return next(iter(statistics))
     known = ", ".join(sorted(statistics))
     if not key:
         raise CheckpointError(
             f"The checkpoint has the statistics of {len(statistics)} data sets: choose the one that matches your arm "
-            f"with unnorm_key in rt2_config.json or as DIRECTORY#KEY. There are: {known}."
+            f"with unnorm_key in rt2_config.json or as DIRECTORY#KEY. Available: {known}."
         )
     if key not in statistics:
         close = difflib.get_close_matches(key, statistics, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise CheckpointError(f"There are no statistics for the unnorm_key {key!r}.{hint} There are: {known}.")
+        raise CheckpointError(f"There are no statistics for the unnorm_key {key!r}.{hint} Available: {known}.")
     return key
 
 
 def _check_state(statistics: Mapping[str, Any], key: str) -> None:
-    """Raises CheckpointError for statistics of a robot's state: OpenVLA knows none, and writes zeros in their place."""
+    """Raises CheckpointError for statistics of a robot state: OpenVLA has none and stores zeros instead."""
     entry = statistics[key]
     state = entry.get("proprio") if isinstance(entry, Mapping) else None
     if isinstance(state, Mapping) and any(isinstance(v, list) and any(v) for v in state.values()):
         raise CheckpointError(
-            f"The statistics of {key!r} hold the robot's own state (proprio), which OpenVLA is trained without: this "
-            f"is, by that, {OFT} If it is not, put an {CARD_FILE} beside the weights."
+            f"The statistics of {key!r} contain the robot state (proprio), which OpenVLA does not use: this "
+            f"seems to be {OFT} If it is not, put an {CARD_FILE} beside the weights."
         )
 
 
 def _is_of_an_action(values: object) -> bool:
-    """Whether there is a finite number for each part of an action."""
+    """Whether this is a list of one finite number for each part of an action."""
     return (
         isinstance(values, list)
         and len(values) == len(ROLES)

@@ -1,4 +1,4 @@
-"""Loads published OpenVLA checkpoints from their directory as they are, and LoRA adapters of them."""
+"""Loads published OpenVLA checkpoints and their LoRA adapters without conversion."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def load_openvla(
     card: ActionCard | None = None,
     **_: object,
 ) -> RT2Parts:
-    """Everything of a checkpoint; rt2_config.json and action_card.json are used where they are there.
+    """Loads all parts of a checkpoint, including rt2_config.json and action_card.json if they exist.
 
-    weights: see quantization. A LoRA adapter's own statistics go before the model's. tell: gets reports of progress.
-    config, card: in place of those on disk.
+    weights: see quantization. A LoRA adapter's statistics take precedence over the model's. tell: called with progress
+    messages. config, card: replace those on disk.
     Raises CheckpointError, ProcessorError, RT2ConfigError, ActionCardError, WeightsError and OutOfMemoryError.
     """
     check_quantization(weights, device)
@@ -103,20 +103,20 @@ def _model_config(directory: Path, data: dict[str, Any], shapes: Shapes) -> Open
             image_token_id=settings.image_token_id,
             pad_to_multiple_of=settings.padding,
         )
-    except Exception as error:  # transformers checks the text's part by a library of its own
+    except Exception as error:  # transformers validates text_config with another library
         raise CheckpointError(f"{directory / 'config.json'} is not OpenVLA's: {first_line(error)}") from error
     text = config.text_config
     rows = shapes.get(EMBEDDINGS, (text.vocab_size,))[0]
     if text.vocab_size != rows or not 0 <= (text.pad_token_id or 0) < rows:
         raise CheckpointError(
             f"{directory / 'config.json'}: text_config has vocab_size {text.vocab_size} and pad_token_id "
-            f"{text.pad_token_id}, the weights have {rows} word embeddings: they are of different checkpoints."
+            f"{text.pad_token_id}, the weights have {rows} word embeddings: they belong to different checkpoints."
         )
     return config
 
 
 def check_shapes(directory: Path, data: dict[str, Any]) -> None:
-    """Compares the weights' names and shapes with the model; no weight is read. data: config.json of the directory.
+    """Compares names and shapes of the weights with the model. data: config.json of the directory.
 
     Raises CheckpointError.
     """

@@ -1,7 +1,7 @@
-"""OpenVLA (Kim et al. 2024, arXiv:2406.09246) from parts that transformers has: DINOv2 and SigLIP, a projector, Llama.
+"""OpenVLA (Kim et al. 2024, arXiv:2406.09246) built from transformers' DINOv2, SigLIP and Llama, with a projector.
 
-The last layer of each vision tower is not used, so it is not built. An image's patches follow the prompt's first token;
-`image_token_id` marks their places.
+The last layer of each vision tower is not used, so it is omitted. An image's patches follow the prompt's first token;
+`image_token_id` is their placeholder.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PATCH_SIZE = 14
 
 
 class OpenVLAConfig(PretrainedConfig):
-    """text_config: of the Llama. towers: settings of each vision tower, DINOv2 before SigLIP; see `tower_settings`."""
+    """text_config: of Llama. towers: settings of each vision tower, DINOv2 before SigLIP; see `tower_settings`."""
 
     model_type = "openvla"
     sub_configs = {"text_config": LlamaConfig}  # noqa: RUF012 (transformers' own form)
@@ -48,7 +48,7 @@ class OpenVLAConfig(PretrainedConfig):
     ) -> None:
         if not isinstance(text_config, LlamaConfig):
             given = {k: v for k, v in (text_config or {}).items() if k not in ("model_type", "torch_dtype", "dtype")}
-            text_config = LlamaConfig(**given)  # whose defaults are those that OpenVLA leaves out
+            text_config = LlamaConfig(**given)  # its defaults are the values that OpenVLA omits
         self.text_config = text_config
         self.towers = {name: dict(settings) for name, settings in (towers or {}).items()}
         self.image_size, self.image_token_id = image_size, image_token_id
@@ -109,7 +109,7 @@ class SiglipTower(nn.Module):
 
 
 class Projector(nn.Module):
-    """Patches of the towers, side by side, -> word embeddings: three layers for two towers, two for SigLIP alone."""
+    """Concatenated features of the towers -> word embeddings: three layers for two towers, two for SigLIP alone."""
 
     def __init__(self, width: int, text_width: int, towers: int) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ class Projector(nn.Module):
 
 
 class OpenVLAPreTrainedModel(PreTrainedModel):
-    """What transformers needs to know of both classes below."""
+    """The common base class of the classes below, for transformers."""
 
     config_class = OpenVLAConfig
     config: OpenVLAConfig
@@ -136,7 +136,7 @@ class OpenVLAPreTrainedModel(PreTrainedModel):
 
 
 class OpenVLAModel(OpenVLAPreTrainedModel):
-    """Everything but the output head."""
+    """OpenVLA without its output head."""
 
     def __init__(self, config: OpenVLAConfig) -> None:
         super().__init__(config)
@@ -153,7 +153,7 @@ class OpenVLAModel(OpenVLAPreTrainedModel):
         return [tower(part) for tower, part in zip(self.towers.values(), parts, strict=True)]
 
     def embed(self, input_ids: Tensor, pixel_values: Tensor | None) -> Tensor:
-        """Word embeddings (B, N, width) with the image's patches in their places."""
+        """Word embeddings (B, N, width), with image patches inserted at their placeholders."""
         words: Tensor = self.language_model.embed_tokens(input_ids)
         if pixel_values is None:
             return words
@@ -168,7 +168,7 @@ class OpenVLAModel(OpenVLAPreTrainedModel):
         attention_mask: Tensor | None = None,
         **kwargs: Any,
     ) -> BaseModelOutputWithPast:
-        """Positions are counted 0 ... N-1 whatever the mask says, as the reference does."""
+        """Positions are 0 ... N-1 regardless of the mask, as in the reference implementation."""
         kwargs.pop("position_ids", None)
         output: BaseModelOutputWithPast = self.language_model(
             inputs_embeds=self.embed(input_ids, pixel_values),
@@ -179,7 +179,7 @@ class OpenVLAModel(OpenVLAPreTrainedModel):
 
 
 class OpenVLAForActionPrediction(OpenVLAPreTrainedModel, GenerationMixin):
-    """OpenVLA with its output head; `generate` works as for any other model."""
+    """OpenVLA with its output head; supports `generate`."""
 
     def __init__(self, config: OpenVLAConfig) -> None:
         super().__init__(config)
@@ -190,7 +190,7 @@ class OpenVLAForActionPrediction(OpenVLAPreTrainedModel, GenerationMixin):
     def forward(
         self, input_ids: Tensor, pixel_values: Tensor | None = None, logits_to_keep: int | Tensor = 0, **kwargs: Any
     ) -> CausalLMOutputWithPast:
-        """Logits of the last `logits_to_keep` tokens, of all for 0; of the tokens at these positions for a tensor."""
+        """Logits of the last `logits_to_keep` tokens; 0: of all; a tensor: of the tokens at these positions."""
         output = self.model(input_ids, pixel_values, **kwargs)
         kept = logits_to_keep if isinstance(logits_to_keep, Tensor) else slice(-logits_to_keep, None)
         logits = self.lm_head(output.last_hidden_state[:, kept])
@@ -198,7 +198,7 @@ class OpenVLAForActionPrediction(OpenVLAPreTrainedModel, GenerationMixin):
 
 
 def empty_model(config: OpenVLAConfig, device: torch.device, dtype: torch.dtype) -> OpenVLAForActionPrediction:
-    """A model whose weights are yet to be filled in; what is computed and not stored is there, rotary in float32."""
+    """A model with uninitialized weights; computed buffers are initialized, rotary embeddings in float32."""
     with torch.device("meta"):
         model = OpenVLAForActionPrediction(config)
     for parameter in model.parameters():

@@ -1,4 +1,4 @@
-"""Images and prompts for OpenVLA, as its preprocessor_config.json says."""
+"""OpenVLA's processor of images and prompts, configured by preprocessor_config.json."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from rt_vla_ros.language.plain_text import drop_separators
 from rt_vla_ros.policies.rt2.inputs.processor import Inputs, Pixels, ProcessorError
 
 EMPTY_TOKEN = 29871
-"""Llama's token for an empty piece; in training it stood before every action."""
+"""Llama's token for an empty piece; in training it preceded every action."""
 STRATEGIES = ("resize-naive", "letterbox", "resize-crop")
 CROP_AREA = 0.9
-"""Share of the image that the centre crop keeps, for checkpoints that were fine-tuned with random crops."""
+"""Share of the image area kept by the center crop, for checkpoints fine-tuned with random crops."""
 
 
 class OpenVLAProcessor:
-    """Implements rt2.processor.Processor. One image; each vision tower has its own normalisation."""
+    """Implements rt2.processor.Processor. One image; each vision tower has its own normalization."""
 
     def __init__(
         self,
@@ -35,9 +35,9 @@ class OpenVLAProcessor:
         center_crop: bool = False,
         action_follows: bool = True,
     ) -> None:
-        """settings: preprocessor_config.json. action_follows: whether that is what comes behind a prompt, not a plan.
+        """settings: preprocessor_config.json. action_follows: whether an action follows a prompt, not a plan.
 
-        Raises ProcessorError for settings that are missing or unknown."""
+        Raises ProcessorError for missing or unknown settings."""
         self.tokenizer = tokenizer
         self._image_tokens, self._image_token_id, self._center_crop = image_tokens, image_token_id, center_crop
         self._action_follows = action_follows
@@ -63,7 +63,7 @@ class OpenVLAProcessor:
     def render(
         self, prompt: str, images: int, *, chat: bool, system: str = "", vision_id: bool = False, before: int = 0
     ) -> str:
-        """See Processor; the place of the image is fixed. Raises ProcessorError for more than one image."""
+        """See Processor; the image's position is fixed. Raises ProcessorError for more than one image."""
         if images != 1:
             raise ProcessorError(f"OpenVLA takes one image, the action card has {images} cameras.")
         return prompt
@@ -74,7 +74,7 @@ class OpenVLAProcessor:
         return {"input_ids": self.token_ids(ids)[None], **self.image_inputs(images)}
 
     def token_ids(self, prompt: Sequence[int]) -> Tensor:
-        """The prompt's tokens with the image behind the first, and the empty token before an action, shape (N,)."""
+        """The prompt's tokens with the image after the first, and the empty token before an action, shape (N,)."""
         ids = list(prompt)
         if self._action_follows and ids[-1] != EMPTY_TOKEN:
             ids.append(EMPTY_TOKEN)
@@ -103,7 +103,7 @@ class OpenVLAProcessor:
 
 
 def center_crop(image: Image.Image) -> Image.Image:
-    """The middle of an image, sqrt(0.9) of each side, at the image's size again."""
+    """Center crop of sqrt(0.9) of each side, resized to the original size."""
     side = math.sqrt(CROP_AREA)
     width, height = image.size
     box = ((1 - side) / 2 * width, (1 - side) / 2 * height, (1 + side) / 2 * width, (1 + side) / 2 * height)
@@ -111,7 +111,7 @@ def center_crop(image: Image.Image) -> Image.Image:
 
 
 def _letterbox(image: Image.Image, fill: tuple[int, ...]) -> Image.Image:
-    """Bars above and below, or left and right, to a square."""
+    """Pads an image to a square with bars above and below, or left and right."""
     side = max(image.size)
     left, top = ((side - length) // 2 for length in image.size)
     square = Image.new("RGB", (side, side), fill)

@@ -1,4 +1,4 @@
-"""OpenVLA's published weights: their names, and where they go in the model here."""
+"""Maps OpenVLA's published weights to this package's model."""
 
 from __future__ import annotations
 
@@ -36,30 +36,30 @@ RENAMED = {
     "dino": ((r"attn\.proj\.", "attention.o_proj."), (r"ls(\d)\.(?:scale_factor|gamma)", r"layer_scale\1.lambda1")),
     "siglip": ((r"attn\.proj\.", "self_attn.out_proj."), (r"norm(\d)\.", r"layer_norm\1.")),
 }
-"""Within a layer: beginnings of published names, and what they are in the model here."""
+"""Within a layer: prefixes of published names -> prefixes in this package's model."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 
 def prefixes(shapes: Shapes) -> dict[str, str]:
-    """The vision towers of a checkpoint and what their names begin with; older ones have SigLIP alone."""
+    """The vision towers of a checkpoint and the prefixes of their weights; older checkpoints have only SigLIP."""
     if any(name.startswith(SIGLIP) for name in shapes):
         return {"dino": DINO, "siglip": SIGLIP}
     return {"siglip": DINO}
 
 
 def tower_settings(shapes: Shapes) -> dict[str, dict[str, int]]:
-    """Width, depth, heads and feed-forward size of each tower, as the shapes of its weights tell.
+    """Width, depth, heads and feed-forward size of each tower, inferred from the shapes of its weights.
 
-    Raises CheckpointError where a tower is not there.
+    Raises CheckpointError if a tower is missing.
     """
     settings = {}
     for tower, prefix in prefixes(shapes).items():
         own = {name[len(prefix) :]: shape for name, shape in shapes.items() if name.startswith(prefix)}
         blocks = {int(found[1]) for name in own if (found := BLOCK.match(name))}
-        whole = blocks == set(range(len(blocks)))  # also where a name counts to a billion
+        whole = blocks == set(range(len(blocks)))  # safe for an index of a billion
         if "patch_embed.proj.weight" not in own or not whole or "blocks.0.mlp.fc1.weight" not in own:
-            raise CheckpointError(f"The weights lack the vision tower {prefix!r}: this is no OpenVLA checkpoint.")
+            raise CheckpointError(f"The weights lack the vision tower {prefix!r}: this is not an OpenVLA checkpoint.")
         width = own["patch_embed.proj.weight"][0]
         settings[tower] = {
             "width": width,
@@ -74,7 +74,7 @@ def tower_settings(shapes: Shapes) -> dict[str, dict[str, int]]:
 def fill(model: nn.Module, weights: Iterable[tuple[str, Tensor]], shapes: Shapes) -> None:
     """Copies a checkpoint's weights into an empty model, in any order.
 
-    Of weights on torch's meta device there is nothing to copy: names and shapes are compared.
+    Weights on torch's meta device are not copied; only names and shapes are compared.
     Raises CheckpointError for weights that are missing, unknown, of another shape or not finite.
     """
     parameters = dict(model.named_parameters())
@@ -92,24 +92,24 @@ def fill(model: nn.Module, weights: Iterable[tuple[str, Tensor]], shapes: Shapes
                     f"{tuple(parameters[target].shape)}."
                 )
             if not part.is_meta and not bool(torch.isfinite(part).all()):
-                raise CheckpointError(f"The weights are damaged: {name} holds numbers that are not finite.")
+                raise CheckpointError(f"The weights are damaged: {name} contains numbers that are not finite.")
             with torch.no_grad():
                 parameters[target].copy_(part)
             filled.add(target)
     check_surplus(unknown)
-    # Nothing is ever masked here; the published weights have no such token.
+    # No patch is masked at inference; the published weights have no mask token.
     for target in [name for name in parameters if name.endswith("mask_token")]:
         nn.init.zeros_(parameters[target])
         filled.add(target)
     missing = sorted(parameters.keys() - filled)
     if missing:
-        raise CheckpointError(f"The weights lack {some(missing)} (names as in the model here).")
+        raise CheckpointError(f"The weights lack {some(missing)} (names as in this package's model).")
 
 
 def converted(
     name: str, tensor: Tensor, towers: Mapping[str, str], last: Mapping[str, int]
 ) -> Iterator[tuple[str, Tensor]]:
-    """Where a published weight goes, and as what; nothing for weights that the second-to-last layer does not need."""
+    """Yields targets and values of a published weight; nothing for weights after the second-to-last layer."""
     if name.startswith("language_model."):
         bare = name.removeprefix("language_model.")
         if not bare.endswith("rotary_emb.inv_freq"):
@@ -128,9 +128,9 @@ def converted(
 
 def _tower(tower: str, name: str, tensor: Tensor, last: int) -> Iterator[tuple[str, Tensor]]:
     if name.startswith(("norm.", "attn_pool.")):
-        return  # behind the last layer
+        return  # after the last used layer
     if name == "pos_embed":
-        # DINOv2's class token has no position of its own here: a row of zeros stands for it.
+        # DINOv2's class token has no position embedding here: a row of zeros replaces it.
         rows = tensor[0] if tower == "siglip" else torch.cat([torch.zeros_like(tensor[:, :1]), tensor], dim=1)
         yield STEM[tower][name], rows
     elif found := BLOCK.fullmatch(name):

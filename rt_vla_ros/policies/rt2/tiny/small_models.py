@@ -23,9 +23,9 @@ SPECIAL = {
         "end_of_utterance_token": "<end_of_utterance>",
     },
 }
-"""Tokens that a family's processor looks for, by the name it knows them by."""
+"""Special tokens of each family's processor, by attribute name."""
 SHARP = 2.0
-"""Gain of queries and keys: attention that picks, where random weights of gain 1 only average."""
+"""Gain of queries and keys, for selective attention; with a gain of 1, random weights only average."""
 
 
 def small_config(
@@ -46,11 +46,11 @@ def small_config(
 ) -> PreTrainedConfig:
     """Configuration of a model of a family, with patches of 14 pixels.
 
-    A PaliGemma sees (image_size / 14)^2 tokens an image; a Qwen-VL and a SmolVLM a quarter of that.
-    vocabulary_size: None: as large as the tokenizer. Raises ValueError for an unknown family.
+    PaliGemma has (image_size / 14)^2 tokens per image; Qwen-VL and SmolVLM a quarter of that.
+    vocabulary_size: None: the tokenizer's. Raises ValueError for an unknown family.
     """
     if family not in FAMILIES:
-        raise ValueError(f"There is no family {family!r}; there are {', '.join(FAMILIES)}.")
+        raise ValueError(f"Unknown family {family!r}; expected one of {', '.join(FAMILIES)}.")
     tokens = {name: token_id(tokenizer, token) for name, token in SPECIAL[family].items()}
     ends = {name: getattr(tokenizer, name) for name in ("pad_token_id", "bos_token_id", "eos_token_id")}
     text: dict[str, Any] = {
@@ -79,9 +79,9 @@ def small_config(
 
 
 def random_model(config: PreTrainedConfig, seed: int, *, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    """A model of this configuration; the same weights for the same seed.
+    """A model with this configuration and reproducible random weights.
 
-    Weights are larger than at the start of a training, so that what the model says depends on what it sees.
+    Weights are larger than usual initial weights, so that the output depends on the input.
     """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
@@ -109,7 +109,7 @@ def _paligemma(family: str, text: dict[str, Any], vision: dict[str, Any], tokens
 
 def _qwen(family: str, text: dict[str, Any], vision: dict[str, Any], tokens: dict[str, int]) -> dict[str, Any]:
     third = text["hidden_size"] // text["num_attention_heads"] // 2 // 4
-    sections = [2 * third, third, third]  # of half a head, over time, height and width
+    sections = [2 * third, third, third]  # split of half a head into time, height and width
     text["rope_parameters"] = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": sections}
     vision |= {"num_heads": vision["num_attention_heads"], "depth": vision["num_hidden_layers"]}
     if family == "qwen2_vl":

@@ -1,4 +1,4 @@
-"""Small byte-level tokenizers of two kinds that vision-language models use, trained on a page of text."""
+"""Small byte-level tokenizers of two kinds common in vision-language models, trained on a page of text."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def small_tokenizer(
 ) -> PreTrainedTokenizerFast:
     """A tokenizer of about `words` tokens.
 
-    kind: "byte_bpe" (GPT-2's scheme: " 128" is one token where it was frequent, else two or three) or "split_digits"
-    (Qwen's and Llama's: one token a digit).
-    special: further special tokens. named: attributes that a processor looks for, such as {"image_token": "<image>"}.
+    kind: "byte_bpe" (GPT-2's scheme: " 128" is one token if it was frequent, else two or three) or "split_digits"
+    (Qwen's and Llama's: one token per digit).
+    special: further special tokens. named: attributes for the processor, such as {"image_token": "<image>"}.
     Raises ValueError for an unknown kind.
     """
     if kind not in KINDS:
-        raise ValueError(f"There is no kind of tokenizer {kind!r}; there are {', '.join(KINDS)}.")
+        raise ValueError(f"Unknown kind of tokenizer {kind!r}; expected one of {', '.join(KINDS)}.")
     return wrapped(_bpe([*CONTROL, *special], words, kind == "split_digits"), special, named)
 
 
 def wrapped(tokenizer: Tokenizer, special: Sequence[str], named: dict[str, str] | None) -> PreTrainedTokenizerFast:
-    """As transformers uses it, with CONTROL as its padding, beginning and end."""
+    """Wraps it for transformers, with CONTROL as its padding, beginning and end tokens."""
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         **dict(zip(("pad_token", "bos_token", "eos_token"), CONTROL, strict=True)),

@@ -1,4 +1,4 @@
-"""A tiny vision-language model with random weights: it knows nothing, and takes every step that a large one takes."""
+"""A tiny vision-language model with random weights, which exercises the same code as a large one."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from rt_vla_ros.policies.rt2.tiny.small_tokenizers import small_tokenizer
 FAMILY = "qwen2_vl"
 SEED = 3
 RELUCTANCE = 20.0
-"""What the output head takes off "terminate". Random logits are a few units apart: it goes on as long as it may, so
-that there is something to see. Another dimension's bin 0 is the same token, so that is not written either."""
+"""Negative bias of "terminate" in the output head, as random logits differ by a few units. The policy then moves as
+long as it may, so that there is something to see. Other dimensions use this token for bin 0 and never output it."""
 PIXELS = 84 * 84
 
 
 def load_untrained(checkpoint: Checkpoint, *, device: torch.device, weights: str = "auto", **_: object) -> RT2Parts:
-    """The same random weights every time, made in memory, with the action card of the simulated arm.
+    """Creates reproducible random weights in memory, with the action card of the simulated arm.
 
     weights: see quantization. Raises WeightsError.
     """
@@ -45,14 +45,14 @@ def load_untrained(checkpoint: Checkpoint, *, device: torch.device, weights: str
 
 
 def small_processor() -> tuple[PreTrainedTokenizerBase, Qwen2VLImageProcessorPil]:
-    """Tokenizer and image processor."""
+    """The tokenizer and the image processor of the small model."""
     special = SPECIAL[FAMILY]
     tokenizer = small_tokenizer("byte_bpe", special=list(special.values()), named=special)
     return tokenizer, Qwen2VLImageProcessorPil(size={"shortest_edge": 28 * 28, "longest_edge": PIXELS})
 
 
 def save_small_base(directory: Path) -> None:
-    """The same model without anything about actions, as files, for who wants to see it learn. Raises OSError."""
+    """Saves the same model without anything about actions, as a base model for training. Raises OSError."""
     tokenizer, images = small_processor()
     random_model(small_config(FAMILY, tokenizer), SEED).save_pretrained(directory)
     tokenizer.save_pretrained(directory)
@@ -60,7 +60,7 @@ def save_small_base(directory: Path) -> None:
 
 
 def _go_on(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, card: ActionCard) -> None:
-    """Gives the output head a bias against the token that tells "terminate" from "move"."""
+    """Adds a bias against the token of "terminate" to the output head."""
     modes = card.dimensions[0].modes
     numbers = integers(tokenizer, card.bins, [tokenizer.eos_token_id]).first
     stop, move = numbers[modes.index("terminate")], numbers[modes.index("move")]

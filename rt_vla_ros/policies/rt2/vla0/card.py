@@ -1,4 +1,4 @@
-"""What the integers of VLA-0 and VLA-0-Smol mean: the action card of their statistics. Loads no torch."""
+"""The action cards of VLA-0 and VLA-0-Smol, made from their statistics. Does not import torch."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ STATE = (
 """LIBERO's state: name, unit, source."""
 MOST_CHUNKS = 8
 SCALE = f"Scale, control rate and gripper are those of LIBERO (1 is {LIBERO.metres} m and {LIBERO.radians} rad)."
-WORLD = "Not verified: LIBERO's positions are in the frame of its world, the arm's base stands elsewhere in each scene."
+WORLD = "Not verified: LIBERO's positions are in the world frame; the arm's base is elsewhere in each scene."
 
 
 def vla0_card(
     name: str, statistics: Statistics, *, bins: int, horizon: int, cameras: Sequence[CameraSpec]
 ) -> ActionCard:
-    """VLA-0's: a number i stands for min + i / (bins - 1) * (max - min)."""
+    """VLA-0's card: a number i means min + i / (bins - 1) * (max - min)."""
     ensemble = Ensemble("weighted", 0.5, min(MOST_CHUNKS, horizon)) if horizon > 1 else NEWEST
     return _card(name, statistics.action, bins, "round", horizon, ensemble, cameras, ())
 
@@ -38,7 +38,7 @@ def vla0_card(
 def smol_card(
     name: str, statistics: Statistics, *, bins: int, horizon: int, cameras: Sequence[CameraSpec], with_state: bool
 ) -> ActionCard:
-    """VLA-0-Smol's: a number stands for the middle of one of `bins` gaps, which reach a little beyond min and max."""
+    """VLA-0-Smol's card: a number means the middle of an interval; they extend slightly beyond min and max."""
     low, high = statistics.action.low, statistics.action.high
     margins = [EDGE / 2 * (most - least) for least, most in zip(low, high, strict=True)]
     wider = Range(

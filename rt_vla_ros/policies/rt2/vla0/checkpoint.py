@@ -1,4 +1,4 @@
-"""Loads VLA-0 and VLA-0-Smol from the folders that they are published in."""
+"""Loads VLA-0 and VLA-0-Smol in their published formats."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from rt_vla_ros.policies.rt2.vla0.smol_weights import smol_tensors, vocabulary_s
 def load_vla0(
     checkpoint: Checkpoint, *, device: torch.device, weights: str = "auto", tell: Tell = say_nothing, **_: object
 ) -> RT2Parts:
-    """Everything of a published folder; arguments: see load_rt2. Of its pickle nothing is run.
+    """Loads all parts of a published folder; arguments: see load_rt2. Its pickle is parsed without executing it.
 
     Raises CheckpointError, ProcessorError, ActionCardError, WeightsError and OutOfMemoryError.
     """
@@ -44,22 +44,22 @@ def load_vla0(
 
 
 def base_directory(name: str, directory: Path, tell: Tell = say_nothing) -> Path:
-    """Where tokenizer, processor and configuration of VLA-0-Smol are: a directory, or a model on the Hub.
+    """The directory with tokenizer, processor and configuration of VLA-0-Smol's base model, downloaded if necessary.
 
-    directory: of the checkpoint that names it. Raises CheckpointError.
+    name: a directory or a model on the Hub. directory: of the checkpoint that names it. Raises CheckpointError.
     """
     place = Path(name)
     if not name or not place.is_dir():
         if not hub_name(name):
             raise CheckpointError(
-                f"{directory} names {name[:80]!r} as the model it is made from (vlm_checkpoint), which is no directory "
-                f"and no name on the Hugging Face Hub. Name it: {CONVERT.format(directory)} --base DIR."
+                f"{directory} names {name[:80]!r} as its base model (vlm_checkpoint), which is neither a directory "
+                f"nor a name on the Hugging Face Hub. Set it with {CONVERT.format(directory)} --base DIR."
             )
         try:
             place = download(hub_name(name), tell, weights=False)
         except CheckpointError as error:
             raise CheckpointError(
-                f"{directory} has no tokenizer and no processor of its own, they are those of {name!r}. {error} Or "
+                f"{directory} has no tokenizer and no processor of its own but uses those of {name!r}. {error} Or "
                 f"give a directory with them: {CONVERT.format(directory)} --base DIR."
             ) from error
     check_folder(place, CheckpointError)
@@ -67,13 +67,13 @@ def base_directory(name: str, directory: Path, tell: Tell = say_nothing) -> Path
 
 
 def smol_config(base: Path, files: WeightFiles) -> PreTrainedConfig:
-    """Of the model: its base's, with an embedding table as large as the weights have it. Raises CheckpointError."""
+    """The base model's configuration with the size of the weights' embedding table. Raises CheckpointError."""
     try:
         config: Any = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # strangers' files make transformers raise anything
+    except Exception as error:  # untrusted files make transformers raise anything
         raise CheckpointError(f"{base / 'config.json'} cannot be used: {first_line(error)}") from error
     if config.model_type not in ("smolvlm", "idefics3"):
-        raise CheckpointError(f"{base} is a model of the type {config.model_type!r}, VLA-0-Smol is made from SmolVLM.")
+        raise CheckpointError(f"{base} has the model_type {config.model_type!r}, VLA-0-Smol is based on SmolVLM.")
     config.text_config.vocab_size = vocabulary_size(files)
     made: PreTrainedConfig = config
     return made

@@ -1,4 +1,4 @@
-"""A published folder of VLA-0 or VLA-0-Smol -> a checkpoint of this project, with card and rt2_config.json."""
+"""Converts a published VLA-0 or VLA-0-Smol to a checkpoint of this project, with card and rt2_config.json."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def convert_vla0(
     base: Path | None = None,
     tell: Tell = say_nothing,
 ) -> ActionCard:
-    """Checks everything, then writes; `directory` must not exist yet or be empty. Weights are linked where they can be.
+    """Checks everything, then writes to `directory`, which must not exist or be empty. Weights are linked if possible.
 
-    statistics: a file with others than the folder's own. base: directory with tokenizer and processor, None for
-    those of VLA-0's folder, or of the model that VLA-0-Smol's configuration names.
-    Raises CheckpointError, ProcessorError and ActionCardError; nothing is written then.
+    statistics: a file to use instead of the folder's own. base: directory with tokenizer and processor; None for
+    those of VLA-0's folder, or of the model named in VLA-0-Smol's configuration.
+    Raises CheckpointError, ProcessorError and ActionCardError; nothing is written in that case.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise CheckpointError(f"{directory} exists already; give a new or an empty directory.")
+        raise CheckpointError(f"{directory} already exists; choose a new or empty directory.")
     source = checkpoint.model_directory
     if checkpoint.adapter or (source / RT2_CONFIG_FILE).is_file() or (source / CARD_FILE).is_file():
         raise CheckpointError(
-            f"{source} is not as VLA-0 is published: it has a card, an rt2_config.json or an adapter."
+            f"{source} is not a published VLA-0 checkpoint: it has a card, an rt2_config.json or an adapter."
         )
     found, files = published(checkpoint, statistics), WeightFiles.find(source)
     if found.base is not None:
@@ -53,7 +53,7 @@ def convert_vla0(
         directory.mkdir(parents=True, exist_ok=True)
         config.save_pretrained(directory)
         tell("writing the weights")
-        apart = {name: tensor.clone() for name, tensor in tensors.items()}  # a file holds no tensor by two names
+        apart = {name: tensor.clone() for name, tensor in tensors.items()}  # a file has no tensor under two names
         save_file(apart, directory / WEIGHTS_FILE, metadata={"format": "pt"})
     else:
         place = base or source
@@ -70,7 +70,7 @@ def convert_vla0(
 
 
 def _link(path: Path, target: Path) -> None:
-    """The same file by another name, or a copy where the two are on different disks; nothing where there is none."""
+    """Hard-links a file, or copies it to another disk; does nothing if it does not exist."""
     if not path.is_file():
         return
     try:

@@ -1,8 +1,8 @@
-"""Reads the numbers of a pickle without running anything in it.
+"""Reads numbers from a pickle without executing it.
 
-A pickle is a program; `pickle.load` runs it, with any function that it names. This is another machine for the same
-instructions, which has no functions: it puts numbers, words, lists, tuples, dictionaries and numpy arrays of numbers
-together, and refuses everything else.
+A pickle is a program; `pickle.load` runs it and calls any function that it names. This is an interpreter of the same
+opcodes without functions: it builds numbers, strings, lists, tuples, dictionaries and NumPy arrays of numbers, and
+refuses everything else.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from rt_vla_ros.json_file import check_file
 
 SHOWN = 80
-"""Characters of a name that are shown."""
+"""Maximum characters of a name in a message."""
 LARGEST = 1 << 20
-"""Bytes of a file; the statistics of seven dimensions have 400."""
+"""Largest file [bytes]; the statistics of seven dimensions have 400."""
 MOST_STEPS, MOST_DEPTH = 20_000, 100
-"""Instructions of a pickle, and how deep its parts are nested."""
+"""Maximum number of opcodes, and maximum nesting depth."""
 NAMES = {
     **{
         (f"numpy.{core}.multiarray", f"{name}"): name
@@ -35,7 +35,7 @@ NAMES = {
     ("collections", "OrderedDict"): "dict",
     ("_codecs", "encode"): "encode",
 }
-"""Module and name of what a pickle of numbers names, and what stands for it here."""
+"""Module and name of the globals in a pickle of numbers, and their replacements here."""
 PUSHED = (
     *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
     *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
@@ -46,42 +46,42 @@ _MARK = object()
 
 
 class PickleError(ValueError):
-    """The pickle is damaged, or holds something else than numbers; the message says what."""
+    """The pickle is damaged, or contains something other than numbers; the message says what."""
 
 
 @dataclass(frozen=True)
 class _Name:
-    """One of NAMES. It is never called."""
+    """A global in NAMES. It is never called."""
 
     kind: str
 
 
 @dataclass
 class _Type:
-    """A numpy type of numbers."""
+    """A numeric NumPy dtype."""
 
     value: np.dtype[Any]
 
 
 @dataclass
 class PickledArray:
-    """A numpy array; value: None as long as its content has not come."""
+    """A NumPy array; value: None until its content was read."""
 
     value: NDArray[Any] | None = None
 
 
 def read_numbers(path: Path) -> Any:
-    """What a pickle holds, of numbers, words, bytes, lists, tuples, dictionaries and PickledArrays.
+    """The contents of a pickle of numbers, strings, bytes, lists, tuples, dictionaries and PickledArrays.
 
-    Raises PickleError for any other file. Nothing in it is run, whatever it says.
+    Raises PickleError for any other file. Nothing in it is executed.
     """
     check_file(path, PickleError, LARGEST)
     try:
         return _Machine().run(path.read_bytes())
     except PickleError as error:
         raise PickleError(f"{path}: {error}") from error
-    except Exception as error:  # what is damaged makes pickletools and numpy raise anything
-        raise PickleError(f"{path} is damaged or no pickle ({type(error).__name__}).") from error
+    except Exception as error:  # damaged files make pickletools and NumPy raise anything
+        raise PickleError(f"{path} is damaged or not a pickle ({type(error).__name__}).") from error
 
 
 class _Machine:
@@ -96,7 +96,7 @@ class _Machine:
                 return self._stack.pop()
             if step >= MOST_STEPS or len(self._marks) > MOST_DEPTH:
                 raise PickleError(
-                    f"it has more than {MOST_STEPS:,} instructions, or parts nested more than {MOST_DEPTH} deep."
+                    f"it has more than {MOST_STEPS:,} opcodes, or is nested more than {MOST_DEPTH} levels deep."
                 )
             self._do(opcode.name, argument)
         raise PickleError("it ends too early.")
@@ -136,11 +136,11 @@ class _Machine:
             case "PROTO" | "FRAME":
                 pass
             case _:
-                raise PickleError(f"it has the instruction {name}, which makes no numbers; it was not run.")
+                raise PickleError(f"it has the opcode {name}, which is not needed for numbers; it was not executed.")
 
     def _taken(self, count: int) -> list[Any]:
         if count > len(self._stack) - (self._marks[-1] if self._marks else 0):
-            raise PickleError("it takes more than there is.")
+            raise PickleError("it pops from an empty stack.")
         found, self._stack[-count:] = self._stack[-count:], []
         return found
 
@@ -152,28 +152,28 @@ class _Machine:
 
 def _named(module: object, name: object) -> _Name:
     if not (isinstance(module, str) and isinstance(name, str)):
-        raise PickleError("it names something by what is no word.")
+        raise PickleError("a global's name is not a string.")
     if (module, name) not in NAMES:
         called = ascii(f"{module}.{name}"[:SHOWN])[1:-1]
-        raise PickleError(f"it names {called}, which makes no numbers; it was not run.")
+        raise PickleError(f"it refers to {called}, which is not needed for numbers; it was not executed.")
     return _Name(NAMES[module, name])
 
 
 def _updated(target: object, pairs: list[Any]) -> dict[Any, Any]:
     if not isinstance(target, dict) or len(pairs) % 2 or not all(isinstance(key, str | int) for key in pairs[::2]):
-        raise PickleError("it has a dictionary whose keys are neither words nor numbers.")
+        raise PickleError("it has a dictionary whose keys are neither strings nor numbers.")
     target.update(zip(pairs[::2], pairs[1::2], strict=True))
     return target
 
 
 def _appended(target: object, values: list[Any]) -> None:
     if not isinstance(target, list):
-        raise PickleError("it appends to what is no list.")
+        raise PickleError("it appends to something that is not a list.")
     target.extend(values)
 
 
 def _made(name: object, arguments: object) -> Any:
-    """What a name, called with arguments, would make: here it is put together, not called."""
+    """The result of a global called with arguments; it is built here without a call."""
     match name, arguments:
         case _Name("dict"), ():
             return {}
@@ -188,21 +188,21 @@ def _made(name: object, arguments: object) -> Any:
         case _Name("_frombuffer"), (bytes() | bytearray() as content, _Type(number), tuple(shape), "C" | "F" as order):
             return PickledArray(np.frombuffer(content, number).reshape(shape, order=order))
     kind = name.kind if isinstance(name, _Name) else type(name).__name__
-    raise PickleError(f"it makes something of {kind} that is no array of numbers; it was not run.")
+    raise PickleError(f"it creates something from {kind} that is not an array of numbers; it was not executed.")
 
 
 def _filled(target: object, state: object) -> None:
-    """BUILD: gives an array its content, or a type of numbers its byte order."""
+    """BUILD: sets an array's content, or a dtype's byte order."""
     match target, state:
         case _Type(number), (int(), ("<" | ">" | "|" | "=") as order, None, None, None, *_):
             target.value = number.newbyteorder(order)
         case PickledArray(), (int(), tuple(shape), _Type(number), bool(by_columns), bytes(content)):
             target.value = np.frombuffer(content, number).reshape(shape, order="F" if by_columns else "C")
         case _:
-            raise PickleError("it sets the state of something that is no array of numbers; it was not run.")
+            raise PickleError("it sets the state of something that is not an array of numbers; it was not executed.")
 
 
 def _numbers(kind: np.dtype[Any]) -> np.dtype[Any]:
     if kind.kind not in "fiu":
-        raise PickleError(f"it has an array of the type {kind}, expected numbers.")
+        raise PickleError(f"it has an array of the dtype {kind}, expected numbers.")
     return kind

@@ -1,8 +1,8 @@
-"""What the published folders of VLA-0 and VLA-0-Smol say: how they are asked and what their numbers mean.
+"""Reads prompt format and action card from published folders of VLA-0 and VLA-0-Smol.
 
-VLA-0 (NVlabs/vla0): `model_last/` as `save_pretrained` writes it, `dataset_stats.pkl` and `config.yaml` around it.
+VLA-0 (NVlabs/vla0): `model_last/` written by `save_pretrained`, with `dataset_stats.pkl` and `config.yaml` beside it.
 VLA-0-Smol (LeRobot): `config.json`, `model.safetensors` and `policy_postprocessor.json`; tokenizer and processor are
-those of the model that its `vlm_checkpoint` names. Loads no torch.
+those of the model named in `vlm_checkpoint`. Does not import torch.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ SYSTEM = (
 SYSTEM_NUMBERS = re.compile(r"next (\d+) timesteps\. Each action has (\d+) dimensions\..* integers \(0-(\d+) each\)")
 TRAINING, TRAINING_MOST = "config.yaml", 1 << 16
 LIBERO_SIZE = 256
-"""Side of the images that LIBERO's data sets are rendered in [pixel]."""
+"""Side of the rendered images in LIBERO's data sets [pixel]."""
 CAMERAS = {"image": "front", "image2": "wrist", "wrist_image": "wrist"}
-"""Columns of LIBERO's data sets, and what their cameras are called here."""
+"""Columns of LIBERO's data sets, and the names of their cameras here."""
 STATE_COLUMN = "observation.state"
 SMOL_PROMPT = "Task: {instruction}, State: {state}, Actions: "
 SMOL_STATELESS = "Task: {instruction}, Actions: "
@@ -52,9 +52,9 @@ SMOL_STATELESS = "Task: {instruction}, Actions: "
 
 @dataclass(frozen=True)
 class Published:
-    """config, card: what the folder says, as a converted one has it in files.
+    """config, card: the contents of rt2_config.json and action_card.json after a conversion.
 
-    base: the model that VLA-0-Smol is made from, a directory or a name on the Hub; None for VLA-0.
+    base: the base model of VLA-0-Smol, a directory or a name on the Hub; None for VLA-0.
     """
 
     config: RT2Config
@@ -63,21 +63,21 @@ class Published:
 
 
 def published(checkpoint: Checkpoint, statistics: Path | None = None) -> Published:
-    """What a published folder says. statistics: a file with others than its own.
+    """Reads a published folder. statistics: a file to use instead of its own.
 
-    An action_card.json beside the weights goes before the card of the statistics.
-    Raises CheckpointError and ActionCardError, with a sentence.
+    An action_card.json beside the weights takes precedence over the card made from the statistics.
+    Raises CheckpointError and ActionCardError.
     """
     directory = checkpoint.model_directory
     smol = checkpoint.config.get("type") in LEROBOT_VLA0
     if not smol and not str(checkpoint.config.get("model_type")).startswith("qwen"):
         raise CheckpointError(
-            f"{directory} is no checkpoint of VLA-0: config.json names neither a Qwen-VL nor LeRobot's."
+            f"{directory} is not a VLA-0 checkpoint: config.json is neither of Qwen-VL nor of a LeRobot policy."
         )
     path = statistics or find_statistics(directory)
     if path is None:
         raise CheckpointError(
-            f"{directory} is a VLA-0 checkpoint without statistics, so its numbers have no meaning. Make one with "
+            f"{directory} is a VLA-0 checkpoint without statistics, so its numbers have no meaning. Convert it with "
             f"them: {CONVERT.format(directory)}."
         )
     ranges = read_statistics(path)
@@ -94,22 +94,22 @@ def published(checkpoint: Checkpoint, statistics: Path | None = None) -> Publish
 
 
 def check_state(config: RT2Config, card: ActionCard) -> None:
-    """Raises CheckpointError where model and action card do not agree on what it is told and how much it writes."""
+    """Raises CheckpointError if rt2_config.json and action card differ in the state or the horizon."""
     if (config.state_bins > 0) != bool(card.state):
         raise CheckpointError(
             f"rt2_config.json has {config.state_bins} state_bins, the action card has {len(card.state)} dimensions of "
-            "the robot's state: both are there where the state is in the prompt, or neither."
+            "the robot state: set both or neither."
         )
     check_system(config, card)
     if config.horizon not in (0, card.horizon):
         raise CheckpointError(
-            f"The model was taught to write {config.horizon} steps (horizon of rt2_config.json), the action card has "
+            f"The model was trained to write {config.horizon} steps (horizon in rt2_config.json), the action card has "
             f"{card.horizon}: take both from the same checkpoint."
         )
 
 
 def check_system(config: RT2Config, card: ActionCard) -> None:
-    """Raises CheckpointError where the system text asks for other steps, dimensions or bins than the card's."""
+    """Raises CheckpointError if the system message asks for other steps, dimensions or bins than the card has."""
     told = SYSTEM_NUMBERS.search(config.system)
     meant = (card.horizon, len(card.dimensions), card.bins - 1)
     if told and tuple(map(int, told.groups())) != meant:
@@ -154,7 +154,7 @@ def _vla0(checkpoint: Checkpoint, statistics: Statistics) -> Published:
 
 
 def _training(directory: Path) -> Mapping[str, Any]:
-    """The settings of the training, beside the model or around it; empty where there are none."""
+    """The training settings, in the model's directory or its parent; empty if there are none."""
     for path in (directory / TRAINING, directory.parent / TRAINING):
         if path.is_file():
             try:
@@ -166,7 +166,7 @@ def _training(directory: Path) -> Mapping[str, Any]:
 
 
 def _option(text: object, name: str, usual: float) -> float:
-    """A number of the form IMAGE.crop_img:0.875:IMAGE.img_size:224."""
+    """Parses a number from the format IMAGE.crop_img:0.875:IMAGE.img_size:224."""
     found = re.search(rf"IMAGE\.{name}:([\d.]+)", text) if isinstance(text, str) else None
     return float(found[1]) if found else usual
 
@@ -215,7 +215,7 @@ def _camera(column: str, shape: Any) -> CameraSpec:
 
 
 def _crop(shape: Any, cameras: list[CameraSpec], what: str) -> float:
-    """The share of a side that a crop of (height, width) pixels keeps."""
+    """The share of each side that a crop of (height, width) pixels keeps."""
     if shape is None:
         return 1.0
     height, width = shape

@@ -1,4 +1,4 @@
-"""VLA-0-Smol's published weights: which of them are the vision-language model's, under which names."""
+"""Selects and renames the vision-language model's weights in a published VLA-0-Smol."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rt_vla_ros.policies.rt2.loading.weight_files import WeightFiles
 
 MODEL = "model.vlm."
 HEADS = ("model.eagle_model.", "model.mtp_model.")
-"""Of heads that guess several tokens at once, which are not used here."""
+"""Prefix of the multi-token prediction heads, which are not used here."""
 EMBEDDINGS = "model.text_model.embed_tokens.weight"
 
 
 def smol_names(files: WeightFiles) -> dict[str, str]:
-    """The model's names -> those in the file.
+    """The model's names -> the names in the file.
 
-    Of tensors that several parts share the file has one, by the name that comes first; its metadata has the others.
+    The file contains shared tensors once, under the first name; its metadata has the other names.
     Raises CheckpointError for a file of another model.
     """
     aliases: dict[str, str] = {}
@@ -31,7 +31,7 @@ def smol_names(files: WeightFiles) -> dict[str, str]:
     names = {name.removeprefix(MODEL): kept for name, kept in stored.items() if name.startswith(MODEL)}
     check_surplus(name for name in files.shapes if not name.startswith((MODEL, *HEADS)))
     if EMBEDDINGS not in names:
-        raise CheckpointError(f"The weights lack {MODEL}{EMBEDDINGS}: this is no VLA-0-Smol checkpoint.")
+        raise CheckpointError(f"The weights lack {MODEL}{EMBEDDINGS}: this is not a VLA-0-Smol checkpoint.")
     return names
 
 
@@ -46,5 +46,5 @@ def smol_tensors(files: WeightFiles) -> Iterator[tuple[str, Tensor]]:
 
 
 def vocabulary_size(files: WeightFiles) -> int:
-    """Rows of the embedding table: those of the model it was made from, and one for <MASK_ACT>, of training alone."""
+    """Rows of the embedding table: the base model's, and one for <MASK_ACT>, which is used only in training."""
     return files.shapes[smol_names(files)[EMBEDDINGS]][0]

@@ -1,4 +1,4 @@
-"""The ranges that VLA-0's numbers stand for, from the files that they are published in. Loads no torch."""
+"""Reads the ranges of VLA-0's actions from the published files. Does not import torch."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from rt_vla_ros.policies.rt2.vla0.pickled_numbers import PickledArray, read_numb
 STATISTICS = "dataset_stats.pkl"
 POSTPROCESSOR = "policy_postprocessor.json"
 ACTION, STATE = ("out_ori_act", "action", "actions"), ("state", "observation.state")
-"""Names of the parts: NVlabs' own, LeRobot's, and those of LIBERO in LeRobot's format."""
+"""Keys of the parts: NVlabs', LeRobot's, and those of LIBERO in LeRobot's format."""
 DIMENSIONS, STATE_DIMENSIONS = 7, 8
 LARGEST = 1.001
-"""LIBERO's commands lie within -1 ... 1."""
+"""Tolerance of the range: LIBERO's commands are within -1 ... 1."""
 SMALLEST_SPAN = 1e-8
-"""Of a dimension that never changed, as in LeRobot's normalisation."""
+"""Minimum range of a constant dimension, as in LeRobot's normalization."""
 BY_HAND = f"""Give the numbers by hand: `rt-vla convert vla0 ... --statistics numbers.json` with {{"min": [...], \
 "max": [...]}}, {DIMENSIONS} numbers each: x, y, z, rotation about x, y, z and gripper, in LIBERO's scale of -1 to 1."""
 
@@ -39,23 +39,23 @@ class Range:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of a data set. state: None where the file has none."""
+    """Statistics of a data set. state: None if the file has none."""
 
     action: Range
     state: Range | None = None
 
 
 def find_statistics(directory: Path) -> Path | None:
-    """The file with the statistics of a published folder: in it, or in the one around it, as training writes it."""
+    """The statistics file of a published folder: in it, or in its parent, where training writes it."""
     if (directory / POSTPROCESSOR).is_file():
         return directory / POSTPROCESSOR
     return next((place / STATISTICS for place in (directory, directory.parent) if (place / STATISTICS).is_file()), None)
 
 
 def read_statistics(path: Path) -> Statistics:
-    """From dataset_stats.pkl, of which nothing is run, policy_postprocessor.json, a .safetensors or a .json file.
+    """Reads dataset_stats.pkl (without executing it), policy_postprocessor.json, a .safetensors or a .json file.
 
-    Raises CheckpointError, with a sentence, for a file that is damaged or another robot's.
+    Raises CheckpointError for a file that is damaged or of another robot.
     """
     try:
         parts = _parts(path)
@@ -64,11 +64,11 @@ def read_statistics(path: Path) -> Statistics:
             raise CheckpointError(f"it has no {' nor '.join(ACTION)} (it has: {some(list(map(reprlib.repr, parts)))}).")
         if max(map(abs, (*action.low, *action.high))) > LARGEST:
             raise CheckpointError(
-                f"its actions range from {min(action.low):g} to {max(action.high):g}: those are joint angles, or "
-                "another robot's scale; LIBERO's commands lie within -1 and 1."
+                f"its actions range from {min(action.low):g} to {max(action.high):g}: these are joint angles or in "
+                "another robot's scale; LIBERO's commands are within -1 and 1."
             )
         return Statistics(action, _range(parts, STATE, STATE_DIMENSIONS))
-    except (ValueError, OverflowError) as error:  # Python's own too, of whole numbers of thousands of digits
+    except (ValueError, OverflowError) as error:  # includes Python's error for integers of thousands of digits
         told = str(error) if str(error).startswith(str(path)) else f"{path}: {error}"
         raise CheckpointError(f"{told} {BY_HAND}") from error
 
@@ -87,7 +87,7 @@ def _parts(path: Path) -> Mapping[Any, Any]:
 
 
 def _state_file(path: Path) -> object:
-    """Where LeRobot's post-processor has its numbers. Raises CheckpointError unless they are min and max."""
+    """The state file of LeRobot's post-processor. Raises CheckpointError unless it normalizes by min and max."""
     steps = read_object(path, CheckpointError).get("steps")
     for step in steps if isinstance(steps, list) else ():
         if isinstance(step, dict) and step.get("registry_name") == "unnormalizer_processor":
@@ -99,13 +99,13 @@ def _state_file(path: Path) -> object:
 
 
 def _tensors(path: Path) -> dict[str, dict[str, Any]]:
-    """Of tensors called PART.min and PART.max."""
+    """The parts from tensors named PART.min and PART.max."""
     from safetensors.numpy import load_file
 
     stored_shapes(path, CheckpointError)
     try:
         tensors = load_file(path)
-    except Exception as error:  # safetensors' own, and what numpy says of types it does not know
+    except Exception as error:  # errors of safetensors, and of NumPy for unknown dtypes
         raise CheckpointError(f"it is damaged ({error}).") from error
     parts: dict[str, dict[str, Any]] = {}
     for name, tensor in tensors.items():
@@ -129,7 +129,7 @@ def _range(parts: Mapping[Any, Any], names: tuple[str, ...], size: int) -> Range
 
 def _numbers(values: Any, what: str, size: int) -> tuple[float, ...]:
     found = values.value if isinstance(values, PickledArray) else values
-    shape: object = reprlib.repr(found)  # not np.shape: a pickle nests a list in itself without end
+    shape: object = reprlib.repr(found)  # not np.shape: a pickled list may contain itself
     if isinstance(found, np.ndarray):
         shape, found = found.shape, list(found) if found.ndim == 1 else ()
     elif isinstance(found, list | tuple):
@@ -138,5 +138,5 @@ def _numbers(values: Any, what: str, size: int) -> tuple[float, ...]:
         raise CheckpointError(f"its {what} is {shape}, expected {size} numbers; is it another robot's?")
     numbers = tuple(float(one) for one in found if isinstance(one, int | float | np.number))
     if len(numbers) != size or not all(map(math.isfinite, numbers)):
-        raise CheckpointError(f"its {what} holds something that is no finite number.")
+        raise CheckpointError(f"its {what} contains something other than finite numbers.")
     return numbers

@@ -1,8 +1,8 @@
-"""The cameras' images as VLA-0 and VLA-0-Smol see them: `views` of rt2_config.json.
+"""Arranges camera images as VLA-0 and VLA-0-Smol need them: `views` in rt2_config.json.
 
-"tiled": the middle of each image, in its training size, side by side in one image (VLA-0). "separate": the same, an
-image each. "unscaled": the middle of each image as numbers of 0 to 1, enlarged by the model's processor, which does not
-round them (VLA-0-Smol). Of a side the middle is its share `view_crop`.
+"tiled": center crops, resized to the training size, side by side in one image (VLA-0). "separate": the same, as
+separate images. "unscaled": center crops as numbers of 0 to 1, enlarged by the model's processor without rounding
+(VLA-0-Smol). `view_crop` is the share of each side that the crop keeps.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RESAMPLING = {
     Image.Resampling.BICUBIC: "bicubic",
     Image.Resampling.BILINEAR: "bilinear",
 }
-"""How torchvision resizes a tensor: it has no Lanczos and takes bicubic in its place."""
+"""Interpolation modes of torchvision for tensors: it replaces Lanczos by bicubic."""
 
 
 class SquareViews(ComposedProcessor):
@@ -33,7 +33,7 @@ class SquareViews(ComposedProcessor):
     def __init__(self, *args: Any, config: RT2Config, cameras: int, **options: Any) -> None:
         super().__init__(*args, **options)
         if self._kind != "grid":
-            raise ProcessorError(f"The views {config.views!r} are for Qwen-VL, the processor is another model's.")
+            raise ProcessorError(f"The views {config.views!r} are for Qwen-VL, not for this processor.")
         self._size, self._crop, self._tiled = config.view_size, config.view_crop, config.views == "tiled"
         pixels = self._size**2 * (cameras if self._tiled else 1)
         self._image_processor.size = {"shortest_edge": pixels, "longest_edge": pixels}
@@ -62,7 +62,7 @@ class SquareViews(ComposedProcessor):
         if (height, width) != (self._size, self._size):
             size = (self._size, self._size)
             middle = nn.functional.interpolate(middle[None], size, mode="bilinear", align_corners=False)[0]
-        square: Pixels = middle.permute(1, 2, 0).numpy().astype(np.uint8)  # cut off, not rounded
+        square: Pixels = middle.permute(1, 2, 0).numpy().astype(np.uint8)  # truncated, not rounded
         return square
 
 
@@ -94,8 +94,8 @@ class UnscaledViews(ComposedProcessor):
         height, width = (round(side * self._crop) for side in whole.shape[1:])
         if max(height, width) > self._edge:
             raise ProcessorError(
-                f"A view is {width}x{height} pixels and the model's tile {self._edge}: larger views were split in "
-                "training, which is not done here. Give smaller cameras in the action card."
+                f"A view is {width}x{height} pixels, larger than the model's tile of {self._edge}; such views were "
+                "split in training, which is not supported here. Use smaller cameras in the action card."
             )
         size, middle = (self._edge, self._edge), center(whole, height, width)[None]
         large = nn.functional.interpolate(middle, size, mode=self._mode, align_corners=False, antialias=True)[0]
@@ -103,13 +103,13 @@ class UnscaledViews(ComposedProcessor):
 
 
 def center(image: Tensor, height: int, width: int) -> Tensor:
-    """The middle of an image (3, H, W), with torchvision's rounding of halves."""
+    """Center crop of an image (3, H, W), with torchvision's rounding of halves."""
     top, left = (round((whole - part) / 2) for whole, part in zip(image.shape[1:], (height, width), strict=True))
     return image[:, top : top + height, left : left + width]
 
 
 def views_of(config: RT2Config, cameras: int) -> Callable[..., ComposedProcessor]:
-    """The processor that makes a configuration's views of the images of so many cameras."""
+    """A processor for a configuration's views of the images of this number of cameras."""
     if config.views == "processor":
         return ComposedProcessor
     return partial(UnscaledViews if config.views == "unscaled" else SquareViews, config=config, cameras=cameras)

@@ -41,7 +41,7 @@ def card(config: Any) -> Any:
 
 
 @pytest.mark.parametrize("path", sorted(SOURCES))
-def test_what_is_written_computes_what_the_source_computes(path: str, tmp_path: Path) -> None:
+def test_the_converted_network_computes_the_same(path: str, tmp_path: Path) -> None:
     preset = SOURCES[path]
     report = convert_checkpoint(read_source(CHECKPOINTS / path), tmp_path / "ours", preset, card, TINY)
     model, read_card = load_checkpoint(resolve(tmp_path / "ours"))
@@ -55,7 +55,7 @@ def test_what_is_written_computes_what_the_source_computes(path: str, tmp_path: 
     assert read_card.postprocessing == "google_robot"
     assert report.found - len(report.unused) == report.mapped == 213
     assert report.checksum in report.table()
-    reasons = {name: why for name, why in report.unused.items() if why == "not of the network"}
+    reasons = {name: why for name, why in report.unused.items() if why == "not part of the network"}
     assert set(reasons) == OUTSIDE[path]
     assert not [p for p in tmp_path.iterdir() if p.name != "ours"]
 
@@ -89,20 +89,20 @@ RENAMED = {HEAD: None, HEAD + "_2": np.zeros(16, np.float32)}
         (changed("flax", **RENAMED), f"1 missing:\n  {HEAD}\n1 unexpected:\n  {HEAD}_2"),
         (changed("flax", **{HEAD: np.zeros(17, np.float32)}), f"{HEAD} is (17,), expected (16,)"),
         (changed("flax", **{HEAD: np.full(16, np.nan, np.float32)}), f"cannot be trusted:\n  {HEAD}"),
-        (changed("flax", **{HEAD: np.zeros(16, "S1")}), f"1 weights are no floating-point numbers:\n  {HEAD} is |S1"),
-        (changed("flax", **{HEAD: np.zeros(16, np.int32)}), f"no floating-point numbers:\n  {HEAD} is int32"),
-        (changed("flax", **{HEAD: np.zeros(16, np.complex64)}), f"no floating-point numbers:\n  {HEAD} is complex64"),
+        (changed("flax", **{HEAD: np.zeros(16, "S1")}), f"1 weights are not floating-point numbers:\n  {HEAD} is |S1"),
+        (changed("flax", **{HEAD: np.zeros(16, np.int32)}), f"not floating-point numbers:\n  {HEAD} is int32"),
+        (changed("flax", **{HEAD: np.zeros(16, np.complex64)}), f"not floating-point numbers:\n  {HEAD} is complex64"),
         (
             changed("flax", **{HEAD: np.full(16, 1e300)}),
-            f"not finite as float32, the checkpoint cannot be trusted:\n  {HEAD}",
+            f"not finite as float32; the checkpoint cannot be trusted:\n  {HEAD}",
         ),
         (
             changed("flax", **{VARIANCE: np.full(8, -0.5, np.float32)}),
-            f"negative variances, the checkpoint cannot be trusted:\n  {VARIANCE} goes down to -0.5",
+            f"negative variances; the checkpoint cannot be trusted:\n  {VARIANCE} has the minimum -0.5",
         ),
         (
             changed("tensorflow/ckpt-1", **{TF_VARIANCE: np.zeros(3, np.float32)}),
-            "layer_with_weights-0/variance goes down to 0.0",
+            "layer_with_weights-0/variance has the minimum 0.0",
         ),
         (changed("tensorflow/ckpt-1", **{TF_HEAD: None}), "1 missing:\n  _transformer/_output_tokens/bias"),
         (changed("savedmodel", **{"216": None, "215": None}), "has 215 variables, the network has 216"),
@@ -141,7 +141,7 @@ def test_a_failure_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pyt
     assert not list(tmp_path.iterdir())
 
 
-def test_does_not_write_over_anything(tmp_path: Path) -> None:
+def test_does_not_overwrite_anything(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
     with pytest.raises(CheckpointError, match="already exists; choose a new or empty directory"):
         convert_checkpoint(read_source(CHECKPOINTS / "flax"), tmp_path, "rt1-jax", card, TINY)

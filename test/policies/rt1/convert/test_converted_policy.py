@@ -47,13 +47,13 @@ def test_it_acts(converted: Path, weights: str) -> None:
         assert 0 <= action.steps[0].gripper <= 1
 
 
-def test_it_warms_up_with_what_it_knows(converted: Path) -> None:
+def test_it_warms_up_with_a_known_instruction(converted: Path) -> None:
     policy = load_policy(str(converted), device="cpu")
     assert isinstance(policy, WarmUpPolicy)
     assert policy.warm_up_instruction == "open the drawer"
 
 
-def test_it_says_which_instructions_it_knows(converted: Path) -> None:
+def test_it_lists_its_instructions(converted: Path) -> None:
     policy = load_policy(str(converted), device="cpu")
     assert isinstance(policy, ListedPolicy)
     assert list(policy.instructions) == ["open the drawer"]
@@ -68,7 +68,7 @@ def test_refuses_instructions_beyond_its_table(converted: Path) -> None:
 def test_a_table_of_another_size_is_refused(converted: Path, tmp_path: Path) -> None:
     InstructionTable({"go": np.zeros(8)}).save(tmp_path / "other.safetensors")
     policy = load_policy(str(converted), device="cpu", language=str(tmp_path / "other.safetensors"))
-    with pytest.raises(ValueError, match=r"vectors of shape \(8,\), the network takes \(16,\)"):
+    with pytest.raises(ValueError, match=r"vectors of shape \(8,\), the network expects \(16,\)"):
         policy.reset("go")
 
 
@@ -88,7 +88,7 @@ def test_images_of_other_shapes_and_times_are_refused(converted: Path) -> None:
 
 
 def test_refuses_unknown_weights(converted: Path) -> None:
-    with pytest.raises(ValueError, match="RT-1 policies have no weights 'int4'; they have auto, float32, bfloat16"):
+    with pytest.raises(ValueError, match="do not support weights 'int4'; expected one of auto, float32, bfloat16"):
         load_policy(str(converted), device="cpu", weights="int4")
 
 
@@ -98,12 +98,12 @@ def test_refuses_unknown_weights(converted: Path) -> None:
         (["--from", str(CHECKPOINTS / "tensorflow" / "ckpt-1")], "Specify it with --action-order: base-vector-first"),
         (["--from", "nowhere"], "There is no checkpoint nowhere"),
         (["--from", str(CHECKPOINTS / "flax"), "--preset", "rt3"], "There is no preset 'rt3'"),
-        (["--from", str(CHECKPOINTS / "flax"), "--robot", "panda"], "There is no robot 'panda'"),
+        (["--from", str(CHECKPOINTS / "flax"), "--robot", "panda"], "Unknown robot 'panda'"),
         (["--from", str(CHECKPOINTS / "flax"), "--set", "window"], "expected KEY=VALUE"),
         (["--from", str(CHECKPOINTS / "flax"), "--action-order", "abc"], "The action order is 'abc'"),
         (
             ["--from", str(CHECKPOINTS / "flax"), "--robot", "widowx", "--base"],
-            "The robot widowx has no base that moves",
+            "The robot widowx has no mobile base",
         ),
         (["--from", str(CHECKPOINTS / "flax"), "--preset", "rt1-x"], "527 missing:"),
     ],
@@ -118,7 +118,7 @@ def test_the_command_refuses(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_base_that_was_asked_for_moves_in_its_own_mode_alone(tmp_path: Path) -> None:
+def test_a_requested_base_moves_only_in_its_own_mode(tmp_path: Path) -> None:
     source, place = str(CHECKPOINTS / "flax" / "checkpoint_900"), tmp_path / "rt1"
     arguments = ["convert", "rt1", "--from", source, "--to", str(place), "--preset", "rt1-jax", "--base", *OPTIONS]
     assert main(arguments) == 0

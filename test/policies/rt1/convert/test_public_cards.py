@@ -41,11 +41,11 @@ def test_the_google_robots_base_has_roles_where_that_is_asked_for(tmp_path: Path
         "base_displacement_vector_y": "base_y",
     }
     assert card.base_mode == 2
-    assert any(note.startswith("Not verified: that base_displacement_vector is in metres") for note in card.notes)
+    assert any(note.startswith("Not verified: that base_displacement_vector is in meters") for note in card.notes)
     assert [(one.low, one.high) for one in card.dimensions] == [
         (one.low, one.high) for one in public_card(config, "x").dimensions
     ]
-    with pytest.raises(ActionCardError, match="The robot widowx has no base that moves; google_robot has one"):
+    with pytest.raises(ActionCardError, match="The robot widowx has no mobile base; google_robot has one"):
         public_card(config, "x", robot="widowx", base=True)
 
 
@@ -58,7 +58,7 @@ def test_a_range_other_than_the_networks_is_refused(tmp_path: Path) -> None:
     check_card(card, RT1Config.preset("rt1-jax", world_vector_range=None), tmp_path)
 
 
-def test_what_nobody_verified_is_marked() -> None:
+def test_unverified_facts_are_marked() -> None:
     config = RT1Config.preset("rt1")
     marked = public_card(config, "x", order=ORDERS["base-vector-first"], verified=False)
     assert any("order of the action's tokens" in note for note in marked.notes)
@@ -72,7 +72,7 @@ def test_what_nobody_verified_is_marked() -> None:
     assert public_card(config, "x").notes[0].startswith("Ranges, order and modes: ")
 
 
-def test_an_order_may_be_spelt_out() -> None:
+def test_an_order_may_be_written_out() -> None:
     assert action_order("jax") == JAX_ORDER
     assert action_order(", ".join(reversed(JAX_ORDER))) == JAX_ORDER[::-1]
     for wrong in ("alphabetical", "", ",".join(JAX_ORDER[:5])):
@@ -81,7 +81,7 @@ def test_an_order_may_be_spelt_out() -> None:
 
 
 def test_refuses_unknown_robots_and_networks_without_a_range() -> None:
-    with pytest.raises(ActionCardError, match="There is no robot 'panda'; there are google_robot, widowx"):
+    with pytest.raises(ActionCardError, match="Unknown robot 'panda'; expected one of google_robot, widowx"):
         public_card(RT1Config.preset("rt1"), "x", robot="panda")
     with pytest.raises(ActionCardError, match="no world_vector_range"):
         public_card(RT1Config.preset("rt1-mini"), "x")

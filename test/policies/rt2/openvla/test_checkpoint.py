@@ -39,7 +39,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_openvla(tmp_path_factory.mktemp("openvla"))
 
 
-def test_a_published_directory_is_a_policy_as_it_is(checkpoint: Path) -> None:
+def test_a_published_directory_is_a_policy_without_conversion(checkpoint: Path) -> None:
     assert resolve(checkpoint).family == "openvla"
     parts = load_openvla(resolve(checkpoint), device=CPU)
     policy = RT2Policy(parts)
@@ -66,9 +66,9 @@ def test_a_published_directory_is_a_policy_as_it_is(checkpoint: Path) -> None:
 
 def test_one_of_several_statistics_must_be_named(tmp_path: Path) -> None:
     save_openvla(tmp_path, keys=("bridge_orig", "libero_spatial"))
-    with pytest.raises(ValueError, match=r"2 data sets: choose the one.*There are: bridge_orig, libero_spatial\."):
+    with pytest.raises(ValueError, match=r"2 data sets: choose the one.*Available: bridge_orig, libero_spatial\."):
         load_openvla(resolve(tmp_path), device=CPU)
-    with pytest.raises(ValueError, match=r"'bridge'\. Did you mean 'bridge_orig'\? There are: bridge_orig, libero"):
+    with pytest.raises(ValueError, match=r"'bridge'\. Did you mean 'bridge_orig'\? Available: bridge_orig, libero"):
         load_openvla(resolve(f"{tmp_path}#bridge"), device=CPU)
     assert load_openvla(resolve(f"{tmp_path}#libero_spatial"), device=CPU).card.control_rate == 20
     (tmp_path / RT2_CONFIG_FILE).write_text('{"unnorm_key": "bridge_orig"}')
@@ -98,11 +98,11 @@ def test_the_first_openvla_has_the_prompt_of_vicuna(tmp_path: Path) -> None:
 )
 def test_another_language_model_is_refused(change: dict[str, Any], told: str, tmp_path: Path) -> None:
     change_config(save_openvla(tmp_path), change)
-    with pytest.raises(ValueError, match=f"config.json: the language model is .*{told}.*made from Llama 2"):
+    with pytest.raises(ValueError, match=f"config.json: the language model is .*{told}.*based on Llama 2"):
         load_openvla(resolve(tmp_path), device=CPU)
 
 
-def test_statistics_of_the_robot_s_state_tell_openvla_oft(tmp_path: Path) -> None:
+def test_state_statistics_identify_openvla_oft(tmp_path: Path) -> None:
     stored = statistics("libero_spatial_no_noops")
     entry = stored["libero_spatial_no_noops"]
     path = save_openvla(tmp_path) / "dataset_statistics.json"
@@ -111,7 +111,7 @@ def test_statistics_of_the_robot_s_state_tell_openvla_oft(tmp_path: Path) -> Non
             json.dumps({"libero_spatial_no_noops": {**entry, "proprio": {"mean": state, "std": [0.0] * 8}}})
         )
         if refused:
-            with pytest.raises(ValueError, match=r"hold the robot's own state.*OpenVLA-OFT.*put an action_card.json"):
+            with pytest.raises(ValueError, match=r"contain the robot state.*OpenVLA-OFT.*put an action_card.json"):
                 resolve(tmp_path).read_card()
         else:
             card = resolve(tmp_path).read_card()
@@ -130,7 +130,7 @@ def test_statistics_of_the_robot_s_state_tell_openvla_oft(tmp_path: Path) -> Non
         ({"prompt": "Do: {instruction}", "lower_case": False}, "Do: Pick UP the red cube"),
     ],
 )
-def test_what_rt2_config_does_not_say_is_openvla_s_own(given: dict[str, Any], prompt: str, tmp_path: Path) -> None:
+def test_openvla_s_defaults_fill_rt2_config(given: dict[str, Any], prompt: str, tmp_path: Path) -> None:
     (save_openvla(tmp_path) / RT2_CONFIG_FILE).write_text(json.dumps(given))
     config = load_openvla(resolve(tmp_path), device=CPU).config
     assert str(robot_prompt(config, "Pick UP the red cube.")) == prompt
@@ -149,12 +149,12 @@ def test_a_wrong_rt2_config_is_refused_by_its_path(tmp_path: Path) -> None:
             load_openvla(resolve(tmp_path), device=CPU)
 
 
-def test_a_card_goes_before_the_statistics_and_must_fit(tmp_path: Path) -> None:
+def test_a_card_takes_precedence_over_statistics_and_is_checked(tmp_path: Path) -> None:
     save_openvla(tmp_path)
     own = load_openvla(resolve(tmp_path), device=CPU).card
     dataclasses.replace(own, control_rate=8.0).save(tmp_path)
     assert load_openvla(resolve(tmp_path), device=CPU).card.control_rate == 8
-    with pytest.raises(ValueError, match="so there is no 'bridge_orig' to choose"):
+    with pytest.raises(ValueError, match="so it has no statistics 'bridge_orig'"):
         resolve(f"{tmp_path}#bridge_orig").read_card()
     rt2_card(quantization="centers").save(tmp_path)
     with pytest.raises(ValueError, match="card says dimensions 8, an OpenVLA model has 7"):
@@ -198,14 +198,14 @@ def damage(directory: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("gone", f"{SHARDS[1]}, named by {INDEX}, is not there"),
-        ("cut", "is damaged or cut off"),
+        ("gone", f"{SHARDS[1]}, named by {INDEX}, is missing"),
+        ("cut", "is damaged or truncated"),
         ("lacking", "The weights lack model.towers"),
         (
             "unknown",
             r"hold tensors that the model does not have \(vision_backbone.featurizer.blocks.0.extra; 1 in all\)",
         ),
-        ("nan", "holds numbers that are not finite"),
+        ("nan", "contains numbers that are not finite"),
     ],
 )
 def test_damaged_shards_are_refused(kind: str, message: str, tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_a_lora_adapter_is_added_to_the_weights(checkpoint: Path, tmp_path: Path
         np.testing.assert_allclose(change, 4 * (b @ a).chunk(3)[i], atol=1e-5)
     config["peft_type"] = "IA3"
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
-    with pytest.raises(ValueError, match="another kind; plain LoRA can be loaded"):
+    with pytest.raises(ValueError, match="is not a plain LoRA adapter"):
         load_openvla(replace(resolve(checkpoint), adapter=tmp_path), device=CPU)
 
 
@@ -267,11 +267,11 @@ def action(**change: Any) -> dict[str, Any]:
         (action(q01=["a"] * 7), "The statistics of 'x' have no q01 and q99 of 7 numbers each"),
         (action(q99=[float("nan")] * 7), "The statistics of 'x' have no q01 and q99 of 7 numbers each"),
         (action(q01=1), "The statistics of 'x' have no q01 and q99 of 7 numbers each"),
-        (action(mask=[True]), r"The statistics of 'x' have the mask \[True\], expected 7 times true or false"),
+        (action(mask=[True]), r"The statistics of 'x' have the mask \[True\], expected 7 booleans"),
         ({"image_sizes": 224}, r"image_sizes is 224, expected a list of pixels such as \[224, 224\]"),
-        ({"n_action_bins": "256"}, "n_action_bins is '256', expected a whole number of 2 or more, often 256"),
-        ({"pad_token_id": None}, "pad_token_id is None, expected a whole number of 0 or more, often 32000"),
-        ({"pad_to_multiple_of": 64.5}, "pad_to_multiple_of is 64.5, expected a whole number of 0 or more, often 64"),
+        ({"n_action_bins": "256"}, "n_action_bins is '256', expected an integer of at least 2, usually 256"),
+        ({"pad_token_id": None}, "pad_token_id is None, expected an integer of at least 0, usually 32000"),
+        ({"pad_to_multiple_of": 64.5}, "pad_to_multiple_of is 64.5, expected an integer of at least 0, usually 64"),
     ],
 )
 def test_a_config_that_is_not_openvla_s_is_refused_by_its_path(
@@ -324,7 +324,7 @@ LIBERO = (
 )
 
 
-def test_a_data_set_with_a_scale_of_its_own_is_brought_to_metres_and_radians() -> None:
+def test_a_data_set_in_its_own_scale_is_converted_to_metres_and_radians() -> None:
     libero = card_from_statistics(of_data("libero_spatial_no_noops", *LIBERO), "")
     assert [round(d.high, 4) for d in libero.dimensions] == [0.0469, 0.0438, 0.0466, 0.052, 0.0884, 0.0729, 1.0]
     assert (libero.rotation, libero.control_rate) == ("rotation_vector", 20)
@@ -342,7 +342,7 @@ def test_a_data_set_with_a_scale_of_its_own_is_brought_to_metres_and_radians() -
         ([-0.02] * 6 + [-1.0], [0.02] * 6 + [1.0], r"a gripper from -1 to 1; in OpenVLA's data it is 0 closed and 1"),
         ([-0.02] * 6 + [0.0], [0.02] * 6 + [255.0], r"a gripper from 0 to 255"),
         ([-0.02] * 6 + [0.0], [0.02] * 6 + [0.08], r"a gripper from 0 to 0.08"),
-        ([-0.4] * 6 + [0.0], [0.59] * 6 + [1.0], r"have x, y, z beyond 0.3 m per action, so they look like numbers of"),
+        ([-0.4] * 6 + [0.0], [0.59] * 6 + [1.0], r"have x, y, z beyond 0.3 m per action, so they seem to be in"),
         ([-30.0] * 3 + [0.0] * 4, [30.0] * 7, r"config.json: 'x' ranges from -30 to 30 m per action"),
         ([0.02] * 6 + [0.0], [-0.02] * 6 + [1.0], r"have a q01 above its q99"),
     ],

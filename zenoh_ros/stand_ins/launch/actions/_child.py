@@ -1,4 +1,4 @@
-"""A process with its own process group, whose output comes line by line."""
+"""A process in its own process group, whose output is read line by line."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _CHUNK = 65536
 class Child:
     """A started process.
 
-    It dies with this process, even if this one is killed with SIGKILL (Linux). Signals go to its whole group, so that
-    what it has started hears them too.
+    It is killed when this process ends, even by SIGKILL (Linux). Signals are sent to its whole group, so its own child
+    processes get them, too.
     """
 
     def __init__(self, process: asyncio.subprocess.Process, streams: list[_Stream]) -> None:
@@ -37,7 +37,7 @@ class Child:
         terminal: bool,
         on_output: Callable[[int, bytes], None],
     ) -> Child:
-        """Starts `cmd`; `on_output(1 or 2, data)` is called for what it writes.
+        """Starts `cmd`; `on_output(1 or 2, data)` is called with its output.
 
         Raises:
             OSError: it cannot be started.
@@ -70,12 +70,12 @@ class Child:
         return self._process.returncode is None
 
     def signal(self, number: signal.Signals) -> None:
-        """To the whole group; nothing if it has ended meanwhile."""
+        """Sends a signal to the whole group; does nothing if it has ended."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
     async def wait(self) -> int:
-        """The return code, after all output was handed over; what is left of its group is killed."""
+        """The return code, after all output was delivered; remaining processes of its group are killed."""
         returncode = await self._process.wait()
         self.signal(signal.SIGKILL)
         for stream in self._streams:
@@ -84,7 +84,7 @@ class Child:
 
 
 class _Stream:
-    """The reading end of a pipe or a pseudo-terminal."""
+    """The read end of a pipe or pseudo-terminal."""
 
     def __init__(self, fd: int, number: int, on_output: Callable[[int, bytes], None]) -> None:
         self._fd = fd
@@ -96,12 +96,12 @@ class _Stream:
         self._loop.add_reader(fd, self._read)
 
     def _read(self) -> bool:
-        """Whether there was something."""
+        """Whether there was any output."""
         try:
             data = os.read(self._fd, _CHUNK)
         except BlockingIOError:
             return False
-        except OSError:  # how a pseudo-terminal says that the other end is closed
+        except OSError:  # EIO: the other end of a pseudo-terminal is closed
             data = b""
         if data:
             self._on_output(self._number, data)
@@ -110,7 +110,7 @@ class _Stream:
         return bool(data)
 
     def close(self) -> None:
-        """Reads what is left and lets go."""
+        """Reads the remaining output and closes the file."""
         if not self._open:
             return
         self._open = False
@@ -121,7 +121,7 @@ class _Stream:
 
 
 class LineBuffer:
-    """Cuts bytes into lines of text."""
+    """Splits bytes into lines of text."""
 
     def __init__(self, on_line: Callable[[str], None]) -> None:
         self._rest = b""
@@ -130,10 +130,10 @@ class LineBuffer:
     def feed(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
-            # Of a line that was written over again and again (a bar of progress), what a terminal shows in the end.
+            # Of a line that was overwritten repeatedly (a progress bar), the final text, as in a terminal.
             self._on_line(line.removesuffix(b"\r").rpartition(b"\r")[2].decode(errors="replace"))
 
     def flush(self) -> None:
-        """Gives out a last line without an end."""
+        """Emits a last line without line end."""
         if self._rest:
             self.feed(b"\n")

@@ -1,7 +1,7 @@
-"""Becomes the given program, and makes it die with the process that started it, however that one dies.
+"""Executes the given program such that it is killed when its parent process ends, for whatever reason.
 
-Run as a file with `PARENT_PID PROGRAM ARGUMENT...`. The kernel's promise (PR_SET_PDEATHSIG, prctl(2)) survives exec.
-A program of its own rather than a function between fork and exec, because the launch process has threads.
+Run as a script with `PARENT_PID PROGRAM ARGUMENT...`. PR_SET_PDEATHSIG (prctl(2)) survives exec. This is a separate
+script rather than a function between fork and exec, because the launch process has threads.
 """
 
 import os
@@ -13,13 +13,13 @@ _PR_SET_PDEATHSIG = 1
 
 def main() -> None:
     """Never returns."""
-    # A launch in the background of a script has SIGINT ignored, and its nodes would inherit that.
+    # A launch in the background of a shell script ignores SIGINT, and its nodes would inherit that.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != int(sys.argv[1]):  # it died before the promise was given
+    if os.getppid() != int(sys.argv[1]):  # the parent ended before prctl was called
         sys.exit(1)
     program = sys.argv[2:]
     try:

@@ -13,9 +13,9 @@ class DeclareLaunchArgument(Action):
 
     Args:
         name: its name.
-        default_value: used if none is given; without it the argument is required.
+        default_value: default; without it the argument is required.
         description: a sentence for `--show-args`.
-        choices: the values that are allowed; None: any.
+        choices: allowed values; None: any.
 
     Raises:
         RuntimeError: the default value is not among the choices, or the choices are empty.

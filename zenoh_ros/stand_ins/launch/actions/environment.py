@@ -1,4 +1,4 @@
-"""Actions that change the environment which later processes inherit."""
+"""Actions that change the environment of later processes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SetEnvironmentVariable(Action):
 
 
 class AppendEnvironmentVariable(Action):
-    """Appends to a variable, or puts before it, with the separator of paths between."""
+    """Appends or prepends to a variable, with the path separator."""
 
     def __init__(
         self,
@@ -59,14 +59,14 @@ class UnsetEnvironmentVariable(Action):
 
 
 class PushEnvironment(Action):
-    """Begins a scope."""
+    """Begins a scope of environment variables."""
 
     def execute(self, context: LaunchContext) -> None:
         context._push_environment()
 
 
 class PopEnvironment(Action):
-    """Ends the scope: the environment is as before."""
+    """Ends the scope and restores the environment."""
 
     def execute(self, context: LaunchContext) -> None:
         context._pop_environment()

@@ -1,4 +1,4 @@
-"""Actions that emit events or answer them."""
+"""Actions that emit events or register event handlers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class EmitEvent(Action):
 
 
 class RegisterEventHandler(Action):
-    """Registers an event handler from now on."""
+    """Registers an event handler."""
 
     def __init__(self, event_handler: BaseEventHandler, **kwargs: object) -> None:
         super().__init__(**kwargs)  # type: ignore[arg-type]
@@ -45,7 +45,7 @@ class RegisterEventHandler(Action):
 
 
 class UnregisterEventHandler(Action):
-    """Takes an event handler off."""
+    """Unregisters an event handler."""
 
     def __init__(self, event_handler: BaseEventHandler, **kwargs: object) -> None:
         super().__init__(**kwargs)  # type: ignore[arg-type]
@@ -56,7 +56,7 @@ class UnregisterEventHandler(Action):
 
 
 class Shutdown(Action):
-    """Ends the launch.
+    """Shuts the launch down.
 
     Args:
         reason: why, as a sentence.

@@ -1,4 +1,4 @@
-"""Processes of a launch."""
+"""The action that runs a process."""
 
 from __future__ import annotations
 
@@ -61,21 +61,21 @@ class ExecuteProcess(Action):
 
     Args:
         cmd: the program and its arguments.
-        prefix: put before it, e.g. `gdb -ex run --args`.
+        prefix: prefix of the command, e.g. `gdb -ex run --args`.
         name: name in the output, with a number appended; default: the program's.
-        cwd: where it runs.
-        env: its whole environment; default: that of the launch.
-        additional_env: variables on top of it.
+        cwd: working directory.
+        env: the complete environment; default: that of the launch.
+        additional_env: additional environment variables.
         shell: `cmd` is one line for /bin/sh.
-        sigterm_timeout: seconds from SIGINT to SIGTERM at the end.
+        sigterm_timeout: seconds from SIGINT to SIGTERM at shutdown.
         sigkill_timeout: seconds from SIGTERM to SIGKILL.
-        emulate_tty: it sees a terminal.
+        emulate_tty: run the process in a pseudo-terminal.
         output: "screen", "log" (only standard error is shown), "both", or a dict of streams.
-        log_cmd: the command is shown.
-        on_exit: entities, or a function of (event, context) that returns them, for when it ends.
-        respawn: restart it when it ends.
-        respawn_delay: seconds before that.
-        respawn_max_retries: how often; negative: forever.
+        log_cmd: print the command.
+        on_exit: entities to visit when it exits, or a function of (event, context) that returns them.
+        respawn: restart it when it exits.
+        respawn_delay: seconds before a restart.
+        respawn_max_retries: maximum number of restarts; negative: no limit.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class ExecuteProcess(Action):
 
     @property
     def name(self) -> str | None:
-        """The name on the screen; None before it was executed."""
+        """The name in the output; None before execution."""
         return None if self._settings is None else self._settings.name
 
     def get_sub_entities(self) -> list[LaunchDescriptionEntity]:
@@ -134,7 +134,7 @@ class ExecuteProcess(Action):
         return self._finished
 
     def prepare_command(self, context: LaunchContext) -> list[str]:
-        """The command with its substitutions made."""
+        """The command after substitution."""
         return [perform(context, part) for part in self.cmd]
 
     def default_name(self, command: list[str]) -> str:
@@ -183,7 +183,7 @@ class ExecuteProcess(Action):
         )
 
     def _prefix_for(self, program: str, context: LaunchContext) -> str:
-        """Its own prefix, or that of `--launch-prefix` if the filter matches the name."""
+        """The action's own prefix, or that of `--launch-prefix` if the filter matches the name."""
         if self._prefix is not None:
             return perform(context, self._prefix)
         chosen = perform(context, LaunchConfiguration("launch-prefix-filter", default=""))
@@ -204,7 +204,7 @@ class ExecuteProcess(Action):
             self._send(event.signal)
 
     async def _supervise(self, context: LaunchContext) -> None:
-        """Runs the process, again and again where it is to be respawned."""
+        """Runs the process, repeatedly if it is to be respawned."""
         assert self._finished is not None
         try:
             while not self._stop.is_set():
@@ -215,7 +215,7 @@ class ExecuteProcess(Action):
                 await _wait_set(self._stop, self._respawn_delay or 0.0)
         except Exception as error:
             self._finished.set_exception(error)
-            # Marked as retrieved: launch stops at the first, and asyncio would print the tracebacks of the others.
+            # Marked as retrieved: launch stops at the first error, and asyncio would print tracebacks of the others.
             self._finished.exception()
         else:
             self._finished.set_result(None)
@@ -242,7 +242,7 @@ class ExecuteProcess(Action):
         )
         logger.info(f"process started with pid [{self._child.pid}]")
         context.emit_event_sync(ProcessStarted(**self._details()))
-        if self._stop.is_set():  # asked while it was starting
+        if self._stop.is_set():  # shutdown was requested during startup
             self._escalate_from_now(self._child)
         returncode = await self._child.wait()
         for buffer in lines.values():
@@ -273,7 +273,7 @@ class ExecuteProcess(Action):
         return self.process_details
 
     def _begin_stop(self) -> None:
-        """SIGINT, then SIGTERM, then SIGKILL; nothing if the process has ended."""
+        """Sends SIGINT, then SIGTERM, then SIGKILL; does nothing if the process has ended."""
         if self._stop.is_set():
             return
         self._stop.set()
@@ -309,7 +309,7 @@ class ExecuteProcess(Action):
 
 
 class _OnRequest(BaseEventHandler):
-    """Hands the events that ask something of a process to a function."""
+    """Passes process requests (signal, shutdown) to a function."""
 
     def __init__(self, function: Any) -> None:
         super().__init__(matcher=lambda event: isinstance(event, (ShutdownProcess, SignalProcess)))
@@ -330,7 +330,7 @@ def _require_program(program: str, env: dict[str, str], cwd: str | None) -> None
 
 
 async def _wait_set(event: asyncio.Event, timeout: float) -> None:
-    """Returns when the event is set or the time is over."""
+    """Returns when the event is set or the timeout has passed."""
     waiting = asyncio.ensure_future(event.wait())
     await asyncio.wait([waiting], timeout=timeout)
     waiting.cancel()

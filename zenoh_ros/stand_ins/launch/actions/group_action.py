@@ -1,4 +1,4 @@
-"""Actions with a scope of their own."""
+"""A group of actions with its own scope."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class GroupAction(Action):
     """Yields its actions.
 
     Args:
-        actions: what is in the group.
-        scoped: launch configurations, namespace and environment set inside are forgotten after it.
-        forwarding: with `scoped`, those of outside are seen inside.
-        launch_configurations: set at the beginning.
+        actions: the actions in the group.
+        scoped: launch configurations, namespace and environment set inside are restored after it.
+        forwarding: with `scoped`, those from outside are visible inside.
+        launch_configurations: launch configurations to set first.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""One launch file inside of another."""
+"""Inclusion of a launch file."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from ..utilities import perform
 from .declare_launch_argument import DeclareLaunchArgument
 from .opaque_function import OpaqueFunction
 
-# Names this similar (difflib ratio) count as misspelt; others may be for another file.
+# Names with this similarity (difflib ratio) count as misspelled; others may be for another file.
 _MISSPELT = 0.85
 
 
 class IncludeLaunchDescription(Action):
     """Visits the description of a launch file, in the same scope.
 
-    An argument that the file neither declares nor uses is reported; one that looks misspelt ends the launch.
+    An argument that the file neither declares nor uses is reported; one that looks misspelled ends the launch.
 
     Args:
-        launch_description_source: where it comes from, or the path of the file.
+        launch_description_source: a source, or the path of a launch file.
         launch_arguments: its arguments, as pairs (name, value).
 
     Attributes:
-        without_effect: names of the unused arguments, once the file was visited.
+        without_effect: names of the unused arguments, after the file was visited.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class IncludeLaunchDescription(Action):
                 )
 
     def _say_what_had_no_effect(self, known: list[str], context: LaunchContext) -> None:
-        """Called before anything is started: a misspelt `dry_run` must not move an arm."""
+        """Called before anything is started: a misspelled `dry_run` must not move an arm."""
         for name in self.without_effect:
             near = difflib.get_close_matches(name, known, n=1)
             meant = f"; did you mean '{near[0]}'?" if near else ""

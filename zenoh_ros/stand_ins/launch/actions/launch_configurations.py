@@ -1,4 +1,4 @@
-"""Actions that set launch configurations and keep their scopes."""
+"""Actions that set launch configurations and delimit their scopes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..utilities import normalize_to_list_of_substitutions, perform_substitution
 
 
 class SetLaunchConfiguration(Action):
-    """Sets one, until the end of the scope."""
+    """Sets a launch configuration, until the end of the scope."""
 
     def __init__(self, name: SomeSubstitutionsType, value: SomeSubstitutionsType, **kwargs: object) -> None:
         super().__init__(**kwargs)  # type: ignore[arg-type]
@@ -22,7 +22,7 @@ class SetLaunchConfiguration(Action):
 
 
 class UnsetLaunchConfiguration(Action):
-    """Removes one."""
+    """Removes a launch configuration."""
 
     def __init__(self, name: SomeSubstitutionsType, **kwargs: object) -> None:
         super().__init__(**kwargs)  # type: ignore[arg-type]
@@ -33,21 +33,21 @@ class UnsetLaunchConfiguration(Action):
 
 
 class PushLaunchConfigurations(Action):
-    """Begins a scope."""
+    """Begins a scope of launch configurations."""
 
     def execute(self, context: LaunchContext) -> None:
         context._push_launch_configurations()
 
 
 class PopLaunchConfigurations(Action):
-    """Ends the scope: what was set in it is forgotten."""
+    """Ends the scope and restores the launch configurations."""
 
     def execute(self, context: LaunchContext) -> None:
         context._pop_launch_configurations()
 
 
 class ResetLaunchConfigurations(Action):
-    """Forgets all but the given ones."""
+    """Removes all launch configurations except the given ones."""
 
     def __init__(
         self, launch_configurations: dict[SomeSubstitutionsType, SomeSubstitutionsType] | None = None, **kwargs: object

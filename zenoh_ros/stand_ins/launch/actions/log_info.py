@@ -1,4 +1,4 @@
-"""A line on the screen."""
+"""The action that prints a message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Actions after a time."""
+"""Actions after a delay."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from .opaque_function import OpaqueFunction
 
 
 class TimerAction(Action):
-    """Yields its actions once, `period` seconds of wall time after it was visited, in the scope that it was visited in.
+    """Yields its actions once, `period` seconds of wall time after its visit, in the scope of the visit.
 
     Args:
-        period: seconds; a substitution may give them.
-        actions: what is done then.
-        cancel_on_shutdown: a shutdown meanwhile cancels it.
+        period: delay [s]; may be a substitution.
+        actions: the actions to execute.
+        cancel_on_shutdown: cancel the timer on shutdown.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class TimerAction(Action):
         return [(f"{describe_value(self.period)} seconds pass", self.actions)]
 
     def cancel(self) -> None:
-        """Nothing will be done, if it has not been done already."""
+        """Cancels the actions if they have not been executed."""
         self._canceled = True
         if self._timer is not None:
             self._timer.cancel()

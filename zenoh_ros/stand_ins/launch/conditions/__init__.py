@@ -11,7 +11,7 @@ from ..utilities import describe_substitutions, normalize_to_list_of_substitutio
 
 
 class InvalidConditionExpressionError(ValueError):
-    """A condition that is neither true nor false."""
+    """A condition's text is neither true nor false."""
 
 
 def evaluate_condition_expression(context: LaunchContext, expression: Iterable[Substitution]) -> bool:
@@ -32,7 +32,7 @@ def evaluate_condition_expression(context: LaunchContext, expression: Iterable[S
 
 
 class IfCondition(Condition):
-    """Holds where the text is true."""
+    """True if the text is true."""
 
     def __init__(self, predicate_expression: SomeSubstitutionsType) -> None:
         self._expression = normalize_to_list_of_substitutions(predicate_expression)
@@ -40,7 +40,7 @@ class IfCondition(Condition):
 
 
 class UnlessCondition(Condition):
-    """Holds where the text is false."""
+    """True if the text is false."""
 
     def __init__(self, predicate_expression: SomeSubstitutionsType) -> None:
         self._expression = normalize_to_list_of_substitutions(predicate_expression)
@@ -48,7 +48,7 @@ class UnlessCondition(Condition):
 
 
 class LaunchConfigurationEquals(Condition):
-    """Holds where a launch configuration has a value; with None, where it does not exist."""
+    """True if a launch configuration has a value; with None, if it does not exist."""
 
     def __init__(self, launch_configuration_name: str, expected_value: SomeSubstitutionsType | None) -> None:
         self._name = launch_configuration_name

@@ -19,7 +19,7 @@ Answer = SomeEntitiesType | Callable[[Any, LaunchContext], "SomeEntitiesType | N
 
 
 class _Answering(BaseEventHandler):
-    """A handler of events of some type, whose answer is entities or a function."""
+    """A handler for events of a type, with entities or a function that returns them."""
 
     def __init__(self, *, matcher: Callable[[Event], bool], answer: Answer, handle_once: bool) -> None:
         super().__init__(matcher=matcher, handle_once=handle_once)
@@ -34,7 +34,7 @@ class _Answering(BaseEventHandler):
 
 
 class _OnActionEvent(_Answering):
-    """For the events of one action, of those that a function accepts, or of all."""
+    """For events of one action, of the actions that a function accepts, or of all actions."""
 
     event_type: type[Event]
 
@@ -53,7 +53,7 @@ class _OnActionEvent(_Answering):
 
 
 class OnProcessStart(_OnActionEvent):
-    """When a process has started."""
+    """For the start of a process."""
 
     event_type = ProcessStarted
 
@@ -62,7 +62,7 @@ class OnProcessStart(_OnActionEvent):
 
 
 class OnProcessExit(_OnActionEvent):
-    """When a process has ended."""
+    """For the exit of a process."""
 
     event_type = ProcessExited
 
@@ -71,7 +71,7 @@ class OnProcessExit(_OnActionEvent):
 
 
 class OnProcessIO(_OnActionEvent):
-    """When a process has written something; the functions take the event only."""
+    """For output of a process; the functions take only the event."""
 
     event_type = ProcessIO
 
@@ -92,7 +92,7 @@ class OnProcessIO(_OnActionEvent):
 
 
 class OnShutdown(_Answering):
-    """When the launch ends."""
+    """For the shutdown of the launch."""
 
     def __init__(self, *, on_shutdown: Answer, handle_once: bool = False) -> None:
         super().__init__(matcher=lambda event: isinstance(event, Shutdown), answer=on_shutdown, handle_once=handle_once)

@@ -10,11 +10,11 @@ from . import process
 
 
 class Shutdown(Event):
-    """Ends the launch: timers are cancelled and processes are shut down.
+    """Shuts the launch down: timers are canceled and processes are terminated.
 
     Args:
         reason: why, as a sentence.
-        due_to_sigint: Ctrl-C was it.
+        due_to_sigint: whether Ctrl-C was the cause.
     """
 
     name = "launch.events.Shutdown"
@@ -25,7 +25,7 @@ class Shutdown(Event):
 
 
 class TimerEvent(Event):
-    """The time of a TimerAction is over."""
+    """The period of a TimerAction has elapsed."""
 
     name = "launch.events.TimerEvent"
 
@@ -34,7 +34,7 @@ class TimerEvent(Event):
 
 
 def matches_action(target_action: Any) -> Callable[[Any], bool]:
-    """A matcher of this action."""
+    """A matcher for events of this action."""
     return lambda action: action is target_action
 
 

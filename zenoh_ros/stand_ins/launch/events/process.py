@@ -1,4 +1,4 @@
-"""What happens to a process, and what may be asked of it."""
+"""Events of processes, and requests to them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..event import Event
 
 
 class RunningProcessEvent(Event):
-    """Something about a process that an ExecuteProcess action started."""
+    """An event of a process started by ExecuteProcess."""
 
     name = "launch.events.process.RunningProcessEvent"
 
@@ -26,13 +26,13 @@ class RunningProcessEvent(Event):
 
 
 class ProcessStarted(RunningProcessEvent):
-    """It runs."""
+    """The process has started."""
 
     name = "launch.events.process.ProcessStarted"
 
 
 class ProcessExited(RunningProcessEvent):
-    """It has ended; `returncode` is minus the signal's number where a signal ended it."""
+    """The process has exited; `returncode` is the negative signal number if a signal ended it."""
 
     name = "launch.events.process.ProcessExited"
 
@@ -42,7 +42,7 @@ class ProcessExited(RunningProcessEvent):
 
 
 class ProcessIO(RunningProcessEvent):
-    """It has written `text` (bytes)."""
+    """The process has written `text` (bytes)."""
 
     name = "launch.events.process.ProcessIO"
 
@@ -55,7 +55,7 @@ class ProcessIO(RunningProcessEvent):
 
 
 class ProcessStdout(ProcessIO):
-    """To its standard output."""
+    """Output on standard output."""
 
     name = "launch.events.process.ProcessStdout"
 
@@ -64,7 +64,7 @@ class ProcessStdout(ProcessIO):
 
 
 class ProcessStderr(ProcessIO):
-    """To its standard error."""
+    """Output on standard error."""
 
     name = "launch.events.process.ProcessStderr"
 
@@ -73,7 +73,7 @@ class ProcessStderr(ProcessIO):
 
 
 class ShutdownProcess(Event):
-    """Asks the processes that the matcher accepts to end: SIGINT, then SIGTERM, then SIGKILL."""
+    """Terminates the processes that the matcher accepts: SIGINT, then SIGTERM, then SIGKILL."""
 
     name = "launch.events.process.ShutdownProcess"
 

@@ -31,14 +31,14 @@ class PythonLaunchDescriptionSource(LaunchDescriptionSource):
 
 
 class AnyLaunchDescriptionSource(PythonLaunchDescriptionSource):
-    """Any launch file; here only Python is supported, XML and YAML are refused with a message."""
+    """Any launch file; only Python is supported here, XML and YAML are rejected with a message."""
 
 
 def load_python_launch_file_as_module(python_launch_file_path: str) -> ModuleType:
     """Runs the file.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: the file does not exist.
         InvalidPythonLaunchFileError: it is not Python.
     """
     if not os.path.isfile(python_launch_file_path):
@@ -72,10 +72,10 @@ def _is_frontend(path: str) -> bool:
 
 
 def get_launch_description_from_python_launch_file(python_launch_file_path: str) -> LaunchDescription:
-    """What its `generate_launch_description` returns.
+    """Calls `generate_launch_description` of a launch file.
 
     Raises:
-        InvalidPythonLaunchFileError: it has no such function, or that returns something else.
+        InvalidPythonLaunchFileError: it has no such function, or the function returns something else.
     """
     module = load_python_launch_file_as_module(python_launch_file_path)
     generate = getattr(module, "generate_launch_description", None)
@@ -94,7 +94,7 @@ def get_launch_description_from_python_launch_file(python_launch_file_path: str)
 
 
 def get_launch_description_from_any_launch_file(launch_file_path: str) -> LaunchDescription:
-    """The description of a launch file of any kind that is known here."""
+    """The description of a launch file in any supported format."""
     return get_launch_description_from_python_launch_file(launch_file_path)
 
 

@@ -1,4 +1,4 @@
-"""Substitutions that give `true` or `false`, or choose."""
+"""Substitutions with the value `true` or `false`, or that select a text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .substitution_failure import SubstitutionFailure
 
 
 class _Operator(Substitution):
-    """Works on the texts of its operands."""
+    """Evaluates the texts of its operands."""
 
     def __init__(self, *operands: SomeSubstitutionsType) -> None:
         self.operands = [
@@ -32,7 +32,7 @@ class _Operator(Substitution):
 
 
 class EqualsSubstitution(_Operator):
-    """Whether two texts are equal; as numbers or truths where both are such."""
+    """Whether two texts are equal; compared as numbers or booleans if both are."""
 
     def __init__(self, left: SomeSubstitutionsType, right: SomeSubstitutionsType) -> None:
         super().__init__(left, right)
@@ -50,7 +50,7 @@ class NotEqualsSubstitution(EqualsSubstitution):
 
 
 class NotSubstitution(_Operator):
-    """The opposite of a truth."""
+    """The negation of a boolean."""
 
     def __init__(self, value: SomeSubstitutionsType) -> None:
         super().__init__(value)
@@ -80,7 +80,7 @@ class OrSubstitution(_Operator):
 
 
 class IfElseSubstitution(Substitution):
-    """One of two texts."""
+    """One of two texts, depending on a condition."""
 
     def __init__(
         self,

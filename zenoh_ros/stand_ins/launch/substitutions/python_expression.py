@@ -73,10 +73,10 @@ class PythonExpression(Substitution):
 
 
 def _value(node: ast.expr) -> Any:
-    """The value of a node of the expression's tree.
+    """The value of a node of the expression's syntax tree.
 
     Raises:
-        ValueError: the expression uses something that is not allowed in a launch file here.
+        ValueError: the expression uses something that is not allowed here.
     """
     for kind, evaluate in _EVALUATORS.items():
         if isinstance(node, kind):

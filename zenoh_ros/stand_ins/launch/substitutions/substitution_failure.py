@@ -1,5 +1,5 @@
-"""The error of a substitution without a value."""
+"""The error of a failed substitution."""
 
 
 class SubstitutionFailure(RuntimeError):
-    """Says which substitution failed and why."""
+    """A substitution failed; the message says which and why."""

@@ -1,4 +1,4 @@
-"""Substitutions that give a text, a launch configuration, a variable of the environment or a path."""
+"""Substitutions for texts, launch configurations, environment variables and paths."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class LaunchConfiguration(Substitution):
 
     Args:
         variable_name: its name.
-        default: used where it is not set; without a default that is a SubstitutionFailure.
+        default: used if it is not set; without a default, SubstitutionFailure is raised.
     """
 
     def __init__(self, variable_name: SomeSubstitutionsType, *, default: Any = None) -> None:
@@ -57,7 +57,7 @@ class LaunchConfiguration(Substitution):
 
 
 class EnvironmentVariable(Substitution):
-    """A variable of the environment; without `default_value` a missing one is a SubstitutionFailure."""
+    """An environment variable; raises SubstitutionFailure if it is not set and there is no `default_value`."""
 
     def __init__(self, name: SomeSubstitutionsType, *, default_value: SomeSubstitutionsType | None = None) -> None:
         self.name = normalize_to_list_of_substitutions(name)
@@ -76,7 +76,7 @@ class EnvironmentVariable(Substitution):
 
 
 class PathJoinSubstitution(Substitution):
-    """The parts joined with the separator of paths."""
+    """The parts joined with the path separator."""
 
     def __init__(self, substitutions: Iterable[SomeSubstitutionsType]) -> None:
         self.substitutions = [normalize_to_list_of_substitutions(part) for part in substitutions]
@@ -89,14 +89,14 @@ class PathJoinSubstitution(Substitution):
 
 
 class ThisLaunchFile(Substitution):
-    """The path of the launch file that is running."""
+    """The path of the current launch file."""
 
     def perform(self, context: LaunchContext) -> str:
         return _local(context, "current_launch_file_path")
 
 
 class ThisLaunchFileDir(Substitution):
-    """The directory of the launch file that is running."""
+    """The directory of the current launch file."""
 
     def perform(self, context: LaunchContext) -> str:
         return _local(context, "current_launch_file_directory")
@@ -121,7 +121,7 @@ class LocalSubstitution(Substitution):
 
 
 class FindExecutable(Substitution):
-    """The path of a program that PATH finds."""
+    """The path of a program on PATH."""
 
     def __init__(self, *, name: SomeSubstitutionsType) -> None:
         self.name = normalize_to_list_of_substitutions(name)
@@ -138,7 +138,7 @@ class FindExecutable(Substitution):
 
 
 class Command(Substitution):
-    """What a program prints, e.g. `xacro robot.urdf.xacro`. The line is split like a shell's; no shell is started."""
+    """The output of a program, e.g. `xacro robot.urdf.xacro`. The line is split as by a shell; no shell is started."""
 
     def __init__(self, command: SomeSubstitutionsType, *, on_stderr: SomeSubstitutionsType = "fail") -> None:
         self.command = normalize_to_list_of_substitutions(command)

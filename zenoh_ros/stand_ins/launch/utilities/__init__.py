@@ -1,4 +1,4 @@
-"""What actions share: texts from substitutions, values from texts."""
+"""Helpers for actions: texts from substitutions, values from texts."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def normalize_to_list_of_substitutions(subs: SomeSubstitutionsType) -> list[Substitution]:
-    """One list of substitutions of whatever may be given for a text.
+    """Converts any value accepted for a text to a list of substitutions.
 
     Raises:
-        TypeError: it is neither a text, a path, a substitution nor an iterable of them.
+        TypeError: it is neither a string, a path, a substitution nor an iterable of them.
     """
     from ..substitutions import TextSubstitution
 
@@ -50,7 +50,7 @@ def describe_substitutions(subs: Iterable[Substitution]) -> str:
 
 
 def describe_value(value: Any) -> str:
-    """A readable description of an action's argument, without addresses."""
+    """A readable description of an action's argument, without memory addresses."""
     if isinstance(value, Substitution):
         return value.describe()
     if isinstance(value, (list, tuple)):
@@ -62,10 +62,10 @@ def describe_value(value: Any) -> str:
 
 
 def normalize_to_list_of_entities(entities: SomeEntitiesType | None) -> list[LaunchDescriptionEntity]:
-    """A list, of one entity, many or none.
+    """A list of entities, from one, several or none.
 
     Raises:
-        TypeError: something in it is no launch description entity.
+        TypeError: an item is not a launch description entity.
     """
     if entities is None:
         return []

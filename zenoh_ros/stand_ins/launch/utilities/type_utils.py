@@ -1,4 +1,4 @@
-"""Values of a type from texts, as on the command line of ROS."""
+"""Typed values from texts, as on ROS command lines."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def coerce_to_type(value: str, data_type: Any = None) -> Any:
-    """The value of a text.
+    """Parses a text as a value of a type.
 
     Args:
         value: the text.
-        data_type: bool, int, float, str or a list of one of them; None: what a node reads from `-p name:=value`.
+        data_type: bool, int, float, str or a list of one of them; None: parse it as a node parses `-p name:=value`.
 
     Raises:
         ValueError: the text is not such a value.
@@ -57,7 +57,7 @@ def _as_a_node_reads(text: str) -> Any:
 
 
 def is_substitution(value: Any) -> bool:
-    """Whether the value is a substitution or a list of texts with a substitution among them."""
+    """Whether the value is a substitution or a list that contains one."""
     if isinstance(value, Substitution):
         return True
     return (
@@ -68,7 +68,7 @@ def is_substitution(value: Any) -> bool:
 
 
 def perform_typed_substitution(context: LaunchContext, value: Any, data_type: Any = None) -> Any:
-    """The value, where it is a substitution performed and then read as `data_type`."""
+    """The value; a substitution is performed and its text parsed as `data_type`."""
     if is_substitution(value):
         return coerce_to_type(perform_substitutions(context, normalize_to_list_of_substitutions(value)), data_type)
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""A ROS node as a process."""
+"""The action that runs a ROS node."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from ..utilities import evaluate_parameter_dict, make_namespace_absolute, prefix
 
 
 class Node(ExecuteProcess):
-    """Runs a program of a package, with its ROS arguments.
+    """Runs an executable of a package, with ROS arguments.
 
     Args:
-        executable: the program; without a package, its path.
-        package: where it is.
-        name: the node's name; default: the program's own choice.
+        executable: the executable; without a package, its path.
+        package: its package.
+        name: the node's name; default: the executable's own.
         namespace: relative to the scope's, or absolute.
-        exec_name: how the screen calls the process; default: the executable's name.
+        exec_name: name of the process in the output; default: the executable's name.
         parameters: dictionaries, paths of parameter files, ParameterFile and Parameter; later ones win.
         remappings: pairs (from, to).
-        ros_arguments: further ROS arguments.
-        arguments: further arguments.
+        ros_arguments: additional ROS arguments.
+        arguments: additional arguments.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Node(ExecuteProcess):
 
     @property
     def node_name(self) -> str:
-        """Namespace and name; RuntimeError before the action was executed."""
+        """Fully qualified node name; RuntimeError before execution."""
         if self._full_name is None:
             raise RuntimeError("cannot access 'node_name' before executing action")
         return self._full_name
@@ -137,7 +137,7 @@ class Node(ExecuteProcess):
 
 
 def _host_router(context: LaunchContext) -> None:
-    """Opens the graph in this process, once: it outlives its nodes, so that they may die and be started again."""
+    """Opens a session on the graph in this process, once: it outlives the nodes, so that they can be restarted."""
     if "ros_graph" in context.get_locals_as_dict():
         return
     from zenoh_ros.wire.session import Session

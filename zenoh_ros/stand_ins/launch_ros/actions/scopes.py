@@ -1,4 +1,4 @@
-"""Actions for all nodes that follow in the scope."""
+"""Actions that apply to all later nodes in the scope."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..utilities import evaluate_parameter_dict, make_namespace_absolute, prefix
 
 
 class PushROSNamespace(Action):
-    """A namespace for the nodes that follow, until the end of the scope."""
+    """Sets a namespace for later nodes, until the end of the scope."""
 
     def __init__(self, namespace: SomeSubstitutionsType, **kwargs: object) -> None:
         super().__init__(**kwargs)  # type: ignore[arg-type]
@@ -35,7 +35,7 @@ PushRosNamespace = PushROSNamespace
 
 
 class SetParameter(Action):
-    """A parameter for the nodes that follow, until the end of the scope."""
+    """Sets a parameter of later nodes, until the end of the scope."""
 
     def __init__(self, name: SomeSubstitutionsType, value: Any, **kwargs: object) -> None:
         super().__init__(**kwargs)  # type: ignore[arg-type]
@@ -50,7 +50,7 @@ class SetParameter(Action):
 
 
 class SetRemap(Action):
-    """A remapping for the nodes that follow, until the end of the scope."""
+    """Adds a remapping for later nodes, until the end of the scope."""
 
     def __init__(self, src: SomeSubstitutionsType, dst: SomeSubstitutionsType, **kwargs: object) -> None:
         super().__init__(**kwargs)  # type: ignore[arg-type]

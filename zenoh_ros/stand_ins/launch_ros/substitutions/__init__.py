@@ -1,4 +1,4 @@
-"""Substitutions for what is in packages."""
+"""Substitutions for paths in packages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zenoh_ros import packages
 
 
 class FindPackagePrefix(Substitution):
-    """The prefix that a package is installed in."""
+    """The install prefix of a package."""
 
     def __init__(self, package: SomeSubstitutionsType) -> None:
         self.package = normalize_to_list_of_substitutions(package)
@@ -31,14 +31,14 @@ class FindPackagePrefix(Substitution):
 
 
 class FindPackageShare(FindPackagePrefix):
-    """The directory of a package's launch/, config/ and the like."""
+    """The share directory of a package: launch/, config/ and so on."""
 
     def find(self, package_name: str) -> str:
         return get_package_share_directory(package_name)
 
 
 class ExecutableInPackage(FindPackagePrefix):
-    """The path of a program of a package; of a registered package, that of the program's module."""
+    """The path of a package's executable; for a registered package, the path of its Python module."""
 
     def __init__(self, executable: SomeSubstitutionsType, package: SomeSubstitutionsType) -> None:
         super().__init__(package)
@@ -59,10 +59,10 @@ class ExecutableInPackage(FindPackagePrefix):
 
 
 def registered_module(package: packages.RegisteredPackage, executable: str) -> str:
-    """The module that runs a program of a registered package.
+    """The Python module of an executable of a registered package.
 
     Raises:
-        SubstitutionFailure: there is no such program; the message lists those that there are.
+        SubstitutionFailure: there is no such executable; the message lists the available ones.
     """
     modules = dict(package.programs)
     if executable not in modules:

@@ -13,12 +13,12 @@ from ..parameter_descriptions import ParameterValue
 
 
 def make_namespace_absolute(namespace: str | None) -> str | None:
-    """With a leading `/`."""
+    """The namespace with a leading `/`."""
     return namespace if namespace is None or namespace.startswith("/") else f"/{namespace}"
 
 
 def prefix_namespace(base: str | None, namespace: str | None) -> str | None:
-    """`namespace` under `base`, unless it is absolute; None if both are."""
+    """`namespace` relative to `base`, unless it is absolute; None if both are None."""
     if namespace is None:
         joined = base
     elif not base or namespace.startswith("/"):
@@ -31,7 +31,7 @@ def prefix_namespace(base: str | None, namespace: str | None) -> str | None:
 
 
 def evaluate_parameter_dict(context: LaunchContext, parameters: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
-    """The values of a dictionary of parameters; nested ones get names with dots.
+    """The values of a dictionary of parameters; names of nested ones are joined with dots.
 
     Raises:
         TypeError: a parameter cannot have this value.
@@ -69,13 +69,13 @@ def _evaluated(context: LaunchContext, name: str, value: Any) -> Any:
 
 
 def _member(context: LaunchContext, member: Any) -> Any:
-    """A list of parts inside of a list is one text."""
+    """A list of parts within a list is one text."""
     member = _plain(member)
     return member if isinstance(member, (bool, int, float, str)) else perform(context, member)
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's scalars and arrays as Python's."""
+    """NumPy scalars and arrays as Python values."""
     return value.tolist() if hasattr(value, "tolist") else value
 
 

@@ -1,4 +1,4 @@
-"""What an action's client and server have in common: many endpoints, one turn in an executor."""
+"""Common base of action clients and servers: several endpoints, scheduled as one entity by an executor."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Part(Protocol):
-    """An endpoint: ready where something waits, which `_take` makes a call of."""
+    """An endpoint: ready if data is queued; `_take` turns the oldest into a call."""
 
     def _is_ready(self) -> bool: ...
 
@@ -24,7 +24,7 @@ class Part(Protocol):
 
 
 class Requests:
-    """The requests of a service; `handle` gets each with the way back, and may be a coroutine."""
+    """The requests of a service; `handle` is called with each and its reply object, and may be a coroutine."""
 
     def __init__(self, impl: Any, handle: Callable[[Any, Any], Any]) -> None:
         self._impl = impl
@@ -38,12 +38,12 @@ class Requests:
         return None if taken is None else partial(self._handle, *taken)
 
     def destroy(self) -> None:
-        """Take no more."""
+        """Close the endpoint."""
         self._impl.close()
 
 
 class ActionEntity:
-    """The endpoints of one action, of which an executor calls one thing each in a turn."""
+    """The endpoints of one action; an executor takes one item of each per turn."""
 
     def __init__(self, node: Node, callback_group: CallbackGroup | None, action_type: Any) -> None:
         if not hasattr(action_type, "Impl"):
@@ -67,14 +67,14 @@ class ActionEntity:
         return partial(_call_all, calls) if calls else None
 
     def destroy(self) -> None:
-        """Leave the graph."""
+        """Remove it from the graph."""
         self._node._remove_action_entity(self)
         for part in self._parts:
             part.destroy()
 
 
 def _call_all(calls: Sequence[Callable[[], Any]]) -> Any:
-    """A coroutine from the first one that has to wait on."""
+    """Calls the functions in order, as a coroutine from the first one that has to wait."""
     for index, call in enumerate(calls):
         result = call()
         if inspect.isawaitable(result):
@@ -89,5 +89,5 @@ async def _call_on(first: Any, calls: Sequence[Callable[[], Any]]) -> None:
 
 
 async def settled(result: Any) -> Any:
-    """What a callback returned, or what it returns when it is a coroutine."""
+    """The result of a callback, awaited if it is a coroutine."""
     return await result if inspect.isawaitable(result) else result

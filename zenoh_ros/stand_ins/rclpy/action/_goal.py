@@ -1,4 +1,4 @@
-"""A goal at its server, and its states."""
+"""A goal on the server side, and its states."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class GoalEvent(Enum):
-    """What changes the state of a goal."""
+    """Events that change the state of a goal."""
 
     EXECUTE = 1
     CANCEL_GOAL = 2
@@ -43,7 +43,7 @@ _NAMES = {
 
 
 class ServerGoalHandle:
-    """A goal that was accepted; made by ActionServer. Its methods may be called from any thread."""
+    """An accepted goal; created by ActionServer. Its methods are thread-safe."""
 
     def __init__(self, action_server: ActionServer, goal_info: Any, goal_request: Any) -> None:
         self._action_server = action_server
@@ -61,7 +61,7 @@ class ServerGoalHandle:
 
     @property
     def request(self) -> Any:
-        """The goal as it was sent."""
+        """The goal message."""
         return self._goal_request
 
     @property
@@ -71,17 +71,17 @@ class ServerGoalHandle:
 
     @property
     def is_active(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether the goal is not in a terminal state yet."""
         return not self._destroyed and self._status in (_ACCEPTED, _EXECUTING, _CANCELING)
 
     @property
     def is_cancel_requested(self) -> bool:
-        """Whether a cancel request was accepted and it has not ended yet."""
+        """Whether a cancel request was accepted and the goal has not ended yet."""
         return self.status == _CANCELING
 
     @property
     def status(self) -> int:
-        """A STATUS_ of action_msgs/GoalStatus."""
+        """One of the STATUS_ constants of action_msgs/GoalStatus."""
         return GoalStatus.STATUS_UNKNOWN if self._destroyed else self._status
 
     @property
@@ -89,7 +89,7 @@ class ServerGoalHandle:
         return self.status in (_ACCEPTED, _EXECUTING)
 
     def execute(self, execute_callback: Callable[[ServerGoalHandle], Any] | None = None) -> None:
-        """Have the server's callback, or this one, called while its node's executor spins."""
+        """Execute the goal by the server's callback, or by this one, while its node's executor spins."""
         if not self.is_cancel_requested:
             self._update_state(GoalEvent.EXECUTE)
         self._action_server.notify_execute(self, execute_callback)
@@ -98,7 +98,7 @@ class ServerGoalHandle:
         """Publish feedback to the clients.
 
         Raises:
-            TypeError: not this action's Feedback.
+            TypeError: it is not this action's Feedback.
         """
         action_type = self._action_server.action_type
         if not isinstance(feedback, action_type.Feedback):
@@ -108,23 +108,23 @@ class ServerGoalHandle:
             self._action_server._feedback.publish(message)
 
     def succeed(self) -> None:
-        """Report success."""
+        """Set the state to succeeded."""
         self._update_state(GoalEvent.SUCCEED)
 
     def abort(self) -> None:
-        """Report failure."""
+        """Set the state to aborted."""
         self._update_state(GoalEvent.ABORT)
 
     def canceled(self) -> None:
-        """Report cancellation."""
+        """Set the state to canceled."""
         self._update_state(GoalEvent.CANCELED)
 
     def destroy(self) -> None:
-        """Forget its state."""
+        """Destroy the goal handle."""
         self._destroyed = True
 
     def _update_state(self, event: GoalEvent) -> None:
-        """Raises RCLError for what cannot follow on the present state."""
+        """Raises RCLError for an invalid transition."""
         with self._lock:
             if self._destroyed:
                 return

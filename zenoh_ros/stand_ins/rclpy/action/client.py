@@ -1,4 +1,4 @@
-"""Clients of actions."""
+"""Action clients."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ENDS = (GoalStatus.STATUS_SUCCEEDED, GoalStatus.STATUS_CANCELED, GoalStatus.STA
 
 
 class ClientGoalHandle:
-    """A goal that a server has answered; made by ActionClient."""
+    """A goal that the server has accepted or rejected; created by ActionClient."""
 
     def __init__(self, action_client: ActionClient, goal_id: Any, goal_response: Any) -> None:
         self._action_client = action_client
@@ -51,7 +51,7 @@ class ClientGoalHandle:
 
     @property
     def stamp(self) -> Any:
-        """When the server accepted it, on its clock."""
+        """Time of acceptance, on the server's clock."""
         return self._goal_response.stamp
 
     @property
@@ -61,19 +61,19 @@ class ClientGoalHandle:
 
     @property
     def status(self) -> int:
-        """The last STATUS_ of action_msgs/GoalStatus that the server told."""
+        """The latest status of the goal: one of the STATUS_ constants of action_msgs/GoalStatus."""
         return self._status
 
     def cancel_goal(self) -> Any:
-        """Request its cancellation and block until the response; an executor must spin in another thread."""
+        """Request cancellation and block until the response; an executor must spin in another thread."""
         return _wait(self.cancel_goal_async())
 
     def cancel_goal_async(self) -> Future[Any]:
-        """Request its cancellation and return the future of the response (action_msgs/CancelGoal)."""
+        """Request cancellation and return the future of the response (action_msgs/CancelGoal)."""
         return self._action_client._cancel_goal_async(self)
 
     def get_result(self) -> Any:
-        """Block until the result is there; an executor must spin in another thread."""
+        """Block until the result is available; an executor must spin in another thread."""
         return _wait(self.get_result_async())
 
     def get_result_async(self) -> Future[Any]:
@@ -85,7 +85,7 @@ class ActionClient(ActionEntity):
     """Sends goals to a server.
 
     Args:
-        callback_group: None for the node's default one.
+        callback_group: None for the node's default group.
     """
 
     def __init__(
@@ -134,21 +134,21 @@ class ActionClient(ActionEntity):
         """Send a goal and block until its result; an executor must spin in another thread.
 
         Raises:
-            TypeError: not this action's Goal.
+            TypeError: it is not this action's Goal.
         """
         return _wait(self.send_goal_async(goal, **kwargs)).get_result()
 
     def send_goal_async(
         self, goal: Any, feedback_callback: Callable[[Any], Any] | None = None, goal_uuid: Any = None
     ) -> Future[ClientGoalHandle]:
-        """Send a goal and give the future of its handle, which says whether it is accepted.
+        """Send a goal and return the future of its handle, which tells whether it was accepted.
 
         Args:
-            feedback_callback: called with every message of feedback for this goal.
+            feedback_callback: called with each feedback message for this goal.
             goal_uuid: None for a random one.
 
         Raises:
-            TypeError: not this action's Goal.
+            TypeError: it is not this action's Goal.
         """
         if not isinstance(goal, self._action_type.Goal):
             raise TypeError(f"{self._action_name}: expected {self._action_type.__name__}.Goal, got {type(goal)}")
@@ -202,13 +202,13 @@ class ActionClient(ActionEntity):
                 del self._goal_handles[key]
 
     def server_is_ready(self) -> bool:
-        """Return whether a server is there with all its services and topics."""
+        """Return whether a server is available with all its services and topics."""
         services = (self._goals, self._cancels, self._results)
         topics = (self._feedback, self._statuses)
         return all(one.service_is_ready() for one in services) and all(one.get_publisher_count() for one in topics)
 
     def wait_for_server(self, timeout_sec: float | None = None) -> bool:
-        """Block until a server is there; False if it does not come within `timeout_sec`."""
+        """Block until a server is available; False if there is none within `timeout_sec`."""
         end = None if timeout_sec is None else time.monotonic() + timeout_sec
         while self._node.context.ok() and not self.server_is_ready():
             if end is not None and time.monotonic() >= end:

@@ -1,4 +1,4 @@
-"""Servers of actions."""
+"""Action servers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class CancelResponse(Enum):
 
 
 def default_handle_accepted_callback(goal_handle: ServerGoalHandle) -> None:
-    """Execute it at once."""
+    """Execute the goal at once."""
     goal_handle.execute()
 
 
@@ -57,11 +57,11 @@ class ActionServer(ActionEntity):
     """Accepts goals, executes them and returns their results.
 
     Args:
-        execute_callback: gets a ServerGoalHandle and returns the Result, or is a coroutine that does.
-        goal_callback: gets a Goal and returns whether it is accepted; may be a coroutine.
-        handle_accepted_callback: gets the ServerGoalHandle of an accepted goal; by default executes it.
-        cancel_callback: gets the ServerGoalHandle of a goal and returns whether it may be canceled; by default not.
-        result_timeout: how long a result can be asked for after its goal's end [s].
+        execute_callback: called with a ServerGoalHandle; returns the Result; may be a coroutine.
+        goal_callback: called with a Goal; returns a GoalResponse; may be a coroutine.
+        handle_accepted_callback: called with the ServerGoalHandle of an accepted goal; by default executes it.
+        cancel_callback: called with a ServerGoalHandle; returns a CancelResponse; by default rejects.
+        result_timeout: how long a result is available after the goal's end [s].
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class ActionServer(ActionEntity):
 
     @property
     def action_type(self) -> Any:
-        """The class of the action."""
+        """The action class."""
         return self._action_type
 
     def register_handle_accepted_callback(self, handle_accepted_callback: Callable[..., Any] | None) -> None:
@@ -131,10 +131,10 @@ class ActionServer(ActionEntity):
         self._cancel_callback = cancel_callback or default_cancel_callback
 
     def register_execute_callback(self, execute_callback: Callable[..., Any]) -> None:
-        """Have this execute goals.
+        """Set the callback that executes goals.
 
         Raises:
-            TypeError: it cannot be called.
+            TypeError: it is not callable.
         """
         if not callable(execute_callback):
             raise TypeError("Failed to register goal execution callback: not callable")
@@ -143,16 +143,16 @@ class ActionServer(ActionEntity):
     def notify_execute(
         self, goal_handle: ServerGoalHandle, execute_callback: Callable[[ServerGoalHandle], Any] | None
     ) -> None:
-        """Have a goal executed while the node's executor spins; its result is what the callback returns."""
+        """Execute a goal while the node's executor spins; its result is the callback's return value."""
         executor = self._node.executor
         assert executor is not None, "an executor must spin the node"
         executor.create_task(self._execute, execute_callback or self._execute_callback, goal_handle)
 
     def notify_goal_done(self) -> None:
-        """Does nothing: what is over for long is forgotten when the next request comes."""
+        """Does nothing: expired goals are removed at the next request."""
 
     def destroy(self) -> None:
-        """Leave the graph; goals that still run get no result."""
+        """Remove the server from the graph; running goals get no result."""
         self._destroyed = True
         super().destroy()
         for handle in self._goal_handles.values():
@@ -175,7 +175,7 @@ class ActionServer(ActionEntity):
         if accepted:
             info.stamp = self._node.get_clock().now().to_msg()
             with self._lock:
-                accepted = key not in self._goal_handles  # another one may have come while the callback waited
+                accepted = key not in self._goal_handles  # one with this id may have arrived meanwhile
                 if accepted:
                     self._goal_handles[key] = ServerGoalHandle(self, info, request.goal)
                     self._result_futures[key] = Future()
@@ -212,7 +212,7 @@ class ActionServer(ActionEntity):
         self._reply(header, response)
 
     def _begin_to_cancel(self, handle: ServerGoalHandle) -> bool:
-        """False if the goal has ended while its cancelation was thought about."""
+        """False if the goal ended while the cancel callback ran."""
         try:
             handle._update_state(GoalEvent.CANCEL_GOAL)
         except RCLError:
@@ -220,7 +220,7 @@ class ActionServer(ActionEntity):
         return True
 
     def _meant(self, info: Any, response: Any) -> list[ServerGoalHandle]:
-        """The goals that a request to cancel means (see action_msgs/CancelGoal); sets the response's return code."""
+        """The goals selected by a cancel request (see action_msgs/CancelGoal); sets the response's return code."""
         key, stamp_ns = bytes(info.goal_id.uuid), _nanoseconds(info.stamp)
         with self._lock:
             handles = list(self._goal_handles.values())
@@ -260,7 +260,7 @@ class ActionServer(ActionEntity):
         return self._node.get_clock().now().nanoseconds
 
     def _forget_old(self) -> None:
-        """Goals whose end is longer ago than results are kept."""
+        """Goals that ended more than `result_timeout` ago."""
         before = self._now_ns() - self._result_timeout_ns
         with self._lock:
             for key, handle in list(self._goal_handles.items()):

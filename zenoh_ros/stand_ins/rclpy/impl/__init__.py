@@ -1,1 +1,1 @@
-"""What rclpy keeps to itself, as far as others import it."""
+"""Internal modules of rclpy that other packages import."""

@@ -1,4 +1,4 @@
-"""Levels of the log."""
+"""Log levels."""
 
 from zenoh_ros.wire.console import Severity as LoggingSeverity
 

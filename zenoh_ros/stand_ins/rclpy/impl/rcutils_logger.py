@@ -1,4 +1,4 @@
-"""Loggers: a name, a level, and filters for lines that would repeat."""
+"""Loggers: a name, a level, and filters for repeated messages."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 class _Call:
-    """What is remembered of one place in the code that logs with a filter."""
+    """The filter state of one call site."""
 
     def __init__(self) -> None:
         self.count = 0
         self.last_ns: int | None = None
 
     def passes(self, once: bool, skip_first: bool, throttle_s: float | None, clock: Any) -> bool:
-        """Count this call and tell whether its line is to be printed."""
+        """Count this call, and return whether to print the message."""
         if throttle_s:
             now = time.monotonic_ns() if clock is None else clock.now().nanoseconds
             if self.last_ns is not None and 0 <= now - self.last_ns < throttle_s * 1e9:
@@ -42,7 +42,7 @@ def _caller() -> FrameType:
 
 
 class RcutilsLogger:
-    """Prints lines under a name, and has its node publish them on /rosout."""
+    """Prints messages under a name; its node publishes them on /rosout."""
 
     def __init__(self, name: str = "") -> None:
         self.name = name
@@ -52,36 +52,36 @@ class RcutilsLogger:
         """Return the logger `<this>.<name>`.
 
         Raises:
-            ValueError: an empty name.
+            ValueError: the name is empty.
         """
         if not name:
             raise ValueError("Child logger name must not be empty.")
         return RcutilsLogger(f"{self.name}{SEPARATOR}{name}" if self.name else name)
 
     def set_level(self, level: int) -> None:
-        """Print lines of this level and above."""
+        """Set the level: messages below it are not printed."""
         console.set_level(self.name, LoggingSeverity(level))
 
     def get_effective_level(self) -> LoggingSeverity:
-        """Return the level from which lines are printed."""
+        """Return the effective level."""
         return console.effective_level(self.name)
 
     def is_enabled_for(self, severity: int) -> bool:
-        """Return whether lines of this level are printed."""
+        """Return whether messages of this level are printed."""
         return LoggingSeverity(severity) >= self.get_effective_level()
 
     def log(self, message: str, severity: int, name: str | None = None, **kwargs: Any) -> bool:
-        """Print a line.
+        """Log a message.
 
         Args:
             kwargs: `once=True`, `skip_first=True`, `throttle_duration_sec=1.0` (with `throttle_time_source_type`, a
-                Clock); each counts per place in the code.
+                Clock); each applies per call site.
 
         Returns:
             Whether it was printed.
 
         Raises:
-            TypeError: another keyword.
+            TypeError: unknown keyword.
         """
         if not self.is_enabled_for(severity):
             return False
@@ -101,23 +101,23 @@ class RcutilsLogger:
         return True
 
     def debug(self, message: str, **kwargs: Any) -> bool:
-        """Print a line of level DEBUG."""
+        """Log a message of level DEBUG."""
         return self.log(message, LoggingSeverity.DEBUG, **kwargs)
 
     def info(self, message: str, **kwargs: Any) -> bool:
-        """Print a line of level INFO."""
+        """Log a message of level INFO."""
         return self.log(message, LoggingSeverity.INFO, **kwargs)
 
     def warning(self, message: str, **kwargs: Any) -> bool:
-        """Print a line of level WARN."""
+        """Log a message of level WARN."""
         return self.log(message, LoggingSeverity.WARN, **kwargs)
 
     warn = warning
 
     def error(self, message: str, **kwargs: Any) -> bool:
-        """Print a line of level ERROR."""
+        """Log a message of level ERROR."""
         return self.log(message, LoggingSeverity.ERROR, **kwargs)
 
     def fatal(self, message: str, **kwargs: Any) -> bool:
-        """Print a line of level FATAL."""
+        """Log a message of level FATAL."""
         return self.log(message, LoggingSeverity.FATAL, **kwargs)

@@ -1,4 +1,4 @@
-"""Managed nodes: a state machine that others see and drive by services.
+"""Managed nodes: a state machine that other nodes can query and control by services.
 
 Reference: github.com/ros2/rclpy (rclpy/lifecycle) and github.com/ros2/rcl (rcl_lifecycle), branch jazzy.
 """
@@ -9,7 +9,7 @@ from rclpy.lifecycle.node import LifecycleNode, LifecycleNodeMixin
 from rclpy.lifecycle.publisher import LifecyclePublisher
 from rclpy.lifecycle.state_machine import LifecycleState
 
-# As in rclpy, these are no part of __all__: they would hide rclpy.node.Node and rclpy.publisher.Publisher.
+# As in rclpy, these are not in __all__, where they would hide rclpy.node.Node and rclpy.publisher.Publisher.
 Node = LifecycleNode
 NodeMixin = LifecycleNodeMixin
 State = LifecycleState

@@ -1,4 +1,4 @@
-"""What a managed node tells of its transitions."""
+"""Entities that take part in the transitions of a managed node."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from rclpy.lifecycle.state_machine import ERROR, FAILURE, SUCCESS, LifecycleStat
 
 
 class TransitionCallbackReturn(Enum):
-    """How a callback of a transition went."""
+    """The result of a transition callback."""
 
     SUCCESS = Transition.TRANSITION_CALLBACK_SUCCESS
     FAILURE = Transition.TRANSITION_CALLBACK_FAILURE
     ERROR = Transition.TRANSITION_CALLBACK_ERROR
 
     def to_label(self) -> str:
-        """Return the label of the transition that follows."""
+        """Return the label of the resulting transition."""
         return {"SUCCESS": SUCCESS, "FAILURE": FAILURE, "ERROR": ERROR}[self.name]
 
 
 class ManagedEntity:
-    """Something with a part in its node's transitions; each callback gets the state before."""
+    """An entity with callbacks for its node's transitions; each gets the previous state."""
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """From unconfigured to inactive."""
@@ -53,31 +53,31 @@ class ManagedEntity:
 
 
 class SimpleManagedEntity(ManagedEntity):
-    """One that is switched on and off with its node."""
+    """An entity that is enabled and disabled with its node."""
 
     def __init__(self) -> None:
         self._enabled = False
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Switch it on."""
+        """Enable it."""
         self._enabled = True
         return TransitionCallbackReturn.SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Switch it off."""
+        """Disable it."""
         self._enabled = False
         return TransitionCallbackReturn.SUCCESS
 
     @property
     def is_activated(self) -> bool:
-        """Whether it is switched on."""
+        """Whether it is enabled."""
         return self._enabled
 
     @staticmethod
     def when_enabled(
         wrapped: Callable[..., Any] | None = None, *, when_not_enabled: Callable[[], Any] | None = None
     ) -> Any:
-        """Decorate a method that does nothing, or calls `when_not_enabled`, while it is switched off."""
+        """Decorate a method that does nothing, or calls `when_not_enabled`, while the entity is disabled."""
 
         def decorator(method: Callable[..., Any]) -> Callable[..., None]:
             @wraps(method)

@@ -23,11 +23,11 @@ _SHUTDOWNS = {
 
 
 class LifecycleNodeMixin(ManagedEntity):
-    """What makes a Node a managed one: inherit from this first, then from Node, and initialize Node first.
+    """Makes a Node a managed node: inherit from this first, then from Node, and initialize Node first.
 
     Args:
         enable_communication_interface: offer the services.
-        callback_group: of the services; None for the node's default.
+        callback_group: group of the services; None for the node's default group.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class LifecycleNodeMixin(ManagedEntity):
         )
 
     def trigger_configure(self) -> TransitionCallbackReturn:
-        """Go from unconfigured to inactive; RCLError if the node is elsewhere, as for each of these."""
+        """Go from unconfigured to inactive; as all of these, RCLError if the node is in another state."""
         return self.__change_state(Transition.TRANSITION_CONFIGURE)
 
     def trigger_cleanup(self) -> TransitionCallbackReturn:
@@ -88,13 +88,13 @@ class LifecycleNodeMixin(ManagedEntity):
         return self.__change_state(Transition.TRANSITION_DEACTIVATE)
 
     def add_managed_entity(self, entity: ManagedEntity) -> None:
-        """Have an entity's callbacks called by the node's own ones."""
+        """Add an entity, whose callbacks are then called by those of the node."""
         if not isinstance(entity, ManagedEntity):
             raise TypeError("Expected a rclpy.lifecycle.ManagedEntity instance.")
         self._managed_entities.add(entity)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Call those of the managed entities, until one does not succeed; to be overridden, as each of these."""
+        """Call the callbacks of the managed entities until one does not succeed; may be overridden, as all of these."""
         return self.__ask_entities("on_configure", state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -118,7 +118,7 @@ class LifecycleNodeMixin(ManagedEntity):
         return self.__ask_entities("on_error", state)
 
     def create_lifecycle_publisher(self, *args: Any, **named: Any) -> LifecyclePublisher[Any]:
-        """Create a publisher that is silent while the node is not active; as Node.create_publisher."""
+        """Create a publisher that only publishes while the node is active; arguments as in Node.create_publisher."""
         if "publisher_class" in named:
             raise TypeError("create_publisher() got an unexpected keyword argument 'publisher_class'")
         assert isinstance(self, Node)
@@ -128,7 +128,7 @@ class LifecycleNodeMixin(ManagedEntity):
         return publisher
 
     def destroy_lifecycle_publisher(self, publisher: LifecyclePublisher[Any]) -> bool:
-        """Destroy it; False if it is not this node's."""
+        """Destroy a lifecycle publisher; False if it is not this node's."""
         self._managed_entities.discard(publisher)
         assert isinstance(self, Node)
         return Node.destroy_publisher(self, publisher)
@@ -157,7 +157,7 @@ class LifecycleNodeMixin(ManagedEntity):
         return result
 
     def __execute(self, before: LifecycleState) -> TransitionCallbackReturn:
-        """The callback of the state that the node is in; one that raises an exception is an error, as in rclpy."""
+        """Call the callback of the current transition state; an exception is treated as an error, as in rclpy."""
         callback = self._callbacks.get(self._state_machine.current_state[0])
         try:
             return TransitionCallbackReturn.SUCCESS if callback is None else callback(before)
@@ -165,7 +165,7 @@ class LifecycleNodeMixin(ManagedEntity):
             return TransitionCallbackReturn.ERROR
 
     def __tell(self, step: Step) -> None:
-        """As rcl_lifecycle does: without the transition's own number, and without the time."""
+        """Publish an event as rcl_lifecycle does: without the transition's id and without the time."""
         self._events.publish(TransitionEvent(start_state=_state(*step.start), goal_state=_state(*step.goal)))
 
     def __on_change_state(self, request: Any, response: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Publishers that are silent while their node is not active."""
+"""Publishers that only publish while their node is active."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rclpy.publisher import MsgT, Publisher
 
 
 class LifecyclePublisher(SimpleManagedEntity, Publisher[MsgT]):
-    """Made by LifecycleNode.create_lifecycle_publisher."""
+    """Created by LifecycleNode.create_lifecycle_publisher."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
         SimpleManagedEntity.__init__(self)
@@ -17,5 +17,5 @@ class LifecyclePublisher(SimpleManagedEntity, Publisher[MsgT]):
 
     @SimpleManagedEntity.when_enabled  # type: ignore[untyped-decorator]
     def publish(self, msg: MsgT | bytes) -> None:
-        """Send a message where the node is active; see Publisher.publish."""
+        """Send a message if the node is active; see Publisher.publish."""
         Publisher.publish(self, msg)

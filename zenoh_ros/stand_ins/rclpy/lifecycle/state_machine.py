@@ -1,4 +1,4 @@
-"""The state machine of managed nodes: states and transitions with their numbers, as in rcl_lifecycle."""
+"""The state machine of managed nodes: states and transitions with their ids, as in rcl_lifecycle."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SUCCESS, FAILURE, ERROR = "transition_success", "transition_failure", "transitio
 
 
 class LifecycleState(NamedTuple):
-    """A state by name and number."""
+    """A state with name and id."""
 
     label: str
     state_id: int
 
 
 class Step(NamedTuple):
-    """A transition: from a state to another, both as (number, name)."""
+    """A transition from a state to another, both as (id, name)."""
 
     id: int
     label: str
@@ -29,7 +29,7 @@ class Step(NamedTuple):
     goal: tuple[int, str]
 
     def flat(self) -> tuple[int, str, int, str, int, str]:
-        """As rclpy's state machine tells it."""
+        """A transition as represented by rclpy's state machine."""
         return (self.id, self.label, *self.start, *self.goal)
 
 
@@ -78,7 +78,7 @@ STEPS = (
 
 
 class LifecycleStateMachine:
-    """Where a node is, with the names of rclpy's. tell: called with each step that is to be published."""
+    """The state of a node, with the method names of rclpy. tell: called with each transition to be published."""
 
     def __init__(self, tell: Callable[[Step], None]) -> None:
         self._tell = tell
@@ -91,29 +91,29 @@ class LifecycleStateMachine:
 
     @property
     def current_state(self) -> tuple[int, str]:
-        """Number and name."""
+        """The current state: id and name."""
         return self._current
 
     @property
     def available_states(self) -> list[tuple[int, str]]:
-        """All of them."""
+        """All states."""
         return list(STATES)
 
     @property
     def available_transitions(self) -> list[tuple[int, str, int, str, int, str]]:
-        """Those that begin where the node is."""
+        """Transitions from the current state."""
         return [step.flat() for step in self._next()]
 
     @property
     def transition_graph(self) -> list[tuple[int, str, int, str, int, str]]:
-        """All of them."""
+        """All transitions."""
         return [step.flat() for step in STEPS]
 
     def _next(self) -> list[Step]:
         return [step for step in STEPS if step.start == self._current]
 
     def get_transition_by_label(self, label: str) -> int:
-        """Return the number of a transition that begins where the node is; RCLError if there is none."""
+        """Return the id of a transition from the current state by its label; RCLError if there is none."""
         found = next((step.id for step in self._next() if step.label == label), None)
         if found is None:
             self._warn(label)
@@ -121,11 +121,11 @@ class LifecycleStateMachine:
         return found
 
     def trigger_transition_by_id(self, transition_id: int, publish_update: bool) -> None:
-        """Go on; RCLError if there is no such transition."""
+        """Trigger a transition; RCLError if there is no such transition."""
         self._go(next((step for step in self._next() if step.id == transition_id), None), transition_id, publish_update)
 
     def trigger_transition_by_label(self, label: str, publish_update: bool) -> None:
-        """Go on; RCLError if there is no such transition."""
+        """Trigger a transition; RCLError if there is no such transition."""
         self._go(next((step for step in self._next() if step.label == label), None), label, publish_update)
 
     def _go(self, step: Step | None, asked: int | str, publish: bool) -> None:

@@ -1,4 +1,4 @@
-"""What kind of checkpoint a path is, and its arrays by name."""
+"""Detects the format of a checkpoint and reads its arrays by name."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from rt_vla_ros.policies.rt1.convert.sources.pytorch import SUFFIXES, check_no_p
 from rt_vla_ros.policies.rt1.convert.sources.tensor_bundle import read_tensor_bundle
 from rt_vla_ros.policies.rt1.convert.weight_names import FLAX, TENSORFLOW
 
-INSTALL = "Install what reads it: pip install 'rt_vla_ros[convert]'"
+INSTALL = "Install the reader: pip install 'rt_vla_ros[convert]'"
 _NUMBERED = re.compile(r"model_variables/(\d+)")
 
 
 @dataclass(frozen=True)
 class Source:
-    """What was found in a checkpoint.
+    """The contents of a checkpoint.
 
-    kind: in words, for people. flavour: whose names they are. others: names of what was not read, being no weights.
-    numbered: a SavedModel's variables have no names.
+    kind: the format in words, for messages. flavour: whose names the arrays have. others: names of entries that were
+    not read because they are not weights. numbered: whether variables have numbers instead of names (SavedModel).
     """
 
     path: Path
@@ -39,7 +39,7 @@ class Source:
 
 
 def read_source(path: Path) -> Source:
-    """Reads a Flax msgpack file, an Orbax directory, a TensorFlow prefix or a SavedModel. Raises CheckpointError."""
+    """Reads a Flax msgpack file, Orbax directory, TensorFlow checkpoint or SavedModel. Raises CheckpointError."""
     try:
         return _read(path)
     except ImportError as error:
@@ -79,7 +79,7 @@ def _only_one_inside(path: Path) -> Source:
     for file in sorted(file for file in path.iterdir() if file.suffix in SUFFIXES and file.is_file()):
         check_no_pytorch(file)
     names = ", ".join(file.name for file in (*prefixes, *files)) or "none"
-    raise CheckpointError(f"{path} holds no checkpoint that is known, or several ({names}); give the path of one.")
+    raise CheckpointError(f"{path} contains no known checkpoint, or several ({names}); give the path of one.")
 
 
 def _bundle(path: Path, prefix: Path, kind: str) -> Source:

@@ -1,4 +1,4 @@
-"""Orbax checkpoints: a directory of Zarr arrays, plain or in an OCDBT store, read with tensorstore (no JAX)."""
+"""Reads Orbax checkpoints: a directory of Zarr arrays, plain or in an OCDBT store, with tensorstore (no JAX)."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ METADATA = "_METADATA"
 MARKERS = ("manifest.ocdbt", METADATA, "params*/.zarray")
 ZARR3 = "zarr.json"
 MOST_NUMBERS = 1 << 30
-"""Of all arrays; RT-1-X has 57 million weights. A file of a few bytes may say that it holds any number of zeros."""
+"""Limit for all arrays; RT-1-X has 57 million weights. A file of a few bytes can declare any number of zeros."""
 DRIVERS = {".zarray": "zarr", ZARR3: "zarr3"}
 ZEROS_STORED = "store_array_data_equal_to_fill_value"
-"""In _METADATA: chunks of zeros are written too. Older Orbax left them out in Zarr 3, so there they may be missing."""
+"""Key in _METADATA: all-zero chunks are written too. Older Orbax omitted them in Zarr 3, so they may be missing."""
 
 
 def find_orbax(directory: Path) -> Path | None:
-    """The directory of the arrays: this one, or the only such one up to two levels below (`STEP/default`)."""
+    """The directory of the arrays: this one, or the only one up to two levels below (`STEP/default`)."""
     for candidates in ((directory,), directory.glob("*"), directory.glob("*/*")):
         found = [p for p in candidates if p.is_dir() and any(next(p.glob(marker), None) for marker in MARKERS)]
         if len(found) == 1:
             return found[0]
         if found:
             names = ", ".join(sorted(str(path.relative_to(directory)) for path in found))
-            raise CheckpointError(f"{directory} holds several checkpoints: {names}. Give the path of one.")
+            raise CheckpointError(f"{directory} contains several checkpoints: {names}. Give the path of one.")
     return None
 
 
 def read_orbax(directory: Path) -> Collections:
-    """Arrays by name, parts joined by "/", of the collections `params` and `batch_stats`; names of the rest.
+    """Arrays of the collections `params` and `batch_stats` by name, parts joined by "/"; and the names of the rest.
 
-    Raises CheckpointError for what cannot be read, and ImportError where tensorstore is not installed.
+    Raises CheckpointError for unreadable files, and ImportError if tensorstore is not installed.
     """
     import tensorstore as ts
 
@@ -63,18 +63,20 @@ def read_orbax(directory: Path) -> Collections:
                 stored = ts.open(spec, read=True).result()
                 numbers += math.prod(stored.shape)
                 if numbers > MOST_NUMBERS:
-                    raise CheckpointError(f"{directory} holds more than {MOST_NUMBERS:,} numbers, which no RT-1 has.")
+                    raise CheckpointError(
+                        f"{directory} contains more than {MOST_NUMBERS:,} numbers, too many for an RT-1."
+                    )
                 arrays["/".join(parts)] = np.asarray(stored.read().result())
     except (ValueError, OSError) as error:
         raise CheckpointError(f"{directory} cannot be read as an Orbax checkpoint: {error}") from error
     if not any(name.startswith("params/") for name in arrays):
-        raise CheckpointError(f"{directory} holds no `params`; its arrays are those of something else.")
+        raise CheckpointError(f"{directory} contains no `params`; its arrays are not a network's.")
     wide = {name: a.astype(np.float32) if a.dtype.name == "bfloat16" else a for name, a in arrays.items()}
     return wide, tuple(others)
 
 
 def _parts(path: str) -> list[str]:
-    """`params.Dense_0.kernel` or `params/Dense_0/kernel`, below whatever holds the collections (`state.params...`)."""
+    """Splits `params.Dense_0.kernel` or `params/Dense_0/kernel` and drops a prefix (`state.params...`)."""
     parts = [part for piece in path.split("/") for part in piece.split(".")]
     start = next((i for i, part in enumerate(parts) if part in KEPT), len(parts))
     return parts[start:] if start <= 1 else []

@@ -1,4 +1,4 @@
-"""Weights of PyTorch and safetensors, which are not converted: whose they are is told without unpickling them."""
+"""Detects PyTorch and safetensors weights, which are not converted, without unpickling them."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from pathlib import Path
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 
 PORTS = {
-    "maruya24/pytorch_robotics_transformer or one that was made from it": (b"_image_tokenizer", b"_action_token_emb"),
+    "maruya24/pytorch_robotics_transformer or a derivative": (b"_image_tokenizer", b"_action_token_emb"),
     "lucidrains/robotic-transformer-pytorch": (b"token_learner", b"conditioner", b"to_logits"),
 }
-"""Ports of RT-1 to PyTorch, by parts of their weights' names."""
+"""Ports of RT-1 to PyTorch, by parts of the names of their weights."""
 SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
 LOOKED_AT = 1 << 22
-"""Bytes of a file that are searched for names."""
+"""Number of bytes of a file that are searched for names."""
 
 
 def check_no_pytorch(path: Path) -> None:
-    """path: of a file. Raises CheckpointError for one of PyTorch or safetensors."""
+    """Raises CheckpointError for a PyTorch or safetensors file."""
     names = _names(path)
     if names is None:
         return
     port = next((port for port, parts in PORTS.items() if all(part in names for part in parts)), "")
     what = f"a network of {port}, a port of RT-1 to PyTorch" if port else "weights of PyTorch or safetensors"
     raise CheckpointError(
-        f"{path} holds {what}. The published weights of RT-1 and RT-1-X can be converted (Flax, Orbax, TensorFlow);"
-        " the networks of ports differ from them, so run yours with its own code. A checkpoint of this program is not "
-        "converted: name its directory as the policy."
+        f"{path} contains {what}. The published weights of RT-1 and RT-1-X can be converted (Flax, Orbax, TensorFlow); "
+        "the networks of ports differ from them, so run yours with its own code. A checkpoint of this program needs no "
+        "conversion: use its directory as the policy."
     )
 
 
 def _names(path: Path) -> bytes | None:
-    """Bytes in which the names of the weights are; None for a file of another kind."""
+    """The bytes that contain the names of the weights; None for another format."""
     with path.open("rb") as file:
         beginning = file.read(LOOKED_AT)
     if zipfile.is_zipfile(path):

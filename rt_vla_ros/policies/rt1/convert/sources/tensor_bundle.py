@@ -1,4 +1,4 @@
-"""TensorFlow's tensor bundles: `PREFIX.index` and `PREFIX.data-0000i-of-0000n` (tensor_bundle.proto, written out).
+"""Reads TensorFlow's tensor bundles: `PREFIX.index` and `PREFIX.data-0000i-of-0000n` (tensor_bundle.proto).
 
 The index is a sorted string table in LevelDB's format, uncompressed.
 """
@@ -21,11 +21,11 @@ from rt_vla_ros.protocol_buffers import TruncatedError, fields, masked_crc32c, v
 MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
 FOOTER, TRAILER = 48, 5
 LARGEST_INDEX, LONGEST_KEY, MOST_SHARDS = 16 * MEGABYTE, 4096, 1000
-"""Bytes, bytes and files; the index of RT-1 has 60,000 bytes."""
+"""Limits: bytes, bytes and files; the index of RT-1 has 60,000 bytes."""
 
 
 def read_sstable(path: Path) -> dict[bytes, bytes]:
-    """All entries. Raises CheckpointError for a file that is no table, or damaged."""
+    """All entries of a table. Raises CheckpointError for a file that is not a table, or is damaged."""
     check_file(path, CheckpointError, LARGEST_INDEX)
     try:
         data = path.read_bytes()
@@ -33,10 +33,10 @@ def read_sstable(path: Path) -> dict[bytes, bytes]:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
     if len(data) < FOOTER or data[-8:] != MAGIC:
         raise CheckpointError(
-            f"{path} is no index of a TensorFlow checkpoint, or cut short (its last bytes are not a table's)."
+            f"{path} is not the index of a TensorFlow checkpoint, or is truncated (the table's footer is missing)."
         )
     try:
-        _, _, at = _handle(data[-FOOTER:], 0)  # of the meta index, which TensorFlow leaves empty
+        _, _, at = _handle(data[-FOOTER:], 0)  # handle of the meta index, which TensorFlow leaves empty
         offset, size, _ = _handle(data[-FOOTER:], at)
         entries: dict[bytes, bytes] = {}
         left = len(data)
@@ -60,20 +60,20 @@ def _handle(data: bytes, at: int) -> tuple[int, int, int]:
 def _block(data: bytes, offset: int, size: int) -> bytes:
     block, trailer = data[offset : offset + size], data[offset + size : offset + size + TRAILER]
     if len(trailer) < TRAILER:
-        raise TruncatedError(f"a block at byte {offset} goes beyond the end")
+        raise TruncatedError(f"a block at byte {offset} extends beyond the end of the file")
     if trailer[0] != 0:
-        raise ValueError(f"a block at byte {offset} is compressed (kind {trailer[0]}), expected none")
+        raise ValueError(f"a block at byte {offset} is compressed (kind {trailer[0]}), expected no compression")
     if int.from_bytes(trailer[1:], "little") != masked_crc32c(block + trailer[:1]):
         raise ValueError(f"the checksum of the block at byte {offset} is wrong")
     return block
 
 
 def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Keys share the beginning of the one before."""
+    """Decodes the prefix-compressed entries of a block."""
     restarts = int.from_bytes(block[-4:], "little")
     end, at, key = len(block) - 4 * (restarts + 1), 0, b""
     if end < 0:
-        raise TruncatedError("a block is shorter than its own table of restarts")
+        raise TruncatedError("a block is shorter than its restart array")
     while at < end:
         shared, at = varint(block, at)
         unshared, at = varint(block, at)
@@ -81,7 +81,7 @@ def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
         if shared + unshared > LONGEST_KEY:
             raise ValueError(f"a name has {shared + unshared:,} bytes, expected at most {LONGEST_KEY:,}")
         if shared > len(key) or at + unshared + length > end:
-            raise TruncatedError("an entry goes beyond its block")
+            raise TruncatedError("an entry extends beyond its block")
         key = key[:shared] + block[at : at + unshared]
         at += unshared
         yield key, block[at : at + length]
@@ -92,16 +92,16 @@ ATTRIBUTE = "/.ATTRIBUTES/VARIABLE_VALUE"
 BFLOAT16 = 14
 TYPES = {1: "<f4", 2: "<f8", 3: "<i4", 4: "u1", 5: "<i2", 6: "i1", 9: "<i8", 10: "?"}
 TYPES |= {17: "<u2", 19: "<f2", 22: "<u4", 23: "<u8"}
-"""DataType of types.proto -> numpy; BFLOAT16 is read as the upper half of a float32."""
+"""DataType of types.proto -> NumPy dtype; BFLOAT16 is read as the upper half of a float32."""
 
 
 FIELDS = {"dtype": 1, "shard": 3, "offset": 4, "size": 5, "crc": 6}
-"""Numbers of an entry's fields in BundleEntryProto."""
+"""Field numbers of BundleEntryProto."""
 
 
 @dataclass
 class Entry:
-    """Where a tensor is stored."""
+    """The location of a tensor."""
 
     dtype: int
     shard: int
@@ -113,21 +113,21 @@ class Entry:
 
 
 def read_tensor_bundle(prefix: Path) -> dict[str, NDArray[Any]]:
-    """Arrays by the names of an object-based checkpoint (`agent/net/kernel`); strings are left out.
+    """Arrays by the names of an object-based checkpoint (`agent/net/kernel`), without strings.
 
-    Every tensor's checksum is verified. Raises CheckpointError for files that are missing, cut short or damaged.
+    Every tensor's checksum is verified. Raises CheckpointError for files that are missing, truncated or damaged.
     """
     entries = read_sstable(prefix.with_name(prefix.name + ".index"))
     header = entries.pop(b"", None)
     if header is None:
-        raise CheckpointError(f"{prefix}.index has no header; it is no TensorFlow checkpoint.")
+        raise CheckpointError(f"{prefix}.index has no header; it is not a TensorFlow checkpoint.")
     try:
-        shards, endianness = (dict(fields(header)).get(number, 0) for number in (1, 2))  # of BundleHeaderProto
+        shards, endianness = (dict(fields(header)).get(number, 0) for number in (1, 2))  # fields of BundleHeaderProto
         where = {key.decode(errors="replace"): _entry(value) for key, value in entries.items()}
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"{prefix}.index is damaged: {error}") from error
     if endianness != 0:
-        raise CheckpointError(f"{prefix}.index was written on a big-endian machine, which is not read.")
+        raise CheckpointError(f"{prefix}.index was written on a big-endian machine, which is not supported.")
     if shards > MOST_SHARDS:
         raise CheckpointError(f"{prefix}.index names {shards:,} files, expected at most {MOST_SHARDS:,}.")
     files = [prefix.with_name(f"{prefix.name}.data-{i:05d}-of-{shards:05d}") for i in range(shards)]
@@ -140,7 +140,7 @@ def read_tensor_bundle(prefix: Path) -> dict[str, NDArray[Any]]:
     for name, entry in where.items():
         if entry.shard >= len(files) or entry.offset + entry.size > len(data[entry.shard]):
             file = files[min(entry.shard, len(files) - 1)]
-            raise CheckpointError(f"{file} is cut short: {name} should end at byte {entry.offset + entry.size}.")
+            raise CheckpointError(f"{file} is truncated: {name} should end at byte {entry.offset + entry.size}.")
     if sum(entry.size for entry in where.values()) > sum(map(len, data)):
         raise CheckpointError(f"{prefix}.index is damaged: its tensors overlap.")
     return {
@@ -152,7 +152,7 @@ def read_tensor_bundle(prefix: Path) -> dict[str, NDArray[Any]]:
 
 def _array(name: str, entry: Entry, data: list[Any], files: list[Path]) -> NDArray[Any]:
     if entry.sliced:
-        raise CheckpointError(f"{name} is stored in slices (a partitioned variable), which RT-1 has none of.")
+        raise CheckpointError(f"{name} is stored in slices (a partitioned variable), which RT-1 does not use.")
     raw = np.array(data[entry.shard][entry.offset : entry.offset + entry.size])
     if masked_crc32c(raw.tobytes()) != entry.crc:
         raise CheckpointError(f"{files[entry.shard]} is damaged: the checksum of {name} is wrong.")
@@ -161,7 +161,7 @@ def _array(name: str, entry: Entry, data: list[Any], files: list[Path]) -> NDArr
     else:
         array = raw.view(TYPES[entry.dtype])
     if array.size != math.prod(entry.shape):
-        raise CheckpointError(f"{name} has {array.size} numbers, its shape {tuple(entry.shape)} needs others.")
+        raise CheckpointError(f"{name} has {array.size} numbers, which does not match its shape {tuple(entry.shape)}.")
     return array.reshape(entry.shape)
 
 
