@@ -135,7 +135,7 @@ class InspectPolicy:
         """The steps until the next decision in equal parts."""
         from inspect_robots import Action
 
-        actions = []
+        actions: list[inspect_robots.Action] = []
         for step in chunk.steps[: self._policy.card.execute_steps]:
             if step.terminate:
                 return [*actions, Action(data=self._vector(EndEffectorStep.still()), meta=STOP)]
