@@ -9,7 +9,7 @@ VARIABLES = ("RT_VLA_PYTHON", "RT_VLA_ENVS", "RT_VLA_ROS_ARM_MJCF", "RT_VLA_ROS_
 
 
 def without_effect(names: Iterable[str]) -> list[str]:
-    """A sentence about each variable that is named like one of these and is none."""
+    """A sentence about each variable with a similar name that is not one of these."""
     unknown = sorted(name for name in names if name.startswith("RT_VLA_") and name not in VARIABLES)
     return [f"The variable {name} has no effect. {_hint(name)}" for name in unknown]
 

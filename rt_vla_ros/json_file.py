@@ -19,10 +19,10 @@ _T = TypeVar("_T")
 
 
 def check_file(path: Path, failure: type[Exception], most: int | None = None) -> int:
-    """The size of a file [bytes]; links are followed. most: bytes that it may have at most.
+    """The size of a file [bytes]; links are followed. most: maximum size [bytes].
 
-    Raises `failure`, with a message, for one that is missing, too large or no regular file: a pipe or a device may
-    have no end.
+    Raises `failure`, with a message, for a file that is missing, too large or not regular: a pipe or a device may
+    be endless.
     """
     try:
         status = path.stat()

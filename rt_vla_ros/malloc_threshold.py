@@ -1,4 +1,4 @@
-"""Keeps the memory of a process that handles images for hours from growing, where the C library is glibc."""
+"""Prevents memory growth in long-running processes that handle images, with glibc."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def _check_settings(path: Path, settings: Mapping[str, Any], failure: type[Excep
 
 
 def _refusal(key: str, value: Any) -> str:
-    """Why a value is not taken; empty if it is."""
+    """Why a value is not accepted; empty if it is."""
     choices = _choices(key)
     if key == "quantization_config" and value:
         return "quantized weights are not loaded: take the model as it was before, and say weights:=int8 or int4."

@@ -14,10 +14,15 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def ends_with_this_process(number: signal.Signals) -> Callable[[], None] | None:
-    """For `preexec_fn` of a process to start: it gets this signal when this one ends; nothing but on Linux."""
+    """For `preexec_fn` of a process to start: it gets this signal when this one ends; nothing but on Linux.
+
+    The signal has its default effect there even if it is ignored here, as SIGINT is in a script's background job.
+    """
     parent = os.getpid()
 
     def in_child() -> None:
+        if number != signal.SIGKILL:
+            signal.signal(number, signal.SIG_DFL)
         if _LIBC is not None:
             _LIBC.prctl(PR_SET_PDEATHSIG, number)
         if os.getppid() != parent:  # it ended before

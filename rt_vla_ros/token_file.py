@@ -15,8 +15,8 @@ LONGEST_TOKEN = 256  # [characters]
 def refuse_shared(path: str | Path) -> str | None:
     """Why a file with a secret is not used, as a sentence; None if it may be.
 
-    The rule is that of ssh for its keys: what this user owns, nobody else may read. A file of somebody else is theirs
-    to look after. Raises OSError.
+    The rule is the one of ssh for its keys: a file of this user must not be readable by others. Files of other users
+    are not checked. Raises OSError.
     """
     status = os.stat(path)
     open_to = stat.S_IMODE(status.st_mode) & 0o077
@@ -27,7 +27,7 @@ def refuse_shared(path: str | Path) -> str | None:
 
 
 def header_token(path: str) -> str:
-    """As `token_of`, for a token that is sent in the header of a request."""
+    """Like `token_of`, for a token that is sent in a request header."""
     token = token_of(path)
     if not token.isascii() or not token.isprintable() or " " in token:
         raise ValueError(f"The token in {path} has other characters than letters, digits and signs, or spaces in it.")

@@ -46,7 +46,7 @@ EXPECTED = {
         r"\d of 1 succeeded\. The last one: \w",
     ],
     "serve": [
-        r"server: Connect robots with policy:=remote:127\.0\.0\.1:\d+\. Only this machine reaches it",
+        r"server: Connect robots with policy:=remote:127\.0\.0\.1:\d+\. Only programs on this machine can reach it",
         r"(\[.*\] m, confidence \d+% \(network .* ms, queue .* ms, inference .* ms\)\n){5}",
     ],
     "outside_environment": [

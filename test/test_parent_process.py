@@ -15,6 +15,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone can
 PARENT = """
 import signal, subprocess, sys, time
 from rt_vla_ros.parent_process import ends_with_this_process
+if sys.argv[1]:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 child = subprocess.Popen(["sleep", "600"], preexec_fn=ends_with_this_process(signal.SIGTERM))
 print(child.pid, flush=True)
 time.sleep(600)
@@ -28,9 +30,12 @@ def runs(pid: int) -> bool:
         return False
 
 
-def test_it_ends_when_its_parent_is_killed() -> None:
+@pytest.mark.parametrize("ignores", ["", "it"])
+def test_it_ends_when_its_parent_is_killed(ignores: str) -> None:
+    """Also where the parent ignores that signal, which the child inherits."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
-    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True, env=environment) as parent:
+    command = [sys.executable, "-c", PARENT, ignores]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
         assert runs(child)

@@ -205,7 +205,7 @@ class DifferentialIk:
         return None if result is None else np.asarray(result[:count])
 
     def _singularity_scale(self, request: IkRequest, condition: float, velocities: NDArray[np.float64]) -> float:
-        """1 on the way out of a singularity; decreases near it, and 0 for motion into it."""
+        """1 for motion away from a singularity; decreases near it, and 0 for motion into it."""
         fastest = float(np.abs(velocities).max())
         if fastest > SLOWEST:
             ahead = request.positions + velocities * (LOOK_AHEAD / fastest)

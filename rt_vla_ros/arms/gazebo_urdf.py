@@ -21,7 +21,7 @@ class GazeboArm:
     """Gazebo settings of an arm beyond its URDF; defaults for moveit_resources' Panda.
 
     base: link that stands at the world's origin. hand: link that carries the tool frame and the wrist camera.
-    tool_frame, tool: the link between the fingertips, which is added, and its place in `hand` [m].
+    tool_frame, tool: the added link between the fingertips, and its position in `hand` [m].
     wrist_camera: pose in `hand`, x y z [m] and roll pitch yaw [rad]; a camera looks along its x axis.
     home: velocity-driven joints and their initial positions [rad].
     finger: position-driven joint and its initial position [m]. fingers: links that grip.

@@ -128,7 +128,7 @@ class IkSolution(NamedTuple):
 
     @classmethod
     def from_bytes(cls, payload: bytes, joints: int) -> IkSolution:
-        """The reverse. Raises ValueError for another length or an invalid limit."""
+        """The inverse. Raises ValueError for another length or an invalid limit."""
         numbers = _numbers(payload, joints + 11)
         scale, condition, limited_by, joint = map(float, numbers[joints : joints + 4])
         if not -1 <= joint < joints:

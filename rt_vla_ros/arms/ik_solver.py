@@ -214,7 +214,7 @@ class IkSolver:
         self._given_up, self.problem = True, f"{sentence} {once_more}"
 
     def _end(self, *, kill: bool = True) -> str:
-        """How it ended, in brackets, where it did so by itself."""
+        """How the process ended, in parentheses, if it ended by itself."""
         process, self._process, self._ready = self._process, None, False
         if process is None:
             return ""
@@ -234,7 +234,7 @@ def _text(answer: IkMessage) -> str:
 
 
 def _environment(python: str) -> dict[str, str]:
-    """One thread; an interpreter of a virtual environment of its own takes nothing of a sourced ROS 2."""
+    """Environment variables: one thread, and no sourced ROS 2 for the interpreter of another environment."""
     environment = {**os.environ, **dict.fromkeys(_SOLVER_THREADS, "1")}
     if python != sys.executable and (Path(python).parent.parent / "pyvenv.cfg").is_file():
         for name in ("PYTHONPATH", "LD_LIBRARY_PATH"):

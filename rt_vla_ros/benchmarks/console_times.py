@@ -28,7 +28,7 @@ def summary(trials: Mapping[str, Sequence[Trial]]) -> list[dict[str, Any]]:
 
 
 def _of(seconds: Sequence[float]) -> dict[str, int] | None:
-    """[ms]."""
+    """Median and maximum [ms]."""
     return {"median": round(1000 * median(seconds)), "largest": round(1000 * max(seconds))} if seconds else None
 
 

@@ -2,7 +2,7 @@
 
 All variants get the same image, prompt and constraint, and must give the same tokens. They are measured in rounds, one
 run of each per round, and compared within a round, so that other load on the machine affects all of them alike. The
-lower bound of an action's latency follows from the memory bandwidth and the arithmetic rate, measured too.
+lower bound of an action's latency follows from the memory bandwidth and the arithmetic rate, which are also measured.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ class Place:
         return [*_PROGRAM, *command, "--threads", "1", *self.how, *changes]
 
     def evaluate_command(self, arm: Arm) -> list[str]:
-        """The command that evaluates it."""
+        """The evaluation command."""
         command = ["evaluate", "--policy", str(self.out / (arm.of or arm.name) / arm.checkpoint), "--threads", "1"]
         command += ["--suite", ",".join(arm.suites), "--episodes", str(EPISODES), "--seed", "0", "--videos", "0"]
         command += ["--device", "cpu"]

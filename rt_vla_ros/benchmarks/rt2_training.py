@@ -39,7 +39,7 @@ WARM = 2  # steps that are not timed
 
 
 def measure(seconds: float, rounds: int = 3) -> dict[str, Any]:
-    """Samples (questions and instructions) per second of both, in turn, each for this time per round; medians."""
+    """Median samples (questions and instructions) per second of both, alternating, each for this time per round."""
     tokenizer = make_tokenizer(vocabulary())
     web, robot = _frames(web=True), _frames(web=False)
     ways: dict[str, list[dict[str, float]]] = {"plain": [], "packed": []}

@@ -175,7 +175,7 @@ def _on_dataset(args: argparse.Namespace) -> int:
 
 
 def _checked(args: argparse.Namespace, choice: EnvironmentChoice | None) -> list[str]:
-    """The suites, or a benchmark's tasks. Raises ValueError for what is known to be wrong before anything starts."""
+    """The suites, or a benchmark's tasks. Raises ValueError for errors that can be found before anything starts."""
     names = EVALUATION_SUITES if args.suite == "all" else args.suite.split(",")
     suites = [find_suite(name.strip()).name for name in names] if choice is None else choice.tasks
     if len(set(suites)) < len(suites):

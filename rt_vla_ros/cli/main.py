@@ -231,7 +231,7 @@ def _say(sentence: str) -> None:
 
 
 def _forget(stream: TextIO) -> None:
-    """Discard the buffer of a broken stream, or Python would try to write it again at exit."""
+    """Discard the buffer of a broken stream; otherwise Python would try to write it again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 

@@ -97,7 +97,7 @@ class RecordingSession:
         self._told, self._next = 0, 0.0
 
     def run(self, interrupts: list[int]) -> int:
-        """The exit code. interrupts: the signals received so far."""
+        """Returns the exit code. interrupts: the signals received so far."""
         executor = SingleThreadedExecutor()
         executor.add_node(self._node)
         try:

@@ -1,4 +1,4 @@
-"""Options of the commands that run a policy, for one on a server: `--policy remote:HOST`."""
+"""Options for a policy on a server (`--policy remote:HOST`), of all commands that run a policy."""
 
 from __future__ import annotations
 

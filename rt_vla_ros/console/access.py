@@ -24,10 +24,10 @@ def own_names() -> set[str]:
 
 @dataclass
 class PageAccess:
-    """Decides which requests are answered. Times are of a steady clock [s].
+    """Decides which requests are answered. Times are on a monotonic clock [s].
 
-    names: of this machine, besides localhost and addresses. token: None if none is demanded; empty if one is that
-    nobody has. encrypted: HTTPS.
+    names: of this machine, besides localhost and addresses. token: None if none is required; empty to reject
+    everyone. encrypted: HTTPS.
     """
 
     names: Collection[str] = ()

@@ -16,9 +16,9 @@ HOW_TO_LISTEN = (
 
 
 def read_token(host: str, token_file: str) -> str | None:
-    """The token that is demanded; None if none is. host: the address that the server listens on.
+    """The required token; None if none is. host: the address that the server listens on.
 
-    Raises ValueError, with a message, if one is needed and missing, where others may read it, and where it is too
+    Raises ValueError, with a message, if a token is needed but missing, if others may read its file, or if it is too
     short or too long.
     """
     if not token_file:

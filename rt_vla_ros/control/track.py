@@ -14,7 +14,7 @@ IDENTITY = np.array([1.0, 0.0, 0.0, 0.0])
 
 
 class Track:
-    """Times are those of one clock [s]; all in one frame that does not move.
+    """The motion over time. Times are on one clock [s]; poses are in one fixed frame.
 
     Of each tick: position [m], shape (3,); orientation as a quaternion w, x, y, z; length of the path so far [m] and
     rotation so far [rad]; and the uncertainty of both because of late ticks.

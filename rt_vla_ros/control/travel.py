@@ -1,4 +1,4 @@
-"""Commanded path length of an arm and the base under it."""
+"""Commanded path length of an arm and its mobile base."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast a tip may approach walls: those of the workspace around it, and those of boxes that it may not enter."""
+"""Speed limits of a tip near walls: those of the workspace around it, and those of keep-out boxes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NO_BOX = (0.0,) * 6
 
 @dataclass(frozen=True)
 class ForbiddenBox:
-    """low, high: corners [m], shape (3,), in the frame of the actions; infinite: unbounded there."""
+    """low, high: corners [m], shape (3,), in the frame of the actions; infinite: unbounded."""
 
     low: tuple[float, float, float]
     high: tuple[float, float, float]

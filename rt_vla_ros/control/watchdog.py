@@ -22,7 +22,7 @@ class SilenceWatchdog:
         self._heard = None
 
     def heard(self, now: float) -> None:
-        """A message was received, and more are expected."""
+        """Records a received message; more are expected."""
         self._heard = now
 
     def alarm(self, now: float) -> str | None:

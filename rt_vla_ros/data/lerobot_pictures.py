@@ -26,7 +26,7 @@ class CameraPictures(Protocol):
     """A camera's images of all recorded episodes; thread-safe."""
 
     def check(self, episode: int) -> None:
-        """Raises DatasetError if a time step has no image of its own; nothing is decoded."""
+        """Raises DatasetError if a time step has no image; nothing is decoded."""
 
     def read(self, episode: int, first: int, count: int) -> Iterator[Images]:
         """The images from time step `first` on, RGB uint8 (H, W, 3). Raises DatasetError."""

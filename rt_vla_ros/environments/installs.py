@@ -19,7 +19,7 @@ STAMP = "installed.json"  # written last: without it an installation is none
 
 @dataclass(frozen=True)
 class Recipe:
-    """summary: of `rt-vla env list`. requirements: for pip. package, version: used for the published results,
+    """summary: for `rt-vla env list`. requirements: for pip. package, version: used for the published results,
     empty if there are none.
     """
 

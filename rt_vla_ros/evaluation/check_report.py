@@ -21,7 +21,7 @@ SIDE = 200  # of a picture [px]
 
 
 def write_check_report(path: Path, checked: CheckedSet) -> None:
-    """Raises OSError."""
+    """Writes the report. Raises OSError."""
     title = f"Check of {checked.opened.directory.name}"
     body = [f"<h1>{escape(title)}</h1>", _summary(checked), "<h2>Findings</h2>"]
     body += [_finding(one, len(checked.opened.episodes)) for one in checked.findings] or ["<p>No findings.</p>"]

@@ -1,4 +1,4 @@
-"""A diagram in SVG: curves with intervals over one quantity."""
+"""An SVG plot: curves with intervals over one quantity."""
 
 from __future__ import annotations
 

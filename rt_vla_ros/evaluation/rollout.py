@@ -160,7 +160,7 @@ def play_episode(
 
 
 class _Decisions:
-    """The policy's decisions in sequence, and when they reach the controller.
+    """The policy's decisions in sequence, and the times at which they reach the controller.
 
     made: each with its latency [s]. refusal: reason of the last missing or rejected decision.
     """

@@ -1,4 +1,4 @@
-"""The benchmarks of the path from a camera image to a velocity command: their processes, on a private graph."""
+"""Benchmarks of the path from a camera image to a velocity command, with processes on a private graph."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The part of the demo that is on the ROS graph: starts the launch file, publishes the instruction, waits for the
-end.
-"""
+"""The ROS part of the demo: starts the launch file, publishes the instruction, waits for the end."""
 
 from __future__ import annotations
 
@@ -50,7 +48,7 @@ class DemoSettings:
 
 @dataclass(frozen=True)
 class DemoOutcome:
-    """How the demo ended. outcome: a value of sim.judge.Outcome, or "error" where it was not judged, with `details`.
+    """How the demo ended. outcome: a value of sim.judge.Outcome, or "error" if it was not judged, with `details`.
 
     seconds: simulated, from the reset of the scene to the end.
     """

@@ -61,7 +61,7 @@ class HumanSession:
     """Episodes with the human on a running graph."""
 
     def __init__(self, session: GraphSession, *, watches: bool, recorder: RecorderClient | None = None) -> None:
-        """recorder: keeps what the human did, from the start of those episodes on."""
+        """recorder: records the human's commands from the start of those episodes on."""
         self._recorder = recorder
         self._session, self._watches = session, watches
         self._heard = list[str]()

@@ -23,7 +23,7 @@ class PendingAnswer(Protocol):
 
 
 class QuestionAsker:
-    """Asks its questions in turn, repeatedly, one at a time. records: of the questions asked so far, in order."""
+    """Asks its questions one at a time, in a cycle. records: of the questions asked so far, in order."""
 
     def __init__(
         self,

@@ -52,7 +52,7 @@ class VelocityWatch:
         return bool(future.done())
 
     def still_after(self, at: float) -> float | None:
-        """When zero velocity was first commanded after this time; None: not yet. Unix times [s]."""
+        """When zero velocity was first commanded after this time, None if not yet. Unix times [s]."""
         return next((when for when, speed in self.speeds if when > at and speed == 0.0), None)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rt_vla_ros.data.lerobot_writer import LeRobotWriter
 from rt_vla_ros.nodes.bag_topics import MARKERS, BagTopics, describe
@@ -98,12 +98,8 @@ class BagConversion:
                 yield None
         end_ns = self._topics.now_ns
         self._late = [one.time_ns for one in self._waiting if one.time_ns > end_ns]  # whose time never comes
-        last_ns = self._last_ns(end_ns)
-        kept = (one for one in self._waiting if one.time_ns <= end_ns)
-        self._waiting = deque(replace(one, time_ns=min(one.time_ns, last_ns)) for one in kept)
-        self._waiting.append(Cut(last_ns, False))
-        if self._episode is not None:
-            self._episode.end_by(last_ns)
+        self._waiting = deque(one for one in self._waiting if one.time_ns <= end_ns)
+        self._waiting.append(Cut(self._last_ns(end_ns), False))
         while self._waiting or self._episode is not None:
             yield from self._advance(end_ns + 2 * PATIENCE_NS)
 
@@ -144,7 +140,7 @@ class BagConversion:
         return _Episode(self._writer, self._streams, begin_ns, self._splitting.success, known)
 
     def _after_gap(self, episode: _Episode) -> int | None:
-        """When the next one begins, where this one ended at a gap: nobody is there to begin it, as live."""
+        """When the next episode begins after a gap: unlike in a live recording, nobody starts it."""
         after = episode.resume_ns
         is_next = after is not None and self._waiting and self._waiting[0].time_ns <= after
         return None if is_next else after
@@ -210,11 +206,6 @@ class _Episode:
             self.end_ns, self._discard = cut.time_ns, cut.discard
             self._success = self._success if cut.success is None else cut.success
             self._resampler.stop(cut.time_ns - 1)  # a frame then is the next one's
-
-    def end_by(self, last_ns: int) -> None:
-        """The bag ends: nothing is known after this time."""
-        if self.end_ns:
-            self._resampler.stop(min(self.end_ns, last_ns) - 1)
 
     def take(self, now_ns: int) -> bool:
         """Whether it is over."""

@@ -32,9 +32,9 @@ LOOKED_THROUGH = 20_000  # messages, for the first one of each topic
 class BagTopics:
     """Gives a bag's messages to a recorder's streams.
 
-    now_ns: the time of the last message by the clock of the stamps: that of the bag's /clock where it has one, else the
-    time of recording, shifted where all stamps are of another clock. dropped: sentences about messages that could not
-    be used, and how many.
+    now_ns: the time of the last message on the clock of the stamps: the bag's /clock if it has one, else the
+    time of recording, shifted if all stamps are from another clock. dropped: sentences about unusable messages, and
+    their number.
     """
 
     def __init__(self, bag: Bag, streams: RobotStreams) -> None:
@@ -70,7 +70,7 @@ class BagTopics:
                 self.dropped[f"{message.topic}: {why}: was it recorded with a different definition of its type?"] += 1
 
     def marker(self, message: BagMessage) -> bool | str:
-        """What a topic of MARKERS says that episodes are cut by."""
+        """The value of a MARKERS topic by which episodes are split."""
         return cast("bool | str", deserialize_message(message.data, MARKERS[message.kind]).data)
 
     def create_subscription(
@@ -80,7 +80,7 @@ class BagTopics:
         self._wanted.append((kind, topic, callback))
 
     def drop(self, topic: str, problem: str) -> None:
-        """As a node has it: a message could not be used."""
+        """Counts an unusable message, like a node does."""
         self.dropped[f"{topic}: {problem}"] += 1
 
     def get_logger(self) -> RcutilsLogger:

@@ -32,7 +32,7 @@ class _Way(NamedTuple):
 
 
 class ConsolePath:
-    """Puts on the board, for each camera, `path` (points in its picture, or None) and `undrawn` (why there is none)."""
+    """Computes the predicted path in each camera's image: `path` (points, or None), `undrawn` (why there is none)."""
 
     def __init__(self, node: GuardedNode, board: Board, topics: Mapping[str, str], clock: Callable[[], int]) -> None:
         """topics: of the images, by camera, in full. clock: of the stamps on /tf [ns]."""
@@ -71,7 +71,7 @@ class ConsolePath:
         self._tips[node] = frame.lstrip("/")
 
     def size(self, camera: str, width: int, height: int) -> None:
-        """Of the camera's images [px]. From any thread."""
+        """Size of the camera's images [px]. Thread-safe."""
         self._sizes[camera] = (width, height)
 
     def chunk(self, heard: ActionHeard) -> None:

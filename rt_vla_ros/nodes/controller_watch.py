@@ -69,7 +69,7 @@ class ControllerWatch:
         return self._verdict
 
     def watch(self, joints: Sequence[str]) -> None:
-        """The joints in the order of the commands; from now on they are looked for."""
+        """Starts watching. joints: in the order of the commands."""
         self._joints, self._answered = tuple(joints), float("-inf")
         self._drop()
 

@@ -132,7 +132,7 @@ def twist_message(velocity: Twist, stamp_ns: int) -> TwistStamped:
 
 
 def twist_from_message(message: TwistStamped) -> Twist:
-    """The reverse of `twist_message`."""
+    """The inverse of `twist_message`."""
     return Twist(_vector(message.twist.linear), _vector(message.twist.angular), message.header.frame_id)
 
 

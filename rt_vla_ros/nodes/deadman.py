@@ -1,4 +1,4 @@
-"""A switch that is held while the policy may move the arm: true must keep coming on `deadman`.
+"""A deadman switch for the policy: the arm moves only while `deadman` keeps receiving true.
 
 Not to be confused with `teleop_deadman`, the deadman of an operator who moves the arm.
 """

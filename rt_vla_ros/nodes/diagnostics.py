@@ -43,9 +43,9 @@ class Report:
 
 
 class Diagnostics:
-    """Publishes a node's reports, by the steady clock: also a simulated clock that stands still is told of.
+    """Publishes a node's reports by a monotonic clock, so that a stopped simulated clock is reported too.
 
-    Reports are only made in the executor's thread.
+    Reports are only created in the executor's thread.
     """
 
     def __init__(self, node: GuardedNode, report: Callable[[], Report]) -> None:

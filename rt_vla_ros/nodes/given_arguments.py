@@ -149,9 +149,9 @@ def _unnumbered(name: str) -> str:
 
 
 def lost_to_others(full_name: str, given: Sequence[Given]) -> Iterator[LostSetting]:
-    """Values that were given last to the node of this full name, and that another section wins over.
+    """Values given last to the node with this full name that another section overrides.
 
-    ROS takes the sections in the order in which each was first named, not in the order of what they say last.
+    ROS applies the sections in the order in which they first occur, not in the order of their last values.
     """
     given = [one for one in given if one.fits(full_name)]
     order = list(dict.fromkeys(one.section for one in given))

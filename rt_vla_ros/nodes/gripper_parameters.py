@@ -32,6 +32,6 @@ OTHER_DEFAULTS: dict[str, dict[str, Value]] = {
 
 
 def gripper_parameters(kind: object) -> tuple[Parameter, ...]:
-    """With the defaults of a kind."""
+    """The gripper parameters, with the defaults of a kind of gripper."""
     others = OTHER_DEFAULTS.get(str(kind), {})
     return tuple(replace(one, default=others.get(one.name, one.default)) for one in GRIPPER_PARAMETERS)

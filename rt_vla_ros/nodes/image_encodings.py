@@ -27,7 +27,7 @@ class Encoding(NamedTuple):
     planes: float = 1.0
 
     def row(self, width: int) -> int:
-        """A row of so many pixels without padding [bytes]."""
+        """Size of a row of pixels without padding [bytes]."""
         return width * self.channels * self.size
 
 

@@ -98,7 +98,7 @@ class Goal:
 class InstructionAction:
     """Offers the action. `over` and `step` may be called from any thread, all else from the node's.
 
-    smoother: says how far the arm moves and whether it stands still.
+    smoother: provides the arm's motion and whether it stands still.
     """
 
     def __init__(self, node: Node, smoother: SmootherWatch, requests: Requests) -> None:

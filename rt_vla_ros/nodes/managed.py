@@ -84,7 +84,7 @@ class ManagedNode(LifecycleNodeMixin, ProgramNode):  # type: ignore[misc]
         """Prepares the node. Raises ValueError, OSError or StartError, with a message, if it cannot."""
 
     def activate(self) -> None:
-        """From now on the node works. Raises ValueError, with a message, if it cannot."""
+        """Starts the node's work. Raises ValueError, with a message, if it cannot."""
 
     def deactivate(self, sentence: str) -> None:
         """Stops all motion; sentence: why. Also called if nothing moves."""

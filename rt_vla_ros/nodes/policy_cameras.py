@@ -26,7 +26,7 @@ from rt_vla_ros.runtime.frozen_camera import FrozenCamera
 class PolicyCameras:
     """Not thread-safe, except `decode`.
 
-    topics: of each camera, in full.
+    topics: full name of each camera's topic.
     """
 
     def __init__(self, node: Node, settings: Mapping[str, Any]) -> None:
@@ -86,7 +86,7 @@ class PolicyCameras:
         return self._frozen[camera].look(message.data, stamp_ns=stamp_ns, times_ns=times_ns, way=way)
 
     def decode(self, policy: Policy, camera: str, message: Picture) -> NDArray[np.uint8]:
-        """As the policy takes it: uint8, shape (height, width, 3). Raises ValueError if it cannot be used."""
+        """The image for the policy: uint8, shape (height, width, 3). Raises ValueError if it cannot be used."""
         pixels = rgb_from_picture(message, camera)
         spec = next(spec for spec in policy.card.cameras if spec.name == camera)
         fit = self._settings["image_fit"]

@@ -1,4 +1,4 @@
-"""The health of a policy node: its most serious problem, as a sentence that says what to do."""
+"""The health of a policy node: its most serious problem, as a sentence with advice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the policy node waits for its policy and releases its memory."""
+"""Waits for the policy node's policy to load, and releases its memory."""
 
 from __future__ import annotations
 

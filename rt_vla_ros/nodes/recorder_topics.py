@@ -112,7 +112,7 @@ class RecorderTopics:
         self._streams.put_numbers(np.array(message.data, np.float64), self._clock())
 
     def _on_gripper(self, message: Float64) -> None:
-        """It has no stamp and belongs to a tick of the smoother."""
+        """Handles a gripper command, which has no stamp and belongs to a tick of the smoother."""
         self._streams.put_gripper(message.data, self._heard_ns(self._ticked_ns))
 
     def _on_twist(self, message: TwistStamped) -> None:

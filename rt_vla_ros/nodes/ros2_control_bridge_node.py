@@ -112,7 +112,7 @@ class Ros2ControlBridgeNode(ManagedNode):
         self._meet_arm()
 
     def _meet_arm(self) -> None:
-        """Sets up the arm of the description, with its own solver."""
+        """Sets up the arm of the robot description, with its own solver."""
         self._forget_arm()
         try:
             chain = read_chain(self._description, self._settings["tip_frame"], self._settings["base_frame"])

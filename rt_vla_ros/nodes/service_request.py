@@ -54,7 +54,7 @@ class ServiceRequest:
         return self._wanted is not None and self.taken == self._wanted
 
     def waiting(self, now: float) -> float:
-        """For how long the last thing that was asked for is not done [s]; 0 where it is."""
+        """How long the last request has been pending [s]; 0 if it is done."""
         return 0.0 if self._wanted is None or self.is_taken else now - self._asked_at
 
     def reset(self) -> None:

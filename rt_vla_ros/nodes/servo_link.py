@@ -90,7 +90,7 @@ class ServoLink:
         return None
 
     def warning(self, now: float) -> str | None:
-        """Whether it cannot be paused, as a sentence."""
+        """Why Servo cannot be paused, as a sentence, or None."""
         if self.pause.wanted is True and self.pause.waiting(now) > 1.0:
             return f"Servo cannot be paused: no answer from {self._pause_name!r}. The arm stands still anyway."
         return None

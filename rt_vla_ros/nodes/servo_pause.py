@@ -1,4 +1,4 @@
-"""When Servo is paused: while the smoother stands still and will not resume by itself; no ROS."""
+"""Decides when Servo is paused: while the smoother stands still and will not resume by itself; no ROS."""
 
 from __future__ import annotations
 

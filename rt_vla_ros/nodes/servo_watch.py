@@ -1,8 +1,8 @@
 """The arm's state by Servo's status: halted, slowed down, silent; no ROS.
 
-Servo judges only while it carries out a command: the code of its last one stays on `~/status` for as long as no other
-comes (moveit_servo 2.12, servo.cpp). So a halt is told when it comes and while the arm is commanded, and is forgotten
-once the arm has not been commanded for a while: the next command will tell.
+Servo checks the arm only while it executes a command: afterwards, `~/status` keeps its last code (moveit_servo 2.12,
+servo.cpp). A halt is therefore reported when it occurs and while the arm is commanded, and cleared when the arm was not
+commanded for a while: the next command will show whether it persists.
 """
 
 from __future__ import annotations

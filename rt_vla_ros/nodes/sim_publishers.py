@@ -24,7 +24,7 @@ from rt_vla_ros.sim.tabletop_sim import Pose
 
 
 def optical_frame(camera: str) -> str:
-    """TF frame of a simulated camera's pictures, with the axes of REP-103."""
+    """Optical TF frame of a simulated camera (axes of REP-103)."""
     return f"{camera}_camera_optical_frame"
 
 
@@ -91,7 +91,7 @@ class SimPublishers:
             )
 
     def publish_whole_state(self) -> None:
-        """Time since the scene was reset [s], then the simulator's generalised positions: to draw the run later."""
+        """Publishes the time since the reset [s] and the simulator's generalized positions, to render the run later."""
         if self._whole_state.get_subscription_count():
             data = self._sim.data
             self._whole_state.publish(Float64MultiArray(data=array("d", [data.time, *data.qpos])))

@@ -33,7 +33,7 @@ class TakeoverMemory:
             self._logger.warning(sentence)
 
     def keep(self) -> None:
-        """To be called where a takeover may have begun or ended."""
+        """Call this whenever a takeover may have begun or ended."""
         taken_over = self._controller.awaits_resume
         if taken_over == self._kept:
             return

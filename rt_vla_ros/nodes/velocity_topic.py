@@ -27,7 +27,7 @@ class VelocityTopic:
         self._publisher.publish(twist_message(velocity, stamp_ns))
 
     def stand_still(self, frame_id: str, stamp_ns: int) -> None:
-        """A velocity of zero in the axes of this frame."""
+        """A zero velocity in the axes of this frame."""
         self.publish(Twist(np.zeros(3), np.zeros(3), frame_id), stamp_ns)
 
     def unheard(self, *, moves: bool) -> tuple[Level, str] | None:
@@ -47,7 +47,7 @@ def arm_velocity(command: Command) -> Twist:
 
 
 def base_velocity(command: Command, frame_id: str) -> Twist:
-    """Of a mobile base whose axes are those of the frame `frame_id`."""
+    """Velocity of a mobile base in the axes of the frame `frame_id`."""
     x, y, yaw = command.base
     linear: NDArray[np.float64] = np.array([x, y, 0.0])
     return Twist(linear, np.array([0.0, 0.0, yaw]), frame_id)

@@ -75,6 +75,7 @@ class Resampler:
         self._policy_acted = False
         self._now_ns = start_ns
         self._stop_ns: int | None = None
+        self._ended = False
         self.over: str | None = None
         self.resume_ns: int | None = None
         streams.begin()
@@ -103,6 +104,9 @@ class Resampler:
             if self.finished or not self._is_decided(time_ns, now_ns):
                 return
             moment = self._moment(time_ns)
+            if isinstance(moment, str) and self._count and self._is_last(time_ns):
+                self._ended = True
+                return
             if isinstance(moment, str):
                 at = (time_ns - self._first_ns) / SECOND
                 self.over = f"The episode ended after {at:.1f} s, early: {moment}"
@@ -120,7 +124,11 @@ class Resampler:
     @property
     def finished(self) -> bool:
         """Whether there are no more moments."""
-        return self.over is not None or (self._stop_ns is not None and self.time_ns > self._stop_ns)
+        return self.over is not None or self._ended or (self._stop_ns is not None and self.time_ns > self._stop_ns)
+
+    def _is_last(self, time_ns: int) -> bool:
+        """Whether the stop is before the next frame: then a silence may be the robot's, which stopped at once."""
+        return self._stop_ns is not None and self._stop_ns - time_ns < SECOND / self._rate
 
     def lacking(self) -> list[str]:
         """What an episode is waiting for before its start, as sentences."""

@@ -40,7 +40,7 @@ class RobotStreams:
     """
 
     def __init__(self, card: ActionCard, topics: TopicMap) -> None:
-        """Raises TopicMapError if the two do not fit."""
+        """Raises TopicMapError if the two do not match."""
         topics.check(card)
         self.card, self.topics = card, topics
         self.base, self.tip, self.axes = topics.base_of(card), topics.tip_frame, topics.axes_of(card)

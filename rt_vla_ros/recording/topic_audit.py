@@ -73,7 +73,7 @@ class TopicAudit:
 
     @property
     def rate(self) -> float:
-        """[Hz], 0 before there are two messages."""
+        """Message rate [Hz], 0 before the second message."""
         span = self._last_ns - self._first_ns
         return 1e9 * (self._own - 1) / span if span > 0 else 0.0
 

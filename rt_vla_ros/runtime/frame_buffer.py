@@ -1,4 +1,4 @@
-"""The newest frame of every camera: which are used, too old or dropped."""
+"""Buffers the newest frame of every camera, and decides which are used, too old or dropped."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Answer:
 
 
 def without_words(name: str) -> str:
-    """Why a policy of this name answers no questions."""
+    """Why a policy of this name cannot answer questions."""
     return f"The policy {name!r} does not generate text; RT-2 policies answer questions."
 
 

@@ -83,7 +83,7 @@ class StateSamples:
         return None
 
     def _lack(self, dimension: StateDimension) -> str:
-        """Why there is no sample of the image's time."""
+        """Why there is no sample for the image's time."""
         newest_ns = self.newest_ns(dimension.reading)
         if newest_ns is None:
             return f"{dimension} is missing: {self._origin(dimension)}."

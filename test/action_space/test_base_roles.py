@@ -57,19 +57,19 @@ def test_a_card_with_a_base_goes_to_json_and_back() -> None:
         ({"low": float("nan")}, "expected a finite low below high"),
     ],
 )
-def test_a_base_that_cannot_be_is_refused(change: dict[str, Any], sentence: str) -> None:
+def test_an_invalid_base_is_refused(change: dict[str, Any], sentence: str) -> None:
     data = mobile_data()
     data["dimensions"][-2] = {**data["dimensions"][-2], **change}
     with pytest.raises(ActionCardError, match=sentence):
         ActionCard.from_dict(data)
 
 
-def test_of_three_modes_one_must_be_known_to_be_the_bases() -> None:
+def test_one_of_three_modes_must_be_the_bases() -> None:
     with pytest.raises(ActionCardError, match=r"'end' has the modes \['terminate', 'arm', 'base'\].* 'move_base'"):
         mobile_card(("terminate", "arm", "base"))
 
 
-def test_where_a_mode_moves_one_of_both_chunks_are_not_averaged() -> None:
+def test_chunks_are_not_averaged_if_a_mode_moves_arm_or_base() -> None:
     ensemble = {"rule": "mean", "weight": 0, "chunks": 3}
     with pytest.raises(
         ActionCardError, match="ensemble combines 3 chunks: the mean of one in the mode 'move_base' and"
@@ -78,7 +78,7 @@ def test_where_a_mode_moves_one_of_both_chunks_are_not_averaged() -> None:
     assert mobile_card(("terminate", "arm"), horizon=4, ensemble=ensemble).moves_base
 
 
-def test_where_a_mode_moves_one_of_both_nothing_is_taken_back_in_the_other() -> None:
+def test_motion_is_not_compensated_if_a_mode_moves_arm_or_base() -> None:
     ensemble = {"rule": "compensated", "weight": 0, "chunks": 1}
     with pytest.raises(ActionCardError, match=r"rule 'compensated', which corrects .*the base would move in another"):
         mobile_card(horizon=4, ensemble=ensemble)
@@ -120,7 +120,7 @@ def test_in_the_mode_of_a_base_that_is_unused_nothing_moves() -> None:
     assert ActionTokenizer(card()).from_step(EndEffectorStep(np.zeros(3), np.zeros(3), 0.0, base=np.ones(3))).any()
 
 
-def test_without_a_mode_of_its_own_a_base_moves_with_the_arm() -> None:
+def test_without_its_own_mode_a_base_moves_with_the_arm() -> None:
     step = ActionDecoder(mobile_card(("terminate", "arm"))).step(values_of(ARM))
     np.testing.assert_array_equal(step.base, [0.2, -0.1, 0.1])
     np.testing.assert_array_equal(step.translation, [0.1, 0.2, 0.3])
@@ -128,7 +128,7 @@ def test_without_a_mode_of_its_own_a_base_moves_with_the_arm() -> None:
 
 @pytest.mark.parametrize("quantization", ["round", "truncate", "centers", "middles"])
 @pytest.mark.parametrize("bins", [255, 256])
-def test_what_is_nearest_to_nothing_leaves_the_base_where_it_is(quantization: str, bins: int) -> None:
+def test_the_bin_nearest_to_zero_does_not_move_the_base(quantization: str, bins: int) -> None:
     mobile = mobile_card(quantization=quantization, bins=bins)
     decoder = ActionDecoder(mobile)
     still, least = (decoder.tokenizer.encode(values_of(BASE, (v, v, v))) for v in (0.0, 1.6 * 0.6 / (bins - 1)))
@@ -158,7 +158,7 @@ def test_a_step_becomes_the_values_that_it_came_from(mode: int) -> None:
     assert again.gripper == step.gripper
 
 
-def test_a_step_that_stands_still_is_of_the_arms_mode() -> None:
+def test_a_step_without_motion_is_in_the_arms_mode() -> None:
     tokenizer = ActionTokenizer(mobile_card(("move_base", "terminate", "arm")))
     assert tokenizer.from_step(EndEffectorStep(np.zeros(3), np.zeros(3), 0.0))[0] == 2
     assert tokenizer.from_step(EndEffectorStep(np.zeros(3), np.zeros(3), 0.0, terminate=True))[0] == 1

@@ -30,7 +30,7 @@ def test_values_are_digitized_and_decoded_as_openvla_does() -> None:
     assert tokens[:, 0].tolist() == [0] * len(normalized)
 
 
-def test_every_gap_comes_back_as_itself_and_the_last_bin_as_the_last_gap() -> None:
+def test_every_interval_survives_the_round_trip_and_the_last_bin_is_the_last_interval() -> None:
     tokenizer = ActionTokenizer(CARD)
     tokens = np.tile(np.arange(256)[:, None], 8)
     tokens[:, 0] %= 2

@@ -18,7 +18,7 @@ def certain(terminate: float = 0.0) -> np.ndarray:
 
 
 @BOTH
-def test_sure_is_sure(decoding: str) -> None:
+def test_a_certain_distribution_has_confidence_one(decoding: str) -> None:
     action = ActionDecoder(tiny_card(), decoding).from_probabilities(certain())
     assert action.tokens == (1, 128, 128, 128, 128, 128)
     assert action.confidence == pytest.approx(1.0)

@@ -66,7 +66,7 @@ def test_the_same_image_twice_gives_the_same_chunk() -> None:
     assert decide(decoder, 1.0 + 2 * period, KEEP, KEEP, KEEP, KEEP)[0] == pytest.approx(1.0, abs=0.01)
 
 
-def test_first_steps_and_then_all_of_one_decision_begin_alike() -> None:
+def test_the_first_steps_and_the_whole_chunk_agree() -> None:
     decoder = ActionDecoder(google_card(4))
     decoder.begin(1.0)
     all_tokens = tokens(decoder, CLOSE, OPEN, CLOSE, CLOSE)
@@ -77,7 +77,7 @@ def test_first_steps_and_then_all_of_one_decision_begin_alike() -> None:
     assert whole.steps[3].gripper == pytest.approx(1.0, abs=0.01)
 
 
-def test_of_a_chunk_that_was_left_before_its_end_no_more_is_done_than_was_decided() -> None:
+def test_an_unfinished_chunk_counts_only_its_decided_steps() -> None:
     decoder = ActionDecoder(google_card(4))
     decoder.begin(1.0)
     decoder.from_tokens(tokens(decoder, CLOSE, CLOSE), confidence=1.0)

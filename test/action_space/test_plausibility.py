@@ -124,7 +124,7 @@ def test_a_card_whose_range_no_arm_can_follow_is_refused(low: float, high: float
         ((0, 0.5, 1), (-1.0, 1.0), True),
     ],
 )
-def test_what_a_gripper_is_told_must_be_on_the_scale_of_the_card(
+def test_gripper_commands_must_be_on_the_scale_of_the_card(
     told: tuple[float, ...], ends: tuple[float, float], fine: bool
 ) -> None:
     gripper = ActionDimension("gripper", "gripper", min(ends), max(ends), "1")

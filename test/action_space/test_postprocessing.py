@@ -47,14 +47,14 @@ def test_a_new_one_starts_with_an_open_gripper_and_a_copy_remembers_by_itself() 
 
 
 @pytest.mark.parametrize(("value", "expected"), [(1.0, 1), (0.002, 1), (0.0, -1), (-0.4, -1), (-1.0, -1)])
-def test_liberos_gripper_is_one_or_the_other(value: float, expected: float) -> None:
+def test_liberos_gripper_is_binary(value: float, expected: float) -> None:
     processed = make_postprocessing("libero", ROLES)(values(value))
     assert processed[7] == expected
     np.testing.assert_array_equal(np.delete(processed, 7), np.delete(values(), 7))
 
 
 @pytest.mark.parametrize("name", ["google_robot", "widowx", "libero"])
-def test_what_goes_in_is_left_as_it_is(name: str) -> None:
+def test_the_input_is_unchanged(name: str) -> None:
     given = values(0.5)
     result = make_postprocessing(name, ROLES)(given)
     np.testing.assert_array_equal(given, values(0.5))
@@ -92,10 +92,10 @@ def test_widowx_grippers_on_a_card() -> None:
             {"rotation": "rotation_vector"},
             "rotation is 'rotation_vector', but postprocessing 'widowx' returns 'rpy'",
         ),
-        ({"gripper_open": -1.0, "gripper_closed": 1.0}, "gripper_open is -1.0, but what"),
+        ({"gripper_open": -1.0, "gripper_closed": 1.0}, "gripper_open is -1.0, but postprocessing 'widowx' returns"),
         (
             {"dimensions": [d for d in card_data()["dimensions"] if d["role"] != "gripper"]},
-            "no dimension has the role 'gripper'",
+            "needs a dimension with the role 'gripper'",
         ),
     ],
 )

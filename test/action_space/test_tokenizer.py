@@ -55,7 +55,7 @@ def test_limits_are_the_first_and_the_last_bin(quantization: str) -> None:
 
 
 @QUANTIZATIONS
-def test_beyond_the_limits_is_the_limit(quantization: str) -> None:
+def test_values_beyond_the_limits_are_clipped(quantization: str) -> None:
     tokenizer = ActionTokenizer(card(quantization=quantization))
     assert tokenizer.encode(LOW - 7).tolist() == [0] * 9
     assert tokenizer.encode(HIGH + 7).tolist() == [2, *[255] * 8]
@@ -137,7 +137,7 @@ def test_the_token_of_a_mode_is_that_mode_with_any_number_of_bins(bins: int) -> 
     assert ends == [True, False, False]
 
 
-def test_what_a_card_lacks_is_zero_and_the_gripper_stays_as_it_is() -> None:
+def test_missing_dimensions_are_zero_and_the_gripper_is_unchanged() -> None:
     tokenizer = ActionTokenizer(card(dimensions=card_data()["dimensions"][1:3]))
     action = ActionDecoder(tokenizer.card).step([0.1, 0.2])
     np.testing.assert_allclose(action.translation, [0.1, 0.2, 0.0])

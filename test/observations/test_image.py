@@ -45,7 +45,7 @@ def test_stretch_keeps_everything() -> None:
     assert [fitted[48, x].argmax() for x in (5, 48, 90)] == [0, 1, 2]
 
 
-def test_shape_of_the_card_may_be_oblong() -> None:
+def test_the_cards_image_need_not_be_square() -> None:
     assert fit_image(bars(480, 640), camera("center", 160, 90)).shape == (90, 160, 3)
 
 
@@ -95,7 +95,7 @@ def test_the_whole_image_is_in_the_middle_and_black_beside_it(
     assert int(fitted.sum()) == 200 * 3 * (bottom - top) * (right - left)
 
 
-def test_half_the_size_is_the_mean_of_two_by_two_cut_off() -> None:
+def test_half_the_size_is_the_truncated_mean_of_two_by_two() -> None:
     image = np.random.default_rng(0).integers(0, 256, (512, 640, 3)).astype(np.uint8)
     mean = image.astype(np.float32).reshape(256, 2, 320, 2, 3).mean(axis=(1, 3))
     np.testing.assert_array_equal(fit_image(image, PADDED), mean.astype(np.uint8))

@@ -44,7 +44,7 @@ def test_every_source_gives_its_number_in_the_cards_order() -> None:
 
 
 @pytest.mark.parametrize("value", [1.99, -1.99, 1.0])
-def test_a_little_beyond_its_range_is_let_through_as_it_is(value: float) -> None:
+def test_a_value_slightly_beyond_its_range_is_accepted_unchanged(value: float) -> None:
     assert assemble([joint()], {"joint:a": np.array([value])}).tolist() == [value]
 
 
@@ -57,7 +57,7 @@ def test_a_little_beyond_its_range_is_let_through_as_it_is(value: float) -> None
         (-math.inf, "is -inf, expected a finite number"),
     ],
 )
-def test_what_no_policy_has_seen_is_refused_by_its_name(value: float, words: str) -> None:
+def test_unusable_values_are_refused_by_name(value: float, words: str) -> None:
     with pytest.raises(StateError) as refusal:
         assemble([joint()], {"joint:a": np.array([value])})
     assert words in str(refusal.value)
@@ -81,7 +81,7 @@ def test_a_topic_with_too_few_numbers_is_refused() -> None:
         (turns(0.0, 3.0, 0.0)[1:2], (0, 1, 0, 0), (math.pi,)),
     ],
 )
-def test_of_two_rotation_vectors_the_one_nearer_to_the_middle_counts(
+def test_the_rotation_vector_nearer_to_the_middle_is_used(
     dimensions: list[StateDimension], quaternion: tuple[float, ...], expected: tuple[float, ...], sign: int
 ) -> None:
     readings = {"tip": np.array([0.0, 0.0, 0.0, *(sign * np.array(quaternion))])}

@@ -69,7 +69,7 @@ def test_refuses_devices_that_are_not_there(device: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["rt1-mini", "rt1-untrained"])
-def test_weights_are_not_accepted_and_left_as_they_are(name: str) -> None:
+def test_other_weight_formats_are_refused_for_small_networks(name: str) -> None:
     with pytest.raises(ValueError, match=f"The weights of {name} are small and always in float32; use weights:=auto"):
         load_policy(name, device="cpu", weights="bfloat16")
     assert load_policy(name, device="cpu", weights="float32").name == name

@@ -45,7 +45,7 @@ def test_only_plain_float32_layers_are_packed() -> None:
     assert pack_linears(found, but=found["head"]) == 0  # a second policy of the same model
 
 
-def test_where_packing_is_not_there_the_model_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_packing_support_the_model_is_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     assert can_pack()
     before = model()
     after = copy.deepcopy(before)

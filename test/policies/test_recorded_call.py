@@ -89,7 +89,7 @@ class OnTheGPU(torch.Tensor):
         return self
 
 
-def test_what_cannot_be_recorded_is_run_as_it_is(
+def test_an_unrecordable_function_is_run_directly(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     tried = []

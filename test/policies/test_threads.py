@@ -50,21 +50,21 @@ def test_the_fewest_threads_that_keep_up_or_else_the_fastest_are_chosen(seconds:
     assert choose_threads(Step(**seconds), budget=0.5) == chosen == torch.get_num_threads()
 
 
-def test_cores_that_are_no_power_of_two_are_tried_all_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_core_count_that_is_not_a_power_of_two_is_tried_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "usable_cores", lambda: 3)
     step = Step(with_1=3.0, with_2=2.0, with_3=1.0)
     assert choose_threads(step, budget=0.5) == 3
     assert set(step.tried) == {1, 2, 3}
 
 
-def test_a_policy_that_never_keeps_up_is_not_tried_with_fewer() -> None:
+def test_a_policy_that_never_keeps_up_is_not_tried_with_fewer_threads() -> None:
     torch.set_num_threads(4)
     step = Step()
     assert choose_threads(step, budget=0.5, usual=20.0) == 4 == torch.get_num_threads()
     assert not step.tried
 
 
-def test_a_number_that_is_given_is_taken_without_a_step() -> None:
+def test_a_given_number_of_threads_is_used_without_measuring() -> None:
     step = Step()
     assert choose_threads(step, budget=0.5, threads=3) == 3 == torch.get_num_threads()
     assert not step.tried
@@ -74,7 +74,7 @@ def test_a_number_that_is_given_is_taken_without_a_step() -> None:
     ("text", "chosen"),
     [("2", 2), ("3,1", 3), ("", 1), ("many", 1), ("0", 1), ("-2", 1), ("64", 4), ("4294967296", 4)],
 )
-def test_the_environment_is_asked_where_no_number_is_given(
+def test_the_environment_is_used_without_a_given_number(
     monkeypatch: pytest.MonkeyPatch, text: str, chosen: int
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", text)
@@ -85,7 +85,7 @@ def test_no_more_threads_than_cores_are_made() -> None:
     assert choose_threads(Step(), budget=0.5, threads=99_999) == 4 == torch.get_num_threads()
 
 
-def test_a_number_that_is_given_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_given_number_of_threads_overrides_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert choose_threads(Step(), budget=0.5, threads=1) == 1
 

@@ -27,7 +27,7 @@ def test_a_robot_alone_does_not_wait() -> None:
     assert made.due(0.0) is None
 
 
-def test_robots_that_ask_lately_are_waited_for_but_not_longer_than_max_wait() -> None:
+def test_a_batch_waits_for_active_robots_at_most_max_wait() -> None:
     made = batcher()
     for session in "ab":
         made.put(session, "1", 0.0, FAR)
@@ -67,7 +67,7 @@ def test_a_deadline_ends_the_wait_for_others() -> None:
     [(0.010, 0.005), (0.017, 0.003), (0.025, 0.0)],
     ids=["as long as one", "a little less than two", "longer than two"],
 )
-def test_others_are_waited_for_no_longer_than_a_batch_with_them_saves(together: float, waited: float) -> None:
+def test_a_batch_waits_for_others_only_as_long_as_it_saves_time(together: float, waited: float) -> None:
     made = batcher()
     for size, took in ((1, 0.010), (2, together)):
         for session in "ab"[:size]:
@@ -85,7 +85,7 @@ def test_a_newer_request_of_a_session_takes_the_place_of_the_older_one() -> None
     assert [one.item for one in made.take(0.1)] == ["new"]
 
 
-def test_what_cannot_be_in_time_is_late_at_once_and_not_decided() -> None:
+def test_a_request_that_cannot_be_in_time_is_late_at_once_and_not_decided() -> None:
     made = batcher()
     made.put("a", "0", 0.0, FAR)
     made.take(0.0)
@@ -96,7 +96,7 @@ def test_what_cannot_be_in_time_is_late_at_once_and_not_decided() -> None:
     assert [one.item for one in made.take(0.1)] == ["patient"]
 
 
-def test_behind_a_batch_in_the_making_what_cannot_be_in_time_is_late_at_once() -> None:
+def test_requests_that_cannot_be_in_time_after_the_running_batch_are_late_at_once() -> None:
     made = batcher()
     made.put("a", "0", 0.0, FAR)
     made.take(0.0)
@@ -109,7 +109,7 @@ def test_behind_a_batch_in_the_making_what_cannot_be_in_time_is_late_at_once() -
     assert len(made) == 1
 
 
-def test_a_passed_deadline_is_late_whatever_is_known_of_the_durations() -> None:
+def test_a_passed_deadline_is_late_regardless_of_durations() -> None:
     made = batcher()
     made.put("a", "1", 0.0, 0.1)
     assert made.late(0.09) == []

@@ -125,7 +125,7 @@ def test_a_wrong_token_is_refused_and_the_right_one_is_not(serve: Serve, tmp_pat
             assert http.getresponse().status == status
 
 
-def test_who_guesses_tokens_has_to_wait_and_no_other_address_does() -> None:
+def test_an_address_that_guesses_tokens_is_blocked_and_no_other() -> None:
     now = 10.0
     access = RobotAccess(TOKEN, lambda: now)
 
@@ -156,7 +156,7 @@ def test_a_robot_whose_address_has_to_wait_says_so(serve: Serve, tmp_path: Path)
     assert "received several wrong tokens from this machine's address" in said[-1]
 
 
-def test_a_page_in_a_browser_is_not_answered(server: RunningServer) -> None:
+def test_a_browser_page_is_not_answered(server: RunningServer) -> None:
     url = f"ws://127.0.0.1:{server.port}/robot"
     with pytest.raises(InvalidStatus) as refused, connect(url, origin="http://localhost"):  # type: ignore[arg-type]
         pass
@@ -193,7 +193,7 @@ def test_an_image_of_another_size_is_refused_before_it_is_decoded(server: Runnin
     assert stranger.act().kind is MessageKind.CHUNK
 
 
-def test_a_claim_of_a_gigabyte_is_refused_before_anything_is_allocated(server: RunningServer) -> None:
+def test_a_header_that_announces_a_gigabyte_is_refused_before_allocation(server: RunningServer) -> None:
     stranger = Stranger(server)
     header = HEADER.pack(MAGIC, VERSION, MessageKind.ACT, 0, 2, 2, 1_000_000_000)
     stranger.socket.send(header + b"{}")
@@ -207,16 +207,16 @@ def test_a_claim_of_a_gigabyte_is_refused_before_anything_is_allocated(server: R
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"state": [float("nan")]}, "NaN is no number"),
+        ({"state": [float("nan")]}, "NaN is not a finite number"),
         ({"budget": -1}, "budget is -1 s"),
-        ({"budget": 1e400}, "Infinity is no number"),
+        ({"budget": 1e400}, "Infinity is not a finite number"),
         ({"trip": "soon"}, "trip is 'soon', expected a finite number"),
         ({"stamp": None}, "stamp is missing"),
         ({"images": []}, "expected: front"),
         ({"images": "none"}, "images is 'none', expected a list"),
     ],
 )
-def test_numbers_that_are_none_and_fields_of_another_type_are_refused(
+def test_invalid_numbers_and_fields_of_another_type_are_refused(
     changes: dict[str, object], said: str, server: RunningServer
 ) -> None:
     stranger = Stranger(server)
@@ -241,7 +241,7 @@ def test_a_state_with_nan_does_not_leave_the_robot(serve: Serve) -> None:
 
 def test_an_instruction_of_a_megabyte_is_refused_and_the_robot_goes_on(server: RunningServer) -> None:
     policy = remote(server)
-    for length, said in ((1_000_000, "is not sent: at most"), (2000, "has 2000 characters, expected at most 1000")):
+    for length, said in ((1_000_000, "is too large to send"), (2000, "has 2000 characters, expected at most 1000")):
         with pytest.raises(ValueError, match=said):
             policy.reset("x" * length)
     with pytest.raises(ValueError, match="nonsense"):
@@ -263,7 +263,7 @@ def test_a_robot_that_sends_garbage_is_disconnected_and_the_others_go_on(server:
         assert policy.act(view(stamp=float(step))).tokens == (step + 1, 100)
 
 
-def test_what_breaks_the_model_for_one_robot_breaks_it_for_no_other(server: RunningServer) -> None:
+def test_an_error_of_the_model_for_one_robot_does_not_affect_others(server: RunningServer) -> None:
     one, other = remote(server), remote(server)
     for policy in (one, other):
         policy.reset("go")
@@ -273,7 +273,7 @@ def test_what_breaks_the_model_for_one_robot_breaks_it_for_no_other(server: Runn
     assert one.act(view()).tokens == (1, 100)
 
 
-def test_who_says_nothing_or_says_it_slowly_is_disconnected(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_or_slow_client_is_disconnected(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "HANDSHAKE", 0.2)
     monkeypatch.setattr(web_thread, "SLOWEST_REQUEST", 0.3)
     server = serve({"counting": counting()}, share=SharedCounting)
@@ -296,7 +296,7 @@ def test_clocks_that_are_seconds_off_change_nothing(server: RunningServer) -> No
         assert early.act(view(stamp=1000.0 + step)).tokens == late.act(view(stamp=1010.0 + step)).tokens == expected
 
 
-def test_what_cannot_be_in_time_is_answered_late_and_the_next_one_is_decided(serve: Serve) -> None:
+def test_a_request_that_cannot_be_in_time_is_answered_late_and_the_next_one_is_decided(serve: Serve) -> None:
     shared: list[SharedCounting] = []
 
     def share(policy: Policy) -> SharedCounting:
@@ -370,7 +370,7 @@ def test_too_many_messages_a_second_are_refused(serve: Serve) -> None:
     stranger = Stranger(server)
     stranger.ask(RemoteMessage(MessageKind.RESET, 3, {"instruction": "go"}))
     answers = [stranger.act() for _ in range(8)]
-    assert any("More than 5 messages a second" in one.meta.get("sentence", "") for one in answers)
+    assert any("sent more than 5 messages per second" in one.meta.get("sentence", "") for one in answers)
 
 
 def test_images_as_jpeg_are_smaller_and_the_saving_is_told(server: RunningServer) -> None:
@@ -393,7 +393,7 @@ def lost(policy: RemotePolicy, step: float) -> str:
     return str(error.value)
 
 
-def test_the_same_model_that_is_back_goes_on_with_a_new_history_from_the_next_image(serve: Serve) -> None:
+def test_the_same_model_resumes_with_a_new_history_from_the_next_image(serve: Serve) -> None:
     first = serve({"counting": counting()}, share=SharedCounting, models={"counting": "a" * 64})
     policy = remote(first)
     policy.reset("go")

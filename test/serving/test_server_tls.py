@@ -54,7 +54,9 @@ def stranger(tmp_path: Path) -> Path:
     return folder.add(HostName("robot"), router=None, days=30, at=None, now=NOW).parent
 
 
-def test_a_server_with_a_certificate_decides_for_who_trusts_it_alone(serve: Serve, keys: Path, tmp_path: Path) -> None:
+def test_a_server_with_a_certificate_is_used_only_by_robots_that_trust_it(
+    serve: Serve, keys: Path, tmp_path: Path
+) -> None:
     server = begin(serve, keys)
     trusts = replace(robot(keys), certificate="", key="")
     assert decides(server, trusts)
@@ -66,7 +68,7 @@ def test_a_server_with_a_certificate_decides_for_who_trusts_it_alone(serve: Serv
         load_policy(server.address, remote=RemoteSettings())
 
 
-def test_a_server_that_demands_certificates_decides_for_who_has_one_alone(
+def test_a_server_that_requires_certificates_accepts_only_robots_with_one(
     serve: Serve, keys: Path, tmp_path: Path
 ) -> None:
     server = begin(serve, keys, mutual=True)

@@ -45,12 +45,12 @@ def test_an_address_is_read(text: str, expected: RemoteAddress) -> None:
 @pytest.mark.parametrize(
     "text", ["remote:", "remote:a b", "remote:host:0", "remote:host:99999", "remote:u@host", "remote:h/a/b"]
 )
-def test_what_is_no_address_is_refused_with_what_is_expected(text: str) -> None:
+def test_an_invalid_address_is_refused_with_the_expected_format(text: str) -> None:
     with pytest.raises(UnknownPolicyError, match=r"expected remote:HOST\[:PORT\]\[/NAME\]"):
         check_name(text)
 
 
-def test_what_is_for_the_server_is_refused_at_the_robot() -> None:
+def test_server_options_are_refused_at_the_robot() -> None:
     with pytest.raises(ServerDecidesError, match="pass weights, plan to `rt-vla serve`"):
         load_policy("remote:localhost", weights="int8", plan=True)
 
@@ -63,7 +63,7 @@ def test_what_is_for_the_server_is_refused_at_the_robot() -> None:
         ({"key": "k"}, "be given together"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(changes: dict[str, object], said: str) -> None:
+def test_invalid_remote_settings_are_refused(changes: dict[str, object], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         replace(RemoteSettings(), **changes)  # type: ignore[arg-type]
 
@@ -85,7 +85,7 @@ def test_outside_localhost_a_token_or_certificates_are_needed() -> None:
 @pytest.mark.parametrize(
     ("text", "said"), [("short", "has 5 characters"), ("with a space in the token", "spaces in it")]
 )
-def test_a_token_that_is_none_is_refused(text: str, said: str, tmp_path: Path) -> None:
+def test_an_invalid_token_is_refused(text: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text(text)
     path.chmod(0o600)
@@ -160,7 +160,7 @@ def test_the_table_on_a_terminal_is_drawn_over_itself_and_below_sentences() -> N
     assert written == ["a\nb\n", "\x1b[2F\x1b[Jc\n", "\x1b[1F\x1b[JA robot came.\n", "d\n"]
 
 
-def test_a_robot_cannot_write_on_the_terminal_by_its_name() -> None:
+def test_a_robot_s_name_cannot_contain_terminal_codes() -> None:
     assert plain_name("\x1b[2Jarm\n1") == "_[2Jarm_1".replace("[", "_")
     assert plain_name("") == "robot"
 

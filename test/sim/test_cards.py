@@ -42,7 +42,7 @@ def test_an_object_is_on_the_card_made_for_it(yaw):
             assert card.is_under(*(card.x, card.y) + distance * direction) is inside
 
 
-def test_no_card_no_symbol():
+def test_without_a_card_there_is_no_symbol():
     assert make_scene("pick-any", 0).layout.symbols == ("", "", "")
     assert SceneLayout(()).symbols == ()
     assert SceneLayout((PlacedObject(CUBE, 0.5, 0.2),), cards=(Card("star", 0.5, 0.0),)).symbols == ("",)
@@ -50,7 +50,7 @@ def test_no_card_no_symbol():
 
 
 def test_unknown_symbols_and_too_many_cards_are_refused(sim):
-    with pytest.raises(ValueError, match="no card with a 'sun'; there are star, heart, ring, cross, triangle, moon"):
+    with pytest.raises(ValueError, match="no card with a 'sun'; available: star, heart, ring, cross, triangle, moon"):
         Card("sun", 0.5, 0.0)
     cards = tuple(Card("star", 0.4, 0.02 * i) for i in range(10))
     with pytest.raises(ValueError, match="The layout has 10 cards, expected at most 9"):

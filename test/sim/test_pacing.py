@@ -87,7 +87,7 @@ def test_time_waits_for_a_human_as_for_an_action(simulation: FakeSimulation, loc
     assert simulation.told == [START, START + STEP_NS]
 
 
-def test_time_goes_on_where_the_action_on_this_image_is_refused(simulation: FakeSimulation, lock: LockStep) -> None:
+def test_time_continues_if_the_action_on_this_image_is_refused(simulation: FakeSimulation, lock: LockStep) -> None:
     for state, refused in ((State.FAULT, START - PERIOD), (State.STOPPED, START), (State.TERMINATED, START)):
         lock.on_status(status(START, 0, state, refused=refused))
     assert simulation.told == [START]
@@ -109,7 +109,7 @@ def test_time_stops_where_an_action_terminates(simulation: FakeSimulation, lock:
     assert simulation.told[-1] == stopped + STEP_NS
 
 
-def test_a_nudge_says_the_last_thing_again(simulation: FakeSimulation, lock: LockStep) -> None:
+def test_repeat_publishes_the_last_messages_again(simulation: FakeSimulation, lock: LockStep) -> None:
     lock.repeat()
     assert (simulation.shown, simulation.told) == ([START] * 2, [START] * 2)
     lock.on_status(status(START, START))
@@ -136,7 +136,7 @@ def test_a_step_waits_for_all_that_belongs_to_it_in_any_order(
     assert simulation.told[-1] == awaited + STEP_NS
 
 
-def test_while_a_human_commands_every_step_waits_for_its_word(simulation: FakeSimulation, lock: LockStep) -> None:
+def test_every_step_waits_for_the_command_of_a_human_in_control(simulation: FakeSimulation, lock: LockStep) -> None:
     lock.on_status(status(START, START, State.HUMAN))
     first, second = START + STEP_NS, START + 2 * STEP_NS
     lock.on_status(status(first, START, State.HUMAN))
@@ -149,7 +149,7 @@ def test_while_a_human_commands_every_step_waits_for_its_word(simulation: FakeSi
     assert len(simulation.moves) == 3, "who has let go is not waited for"
 
 
-def test_what_a_tick_sent_is_awaited_though_more_is_said_after_it(simulation: FakeSimulation, lock: LockStep) -> None:
+def test_the_commands_of_a_tick_are_awaited_despite_later_statuses(simulation: FakeSimulation, lock: LockStep) -> None:
     lock.on_status(status(START, START, State.HUMAN))
     awaited = START + STEP_NS
     lock.on_status(status(awaited, START, State.HUMAN, commanding=True, gripper=True))
@@ -190,7 +190,7 @@ def test_after_a_period_the_next_image_is_shown_and_waited_for(simulation: FakeS
     assert simulation.told[-1] == START + PERIOD + STEP_NS
 
 
-def test_begin_forgets_what_was_said_of_the_scene_before(simulation: FakeSimulation, lock: LockStep) -> None:
+def test_begin_forgets_the_status_of_the_previous_scene(simulation: FakeSimulation, lock: LockStep) -> None:
     lock.on_status(status(START, START))
     lock.on_gripper(1.0)
     lock.begin()
@@ -214,14 +214,14 @@ def test_a_short_delay_is_made_up_for() -> None:
     assert [pace.due(t * MS) for t in (0, 20, 90, 100)] == [1, 1, 3, 1]
 
 
-def test_after_a_long_one_the_simulation_falls_behind_and_says_so() -> None:
+def test_after_a_long_delay_the_simulation_falls_behind_and_reports_it() -> None:
     pace = WallPace(STEP)
     for t in range(0, 5000, 200):
         assert pace.due(t * MS) <= MOST_AT_ONCE
     assert pace.factor == pytest.approx(MOST_AT_ONCE * 20 / 200)
 
 
-def test_in_pace_the_factor_is_one() -> None:
+def test_the_real_time_factor_is_one_if_it_keeps_up() -> None:
     pace = WallPace(STEP)
     assert pace.factor is None
     for t in range(0, 9000, 20):

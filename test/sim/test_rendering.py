@@ -31,7 +31,7 @@ def _only(working: set[str]):
     ("chosen", "egl", "used"),
     [("", True, "egl"), ("", False, "osmesa"), ("osmesa", True, "osmesa"), ("EGL ", False, "egl"), ("on", True, "egl")],
 )
-def test_the_users_choice_then_egl_then_osmesa(monkeypatch, chosen, egl, used):
+def test_the_users_opengl_choice_then_egl_then_osmesa(monkeypatch, chosen, egl, used):
     monkeypatch.setattr(rendering, "egl_works", lambda: egl)
     monkeypatch.setattr(rendering, "_import_context", _only({used}))
     monkeypatch.setenv("MUJOCO_GL", chosen)

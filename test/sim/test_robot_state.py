@@ -40,13 +40,13 @@ def test_a_card_gets_the_arms_state_in_its_order() -> None:
 
 
 @pytest.mark.parametrize("source", ["joint:panda_finger_joint1", "topic:0"])
-def test_what_the_arm_does_not_have_is_named(source: str) -> None:
+def test_joints_that_the_arm_does_not_have_are_named(source: str) -> None:
     card = replace(CARD, state=(StateDimension("finger", "m", 0, 0.04, source),))
     with pytest.raises(ValueError, match=f"'finger' \\({source}\\) is missing: the simulated arm has tip, gripper, "):
         state_of(TabletopSim(), card)
 
 
-def test_the_policy_node_is_told_of_this_arm() -> None:
+def test_the_policy_node_knows_this_arm() -> None:
     arm = ArmDescription
     told = POLICY_WITH_SIM_ARM
     assert (told["tip_frame"], told["gripper_joint"]) == (arm.tool_frame, arm.gripper_joint_name)

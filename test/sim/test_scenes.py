@@ -33,7 +33,7 @@ def as_laid(scene):
 
 
 @pytest.mark.parametrize("suite", LAYOUTS)
-def test_seeds_lay_the_tables_that_published_figures_were_measured_on(suite):
+def test_seeds_give_the_scenes_of_published_figures(suite):
     seeds = (*range(50), *range(FIRST_SEED, FIRST_SEED + 50))
     laid = json.dumps([as_laid(make_scene(suite, seed)) for seed in seeds])
     assert hashlib.sha256(laid.encode()).hexdigest() == LAYOUTS[suite]
@@ -66,7 +66,7 @@ def test_scenes_keep_the_rules_of_their_suite(suite):
     assert counts == other_counts.get(suite.name, {3})
 
 
-def test_suites_and_seeds_lay_different_tables():
+def test_suites_and_seeds_give_different_scenes():
     scenes = [make_scene(suite, seed).layout for suite in SUITES for seed in range(20)]
     assert len(set(scenes)) == len(scenes)
 
@@ -85,13 +85,13 @@ def test_an_instruction_brings_its_object_to_the_table(suite, kind):
 
 
 @pytest.mark.parametrize("colour", COLOURS)
-def test_a_colour_alone_is_enough_where_it_is_clear(colour):
+def test_a_colour_alone_is_enough_if_it_is_unique(colour):
     for seed in range(10):
         scene = make_scene("pick-colours", seed, f"lift the {colour} one")
         assert scene.target.colour == colour
 
 
-def test_a_colour_alone_is_refused_where_it_is_not_clear():
+def test_a_colour_alone_is_refused_if_it_is_ambiguous():
     seed = next(
         seed
         for seed in range(100)
@@ -114,7 +114,7 @@ def test_a_colour_alone_is_refused_where_it_is_not_clear():
         ("x" * 10_000, "names no object"),
     ],
 )
-def test_what_no_scene_can_serve_is_refused_with_the_words_that_would_do(instruction, problem):
+def test_an_impossible_instruction_is_refused_with_the_known_words(instruction, problem):
     with pytest.raises(
         ValueError, match=r"red, orange, yellow, green, cyan, blue, purple.*cube, cylinder, ball"
     ) as info:
@@ -123,7 +123,7 @@ def test_what_no_scene_can_serve_is_refused_with_the_words_that_would_do(instruc
     assert len(str(info.value)) < 400
 
 
-def test_what_is_too_long_is_not_looked_into():
+def test_overlong_text_is_not_parsed():
     for suite, instruction, what in (("x" * 10**7, "", "name of the suite"), ("pick-colours", "red " * 10**7, "instr")):
         with pytest.raises(ValueError, match=rf"The {what}.* has \d+ characters, expected at most 10000\."):
             make_scene(suite, 0, instruction)

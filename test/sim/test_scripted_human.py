@@ -93,7 +93,7 @@ def test_it_takes_over_when_another_object_is_gripped(sims) -> None:
     assert human.commands
 
 
-def test_the_same_seed_gives_the_same_hand(sims) -> None:
+def test_the_same_seed_gives_the_same_commands(sims) -> None:
     scene = make_scene("pick-colours", 5)
     first, second, third = (play(sims, scene, seed=seed, limit=2.0)[1] for seed in (1, 1, 2))
     assert all((a.velocity == b.velocity).all() for a, b in zip(first, second, strict=True))

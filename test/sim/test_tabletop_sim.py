@@ -76,7 +76,7 @@ def test_arm_stands_when_commands_stop(sim):
     assert np.linalg.norm(sim.ee_position - rest) < 0.001
 
 
-def test_the_reference_never_leaves_its_leash(sim):
+def test_the_reference_stays_within_its_lead(sim):
     sim.reset(SceneLayout(()))
     farthest = 0.0
     sim.command(np.array([0.0, 3.0, 0.0]), STILL)
@@ -198,7 +198,7 @@ def test_bad_input_is_refused_in_a_sentence(sim):
         sim.reset(SceneLayout(things))
 
 
-def test_nine_objects_fit_and_three_are_none_the_worse_for_it(sim, drive):
+def test_nine_objects_fit_and_three_use_the_small_model(sim, drive):
     scene, crowd = make_scene("pick-any", 4), make_scene("distractors", 1)
     sim.reset(scene.layout)
     alone = sim.render("front"), sim.data.qpos.copy()

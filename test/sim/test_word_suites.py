@@ -57,7 +57,7 @@ def test_robot_data_has_none_of_the_words_and_kinds():
             assert set(re.findall(r"\w+", instruction)) & (WEB_ONLY_WORDS | set(SYMBOLS)), instruction
 
 
-def test_they_are_beside_the_suites_that_all_policies_are_measured_on():
+def test_word_suites_are_separate_from_the_benchmark_suites():
     assert WORD_SUITES == ("synonyms", "reasoning", "symbols")
     assert EVALUATION_SUITES == ("pick-colours", "pick-any", "unseen", "distractors", "backgrounds")
     assert not any(make_scene(suite, seed).layout.cards for suite in SUITES if suite != "symbols" for seed in range(20))
@@ -72,7 +72,7 @@ def test_a_scene_is_a_function_of_its_seed_with_three_different_objects(suite):
         assert set(kinds_of(scene)) <= set(SEEN_KINDS)
 
 
-def test_a_synonym_tells_the_target_from_another_of_its_colour():
+def test_a_synonym_distinguishes_the_target_from_another_object_of_its_colour():
     seen = set()
     for seed in range(300):
         scene = make_scene("synonyms", seed)
@@ -115,7 +115,7 @@ def test_on_a_symbol_is_one_object():
     assert said == set(ON_SYMBOL)
 
 
-def test_meanings_are_clear():
+def test_meanings_are_unambiguous():
     assert len(THING_KINDS) == len(set(THING_KINDS.values())) == 12
     assert len({meaning.phrase for meaning in MEANINGS}) == len(MEANINGS)
     for meaning in MEANINGS:
@@ -138,7 +138,7 @@ def test_meanings_are_clear():
     ],
 )
 @pytest.mark.parametrize("suite", ["pick-colours", "pick-any", "distractors"])
-def test_a_users_own_words_bring_an_object_to_the_table(suite, instruction, names):
+def test_user_instructions_put_their_object_on_the_table(suite, instruction, names):
     usual = [kinds_of(make_scene(suite, seed)) for seed in range(20)]
     clear = [seed for seed, kinds in enumerate(usual) if len(matches(instruction, kinds)) < 2]
     assert clear
@@ -149,12 +149,12 @@ def test_a_users_own_words_bring_an_object_to_the_table(suite, instruction, name
 
 
 @pytest.mark.parametrize("instruction", ["the blue apple", "the cold one that is a fruit", "the purple brick"])
-def test_what_is_true_for_no_object_is_refused(instruction):
+def test_a_description_that_matches_no_object_is_refused(instruction):
     with pytest.raises(ValueError, match=r"describes no object on the table.*Name a color"):
         make_scene("pick-any", 0, f"pick up {instruction}")
 
 
-def test_a_users_own_words_about_cards():
+def test_user_instructions_may_refer_to_cards():
     for seed in range(20):
         for symbol in SYMBOLS:
             scene = make_scene("symbols", seed, f"Take the thing on the {symbol}")

@@ -26,7 +26,7 @@ def test_its_clock_runs_on_over_scenes(sim: TabletopSim) -> None:
     assert sim.time == 0
 
 
-def test_a_velocity_moves_the_arm_and_none_lets_it_stand(sim: TabletopSim) -> None:
+def test_a_velocity_moves_the_arm_and_without_one_it_stands_still(sim: TabletopSim) -> None:
     world = SimWorld(sim, "pick-colours", 3, "")
     before = sim.ee_position
     for _ in range(25):
@@ -39,7 +39,7 @@ def test_a_velocity_moves_the_arm_and_none_lets_it_stand(sim: TabletopSim) -> No
     assert sim.gripper_closedness > 0.5
 
 
-def test_a_scene_that_there_cannot_be_changes_nothing(sim: TabletopSim) -> None:
+def test_an_impossible_scene_changes_nothing(sim: TabletopSim) -> None:
     world = SimWorld(sim, "pick-colours", 3, "")
     scene = world.scene
     for suite, instruction in (("pick-nothing", ""), ("", "pick up the elephant")):

@@ -1,4 +1,4 @@
-"""Settings that are valid alone and contradict each other."""
+"""Checks for settings that are valid individually but contradict each other."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class MetaWorldWorld:
         return image_answer(np.ascontiguousarray(self._env.render()[::-1, ::-1]))
 
     def on_do(self, action: list[float]) -> dict[str, Any]:
-        """One step."""
+        """Advances one step."""
         self._seen, _, _, truncated, info = self._env.step(np.asarray(action, np.float32))
         success = bool(info["success"])
         return {"success": success, "ended": success or bool(truncated), "tells": True}

@@ -37,7 +37,7 @@ class Evaluation:
 
 
 def read_evaluation(directory: Path) -> Evaluation:
-    """directory: of evaluation.json. Raises ComparisonError, a ValueError, with the file and the problem."""
+    """Reads evaluation.json in a directory. Raises ComparisonError, a ValueError, with the file and the problem."""
     path = directory / RESULT if directory.is_dir() else directory
     if not path.is_file():
         raise ComparisonError(f"There is no {path}; give the --out DIR of a finished evaluation.")

@@ -55,8 +55,8 @@ PARAMETERS: dict[str, dict[str, bool | int | float | str]] = {
 
 
 class FaultGraph:
-    """All four processes run when it is made; `processes` are the current ones. motion: of the arm, since the last
-    `forget`. said: messages of smoother and policy since then. Raises RuntimeError if something does not start.
+    """Starts all four processes; `processes` are the current ones. motion: of the arm since the last `forget`.
+    said: messages of smoother and policy since then. Raises RuntimeError if something does not start.
     """
 
     def __init__(self, graph: PrivateGraph, log: Path, seed: int) -> None:

@@ -95,7 +95,7 @@ class FaultyCamera(ProgramNode):
 
 
 def main() -> NoReturn:
-    """The program."""
+    """Runs the program."""
     end_process(run({"policy": FaultyPolicyNode, "camera": FaultyCamera}[sys.argv.pop(1)]))
 
 

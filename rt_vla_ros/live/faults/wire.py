@@ -41,7 +41,7 @@ class Wire:
         self._whole.set()
 
     def close(self) -> None:
-        """Closes it permanently."""
+        """Closes the connection permanently."""
         self._closed = True
         self._whole.set()
         self._listener.close()

@@ -73,7 +73,7 @@ def vla0(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"someone/vla0-libero": run, "someone/vla0-smol": smol, "someone/base": base}
 
 
-def test_a_name_on_the_hub_is_downloaded_without_code_and_kept(
+def test_a_hub_model_is_downloaded_without_code_and_cached(
     published: Path, odd: Path, vla0: dict[str, Path], tmp_path: Path
 ) -> None:
     with local_hub({"someone/a-policy": published, "someone/odd": odd, **vla0}) as hub:
@@ -109,7 +109,7 @@ def test_offline_by_choice_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         download("nobody/has-this")
 
 
-def test_nothing_that_can_hold_code_is_among_the_files() -> None:
+def test_no_file_that_may_contain_code_is_downloaded() -> None:
     """But VLA-0's statistics, of which nothing is run."""
     others = [pattern for pattern in FILES if pattern != "*dataset_stats.pkl"]
     assert not any(pattern.endswith((".py", ".bin", ".pt", ".pkl", "*")) for pattern in others)

@@ -71,7 +71,9 @@ REFUSED: list[tuple[str, list[str], dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("name", "files", "config", "message"), REFUSED)
-def test_a_relative_is_told(name: str, files: list[str], config: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_an_unsupported_relative_is_named(
+    name: str, files: list[str], config: dict[str, Any], message: str, tmp_path: Path
+) -> None:
     directory = tmp_path / name
     (directory / "checkpoints").mkdir(parents=True)
     for file in files:
@@ -83,13 +85,13 @@ def test_a_relative_is_told(name: str, files: list[str], config: dict[str, Any],
 
 
 @pytest.mark.parametrize("name", ["openvla-7b", "second-openvla", "my-recote", "soft-openvla", "openvla-7b+oft1"])
-def test_the_names_of_others_are_not_taken_for_relatives(name: str, tmp_path: Path) -> None:
+def test_names_of_other_models_are_not_mistaken_for_relatives(name: str, tmp_path: Path) -> None:
     (tmp_path / "ecot" / name).mkdir(parents=True)
     (tmp_path / "ecot" / name / "config.json").write_text(json.dumps(OPENVLA))
     assert resolve(tmp_path / "ecot" / name).family == "openvla"
 
 
-def test_a_training_s_own_checkpoints_beside_the_weights_are_no_prismatic(tmp_path: Path) -> None:
+def test_training_checkpoints_beside_the_weights_are_not_prismatic(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").mkdir()
     for file in ("checkpoints/step-1.pt", "model.safetensors"):
         (tmp_path / file).touch()
@@ -159,7 +161,7 @@ def test_tensors_that_are_no_plain_weights_are_told(names: tuple[str, ...], mess
     check_tensor_names([f"{LAYER}.weight", f"{LAYER}.bias", "model.layers.0.mlp.gate_up_proj", "model.scale"])
 
 
-def test_surplus_is_counted_and_buffers_are_not_surplus() -> None:
+def test_unknown_tensors_are_counted_but_buffers_are_allowed() -> None:
     check_surplus(["rotary_emb.inv_freq", "vision.embeddings.position_ids", "bn.num_batches_tracked", "inv_freq"])
     with pytest.raises(
         CheckpointError, match=r"hold tensors that the model does not have \(a0, a1, a2, a3 and 2 more; 6 in all\)"

@@ -59,7 +59,7 @@ def test_a_directory_and_a_key(name: str, directory: str, key: str, elsewhere: s
         ({"config": {"model_type": "openvla"}, "rt2_config": {}}, "openvla"),
     ],
 )
-def test_what_lies_in_a_directory(tmp_path: Path, files: dict[str, object], family: str) -> None:
+def test_directories_are_identified_by_their_files(tmp_path: Path, files: dict[str, object], family: str) -> None:
     assert resolve(write(tmp_path / "x", **files)).family == family
 
 
@@ -74,7 +74,7 @@ def test_an_adapter_belongs_to_its_model(tmp_path: Path) -> None:
         resolve(adapter)
 
 
-def test_a_relative_base_is_the_one_beside_the_adapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_base_path_is_resolved_beside_the_adapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = write(tmp_path / "run" / "base", config={"model_type": "paligemma", "hidden_size": 8})
     adapter = write(tmp_path / "run" / "adapter", adapter_config={"base_model_name_or_path": "../base"})
     write(tmp_path / "elsewhere" / "base", config={"model_type": "paligemma", "hidden_size": 4})
@@ -96,13 +96,13 @@ def test_an_adapter_of_an_adapter_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("base", ["", None, "no/such/place", "x" * 5000, "~nobody-here/model", "a\0b"])
-def test_an_adapter_without_its_model_says_where_to_name_it(base: str | None, tmp_path: Path) -> None:
+def test_an_adapter_without_its_model_is_refused_with_advice(base: str | None, tmp_path: Path) -> None:
     adapter = write(tmp_path / "adapter", adapter_config={"base_model_name_or_path": base})
     with pytest.raises(ValueError, match=r"adapter names .* not a directory. Set .*base_model_name_or_path"):
         resolve(adapter)
 
 
-def test_a_directory_that_is_two_things_at_once_is_refused(tmp_path: Path) -> None:
+def test_an_ambiguous_directory_is_refused(tmp_path: Path) -> None:
     both = write(tmp_path / "both", config={"model_type": "paligemma"}, adapter_config={})
     with pytest.raises(CheckpointError, match=r"ambiguous, both a model .* and a LoRA adapter"):
         resolve(both)
@@ -111,7 +111,7 @@ def test_a_directory_that_is_two_things_at_once_is_refused(tmp_path: Path) -> No
         resolve(mixed)
 
 
-def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"it lacks config.json, model.safetensors, action_card.json"):
         resolve(tmp_path)
     (tmp_path / "config.json").write_text("[1]")
@@ -131,7 +131,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
         ("~nobody-here/x", "home directory"),
     ],
 )
-def test_names_that_can_be_no_path(name: str, reason: str) -> None:
+def test_invalid_paths_are_refused(name: str, reason: str) -> None:
     for ask in (check_name, resolve, find_checkpoint):
         with pytest.raises(UnknownPolicyError, match=f"is not a valid path .*{reason}") as told:
             ask(name)
@@ -139,7 +139,7 @@ def test_names_that_can_be_no_path(name: str, reason: str) -> None:
     assert not is_on_hub(name)
 
 
-def test_all_that_stands_behind_a_name_of_the_hub_is_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_after_a_hub_name_is_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, config={"model_type": "openvla"})
     asked: list[str] = []
     monkeypatch.setattr(hub, "download", lambda name, _tell: (asked.append(name), tmp_path)[1])
@@ -147,7 +147,7 @@ def test_all_that_stands_behind_a_name_of_the_hub_is_the_key(tmp_path: Path, mon
     assert (asked, found.key, found.reference) == (["owner/name"], "a#b", "owner/name#a#b")
 
 
-def test_names_that_mean_no_directory(here: Path) -> None:
+def test_names_on_the_hub_and_of_policies_in_memory(here: Path) -> None:
     assert is_on_hub("openvla/openvla-7b")
     assert is_on_hub("openvla/openvla-7b#bridge_orig")
     assert not is_on_hub("no/such/directory")
@@ -164,7 +164,7 @@ def test_names_that_mean_no_directory(here: Path) -> None:
         *("runs/mine#key", "openvla", "a b/c", "../b", "./b", ".a/b"),
     ],
 )
-def test_a_slip_in_a_path_is_not_looked_up_on_the_hub(name: str, here: Path) -> None:
+def test_a_typo_in_a_path_is_not_looked_up_on_the_hub(name: str, here: Path) -> None:
     assert not is_on_hub(name)
     with pytest.raises(UnknownPolicyError, match=r"There is no policy .* and no directory /"):
         check_name(name)
@@ -189,7 +189,7 @@ def test_the_base_of_an_adapter_is_no_slip_in_a_path_either(here: Path) -> None:
         resolve("adapter")
 
 
-def test_a_file_is_no_name_on_the_hub(here: Path) -> None:
+def test_a_file_is_not_a_hub_name(here: Path) -> None:
     (here / "mine" / "model.safetensors").touch()
     for ask in (check_name, resolve):
         with pytest.raises(UnknownPolicyError, match="is a file; give its directory"):
@@ -221,7 +221,7 @@ print(json.dumps([sorted(modules), read]))
 """
 
 
-def test_loading_a_policy_is_a_short_road(tmp_path: Path) -> None:
+def test_loading_a_policy_imports_little(tmp_path: Path) -> None:
     """At most nineteen modules have a part in it, and each file is read once."""
     done = subprocess.run([sys.executable, "-c", COUNT, "rt1-mini"], capture_output=True, text=True, check=True)
     modules, read = json.loads(done.stdout.splitlines()[-1])

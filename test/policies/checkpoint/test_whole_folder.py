@@ -19,7 +19,7 @@ def folders(parent: Path) -> list[str]:
     return sorted(path.name for path in parent.iterdir())
 
 
-def test_what_a_killed_process_left_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     policy = tmp_path / "check[point]"
     policy.mkdir()
     (policy / "weights").write_text("first")
@@ -40,7 +40,7 @@ def test_what_a_killed_process_left_goes(tmp_path: Path, monkeypatch: pytest.Mon
     assert (policy / "weights").read_text() == "first"
 
 
-def test_the_old_directory_comes_back_from_between_the_moves(tmp_path: Path) -> None:
+def test_the_old_directory_is_restored_after_a_kill_between_the_moves(tmp_path: Path) -> None:
     policy, staging = tmp_path / "checkpoint", tmp_path / ".checkpoint.abc"
     for name in ("old", "new"):
         (staging / name).mkdir(parents=True)

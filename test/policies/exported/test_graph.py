@@ -10,7 +10,7 @@ import pytest
 from rt_vla_ros.policies.exported.graph import providers
 
 
-def test_auto_takes_a_gpu_only_where_this_onnxruntime_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_uses_a_gpu_only_if_onnxruntime_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     assert providers("auto") == providers("cpu") == [("CPUExecutionProvider", {})]
     both = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
@@ -30,7 +30,7 @@ def test_auto_takes_a_gpu_only_where_this_onnxruntime_has_one(monkeypatch: pytes
         ("cuda:x", "There is no device 'cuda:x'"),
     ],
 )
-def test_a_device_that_is_not_there_is_refused(device: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_device_is_refused(device: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(ValueError, match=sentence):
         providers(device)

@@ -56,7 +56,7 @@ def test_touches_nothing_beside_it(checkpoint: Path) -> None:
     assert all((checkpoint.parent / name / "precious").is_file() for name in names[1:])
 
 
-def test_may_be_read_by_whom_the_umask_allows(checkpoint: Path) -> None:
+def test_file_permissions_follow_the_umask(checkpoint: Path) -> None:
     (checkpoint.parent / "usual").mkdir()
     assert checkpoint.stat().st_mode == (checkpoint.parent / "usual").stat().st_mode
 
@@ -76,7 +76,7 @@ def test_follows_links_and_keeps_an_empty_directory(tmp_path: Path, monkeypatch:
     assert all((tmp_path / link).is_symlink() for link in ("link", "dangling"))
 
 
-def test_the_old_one_comes_back_where_the_new_one_cannot_take_its_place(
+def test_the_old_one_is_restored_if_the_new_one_cannot_replace_it(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace = os.replace
@@ -106,7 +106,7 @@ def test_refuses_a_checkpoint_without_a_card(checkpoint: Path) -> None:
         load_checkpoint(resolve(checkpoint))
 
 
-def test_an_empty_directory_lists_all(tmp_path: Path) -> None:
+def test_an_empty_directory_lists_the_missing_files(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"config\.json, model\.safetensors, action_card\.json"):
         load_checkpoint(resolve(tmp_path))
 
@@ -140,7 +140,7 @@ def test_refuses_a_card_that_contradicts_the_network(checkpoint: Path, change: C
         load_checkpoint(resolve(checkpoint))
 
 
-def test_does_not_write_what_it_would_not_load(tmp_path: Path) -> None:
+def test_does_not_write_an_unloadable_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(ActionCardError, match="width of the camera 'front' 96"):
         save_checkpoint(tmp_path / "x", tiny_model(), tabletop_card("x"), "")
     assert not list(tmp_path.iterdir())

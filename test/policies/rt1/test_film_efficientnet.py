@@ -65,7 +65,7 @@ def test_film_comes_after_the_shortcut() -> None:
     assert block.has_shortcut
 
 
-def test_film_is_nothing_at_first() -> None:
+def test_film_is_initially_the_identity() -> None:
     trunk = FiLMEfficientNet(0.25, 0.5, 0.0, 8).eval()
     images = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():

@@ -46,7 +46,7 @@ def test_saved_and_loaded_is_the_same(tmp_path: Path) -> None:
         torch.testing.assert_close(loaded(*inputs).logits, model(*inputs).logits, rtol=0, atol=0)
 
 
-def test_learns_by_heart() -> None:
+def test_it_can_overfit_one_batch() -> None:
     """Every part passes gradients on: thirty steps suffice for two histories."""
     torch.manual_seed(0)
     model, inputs = RT1Model(tiny_config(target_smoothing=0.0)).train(), batch()

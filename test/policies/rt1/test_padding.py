@@ -9,7 +9,7 @@ from rt_vla_ros.policies.rt1.film_efficientnet import FiLMEfficientNet, SameConv
 
 
 @pytest.mark.parametrize(("rule", "side"), [("same", 10), ("keras", 9)])
-def test_300_pixels_give_the_flavours_map(rule: str, side: int) -> None:
+def test_300_pixels_give_the_expected_map_size(rule: str, side: int) -> None:
     trunk = FiLMEfficientNet(0.1, 0.1, 0.0, 4, rule).eval()
     with torch.inference_mode():
         assert trunk(torch.zeros(1, 3, 300, 300), torch.zeros(1, 4)).shape[-2:] == (side, side)

@@ -19,7 +19,7 @@ def test_is_a_policy() -> None:
     assert isinstance(tiny_policy(), Policy)
 
 
-def test_cached_tokens_give_what_the_whole_window_gives() -> None:
+def test_cached_tokens_give_the_same_result_as_the_whole_window() -> None:
     """Through the start, where the window is short, and beyond it, where it rolls."""
     policy = tiny_policy()
     policy.reset(SENTENCE)
@@ -99,7 +99,7 @@ def test_refuses_instructions_it_cannot_use(instruction: str) -> None:
         tiny_policy().reset(instruction)
 
 
-def test_a_refused_instruction_leaves_the_old_one() -> None:
+def test_a_refused_instruction_keeps_the_old_one() -> None:
     policy = tiny_policy()
     policy.reset(SENTENCE)
     with pytest.raises(InstructionError):

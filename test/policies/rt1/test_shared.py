@@ -64,7 +64,7 @@ def test_steps_in_any_batch_are_the_steps_alone(which: str, kind: type[PlainStep
     assert compared > 20
 
 
-def test_robots_that_come_and_go_get_what_they_would_get_alone() -> None:
+def test_robots_that_come_and_go_get_the_same_results_as_alone() -> None:
     """The trained policy, whose actions are read off distributions; some robots send what is no observation."""
     policy = load_policy("rt1-mini", device="cpu")
     alone = share_policy(policy, batched=False)
@@ -107,7 +107,7 @@ def test_a_shared_policy_is_one() -> None:
     assert (shared.name, shared.card) == ("tiny", tiny_card())
 
 
-def test_sessions_hear_their_own_instruction_and_forget_on_their_own() -> None:
+def test_sessions_have_their_own_instruction_and_reset() -> None:
     shared = share_policy(tiny_policy())
     first, second = shared.session(), shared.session()
     first.reset(SENTENCES[0])
@@ -120,7 +120,7 @@ def test_sessions_hear_their_own_instruction_and_forget_on_their_own() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["twice", "foreign", "too many"])
-def test_what_cannot_be_a_batch_is_refused_and_no_robot_has_made_a_step(wrong: str) -> None:
+def test_an_invalid_batch_is_refused_without_a_step_of_any_robot(wrong: str) -> None:
     shared, foreign = share_policy(tiny_policy()), tiny_policy()
     session = shared.session()
     for policy in (session, foreign):
@@ -141,7 +141,7 @@ def test_no_robot_is_asked() -> None:
     assert share_policy(tiny_policy()).act([]) == []
 
 
-def test_what_fails_for_all_is_told_to_each() -> None:
+def test_an_error_of_a_batch_is_reported_to_every_robot() -> None:
     shared = share_policy(tiny_policy())
     sessions = [shared.session() for _ in range(2)]
     for session in sessions:

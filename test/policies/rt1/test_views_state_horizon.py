@@ -85,7 +85,7 @@ def row_by_row(model: RT1Model, tokens: Tensor) -> Tensor:
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("preset", ["rt1", "rt1-x"])
 @torch.inference_mode()
-def test_all_ways_to_run_it_agree(preset: str, variant: str) -> None:
+def test_all_implementations_agree(preset: str, variant: str) -> None:
     """Through the start of a request, as the preset has it, a full window and a window that rolls; and once more."""
     model = network(preset, **{**SMALL, "stored_normalisation": False, **VARIANTS[variant]})
     config, sentence = model.config, torch.randn(1, 16, generator=torch.Generator().manual_seed(0))
@@ -108,7 +108,7 @@ def test_all_ways_to_run_it_agree(preset: str, variant: str) -> None:
 
 
 @torch.inference_mode()
-def test_every_camera_and_every_number_of_the_state_matters_and_where_it_stands() -> None:
+def test_every_camera_and_state_dimension_matters_and_so_does_its_position() -> None:
     model = network("rt1-x", **{**SMALL, **VARIANTS["all"]})
     images, states = seen(model.config)
     assert states is not None

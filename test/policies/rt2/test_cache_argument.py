@@ -25,5 +25,5 @@ def test_transformers_own_models_take_the_name_of_this_version() -> None:
 
 
 @pytest.mark.parametrize(("kind", "name"), [(LlamaModel, CACHE), (OpenVLAModel, CACHE), (OfACheckpoint, OLD)])
-def test_a_model_is_given_its_cache_by_the_name_that_it_takes(kind: type[nn.Module], name: str) -> None:
+def test_a_model_gets_its_cache_under_the_right_argument_name(kind: type[nn.Module], name: str) -> None:
     assert cache_argument(kind.__new__(kind)) == name

@@ -53,7 +53,7 @@ def test_the_ids_of_apply_chat_template(family: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("family", ["llava", "idefics3", "smolvlm", "qwen2_vl"])
-def test_a_prompt_begins_once(family: str, tmp_path: Path) -> None:
+def test_a_prompt_has_one_bos_token(family: str, tmp_path: Path) -> None:
     processor = load_processor(save_with_beginning(tmp_path, family))
     for chat in (True, False):
         ids = ids_of(processor, chat=chat)
@@ -88,5 +88,5 @@ def test_a_template_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
         ([{"name": "rag", "template": OLDER}], "{{ messages[0]['content'] + '!' }}", "{% x %}")
     ):
         processor = load_processor(save_template(tmp_path / str(i), "idefics3", tokenizer_config=template))
-        with pytest.raises(ProcessorError, match=r"chat template cannot be used: .*Copy the template of the model"):
+        with pytest.raises(ProcessorError, match=r"chat template cannot be used: .*Copy the template of the base model"):
             processor.render(WORDS, 1, chat=True)

@@ -26,7 +26,7 @@ def test_directories_of_vision_language_models_are_rt2(tmp_path: Path) -> None:
         load_policy(f"{tmp_path / 'mine'}#bridge", device="cpu")
 
 
-def test_the_statistics_of_openvla_are_named_behind_the_path(tmp_path: Path) -> None:
+def test_the_statistics_of_openvla_are_selected_after_the_path(tmp_path: Path) -> None:
     save_openvla(tmp_path, keys=("bridge_orig", "libero_spatial"))
     with pytest.raises(ValueError, match="choose the one that matches your arm"):
         load_policy(str(tmp_path), device="cpu")
@@ -57,7 +57,7 @@ def save_adapter(directory: Path, base: Path) -> Path:
     return directory
 
 
-def test_untrained_knows_nothing_but_goes_all_the_way() -> None:
+def test_untrained_acts_until_the_end() -> None:
     actions = []
     for _ in range(2):
         policy = load_policy("rt2-untrained", device="cpu")

@@ -80,7 +80,7 @@ def same(one: ActionChunk, other: ActionChunk) -> None:
 
 
 @pytest.mark.parametrize("later_guess", [8, None], ids=["few rows", "many rows"])
-def test_tokens_are_those_of_generate_whatever_was_guessed(parts: RT2Parts, later_guess: int | None) -> None:
+def test_tokens_are_those_of_generate_for_any_draft(parts: RT2Parts, later_guess: int | None) -> None:
     policy, rng = policy_of(parts, later_guess=later_guess), np.random.default_rng(0)
     grammar, bins = policy._grammar, BINS[parts.model.config.model_type]
     assert isinstance(grammar, ActionGrammar)
@@ -110,7 +110,7 @@ def test_forced_tokens_cost_no_pass(qwen: RT2Parts) -> None:
 
 
 @pytest.mark.parametrize(("steps", "shift"), [(0.0, 0), (1.0, 1), (2.2, 2), (50.0, 2), (-1.0, 0)])
-def test_the_chunk_before_is_shifted_by_the_steps_that_are_done(qwen: RT2Parts, steps: float, shift: int) -> None:
+def test_the_previous_chunk_is_shifted_by_the_executed_steps(qwen: RT2Parts, steps: float, shift: int) -> None:
     policy = policy_of(qwen, speculate=True)
     first = policy.act(seen(0, 10.0))
     drafts = list[tuple[int, ...]]()
@@ -158,7 +158,7 @@ def test_the_first_step_is_there_before_the_rest(parts: RT2Parts, later_guess: i
     assert log_legal[1] == pytest.approx(policy.decode(seen(0)).log_legal, rel=1e-3)
 
 
-def test_what_a_right_draft_gives_at_once_is_given_once(parts: RT2Parts) -> None:
+def test_a_right_draft_is_yielded_once(parts: RT2Parts) -> None:
     policy = policy_of(parts, speculate=True)
     whole = policy.act(seen(0))
     assert [len(chunk.steps) for chunk in policy.act_streaming(seen(0))] == [HORIZON]
@@ -176,7 +176,7 @@ def test_confidence_and_legal_probability_are_those_of_a_step(parts: RT2Parts) -
     assert 0 < chunk.legal_probability < 1e-3  # random weights
 
 
-def test_a_chunk_that_nobody_waited_for_leaves_no_trace(qwen: RT2Parts) -> None:
+def test_an_abandoned_streamed_chunk_has_no_effect(qwen: RT2Parts) -> None:
     policy = policy_of(qwen, speculate=True)
     expected = [policy_of(qwen).act(seen(seed)) for seed in range(2)]
     left = policy.act_streaming(seen(0, 1.0))
@@ -190,7 +190,7 @@ def test_a_chunk_that_nobody_waited_for_leaves_no_trace(qwen: RT2Parts) -> None:
     same(policy.act(seen(0, 3.0)), expected[0])
 
 
-def test_while_somebody_looks_at_the_first_step_a_question_is_answered(qwen: RT2Parts) -> None:
+def test_a_question_is_answered_while_the_first_step_is_processed(qwen: RT2Parts) -> None:
     policy = policy_of(qwen)
     whole, answer = policy.act(seen(0)), policy.ask(seen(1).images, "what?", limit=4)
     chunks = policy.act_streaming(seen(0))
@@ -235,7 +235,7 @@ def test_a_horizon_beyond_the_context_is_refused(qwen: RT2Parts) -> None:
 
 
 @pytest.mark.parametrize("stamp", [float("nan"), float("inf")])
-def test_a_stamp_that_is_no_time_is_refused(qwen: RT2Parts, stamp: float) -> None:
+def test_an_invalid_stamp_is_refused(qwen: RT2Parts, stamp: float) -> None:
     policy = policy_of(qwen)
     with pytest.raises(ValueError, match=r"stamp is (nan|inf), expected a time in seconds"):
         policy.act(seen(0, stamp))

@@ -43,7 +43,7 @@ def test_the_same_tokens_as_generate_and_answers(family: str, tmp_path: Path) ->
     assert isinstance(policy.ask({"front": random_image(0)}, "what do you see?", limit=3), str)
 
 
-def test_a_guess_longer_than_the_text_is_not_read_as_part_of_the_image(tmp_path: Path) -> None:
+def test_a_draft_longer_than_the_text_is_not_read_as_part_of_the_image(tmp_path: Path) -> None:
     save_other(tmp_path, "gemma3")
     RT2Config("integers", prompt="{instruction}").save(tmp_path)
     policy = write_as_generate_does(tmp_path, "go")
@@ -58,14 +58,14 @@ def test_a_guess_longer_than_the_text_is_not_read_as_part_of_the_image(tmp_path:
     torch.testing.assert_close(at_once.prompt(guess, logits=True), torch.cat(rows), atol=1e-4, rtol=0)
 
 
-def test_a_recurrent_state_is_not_taken_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_recurrent_state_is_not_rolled_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     policy = write_as_generate_does(save_other(tmp_path, "qwen3_5"), "go")
     images = {"front": random_image(0)}
     assert policy.decode(Observation(images, 0.0)).passes == len(policy.decode(Observation(images, 0.0)).tokens)
     assert "continues without speculation and fixed shapes: this model cannot roll back its cache" in caplog.text
 
 
-def test_a_llava_that_does_not_say_its_patch_size(tmp_path: Path) -> None:
+def test_a_llava_without_a_patch_size_gets_it_from_the_model(tmp_path: Path) -> None:
     save_other(tmp_path, "llava")
     (tmp_path / "processor_config.json").write_text('{"processor_class": "LlavaProcessor"}')
     write_as_generate_does(tmp_path, "pick up the red cube")

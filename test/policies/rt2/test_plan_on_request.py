@@ -47,7 +47,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_vlm(tmp_path_factory.mktemp("taught"), "qwen2_vl", plan_on_request=5)
 
 
-def test_it_acts_at_once_unless_it_is_asked(taught: Path) -> None:
+def test_it_plans_only_on_request(taught: Path) -> None:
     for plan in (False, True):
         policy = opened(taught, plan=plan)
         chunk = chunk_of(policy)
@@ -77,7 +77,7 @@ def test_one_that_plans_in_any_case_does_so_with_and_without(tmp_path: Path) -> 
         assert chunk_of(plain).plan == chunk_of(asked).plan != ""
 
 
-def test_the_state_stands_in_the_prompt_without_a_plan_alone(tmp_path: Path) -> None:
+def test_the_state_is_only_in_the_prompt_without_a_plan(tmp_path: Path) -> None:
     """As it is trained: see RowMaker."""
     card = replace(rt2_card(), state=(StateDimension("x", "m", 0.0, 1.0, "tip:x"),))
     prompt = "Task: {instruction}, State: {state}, Actions:"
@@ -107,12 +107,12 @@ def edit(place: Path, **changes: object) -> None:
 
 
 @pytest.mark.parametrize("name", ["rt1-mini", "rt1-untrained", "rt2-untrained"])
-def test_policies_by_name_that_were_not_taught_are_refused(name: str) -> None:
+def test_shipped_policies_not_trained_to_plan_are_refused(name: str) -> None:
     with pytest.raises(NoPlansError, match=f"The policy '{name}' {SAID}"):
         load_policy(name, device="cpu", plan=True)
 
 
-def test_models_that_were_not_taught_are_refused_before_their_weights_are_read(tmp_path: Path) -> None:
+def test_models_not_trained_to_plan_are_refused_before_their_weights_are_read(tmp_path: Path) -> None:
     places = (
         save_vlm(tmp_path / "vlm", "qwen2_vl"),
         save_openvla(tmp_path / "openvla"),
@@ -125,7 +125,7 @@ def test_models_that_were_not_taught_are_refused_before_their_weights_are_read(t
             load_policy(str(place), device="cpu", plan=True)
 
 
-def test_openvla_plans_in_any_case_or_never(tmp_path: Path) -> None:
+def test_openvla_always_or_never_plans(tmp_path: Path) -> None:
     place = save_openvla(tmp_path)
     edit(place, plan_on_request=5)
     for step in (resolve(place).check_plans, resolve(place).read_card):
@@ -135,7 +135,7 @@ def test_openvla_plans_in_any_case_or_never(tmp_path: Path) -> None:
     resolve(place).check_plans()
 
 
-def test_an_adapter_that_was_taught_plans(tmp_path: Path, taught: Path) -> None:
+def test_an_adapter_trained_to_plan(tmp_path: Path, taught: Path) -> None:
     adapter = tmp_path / "adapter"
     adapter.mkdir()
     base = {"base_model_name_or_path": str(save_vlm(tmp_path / "base", "qwen2_vl"))}

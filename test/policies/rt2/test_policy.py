@@ -60,7 +60,7 @@ def generated(policy: RT2Policy, observation: Observation, model: PreTrainedMode
     return tuple(output[0, length:].tolist())
 
 
-def test_tokens_are_those_of_generate_whatever_was_guessed(parts: RT2Parts, stock: PreTrainedModel) -> None:
+def test_tokens_are_those_of_generate_for_any_draft(parts: RT2Parts, stock: PreTrainedModel) -> None:
     policy = RT2Policy(parts, speculate=False)
     assert any(isinstance(module, PackedLinear) for module in parts.model.modules())
     assert not any(isinstance(module, PackedLinear) for module in stock.modules())
@@ -97,7 +97,7 @@ def test_an_unchanged_action_costs_one_pass(parts: RT2Parts) -> None:
     assert policy.decode(seen(1)).passes > 1  # a new request starts from nothing
 
 
-def test_actions_follow_image_and_instruction(parts: RT2Parts) -> None:
+def test_actions_depend_on_image_and_instruction(parts: RT2Parts) -> None:
     policy = RT2Policy(parts)
     assert isinstance(policy, Policy)
     actions: dict[tuple[str, int], tuple[int, ...]] = {}
@@ -202,7 +202,7 @@ def test_overwritten_tokens(tmp_path: Path) -> None:
     assert decoded.tokens == generated(policy, seen(0))[:8]
 
 
-def test_control_goes_before_an_answer(parts: RT2Parts) -> None:
+def test_actions_have_priority_over_answers(parts: RT2Parts) -> None:
     """While an answer is written, an action waits for one pass at most."""
     policy = RT2Policy(parts)
     policy.reset("pick up the red cube")

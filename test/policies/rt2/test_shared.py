@@ -86,7 +86,7 @@ def test_the_trained_model_too() -> None:
 
 
 @pytest.mark.parametrize("family", ALONE)
-def test_what_cannot_be_batched_goes_one_by_one_and_says_so(
+def test_models_that_cannot_be_batched_run_one_by_one_and_are_logged(
     family: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     policy = policy_of(family, tmp_path)

@@ -103,7 +103,7 @@ def test_an_image_token_that_the_tokenizer_does_not_know_is_kept(tmp_path: Path)
     assert ids_of(policy, robot_prompt(policy.parts.config, "pick </s> up")).count(processor._image_token_id) == 256
 
 
-def test_a_chat_template_without_the_users_words_is_refused(tmp_path: Path) -> None:
+def test_a_chat_template_that_omits_the_user_message_is_refused(tmp_path: Path) -> None:
     policy = opened(tmp_path, "qwen2_vl")
     policy.parts.processor.tokenizer.chat_template = "<|im_start|>user"
     policy.parts = dataclasses.replace(policy.parts, config=dataclasses.replace(policy.parts.config, chat=True))
@@ -111,7 +111,7 @@ def test_a_chat_template_without_the_users_words_is_refused(tmp_path: Path) -> N
         policy.reset("pick it up")
 
 
-def test_what_cannot_be_text_is_refused_before_anything_moves(tmp_path: Path) -> None:
+def test_text_with_control_tokens_is_refused_before_anything_moves(tmp_path: Path) -> None:
     policy = opened(tmp_path, "qwen2_vl")
     policy.parts.processor.tokenizer.add_tokens(["☃"])
     with pytest.raises(ValueError, match="contains '☃', which this model's tokenizer parses as a control token"):

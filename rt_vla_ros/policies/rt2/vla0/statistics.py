@@ -82,7 +82,7 @@ def _parts(path: Path) -> Mapping[Any, Any]:
         return _tensors(path)
     data = read_object(path, CheckpointError) if path.suffix == ".json" else read_numbers(path)
     if not isinstance(data, dict):
-        raise CheckpointError(f"it contains a {type(data).__name__}, expected a dictionary.")
+        raise CheckpointError(f"it holds a {type(data).__name__}, expected a dictionary.")
     return {ACTION[0]: data, **data} if "min" in data else data
 
 

@@ -41,7 +41,7 @@ def card(config: Any) -> Any:
 
 
 @pytest.mark.parametrize("path", sorted(SOURCES))
-def test_what_is_written_computes_what_the_source_computes(path: str, tmp_path: Path) -> None:
+def test_the_converted_network_computes_the_same(path: str, tmp_path: Path) -> None:
     preset = SOURCES[path]
     report = convert_checkpoint(read_source(CHECKPOINTS / path), tmp_path / "ours", preset, card, TINY)
     model, read_card = load_checkpoint(resolve(tmp_path / "ours"))
@@ -141,7 +141,7 @@ def test_a_failure_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pyt
     assert not list(tmp_path.iterdir())
 
 
-def test_does_not_write_over_anything(tmp_path: Path) -> None:
+def test_does_not_overwrite_anything(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
     with pytest.raises(CheckpointError, match="already exists; choose a new or empty directory"):
         convert_checkpoint(read_source(CHECKPOINTS / "flax"), tmp_path, "rt1-jax", card, TINY)

@@ -47,13 +47,13 @@ def test_it_acts(converted: Path, weights: str) -> None:
         assert 0 <= action.steps[0].gripper <= 1
 
 
-def test_it_warms_up_with_what_it_knows(converted: Path) -> None:
+def test_it_warms_up_with_a_known_instruction(converted: Path) -> None:
     policy = load_policy(str(converted), device="cpu")
     assert isinstance(policy, WarmUpPolicy)
     assert policy.warm_up_instruction == "open the drawer"
 
 
-def test_it_says_which_instructions_it_knows(converted: Path) -> None:
+def test_it_lists_its_instructions(converted: Path) -> None:
     policy = load_policy(str(converted), device="cpu")
     assert isinstance(policy, ListedPolicy)
     assert list(policy.instructions) == ["open the drawer"]
@@ -118,7 +118,7 @@ def test_the_command_refuses(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_base_that_was_asked_for_moves_in_its_own_mode_alone(tmp_path: Path) -> None:
+def test_a_requested_base_moves_only_in_its_own_mode(tmp_path: Path) -> None:
     source, place = str(CHECKPOINTS / "flax" / "checkpoint_900"), tmp_path / "rt1"
     arguments = ["convert", "rt1", "--from", source, "--to", str(place), "--preset", "rt1-jax", "--base", *OPTIONS]
     assert main(arguments) == 0

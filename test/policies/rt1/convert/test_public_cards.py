@@ -58,7 +58,7 @@ def test_a_range_other_than_the_networks_is_refused(tmp_path: Path) -> None:
     check_card(card, RT1Config.preset("rt1-jax", world_vector_range=None), tmp_path)
 
 
-def test_what_nobody_verified_is_marked() -> None:
+def test_unverified_facts_are_marked() -> None:
     config = RT1Config.preset("rt1")
     marked = public_card(config, "x", order=ORDERS["base-vector-first"], verified=False)
     assert any("order of the action's tokens" in note for note in marked.notes)
@@ -72,7 +72,7 @@ def test_what_nobody_verified_is_marked() -> None:
     assert public_card(config, "x").notes[0].startswith("Ranges, order and modes: ")
 
 
-def test_an_order_may_be_spelt_out() -> None:
+def test_an_order_may_be_written_out() -> None:
     assert action_order("jax") == JAX_ORDER
     assert action_order(", ".join(reversed(JAX_ORDER))) == JAX_ORDER[::-1]
     for wrong in ("alphabetical", "", ",".join(JAX_ORDER[:5])):

@@ -66,7 +66,7 @@ def test_names_may_end_as_a_checkpoints_do() -> None:
     assert state.keys() == tf_state(plain).keys()
 
 
-def test_names_may_carry_what_stands_around_the_network() -> None:
+def test_names_may_have_a_prefix() -> None:
     flat = {f"agent/_actor_network/{k}": v for k, v in tf_flat("tf_small", 1.5).items()}
     flat["global_step"] = flat["save_counter"] = np.array(3)
     flat["agent/_actor_network/_transformer/_token_emb/bias/.OPTIMIZER_SLOT/optimizer/m"] = np.zeros(64)
@@ -98,5 +98,5 @@ def test_refuses_two_networks_and_none() -> None:
 def test_refuses_arrays_of_other_axes() -> None:
     flat = flax_flat("swiglu")
     flat["params/image_tokenizer/Conv_0/kernel"] = flat["params/image_tokenizer/Conv_0/kernel"][0]
-    with pytest.raises(CheckpointError, match="params/image_tokenizer/Conv_0/kernel of the shape"):
+    with pytest.raises(CheckpointError, match="params/image_tokenizer/Conv_0/kernel with the shape"):
         flax_state(flat)

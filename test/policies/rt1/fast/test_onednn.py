@@ -17,7 +17,7 @@ def random(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape))).to(dtype)
 
 
-def test_a_cpu_is_served_and_nothing_else() -> None:
+def test_onednn_serves_only_a_cpu() -> None:
     assert serves(CPU, torch.float32) == torch.backends.mkldnn.is_available()
     assert not serves(CPU, torch.float64)
     assert not serves(torch.device("cuda"), torch.float32)

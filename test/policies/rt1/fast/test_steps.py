@@ -82,7 +82,7 @@ def test_steps_where_onednn_does_not_serve(flavour: str, monkeypatch: pytest.Mon
     assert len(list(packed.model.parameters())) < len(list(plain.model.parameters()))
 
 
-def test_another_instruction_is_heard() -> None:
+def test_another_instruction_changes_the_output() -> None:
     steps = FoldedSteps(model_of("swiglu"))
     answers = []
     for factor in (1.0, -1.0, 1.0):
@@ -144,7 +144,7 @@ def test_the_window_begins_exactly_in_bfloat16_too() -> None:
         torch.testing.assert_close(kept, black.to(torch.bfloat16), rtol=0, atol=0)
 
 
-def test_plain_steps_of_the_small_network() -> None:
+def test_plain_steps_match_the_small_network() -> None:
     model = tiny_model()
     steps = PlainSteps(model)
     words = torch.randint(1, 64, (1, 5), generator=torch.Generator().manual_seed(0))

@@ -66,7 +66,7 @@ def test_numbers_span_one_to_three_tokens_and_more() -> None:
     assert lengths["split_digits"] == {2, 3, 4}  # a space, and one to three digits
 
 
-def test_integers_are_tokenized_as_the_whole_text_is(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_integers_are_tokenized_as_within_the_whole_text(tokenizer: PreTrainedTokenizerBase) -> None:
     vocabulary = integers(tokenizer, BINS, [tokenizer.eos_token_id])
     bins = np.random.default_rng(0).integers(0, BINS, (50, 8)).tolist()
     prompt = tokenizer.encode("take to pick it? A:", add_special_tokens=False)
@@ -126,10 +126,10 @@ def made_of(tokens: range, placeholders: Sequence[int] = ()) -> ActionVocabulary
         (lambda: overwritten(range(10), BINS, [2]), "lists 10 overwritten tokens, the card has 256 bins"),
         (lambda: overwritten([5] * BINS, BINS, [2]), "bins 0 and 1 have the same tokens"),
         (lambda: openvla(100, BINS, [2]), "100 tokens, too few for 256 bins"),
-        (lambda: made_of(range(500, 756)), "token 755 is beyond the 700 rows"),
+        (lambda: made_of(range(500, 756)), "token 755 is outside the 700 rows"),
         (lambda: made_of(range(-1, 255)), "token -1 is not a token id, expected 0 to 699"),
         (lambda: made_of(range(2, 258)), r"token 2 \('</s>'\) marks a beginning, .* choose ordinary tokens"),
-        (lambda: made_of(range(10, 266), [20]), r"token 20 \(.*\) stands for an image .* choose ordinary tokens"),
+        (lambda: made_of(range(10, 266), [20]), r"token 20 \(.*\) is an image placeholder .* choose ordinary tokens"),
         (lambda: openvla(32000, BINS, [2]).encode([256]), "expected bins of 0 to 255"),
     ],
 )

@@ -33,7 +33,7 @@ def written(grammar: ActionGrammar, numbers: tuple[int, ...]) -> list[int]:
 
 
 @KINDS
-def test_a_space_stands_alone_or_sticks_to_the_digits(kind: str) -> None:
+def test_spaces_may_be_separate_tokens_or_part_of_numbers(kind: str) -> None:
     vocabulary = integers(published_kind(kind), 1001, [2], leading_space=False)
     spaces = {number[0] for number in vocabulary.others}
     assert (len(spaces) == 1) == SPACE_ALONE[kind]
@@ -42,7 +42,7 @@ def test_a_space_stands_alone_or_sticks_to_the_digits(kind: str) -> None:
 
 @KINDS
 @WORDINGS
-def test_a_chunk_is_read_as_it_is_written(kind: str, bins: int, leading_space: bool) -> None:
+def test_a_chunk_survives_encoding_and_decoding(kind: str, bins: int, leading_space: bool) -> None:
     tokenizer = published_kind(kind)
     grammar, rng = grammar_of(tokenizer, bins, leading_space), np.random.default_rng(0)
     edges = [(0,) * SIZE, (bins - 1,) * SIZE, tuple(range(SIZE)), tuple(bins - 1 - n for n in range(SIZE))]
@@ -57,7 +57,7 @@ def test_a_chunk_is_read_as_it_is_written(kind: str, bins: int, leading_space: b
 
 
 @KINDS
-def test_whatever_is_drawn_is_a_chunk(kind: str) -> None:
+def test_every_sample_is_a_legal_chunk(kind: str) -> None:
     tokenizer, rng = published_kind(kind), np.random.default_rng(1)
     grammar = grammar_of(tokenizer)
     for _ in range(4):
@@ -86,7 +86,7 @@ def test_states_of_one_mask_have_the_same_tokens(kind: str) -> None:
 
 
 @KINDS
-def test_a_number_counts_once_nothing_can_change_it(kind: str) -> None:
+def test_a_number_counts_once_it_is_complete(kind: str) -> None:
     grammar = grammar_of(published_kind(kind))
     numbers = tuple(13 * n % 1001 for n in range(SIZE))
     state, tokens = grammar.start, list[int]()
@@ -97,7 +97,7 @@ def test_a_number_counts_once_nothing_can_change_it(kind: str) -> None:
     assert grammar.written(state) == SIZE
 
 
-def test_a_number_that_could_go_on_is_read_and_does_not_count() -> None:
+def test_a_number_that_may_continue_is_read_but_not_counted() -> None:
     grammar = grammar_of(published_kind("qwen"))
     state, tokens = grammar.start, grammar.vocabulary.encode((12,))
     for token in tokens:
@@ -129,13 +129,13 @@ def test_tries_are_shared_so_that_a_chunk_takes_no_more_memory_than_a_step() -> 
         (99, (5, 6, 5, 6, 5, 6)),
     ],
 )
-def test_a_shifted_chunk_goes_on_where_the_arm_is(steps: int, expected: tuple[int, ...]) -> None:
+def test_a_shifted_chunk_continues_where_the_arm_is(steps: int, expected: tuple[int, ...]) -> None:
     grammar = ActionGrammar(openvla(32000, 256, [2]), (256, 256), horizon=3)
     tokens = grammar.vocabulary.encode((1, 2, 3, 4, 5, 6))
     assert grammar.decode(grammar.shifted(tokens, steps)) == expected
 
 
-def test_what_was_chosen_behind_a_wrong_token_is_the_next_guess() -> None:
+def test_choices_after_a_rejected_token_are_the_next_draft() -> None:
     grammar = grammar_of(small_tokenizer("split_digits"))
     encode = grammar.vocabulary.encode
     old = (345,) * SIZE
@@ -149,7 +149,7 @@ def test_what_was_chosen_behind_a_wrong_token_is_the_next_guess() -> None:
     assert grammar.decode(unchanged) == old
 
 
-def test_what_is_no_chunk_is_refused() -> None:
+def test_an_invalid_chunk_is_refused() -> None:
     vocabulary: ActionVocabulary = openvla(32000, 256, [2])
     grammar = ActionGrammar(vocabulary, (256, 256), horizon=3)
     with pytest.raises(ValueError, match="expected the tokens of 6 numbers, got 5"):

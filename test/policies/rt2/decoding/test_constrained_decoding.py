@@ -71,7 +71,7 @@ def test_every_illegal_token_is_masked_and_refused() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_guess_is_the_earlier_action_wherever_it_still_can_be(kind: str) -> None:
+def test_a_draft_repeats_the_earlier_action_where_possible(kind: str) -> None:
     grammar = grammar_of(kind)
     rng = np.random.default_rng(1)
     for _ in range(20):
@@ -87,7 +87,7 @@ def test_a_guess_is_the_earlier_action_wherever_it_still_can_be(kind: str) -> No
             assert guessed[known + 1 :] == old[known + 1 :]
 
 
-def test_without_an_earlier_action_only_what_must_follow_is_guessed() -> None:
+def test_without_an_earlier_action_only_forced_tokens_are_drafted() -> None:
     grammar = grammar_of("split_digits")
     assert len(list(grammar.guess(grammar.start, ()))) == 1  # the space before the first number
     overwrite = overwritten(least_used({}, small_tokenizer("byte_bpe")), 256, [2])
@@ -138,7 +138,7 @@ def test_a_plan_ends_where_the_model_says_action() -> None:
     assert grammar.decode([*tokens, *action]) == (1, 128, 91, 241, 5, 101, 127, 0)
 
 
-def test_a_tokenizer_without_capital_letters_says_action_too() -> None:
+def test_a_lower_case_tokenizer_can_end_a_plan() -> None:
     letters = sorted(set("pick red cube.action:"))
     pieces = ["<unk>", "</s>", *letters, *(f"##{letter}" for letter in letters), *map(str, range(256))]
     tokens = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(pieces)}, unk_token="<unk>"))

@@ -56,7 +56,9 @@ def by_hand(policy: RT2Policy, observation: Observation, decoded: Decoded) -> fl
     return math.prod(masses[-grammar.action_length(tokens) :])
 
 
-def test_it_is_the_mass_of_all_legal_tokens_over_the_action(parts: RT2Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_the_probability_of_all_legal_tokens_over_the_action(
+    parts: RT2Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(engine, "CPU_HEAD_ROWS", 100)  # so that a small head has several parts
     plain, fixed = RT2Policy(parts, pack=False), RT2Policy(parts, pack=False, fixed_shapes=True)
     for policy in (plain, fixed):
@@ -78,7 +80,7 @@ def test_a_plan_is_not_counted(parts: RT2Parts) -> None:
     assert decoded.legal_probability == pytest.approx(by_hand(policy, seen(parts, 0), decoded), rel=1e-3)
 
 
-def test_behind_a_wrong_prompt_it_is_tiny_however_confident_the_action(tmp_path: Path) -> None:
+def test_it_is_tiny_after_a_wrong_prompt_even_for_a_confident_action(tmp_path: Path) -> None:
     parts = open_policy(resolve(save_other(tmp_path, "gemma3")), device=CPU).parts
     tokenizer = parts.processor.tokenizer
     numbers = [tokenizer.convert_tokens_to_ids(f"▁{number}") for number in (0, 3, 6, 9, 15, 18, 21, 12)]
@@ -96,7 +98,7 @@ def test_behind_a_wrong_prompt_it_is_tiny_however_confident_the_action(tmp_path:
     assert 0 < wrong.legal_probability < 0.01
 
 
-def test_damaged_weights_give_no_action(tmp_path: Path) -> None:
+def test_damaged_weights_raise_an_error(tmp_path: Path) -> None:
     policy = RT2Policy(open_policy(resolve(save_vlm(tmp_path, "qwen2_vl")), device=CPU).parts)
     policy.reset("pick up the red cube")
     policy._engine._head.weight.data.fill_(torch.nan)

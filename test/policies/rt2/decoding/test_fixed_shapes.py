@@ -51,7 +51,7 @@ def prompt(policy: RT2Policy, seed: int) -> Mapping[str, Tensor]:
 
 
 @torch.inference_mode()
-def test_hidden_states_are_those_of_a_growing_cache(parts: RT2Parts) -> None:
+def test_hidden_states_equal_those_with_a_growing_cache(parts: RT2Parts) -> None:
     policy = RT2Policy(parts)
     model, longest = parts.model, policy._grammar.longest
     columns = policy._grammar.columns.tolist()
@@ -92,7 +92,7 @@ class NothingForTheHost(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_what_is_recorded_reads_nothing_on_the_host(parts: RT2Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recorded_passes_do_not_read_values_on_the_host(parts: RT2Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     real, modes = FixedShapes._hidden, []
 
     def watched(self: FixedShapes, **tensors: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ def test_what_is_recorded_reads_nothing_on_the_host(parts: RT2Parts, monkeypatch
         bool(torch.ones(1).sum() == 1)
 
 
-def test_tokens_are_the_same_whatever_was_guessed(parts: RT2Parts) -> None:
+def test_tokens_are_the_same_for_any_draft(parts: RT2Parts) -> None:
     plain, fixed = RT2Policy(parts, speculate=False), RT2Policy(parts, speculate=False, fixed_shapes=True)
     for policy in (plain, fixed):
         policy.reset("pick up the red cube")
@@ -143,9 +143,7 @@ class RunsBefore(RecordedCall):
             function(**self._buffers)
 
 
-def test_a_pass_begins_where_it_should_when_it_was_run_to_be_recorded(
-    parts: RT2Parts, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pass_starts_at_the_right_length_after_recording(parts: RT2Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = RT2Policy(parts, speculate=False)
     monkeypatch.setattr(fixed_shapes, "RecordedCall", RunsBefore)
     recorded = RT2Policy(parts, speculate=False, fixed_shapes=True)
@@ -178,7 +176,7 @@ def test_sampling_and_questions_are_the_same(parts: RT2Parts) -> None:
         assert fixed.ask(images, "what is it?", limit=6) == plain.ask(images, "what is it?", limit=6)
 
 
-def test_a_recording_serves_all_prompts_of_a_bucket(parts: RT2Parts) -> None:
+def test_one_recording_serves_all_prompts_of_a_bucket(parts: RT2Parts) -> None:
     policy = RT2Policy(parts, fixed_shapes=True)
     plain = RT2Policy(parts)
     lengths = set()
@@ -207,7 +205,7 @@ def _not_now(*_: object, **__: object) -> None:
     raise AssertionError("recorded while a robot waits")
 
 
-def test_a_plan_longer_than_a_guess_may_be(parts: RT2Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_longer_than_the_longest_draft(parts: RT2Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fixed_shapes, "LONGEST_FIRST_GUESS", 9)
     monkeypatch.setattr(fixed_shapes, "LONGEST_GUESS", 9)
     monkeypatch.setattr(FixedSession, "longest_first_guess", 9)
@@ -223,7 +221,7 @@ def test_a_plan_longer_than_a_guess_may_be(parts: RT2Parts, monkeypatch: pytest.
     assert expected.passes == 1 < found.passes
 
 
-def test_what_differs_from_the_model_is_not_used(
+def test_passes_that_differ_from_the_model_are_not_used(
     parts: RT2Parts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = RT2Policy(parts)
@@ -250,7 +248,7 @@ DECLINED = {
 
 
 @pytest.mark.parametrize("family", NAMES)
-def test_other_families_are_recorded_or_the_log_says_why_not(
+def test_other_families_are_recorded_or_the_reason_is_logged(
     family: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     opened: Any = open_policy(resolve(save_other(tmp_path, family)), device=CPU)
@@ -266,7 +264,7 @@ def test_other_families_are_recorded_or_the_log_says_why_not(
 
 
 @pytest.mark.parametrize("what", ["sliding", "eager", "nameless"])
-def test_models_that_cannot_are_run_as_ever(
+def test_models_without_support_run_as_before(
     what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     parts = load_rt2(resolve(save_vlm(tmp_path, "paligemma")), device=CPU)

@@ -60,7 +60,7 @@ def generated(policy: RT2Policy) -> tuple[int, ...]:
     return tuple(output[0, length:].tolist())
 
 
-def test_a_turn_that_ends_is_not_read_as_one_more_digit(tmp_path: Path) -> None:
+def test_an_end_of_turn_is_not_read_as_a_digit(tmp_path: Path) -> None:
     """The number is 12, then <end_of_turn>; the tokenizer's own end is far less likely than a further digit."""
     parts = save(tmp_path, "gemma3", ["<end_of_turn>"])
     tokenizer = parts.processor.tokenizer
@@ -101,7 +101,7 @@ def test_the_set_is_that_of_generate(family: str, tmp_path: Path) -> None:
     assert not plan._grammar.mask(plan._grammar.start)[expected].any()  # a plan goes on to its action
 
 
-def test_an_end_that_is_no_special_token_is_none_of_a_plan(tmp_path: Path) -> None:
+def test_an_end_token_that_is_not_special_cannot_be_in_a_plan(tmp_path: Path) -> None:
     parts = save(tmp_path, "qwen2_vl", ends=[2, 300])
     config = dataclasses.replace(parts.config, plan_tokens=4, prompt=PLAN_PROMPT)
     grammar = RT2Policy(dataclasses.replace(parts, config=config), pack=False)._grammar
@@ -112,7 +112,7 @@ def test_an_end_that_is_no_special_token_is_none_of_a_plan(tmp_path: Path) -> No
     ("named", "expected"),
     [(None, [2]), (2, [2]), ([], [2]), ([2, 2, 4], [2, 4]), ([300], [2, 300]), ([-1, 10**6, 3, True], [2])],
 )
-def test_whatever_generation_config_names(named: Any, expected: list[int], tmp_path: Path) -> None:
+def test_every_end_token_of_generation_config_is_used(named: Any, expected: list[int], tmp_path: Path) -> None:
     """An id that the model does not have, one that stands for an image (3), and what is no id are left out."""
     parts = save(tmp_path, "paligemma", ["<eot>"])
     assert parts.processor.tokenizer.convert_tokens_to_ids(["</s>", "<image>", "<eot>"]) == [2, 3, 4]
@@ -121,7 +121,7 @@ def test_whatever_generation_config_names(named: Any, expected: list[int], tmp_p
 
 
 @pytest.mark.parametrize("place", ["config", "text_config"])
-def test_without_generation_config_those_of_config(place: str, tmp_path: Path) -> None:
+def test_without_generation_config_the_end_tokens_of_config_are_used(place: str, tmp_path: Path) -> None:
     parts = save(tmp_path, "gemma3", ["<end_of_turn>"])
     turn = parts.processor.tokenizer.convert_tokens_to_ids("<end_of_turn>")
     (tmp_path / "generation_config.json").unlink()

@@ -108,5 +108,5 @@ OTHERS: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("which", OTHERS)
-def test_what_cannot_be_read_off_is_left_to_the_processor(which: str) -> None:
+def test_unknown_preprocessing_is_left_to_the_processor(which: str) -> None:
     assert find_device_images(OTHERS[which](), [(90, 120)], CPU) is None

@@ -13,7 +13,7 @@ from rt_vla_ros.policies.rt2.inputs.image_memo import remember_images
 
 
 @pytest.mark.parametrize("family", ["paligemma", "qwen2_5_vl", "smolvlm", "gemma3", "llava"])
-def test_the_same_comes_again_without_work(family: str, tmp_path: Path) -> None:
+def test_a_repeated_image_is_served_from_the_cache(family: str, tmp_path: Path) -> None:
     directory = save_other(tmp_path, family) if family in ("gemma3", "llava") else save_vlm(tmp_path, family)
     plain, processor = parts_of(directory).processor, parts_of(directory).processor
     memo = remember_images(processor, 1 << 20)
@@ -29,7 +29,7 @@ def test_the_same_comes_again_without_work(family: str, tmp_path: Path) -> None:
     assert memo.hits == 2
 
 
-def test_it_forgets_what_was_not_used_lately(tmp_path: Path) -> None:
+def test_the_least_recently_used_result_is_evicted(tmp_path: Path) -> None:
     processor = parts_of(save_vlm(tmp_path, "qwen2_vl")).processor
     images = [random_image(seed) for seed in range(4)]
     size = sum(value.numel() * value.element_size() for value in processor.image_inputs(images[:1]).values())

@@ -34,13 +34,13 @@ def test_every_pixel_is_pillows(kind: str, old: tuple[int, int], new: tuple[int,
         assert np.array_equal(found.permute(1, 2, 0).numpy(), np.asarray(expected))
 
 
-def test_another_pillow_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_version_of_pillow_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pillow_resize, "PRECISION", 6)
     with pytest.raises(ValueError, match="in an unknown way"):
         PillowResize((40, 30), (20, 20), "bicubic", CPU)
 
 
-def test_weights_are_whole_and_sum_to_one() -> None:
+def test_weights_are_integers_and_sum_to_one() -> None:
     matrix = weights(640, 224, "bicubic")
     assert matrix.shape == (224, 640)
     assert torch.equal(matrix, matrix.round())

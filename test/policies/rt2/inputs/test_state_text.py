@@ -34,7 +34,7 @@ def test_the_ends_and_beyond() -> None:
     assert state_text([], [], [], 512) == ""
 
 
-def test_a_dimension_that_never_changed() -> None:
+def test_a_constant_dimension_is_in_the_first_bin() -> None:
     """Its range is too small for float32: where it was in training is the first gap, as LeRobot has it."""
     low, high = [0.5, -3.0], [0.5 + 1e-8, -3.0 + 1e-8]
     assert state_text(low, low, high, 512) == "0 0"

@@ -183,14 +183,14 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "unknown type": (
         lambda d: edit(d / "config.json", model_type="palm-e"),
-        "'palm-e'; transformers .* has none",
+        "'palm-e', which transformers .* does not know",
     ),
     "no config": (lambda d: (d / "config.json").unlink(), "it lacks config.json"),
     "config no JSON": (lambda d: (d / "config.json").write_text("{"), "config.json is not JSON"),
     "no card": (lambda d: (d / "action_card.json").unlink(), "has no action_card.json"),
     "no rt2 config": (lambda d: (d / RT2_CONFIG_FILE).unlink(), 'smallest one is {"vocabulary": "integers"}'),
     "damaged weights": (damaged_weights, "weights in .* cannot be loaded"),
-    "shard gone": (second_shard_gone, "cannot be loaded: model-00002-of-00002.* is not there.*download it"),
+    "shard gone": (second_shard_gone, "cannot be loaded: model-00002-of-00002.* is missing.*download it"),
     "shard cut": (
         second_shard_cut,
         "cannot be loaded: model-00002-of-00002.* is damaged or truncated.*Copy it again",
@@ -218,7 +218,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "not finite": (not_finite, "contains numbers that are not finite"),
     "pickle": (pickled_weights, "cannot be loaded: there is neither model.safetensors nor .*convert"),
-    "other shapes": (other_shapes, "other shapes than config.json says: .*q_proj"),
+    "other shapes": (other_shapes, "do not match config.json: .*q_proj"),
 }
 
 
@@ -254,10 +254,10 @@ def test_every_damaged_file_is_refused_or_does_no_harm(family: str, tmp_path: Pa
     assert min(map(len, sentences)) > 30, min(sentences, key=len)
 
 
-def test_a_tokenizer_of_another_model_is_told(checkpoint: Path) -> None:
+def test_a_tokenizer_of_another_model_is_refused(checkpoint: Path) -> None:
     model = load_rt2(resolve(checkpoint), device=CPU).model
     check_tokens(model, torch.tensor([[0, 1, model.config.image_token_id]]))
-    with pytest.raises(ValueError, match="writes the token 100000, the model's embedding table has"):
+    with pytest.raises(ValueError, match="uses the token 100000, the model's embedding table has"):
         check_tokens(model, torch.tensor([[1, 100_000]]))
 
 
@@ -269,13 +269,13 @@ def test_bad_checkpoints_are_refused_with_a_sentence(case: str, checkpoint: Path
         load_rt2(resolve(checkpoint), device=CPU)
 
 
-def test_a_configuration_without_a_type_is_told_by_what_lies_beside_it(checkpoint: Path) -> None:
+def test_a_configuration_without_a_type_is_identified_by_other_files(checkpoint: Path) -> None:
     edit(checkpoint / "config.json", model_type=None)
     with pytest.raises(ValueError, match="lacks model_type, which identifies"):
         load_policy(str(checkpoint), device="cpu")
 
 
-def test_tied_heads_and_buffers_of_older_versions_are_no_surplus(checkpoint: Path) -> None:
+def test_tied_heads_and_buffers_of_older_versions_are_accepted(checkpoint: Path) -> None:
     whole = load_rt2(resolve(checkpoint), device=CPU).model
     stored = {
         "lm_head.weight": whole.get_input_embeddings().weight.detach().clone(),
@@ -298,7 +298,7 @@ def test_action_tokens_of_fast_are_refused_unless_they_are_bins(tmp_path: Path) 
     load_rt2(resolve(tmp_path), device=CPU)
 
 
-def test_what_an_error_says_is_not_cut_off_before_the_reason() -> None:
+def test_an_error_message_is_not_truncated_before_the_reason() -> None:
     said = first_line(ValueError("not good:\n  because\n of\n this"))
     assert (said, first_line(KeyError("size"))) == ("not good: because", "the key 'size' is missing")
     assert first_line(ValueError()) == "ValueError"
@@ -332,7 +332,7 @@ def test_card_of_other_dimensions_is_refused(checkpoint: Path) -> None:
         ({"plan_on_request": -1}, "plan_on_request is -1, expected 0 to 1024"),
         ({"plan_on_request": True}, "plan_on_request is True, expected int"),
         ({"plan_on_request": 6.0}, "plan_on_request is 6.0, expected int"),
-        ({"tokens": [1]}, '"overwritten" and only there'),
+        ({"tokens": [1]}, '"overwritten" and only for it'),
         ({"version": 2}, "reads version 1"),
     ],
 )
@@ -350,7 +350,9 @@ def test_configuration_survives_saving(tmp_path: Path) -> None:
     assert RT2Config.load(tmp_path) == config
 
 
-def test_too_little_memory_is_told_in_bytes(checkpoint: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_insufficient_memory_is_reported_in_bytes(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     files = WeightFiles.find(checkpoint)
     needed = memory.needed_bytes(files, torch.float32)
     numbers = sum(tensor.numel() for tensor in load_file(checkpoint / WEIGHTS).values())
@@ -359,5 +361,5 @@ def test_too_little_memory_is_told_in_bytes(checkpoint: Path, monkeypatch: pytes
     little = tmp_path / "meminfo"
     little.write_text("MemTotal: 99999999 kB\nMemAvailable: 100 kB\n")
     monkeypatch.setattr(memory, "CPU_MEMORY", little)
-    with pytest.raises(memory.OutOfMemoryError, match=f"needs about {needed:,} bytes.* there are 102,400 bytes free"):
+    with pytest.raises(memory.OutOfMemoryError, match=f"needs about {needed:,} bytes.* 102,400 bytes are free"):
         load_rt2(resolve(checkpoint), device=CPU)

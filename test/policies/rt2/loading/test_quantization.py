@@ -38,7 +38,7 @@ def matrices(model: nn.Module) -> list[nn.Module]:
     return [nn.ParameterList([layer.weight]) for layer in quantizable(model)]  # type: ignore[arg-type]
 
 
-def test_half_and_a_quarter_of_bfloat16() -> None:
+def test_int8_and_int4_need_half_and_a_quarter_of_bfloat16() -> None:
     """Layers of 256 and more, where scales weigh as little as in a large model."""
     tokenizer = small_tokenizer("byte_fallback_unigram", special=["<image>"], words=520)
     config = small_config("paligemma", tokenizer, hidden_size=256, vision_size=256)
@@ -82,7 +82,7 @@ def test_openvla_and_its_odd_layers(weights: str, tmp_path: Path) -> None:
     assert kinds == ({"Int8Tensor"} if weights == "int8" else {"Int8Tensor", "Int4OpaqueTensor"})
 
 
-def test_int8_is_near_the_weights_it_was_made_of(tmp_path: Path) -> None:
+def test_int8_weights_are_close_to_the_original(tmp_path: Path) -> None:
     directory = save_vlm(tmp_path, "qwen2_vl")
     plain = dict(load_rt2(resolve(directory), device=CPU).model.named_modules())
     for name, layer in load_rt2(resolve(directory), device=CPU, weights="int8").model.named_modules():
@@ -92,7 +92,7 @@ def test_int8_is_near_the_weights_it_was_made_of(tmp_path: Path) -> None:
             assert bool(((layer.weight.dequantize() - before).abs() <= 0.51 * step).all()), name
 
 
-def test_untrained_takes_them_too() -> None:
+def test_untrained_supports_quantized_weights() -> None:
     policy = load_policy("rt2-untrained", device="cpu", weights="int8")
     policy.reset("pick up the red cube")
     assert len(policy.act(Observation({"front": random_image(0)}, 0.0)).tokens) == 6
@@ -108,9 +108,9 @@ def test_half_precision_on_a_gpu_and_nowhere_else() -> None:
 @pytest.mark.parametrize(
     ("weights", "device", "capability", "sentence"),
     [
-        ("int2", CPU, None, "no weights 'int2' here; there are auto, float32, bfloat16, int8, int4"),
+        ("int2", CPU, None, "Unknown weights 'int2'; expected one of auto, float32, bfloat16, int8, int4"),
         ("int8", torch.device("mps"), None, "There are no int8 kernels for mps; use cpu or cuda"),
-        ("int4", GPU, (7, 5), r"compute capability 8.0 \(Ampere\) or newer, cuda has 7.5. Say weights:=int8"),
+        ("int4", GPU, (7, 5), r"compute capability 8.0 \(Ampere\) or newer, cuda has 7.5. Use weights:=int8"),
     ],
 )
 def test_refused_with_a_sentence(
@@ -146,7 +146,7 @@ def test_needed_memory_is_counted_as_it_will_be_held(tmp_path: Path, monkeypatch
     gpu = torch.device("cuda")
     available = {"cuda": 10**9, "cpu": 1000}
     monkeypatch.setattr(memory, "available_bytes", lambda device: available[device.type])
-    with pytest.raises(memory.OutOfMemoryError, match="bytes of memory on cpu, there are 1,000 bytes free"):
+    with pytest.raises(memory.OutOfMemoryError, match="bytes of memory on cpu, 1,000 bytes are free"):
         memory.check_memory(files, gpu, "int8")
     available["cpu"], available["cuda"] = 10**9, 1000
     with pytest.raises(memory.OutOfMemoryError, match=r"on cuda, there are 1,000 .*, or use weights:=int8 or int4\."):
@@ -161,7 +161,7 @@ def load_rt2_model(directory: Path, weights: str) -> nn.Module:
     return policy.parts.model
 
 
-def test_loading_tells_what_it_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loading_reports_its_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rt_vla_ros.policies.rt2.loading.progress.PAUSE", 0.0)
     for name, save in (("openvla", save_openvla), ("smolvlm", lambda path: save_vlm(path, "smolvlm"))):
         directory, told = save(tmp_path / name), list[str]()

@@ -50,7 +50,7 @@ def change(path: Path, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def test_code_is_run_when_asked_for_and_only_then(own_code: Path, native: Path) -> None:
+def test_code_is_run_only_on_request(own_code: Path, native: Path) -> None:
     sentence = (
         r"model_type 'mine', which needs the Python code in its directory \(modeling_mine.py\).*trust_remote_code:=true"
     )
@@ -72,7 +72,7 @@ def test_code_is_run_when_asked_for_and_only_then(own_code: Path, native: Path) 
 @pytest.mark.parametrize("entry", ["someone/else--modeling_mine.Mine", "modeling_lost.Mine"])
 def test_code_from_elsewhere_is_not_run(own_code: Path, entry: str) -> None:
     change(own_code / "config.json", auto_map={**AUTO_MAP, "AutoModelForImageTextToText": entry})
-    with pytest.raises(ValueError, match="is not beside its weights"):
+    with pytest.raises(ValueError, match="is not in that directory"):
         load_policy(str(own_code), device="cpu", trust_remote_code=True)
     assert not (own_code / "ran").exists()
 
@@ -86,21 +86,21 @@ def test_code_outside_of_the_directory_is_not_run(own_code: Path) -> None:
 
 def test_code_without_a_model_is_refused(own_code: Path) -> None:
     change(own_code / "config.json", auto_map={"AutoConfig": AUTO_MAP["AutoConfig"]})
-    with pytest.raises(ValueError, match="offers AutoConfig; expected one of AutoModelForImageTextToText, "):
+    with pytest.raises(ValueError, match="defines AutoConfig; expected one of AutoModelForImageTextToText, "):
         load_policy(str(own_code), device="cpu", trust_remote_code=True)
 
 
-def test_what_transformers_has_is_taken_from_there_even_with_the_flag(native: Path) -> None:
+def test_models_of_transformers_do_not_use_custom_code_even_with_the_flag(native: Path) -> None:
     (native / "modeling_mine.py").write_text(MODELING.format(directory=str(native)))
     change(native / "config.json", auto_map=AUTO_MAP)
     load_policy(str(native), device="cpu", trust_remote_code=True)
     assert not (native / "ran").exists()
 
 
-def test_a_processor_with_code_is_refused(native: Path) -> None:
+def test_a_processor_with_custom_code_is_refused(native: Path) -> None:
     (native / "processing_mine.py").write_text(MODELING.format(directory=str(native)))
     auto_map = {"AutoImageProcessor": "processing_mine.MineProcessor"}
     change(native / "preprocessor_config.json", auto_map=auto_map, image_processor_type="MineProcessor")
-    with pytest.raises(ValueError, match=r"The processor of .* needs Python code .*\(processing_mine.py\).*=true"):
+    with pytest.raises(ValueError, match=r"The processor of .* needs the Python code .*\(processing_mine.py\).*=true"):
         load_policy(str(native), device="cpu")
     assert not (native / "ran").exists()

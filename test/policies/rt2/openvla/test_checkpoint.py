@@ -39,7 +39,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_openvla(tmp_path_factory.mktemp("openvla"))
 
 
-def test_a_published_directory_is_a_policy_as_it_is(checkpoint: Path) -> None:
+def test_a_published_directory_is_a_policy_without_conversion(checkpoint: Path) -> None:
     assert resolve(checkpoint).family == "openvla"
     parts = load_openvla(resolve(checkpoint), device=CPU)
     policy = RT2Policy(parts)
@@ -98,11 +98,11 @@ def test_the_first_openvla_has_the_prompt_of_vicuna(tmp_path: Path) -> None:
 )
 def test_another_language_model_is_refused(change: dict[str, Any], told: str, tmp_path: Path) -> None:
     change_config(save_openvla(tmp_path), change)
-    with pytest.raises(ValueError, match=f"config.json: the language model is .*{told}.*made from Llama 2"):
+    with pytest.raises(ValueError, match=f"config.json: the language model is .*{told}.*based on Llama 2"):
         load_openvla(resolve(tmp_path), device=CPU)
 
 
-def test_statistics_of_the_robot_s_state_tell_openvla_oft(tmp_path: Path) -> None:
+def test_state_statistics_identify_openvla_oft(tmp_path: Path) -> None:
     stored = statistics("libero_spatial_no_noops")
     entry = stored["libero_spatial_no_noops"]
     path = save_openvla(tmp_path) / "dataset_statistics.json"
@@ -130,7 +130,7 @@ def test_statistics_of_the_robot_s_state_tell_openvla_oft(tmp_path: Path) -> Non
         ({"prompt": "Do: {instruction}", "lower_case": False}, "Do: Pick UP the red cube"),
     ],
 )
-def test_what_rt2_config_does_not_say_is_openvla_s_own(given: dict[str, Any], prompt: str, tmp_path: Path) -> None:
+def test_openvla_s_defaults_fill_rt2_config(given: dict[str, Any], prompt: str, tmp_path: Path) -> None:
     (save_openvla(tmp_path) / RT2_CONFIG_FILE).write_text(json.dumps(given))
     config = load_openvla(resolve(tmp_path), device=CPU).config
     assert str(robot_prompt(config, "Pick UP the red cube.")) == prompt
@@ -149,7 +149,7 @@ def test_a_wrong_rt2_config_is_refused_by_its_path(tmp_path: Path) -> None:
             load_openvla(resolve(tmp_path), device=CPU)
 
 
-def test_a_card_goes_before_the_statistics_and_must_fit(tmp_path: Path) -> None:
+def test_a_card_takes_precedence_over_statistics_and_is_checked(tmp_path: Path) -> None:
     save_openvla(tmp_path)
     own = load_openvla(resolve(tmp_path), device=CPU).card
     dataclasses.replace(own, control_rate=8.0).save(tmp_path)
@@ -198,7 +198,7 @@ def damage(directory: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("gone", f"{SHARDS[1]}, named by {INDEX}, is not there"),
+        ("gone", f"{SHARDS[1]}, named by {INDEX}, is missing"),
         ("cut", "is damaged or truncated"),
         ("lacking", "The weights lack model.towers"),
         (
@@ -233,7 +233,7 @@ def test_a_lora_adapter_is_added_to_the_weights(checkpoint: Path, tmp_path: Path
         np.testing.assert_allclose(change, 4 * (b @ a).chunk(3)[i], atol=1e-5)
     config["peft_type"] = "IA3"
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
-    with pytest.raises(ValueError, match="another kind; plain LoRA can be loaded"):
+    with pytest.raises(ValueError, match="is not a plain LoRA adapter"):
         load_openvla(replace(resolve(checkpoint), adapter=tmp_path), device=CPU)
 
 
@@ -267,7 +267,7 @@ def action(**change: Any) -> dict[str, Any]:
         (action(q01=["a"] * 7), "The statistics of 'x' have no q01 and q99 of 7 numbers each"),
         (action(q99=[float("nan")] * 7), "The statistics of 'x' have no q01 and q99 of 7 numbers each"),
         (action(q01=1), "The statistics of 'x' have no q01 and q99 of 7 numbers each"),
-        (action(mask=[True]), r"The statistics of 'x' have the mask \[True\], expected 7 times true or false"),
+        (action(mask=[True]), r"The statistics of 'x' have the mask \[True\], expected 7 booleans"),
         ({"image_sizes": 224}, r"image_sizes is 224, expected a list of pixels such as \[224, 224\]"),
         ({"n_action_bins": "256"}, "n_action_bins is '256', expected an integer of at least 2, usually 256"),
         ({"pad_token_id": None}, "pad_token_id is None, expected an integer of at least 0, usually 32000"),
@@ -324,7 +324,7 @@ LIBERO = (
 )
 
 
-def test_a_data_set_with_a_scale_of_its_own_is_brought_to_metres_and_radians() -> None:
+def test_a_data_set_in_its_own_scale_is_converted_to_metres_and_radians() -> None:
     libero = card_from_statistics(of_data("libero_spatial_no_noops", *LIBERO), "")
     assert [round(d.high, 4) for d in libero.dimensions] == [0.0469, 0.0438, 0.0466, 0.052, 0.0884, 0.0729, 1.0]
     assert (libero.rotation, libero.control_rate) == ("rotation_vector", 20)
@@ -342,7 +342,7 @@ def test_a_data_set_with_a_scale_of_its_own_is_brought_to_metres_and_radians() -
         ([-0.02] * 6 + [-1.0], [0.02] * 6 + [1.0], r"a gripper from -1 to 1; in OpenVLA's data it is 0 closed and 1"),
         ([-0.02] * 6 + [0.0], [0.02] * 6 + [255.0], r"a gripper from 0 to 255"),
         ([-0.02] * 6 + [0.0], [0.02] * 6 + [0.08], r"a gripper from 0 to 0.08"),
-        ([-0.4] * 6 + [0.0], [0.59] * 6 + [1.0], r"have x, y, z beyond 0.3 m per action, so they look like numbers of"),
+        ([-0.4] * 6 + [0.0], [0.59] * 6 + [1.0], r"have x, y, z beyond 0.3 m per action, so they seem to be in"),
         ([-30.0] * 3 + [0.0] * 4, [30.0] * 7, r"config.json: 'x' ranges from -30 to 30 m per action"),
         ([0.02] * 6 + [0.0], [-0.02] * 6 + [1.0], r"have a q01 above its q99"),
     ],

@@ -51,7 +51,7 @@ def grammar_of(policy: RT2Policy) -> PlanGrammar:
     return policy._grammar
 
 
-def test_it_is_told_by_its_name(directory: Path, tmp_path: Path) -> None:
+def test_it_is_identified_by_its_name(directory: Path, tmp_path: Path) -> None:
     (directory / "rt2_config.json").unlink(missing_ok=True)
     renamed = save_openvla(tmp_path / "mine")
     config = json.loads((renamed / "config.json").read_text())
@@ -88,7 +88,7 @@ def test_the_reasoning_ends_where_the_model_says_action(policy: RT2Policy) -> No
     assert (state, long.written(state)) == (END, 7)
 
 
-def test_a_reasoning_of_1024_tokens_is_cut_off(policy: RT2Policy) -> None:
+def test_reasoning_is_truncated_at_1024_tokens(policy: RT2Policy) -> None:
     tokenizer = policy.parts.processor.tokenizer
     grammar = PlanGrammar(grammar_of(policy).action, tokenizer, 1024, 32064, marker="ACTION:", lead=[EMPTY])
     word = tokenizer.encode(" move", add_special_tokens=False)[0]

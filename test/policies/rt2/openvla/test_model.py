@@ -159,7 +159,7 @@ def policy(
 
 
 @torch.inference_mode()
-def test_the_policy_of_a_cpu_differs_by_rounding_only(
+def test_the_policy_on_a_cpu_differs_by_rounding_only(
     golden: dict[str, np.ndarray[Any, Any]], policy: RT2Policy, inputs: dict[str, torch.Tensor]
 ) -> None:
     """Packed layers add in another order than the reference's; docs/rt2.md says what that came to."""
@@ -180,7 +180,7 @@ def test_the_policy_of_a_cpu_differs_by_rounding_only(
 
 
 @torch.inference_mode()
-def test_the_policy_of_a_cpu_acts_as_the_reference(
+def test_the_policy_on_a_cpu_matches_the_reference(
     golden: dict[str, np.ndarray[Any, Any]], policy: RT2Policy, inputs: dict[str, torch.Tensor]
 ) -> None:
     engine, grammar = policy._engine, policy._grammar
@@ -218,7 +218,7 @@ def test_half_precision_keeps_the_rotary_frequencies(config: dict[str, Any]) -> 
     assert made.model.language_model.rotary_emb.inv_freq.dtype == torch.float32
 
 
-def test_every_published_name_has_its_place() -> None:
+def test_every_published_name_is_mapped() -> None:
     shapes = seeded().read_keys(GOLDEN / "state_dict_keys_full.txt")
     settings = tower_settings(shapes)
     assert settings["dino"] == {"width": 1024, "layers": 24, "heads": 16, "feed_forward": 4096, "registers": 4}

@@ -275,11 +275,11 @@ def test_a_converted_folder_is_the_same_policy(name: str, tmp_path: Path, reques
     assert before.decode(seen(before, 3)).tokens == converted.decode(seen(converted, 3)).tokens
     with pytest.raises(CheckpointError, match="already exists; choose a new or empty directory"):
         convert_vla0(resolve(source), tmp_path / "converted")
-    with pytest.raises(CheckpointError, match="not as VLA-0 is published"):
+    with pytest.raises(CheckpointError, match="is not a published VLA-0 checkpoint"):
         convert_vla0(checkpoint, tmp_path / "again")
 
 
-def test_what_an_observation_lacks(vla0_policy: RT2Policy, smol_policy: RT2Policy) -> None:
+def test_an_incomplete_observation_is_refused(vla0_policy: RT2Policy, smol_policy: RT2Policy) -> None:
     policy = vla0_policy
     observation = seen(policy, 0)
     with pytest.raises(ValueError, match="needs an image of the camera 'wrist'; given: front"):
@@ -297,7 +297,7 @@ def test_what_an_observation_lacks(vla0_policy: RT2Policy, smol_policy: RT2Polic
         policy.act(Observation(images, 0.0, np.full(8, np.nan)))
 
 
-def test_a_chat_template_without_a_system_turn(vla0: Path, tmp_path: Path) -> None:
+def test_a_chat_template_without_a_system_message_is_refused(vla0: Path, tmp_path: Path) -> None:
     """A template that leaves it out, and one that refuses it."""
     config = published(resolve(vla0)).config
     for i, template in enumerate(
@@ -312,11 +312,11 @@ def test_a_chat_template_without_a_system_turn(vla0: Path, tmp_path: Path) -> No
             load_processor(folder, config, 2).render(INSTRUCTION, 2, chat=True, system=config.system)
 
 
-def test_a_base_that_is_not_there(smol: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_base_model_is_refused(smol: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     for base, sentence in (
-        ("/nowhere/base", "no directory and no name on the Hugging Face Hub"),
-        ("", "names '' as its base model .vlm_checkpoint., which is not a directory"),
+        ("/nowhere/base", "neither a directory nor a name on the Hugging Face Hub"),
+        ("", "names '' as its base model .vlm_checkpoint., which is neither a directory"),
         ("somebody/nothing-of-this-name", "has no tokenizer and no processor of its own"),
     ):
         folder = tmp_path / base.strip("/").replace("/", "-") / "folder"

@@ -87,7 +87,7 @@ def test_the_settings(tmp_path: Path) -> None:
     assert (found.config.leading_space, found.config.system, found.config.state_bins) == (True, "", 512)
 
 
-def test_other_settings_of_a_training(tmp_path: Path) -> None:
+def test_other_training_settings_are_used(tmp_path: Path) -> None:
     options = "IMAGE.crop_img:0.9:IMAGE.img_size:112"
     found = published(vla0(tmp_path, horizon=1, num_bins_actions=255, num_cam=1, tiled_rgb_imgs=False, options=options))
     assert (found.card.horizon, found.card.bins, len(found.card.cameras), found.card.ensemble) == (1, 256, 1, NEWEST)
@@ -100,7 +100,7 @@ def test_other_settings_of_a_training(tmp_path: Path) -> None:
     assert published(resolve(tmp_path)).card.horizon == 8, "without settings it is the published one"
 
 
-def test_where_statistics_lie(tmp_path: Path) -> None:
+def test_statistics_are_found_in_the_folder_or_its_parent(tmp_path: Path) -> None:
     """Around the model, beside it, or nowhere: then the sentence names the command that takes them."""
     checkpoint = vla0(tmp_path)
     model = tmp_path / "model_last"
@@ -161,13 +161,19 @@ OTHER_ROBOTS: dict[str, tuple[Any, str]] = {
         "has no out_ori_act nor action nor actions .*out_ee_pos",
     ),
     "turned round": (statistics([1] * 7, [-1] * 7), "min above its max"),
-    "not a number": (statistics([np.nan] * 7, [1] * 7), "no finite number"),
+    "not a number": (statistics([np.nan] * 7, [1] * 7), "other than finite numbers"),
     "no range": ({"out_ori_act": {"mean": [0.0] * 7}}, "out_ori_act has no min and max"),
     "a list": ([1, 2], "holds a list, expected a dictionary"),
     "words": ({"out_ori_act": {"min": "a" * 7, "max": [1] * 7}}, "min is 'aaaaaaa', expected 7 numbers"),
     "one number": ({"out_ori_act": {"min": 0.0, "max": 1.0}}, "min is 0.0, expected 7 numbers"),
-    "lists in lists": (statistics() | {"out_ori_act": {"min": nested(0), "max": nested(1)}}, "no finite number"),
-    "lists of two lengths": ({"out_ori_act": {"min": [[1], [1, 2]] * 3 + [1], "max": [1] * 7}}, "no finite number"),
+    "lists in lists": (
+        statistics() | {"out_ori_act": {"min": nested(0), "max": nested(1)}},
+        "other than finite numbers",
+    ),
+    "lists of two lengths": (
+        {"out_ori_act": {"min": [[1], [1, 2]] * 3 + [1], "max": [1] * 7}},
+        "other than finite numbers",
+    ),
     "too large a number": ({"out_ori_act": {"min": [-(10**400)] * 7, "max": [1] * 7}}, "too large"),
     "a number for a name": ({10**6000: 1}, "Exceeds the limit"),
     "a long name": ({"x" * 100_000: 1}, r"it has: 'x+\.\.\.x+'"),
@@ -176,7 +182,7 @@ OTHER_ROBOTS: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", OTHER_ROBOTS)
-def test_statistics_of_another_robot(name: str, tmp_path: Path) -> None:
+def test_statistics_of_another_robot_are_refused(name: str, tmp_path: Path) -> None:
     checkpoint = vla0(tmp_path)
     held, sentence = OTHER_ROBOTS[name]
     (tmp_path / "dataset_stats.pkl").write_bytes(pickle.dumps(held))
@@ -197,7 +203,7 @@ def test_hostile_and_damaged_statistics(tmp_path: Path) -> None:
     for data, sentence in (
         (
             pickle.dumps({"out_ori_act": Touch(mark)}),
-            r"it names posix\.system, which is not needed for numbers; it was not executed",
+            r"it refers to posix\.system, which is not needed for numbers; it was not executed",
         ),
         (pickle.dumps(statistics())[:60], "damaged"),
     ):
@@ -224,7 +230,7 @@ def test_hostile_and_damaged_statistics(tmp_path: Path) -> None:
         ({"options": "IMAGE.img_size:99999"}, "view_size is 99999, expected 1 to 4096 pixels"),
     ],
 )
-def test_settings_of_vla0_that_cannot_be(changes: dict[str, Any], sentence: str, tmp_path: Path) -> None:
+def test_invalid_settings_of_vla0_are_refused(changes: dict[str, Any], sentence: str, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=sentence):
         vla0(tmp_path, **changes).read_card()
 
@@ -239,7 +245,7 @@ def test_a_card_beside_a_published_folder(tmp_path: Path) -> None:
         resolve(tmp_path).read_card()
 
 
-def test_settings_that_are_none(tmp_path: Path) -> None:
+def test_invalid_settings_files_are_refused(tmp_path: Path) -> None:
     checkpoint = vla0(tmp_path)
     layers = "".join(f"  - &{b} [*{a}, *{a}, *{a}, *{a}]\n" for a, b in pairwise("abcdefghijklmnop"))
     (tmp_path / "config.yaml").write_text(f"x:\n  - &a [0]\n{layers}DATALOADER: {{ROBOVERSE: {{cfg_opts: *p}}}}\n")
@@ -270,7 +276,7 @@ def test_settings_that_are_none(tmp_path: Path) -> None:
         ({"n_state_bins": 1, "n_action_bins": 1}, "bins is 1, expected 2 to 65536"),
     ],
 )
-def test_settings_of_vla0_smol_that_cannot_be(changes: dict[str, Any], sentence: str, tmp_path: Path) -> None:
+def test_invalid_settings_of_vla0_smol_are_refused(changes: dict[str, Any], sentence: str, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=sentence):
         smol(tmp_path, **changes).read_card()
 
@@ -301,7 +307,7 @@ def test_lerobots_postprocessor(tmp_path: Path) -> None:
         checkpoint.read_card()
 
 
-def test_what_is_no_vla0(tmp_path: Path) -> None:
+def test_other_directories_are_not_vla0(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "paligemma"}')
     with pytest.raises(CheckpointError, match="is not a VLA-0 checkpoint"):
         published(resolve(tmp_path))
@@ -310,7 +316,7 @@ def test_what_is_no_vla0(tmp_path: Path) -> None:
         resolve(tmp_path)
 
 
-def test_a_system_text_for_another_card(tmp_path: Path) -> None:
+def test_a_system_message_for_another_card_is_refused(tmp_path: Path) -> None:
     found = published(vla0(tmp_path))
     check_system(found.config, found.card)
     check_system(RT2Config("integers", chat=True, system="Be brief."), found.card)
@@ -339,19 +345,19 @@ def test_a_system_text_for_another_card(tmp_path: Path) -> None:
         ({"view_crop": True}, "view_crop is True, expected float"),
     ],
 )
-def test_keys_that_contradict_each_other(settings: dict[str, Any], sentence: str) -> None:
+def test_inconsistent_keys_are_refused(settings: dict[str, Any], sentence: str) -> None:
     with pytest.raises(RT2ConfigError, match=sentence):
         RT2Config.from_dict({"vocabulary": "integers", **settings})
 
 
-def test_a_card_of_another_horizon_than_the_model(tmp_path: Path) -> None:
+def test_a_card_with_another_horizon_than_the_model_is_refused(tmp_path: Path) -> None:
     """VLA-0-Smol is not told in words how many steps to write."""
     found = published(smol(tmp_path))
     other = replace(found.card, horizon=4, ensemble=NEWEST)
-    with pytest.raises(CheckpointError, match=r"taught to write 8 steps .*, the action card has 4: take both"):
+    with pytest.raises(CheckpointError, match=r"trained to write 8 steps .*, the action card has 4: take both"):
         check_state(found.config, other)
     other.save(tmp_path)
-    with pytest.raises(CheckpointError, match="taught to write 8 steps"):
+    with pytest.raises(CheckpointError, match="trained to write 8 steps"):
         resolve(tmp_path).read_card()
 
 

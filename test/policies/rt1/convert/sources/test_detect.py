@@ -30,7 +30,7 @@ NAMED = {
 }
 
 
-def test_the_fixtures_are_those_that_were_made() -> None:
+def test_the_fixtures_are_unchanged() -> None:
     listed = dict(line.split()[::-1] for line in (CHECKPOINTS / "SHA256SUMS").read_text().splitlines())
     assert listed == {name: digest for name, digest in sha256_sums().items() if "__pycache__" not in name}
 
@@ -113,7 +113,7 @@ def test_refuses_orbax_arrays_that_lost_a_chunk(tmp_path: Path) -> None:
         read_source(source)
 
 
-def test_chunks_of_zeros_that_older_orbax_left_out_are_zeros(tmp_path: Path) -> None:
+def test_zero_chunks_omitted_by_older_orbax_are_zeros(tmp_path: Path) -> None:
     """In Zarr 3 alone; a checkpoint that says that it stores them must have them."""
     tensorstore = pytest.importorskip("tensorstore")
     at = {"driver": "file", "path": f"{tmp_path}/params.a/"}
@@ -228,7 +228,9 @@ LUCIDRAINS = (
         ("epoch=3.ckpt", ("policy.layer.weight",), "weights of PyTorch or safetensors"),
     ],
 )
-def test_a_port_to_pytorch_is_told(file: str, names: tuple[str, ...], told: str, older: bool, tmp_path: Path) -> None:
+def test_a_pytorch_port_is_identified(
+    file: str, names: tuple[str, ...], told: str, older: bool, tmp_path: Path
+) -> None:
     state = {"model_state_dict": {name: torch.zeros(1) for name in names}, "epoch": 3}
     torch.save(state, tmp_path / file, _use_new_zipfile_serialization=not older)
     for path in (tmp_path / file, tmp_path):
@@ -236,7 +238,7 @@ def test_a_port_to_pytorch_is_told(file: str, names: tuple[str, ...], told: str,
             read_source(path)
 
 
-def test_safetensors_and_other_policies_are_told(tmp_path: Path) -> None:
+def test_safetensors_and_other_policies_are_identified(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
     with pytest.raises(
         CheckpointError, match=r"model.safetensors holds weights of PyTorch or safetensors.*name its dir"
