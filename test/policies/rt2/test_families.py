@@ -134,5 +134,7 @@ def test_a_family_with_other_image_delimiters_is_not_mistaken_for_qwen(tmp_path:
     for name in ("tokenizer.json", "tokenizer_config.json"):
         text = (tmp_path / name).read_text()
         (tmp_path / name).write_text(text.replace("<|vision_start|>", "<|begin_of_image|>"))
-    with pytest.raises(ValueError, match=r"cannot be used \(.*how Qwen2VLImageProcessorPil counts image tokens is unknown"):
+    with pytest.raises(
+        ValueError, match=r"cannot be used \(.*how Qwen2VLImageProcessorPil counts image tokens is unknown"
+    ):
         load_processor(tmp_path)
