@@ -1,7 +1,7 @@
 """Record an episode from ROS topics into a dataset, and open it.
 
     .venv/bin/python examples/record.py
-    .venv/bin/python examples/record.py --out data/shown      # run it again: the dataset grows
+    .venv/bin/python examples/record.py --out data/demos      # run it again: the dataset grows
 
 The simulated arm and recorder_node run in this process, on a ROS graph that no robot is on; this script publishes
 velocities as a human's teleoperation would. It prints what became of the episode and the first actions in it. A real

@@ -47,8 +47,8 @@ def add_measures_options(parser: argparse.ArgumentParser) -> None:
         "--learning-curve",
         nargs="+",
         metavar="[N=]CHECKPOINT",
-        help="sample efficiency: success rate against the number N of training episodes, which checkpoints trained on "
-        "datasets contain",
+        help="sample efficiency: success rate against the number N of training episodes (default: as recorded "
+        "in a checkpoint trained on datasets)",
     )
 
 

@@ -1,7 +1,7 @@
 """Train an RT-1 from datasets, or with a recipe that collects its own episodes (DAgger).
 
 rt-vla train rt1 --data data/expert data/corrected --out runs/mine
-rt-vla train rt1 --data data/shown data/takeovers --intervention-weight 4 --before-takeover 1 --out runs/second
+rt-vla train rt1 --data data/demos data/takeovers --intervention-weight 4 --before-takeover 1 --out runs/second
 rt-vla train rt1 --recipe rt1-mini --out runs/mini
 rt-vla train rt1 --data data/300px --preset rt1 --out runs/full                  # the paper's size; needs a GPU
 accelerate launch --num_processes 4 -m rt_vla_ros.cli train rt1 --data data/300px --preset rt1 --out runs/full

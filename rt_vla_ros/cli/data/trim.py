@@ -1,8 +1,8 @@
 """Copy a dataset without the idle frames at the start and end of its episodes.
 
-rt-vla data trim data/shown --dry-run
-rt-vla data trim data/shown --out data/trimmed
-rt-vla data trim data/shown --margin 0.5 --out data/trimmed
+rt-vla data trim data/demos --dry-run
+rt-vla data trim data/demos --out data/trimmed
+rt-vla data trim data/demos --margin 0.5 --out data/trimmed
 
 Whether a frame is idle is decided as in `rt-vla data check`. Episodes without motion are dropped; pauses within an
 episode are kept. Videos are cut at key frames, not re-encoded. DATA is not modified.

@@ -96,7 +96,7 @@ class RemotePolicy:
         if self._begun is not connection:
             self._begin(connection)
             raise PolicyLostError(
-                f"The policy server at {self._address.place} is connected again. The history is lost; "
+                f"The policy server at {self._address.place} is reconnected. The history is lost; "
                 "the robot continues from the next image."
             )
         left = began + self.budget - time.monotonic()

@@ -104,7 +104,7 @@ def test_presets_survive_the_disk(preset: str, tmp_path: Path) -> None:
         ({"tokens_per_dimension": ()}, "expected 1 to vocab_size"),
         ({"tokens_per_dimension": (0, 2)}, "each of tokens_per_dimension is 0, expected at least 1"),
         ({"num_layer": 3}, "RT-1 has no option 'num_layer'; did you mean 'num_layers'?"),
-        ({"zzz": 3}, "RT-1 has no option 'zzz'; there are image_size, "),
+        ({"zzz": 3}, "RT-1 has no option 'zzz'; available: image_size, "),
         ({"time_sequence_length": 2.0}, r"time_sequence_length is 2\.0, expected a whole number"),
         ({"time_sequence_length": "2"}, "time_sequence_length is '2', expected a whole number"),
         ({"num_layers": None}, "num_layers is None, expected a whole number"),

@@ -88,5 +88,7 @@ def test_a_template_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
         ([{"name": "rag", "template": OLDER}], "{{ messages[0]['content'] + '!' }}", "{% x %}")
     ):
         processor = load_processor(save_template(tmp_path / str(i), "idefics3", tokenizer_config=template))
-        with pytest.raises(ProcessorError, match=r"chat template cannot be used: .*Copy the template of the base model"):
+        with pytest.raises(
+            ProcessorError, match=r"chat template cannot be used: .*Copy the template of the base model"
+        ):
             processor.render(WORDS, 1, chat=True)

