@@ -27,26 +27,35 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 _PORTS = count(os.getpid() * 97)
 _DOMAINS = count(os.getpid() * 29)
 
-# They start several processes that must meet deadlines, or measure rates: other load could make them fail.
+# Their processes must meet deadlines, or they measure rates: other load could make them fail. A test that only waits
+# for processes or messages is none of these.
 _SERIAL = (
     "cli/test_bench.py",
-    "cli/test_demo.py",
     "console/test_page.py",
-    "launch/",
-    "live/",
+    "live/test_takeover_times.py",
     "nodes/test_thin_line.py",
-    "training/test_distributed.py",
-    "zenoh_ros/commands",
     "zenoh_ros/contract/test_timers.py",
 )
 
 
+def _is_serial(path: Path) -> bool:
+    here = Path(__file__).parent
+    return path.is_relative_to(here) and path.relative_to(here).as_posix().startswith(_SERIAL)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the tests of _SERIAL as `serial`; `rt-vla test` runs them one by one."""
-    here = Path(__file__).parent
     for item in items:
-        if item.path.is_relative_to(here) and item.path.relative_to(here).as_posix().startswith(_SERIAL):
+        if _is_serial(item.path):
             item.add_marker(pytest.mark.serial)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where only serial tests are asked for, the files that have none are not imported, which takes long."""
+    only = config.option.markexpr == "serial" or config.option.markexpr.startswith("serial and ")
+    if not only or not collection_path.match("test_*.py") or _is_serial(collection_path):
+        return None
+    return True if "serial" not in collection_path.read_text(encoding="utf-8") else None
 
 
 # Beside a ROS 2 these come from pip, for the simulated arm, for an arm's kinematics, for datasets, for int8, for keys

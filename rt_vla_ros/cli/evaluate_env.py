@@ -48,11 +48,12 @@ def chosen(args: argparse.Namespace, usual_suite: str) -> EnvironmentChoice | No
             raise ValueError(f"{', '.join(given)} is for external environments, not for {TABLETOP}.")
         return None
     choice = EnvironmentChoice(args.env, args.env_python, args.env_card, args.instruction, args.env_timeout)
-    tasks, tick = choice.tasks, choice.own_card().period
+    tasks = choice.tasks
     if args.env_python is None:
         python_of(choice.kind)
     elif not args.env_python.is_file():
         raise ValueError(f"--env-python: there is no {args.env_python}.")
+    tick = choice.tick
     if choice.kind != GYMNASIUM and (args.instruction or args.env_card):
         raise ValueError(f"--instruction and --env-card are for {GYMNASIUM}; {choice.kind} has its own.")
     if args.suite != usual_suite:

@@ -1,6 +1,7 @@
 """Run the project's tests; arguments are pytest's: `rt-vla test test/control -k terminate`.
 
-With pytest-xdist, tests run on all cores first; tests marked `serial` then run one by one.
+With pytest-xdist, tests run on all cores first, three for every two cores since many wait for messages or processes;
+tests marked `serial` then run one by one.
 `rt-vla test -m "not slow"` skips tests that take more than ten seconds; `rt-vla test --cov` measures coverage.
 """
 
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         raise CliError("pytest is not installed here; `./rt-vla test` installs it, or: pip install 'rt_vla_ros[test]'.")
     os.chdir(CHECKOUT)
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    workers = min(cores, MAX_WORKERS) if importlib.util.find_spec("xdist") is not None else 1
+    workers = min(cores + cores // 2, MAX_WORKERS) if importlib.util.find_spec("xdist") is not None else 1
     stops = any(word in ("-x", "--exitfirst") or word.startswith("--maxfail") for word in args.pytest)
     started, statuses = time.monotonic(), list[int]()
     for arguments in passes(args.pytest, workers):
@@ -69,7 +70,7 @@ def passes(arguments: Sequence[str], workers: int) -> list[list[str]]:
     if workers < 2 or single or any(Path(word.partition("::")[0]).is_file() for word in rest):
         return [[*options, *(["-m", given.markers] if given.markers else [])]]
     also = f" and ({given.markers})" if given.markers else ""
-    parallel = [*options, "-n", str(workers), "--dist", "loadfile", "-m", f"not serial{also}"]
+    parallel = [*options, "-n", str(workers), "--dist", "worksteal", "-m", f"not serial{also}"]
     together = ["--cov-append"] if any(word.partition("=")[0] == "--cov" for word in rest) else []
     return [parallel, [*options, *together, "-m", f"serial{also}"]]
 

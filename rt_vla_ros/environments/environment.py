@@ -15,7 +15,7 @@ SUCCESS, STOPPED_EARLY, TIMEOUT, FAILED = "success", "stopped_early", "timeout",
 
 
 class EnvironmentFailure(RuntimeError):
-    """The environment's process crashed or hung in an episode; the message has its last output."""
+    """The environment crashed, hung or raised in an episode; the message says what it said last."""
 
 
 class EnvironmentRefusal(ValueError):

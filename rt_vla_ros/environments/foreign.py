@@ -58,7 +58,7 @@ class ForeignEnvironment:
         """Starts the process, which ends on close. Raises EnvironmentRefusal, EnvironmentFailure, ValueError."""
         self._benchmark, self._process = benchmark, process
         self.tick_ns = round(benchmark.card.period * 1e9)
-        about = self._describe()
+        self._answered = about = self._describe()
         self.versions: dict[str, str] = dict(about["versions"])
         self._native = NativeActions(benchmark.card, about["low"], about["high"], self.tick_ns)
         self._tells = False
@@ -80,7 +80,7 @@ class ForeignEnvironment:
         """See Environment. The process is restarted after a crash."""
         if not self._process.runs:
             self._describe()
-        own = task.partition(":")[2]
+        own = self._own_task(task)
         answer, _ = self._process.ask("lay", most=START_TIME, task=own, seed=seed)
         self._native.reset()
         self._left, self._succeeded, self._over = int(answer["steps"]), False, False
@@ -107,6 +107,10 @@ class ForeignEnvironment:
         answer = self._process.ask("expert", most=START_TIME)[0]
         self._left = 0
         return [self._native.values(action) for action in answer["actions"]], bool(answer["success"])
+
+    def _own_task(self, task: str) -> str:
+        """The worker's name of the task."""
+        return task.partition(":")[2]
 
     def _step(self, action: Values) -> None:
         answer, _ = self._process.ask("do", action=action.tolist())

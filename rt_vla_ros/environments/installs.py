@@ -42,6 +42,12 @@ RECIPES = {
         "gymnasium",
         "",
     ),
+    "inspect": Recipe(
+        "inspect-robots: its registered tasks on a simulated embodiment (inspect:TASK, inspect:TASK@EMBODIMENT)",
+        ("inspect-robots==0.60.0",),
+        "inspect-robots",
+        "0.60.0",
+    ),
 }
 
 

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError
+from rt_vla_ros.environments.declared_card import card_of_declaration, refuse_declaration
 from rt_vla_ros.environments.environment import EnvironmentRefusal
 from rt_vla_ros.environments.foreign import Benchmark, ForeignEnvironment
+from rt_vla_ros.environments.inspect_robots import (
+    INSPECT,
+    PROTOCOL,
+    InspectEnvironment,
+    ask_declaration,
+    inspect_benchmark,
+    names_of,
+)
 from rt_vla_ros.environments.installs import python_of
 from rt_vla_ros.environments.metaworld import SENTENCES, metaworld_benchmark, metaworld_card, tasks_of
 from rt_vla_ros.environments.process import ANSWER_TIME, EnvironmentProcess
 from rt_vla_ros.json_file import read_object
 
 TABLETOP, METAWORLD, GYMNASIUM = "tabletop", "metaworld", "gymnasium"
-FORMS = f"{TABLETOP}, {METAWORLD}:TASK (or several, MT10, MT50), {GYMNASIUM}:ID"
+KINDS = (METAWORLD, GYMNASIUM, INSPECT)
+FORMS = f"{TABLETOP}, {METAWORLD}:TASK (or several, MT10, MT50), {GYMNASIUM}:ID, {INSPECT}:TASK[@EMBODIMENT]"
 PROTOCOL_OF_GYMNASIUM = (
     "the environment's own max_episode_steps; an episode ends at its first success, which its info says",
     "the seed of an episode is that of reset()",
@@ -43,15 +55,15 @@ class EnvironmentChoice:
     def tasks(self) -> list[str]:
         """Names in results, such as metaworld:reach-v3. Raises EnvironmentRefusal for unknown names."""
         kind, _, rest = self.env.partition(":")
-        if kind not in (METAWORLD, GYMNASIUM) or not rest:
-            near = difflib.get_close_matches(kind, (TABLETOP, METAWORLD, GYMNASIUM), n=1)
+        if kind not in KINDS or not rest:
+            near = difflib.get_close_matches(kind, (TABLETOP, *KINDS), n=1)
             hint = f" Did you mean {near[0]}?" if near and near[0] != kind else ""
             raise EnvironmentRefusal(f"--env is {self.env!r}, expected {FORMS}.{hint}")
         if kind == GYMNASIUM:
             return [self.env]
-        names = tasks_of(rest)
+        names = names_of(rest) if kind == INSPECT else tasks_of(rest)
         for name in names:
-            if name not in SENTENCES:
+            if kind == METAWORLD and name not in SENTENCES:
                 close = difflib.get_close_matches(name, [*SENTENCES, "MT10", "MT50"], n=3, cutoff=0.4)
                 known = f"Did you mean {', '.join(close)}?" if close else f"There is {', '.join(SENTENCES)}."
                 raise EnvironmentRefusal(f"Meta-World has no task {name!r}. {known}")
@@ -59,10 +71,19 @@ class EnvironmentChoice:
             raise EnvironmentRefusal(f"--env {self.env} lists a task twice.")
         return [f"{kind}:{name}" for name in names]
 
+    @property
+    def tick(self) -> float:
+        """The environment's step [s]. Raises what own_card raises."""
+        if self.kind == INSPECT and (rate := self._declaration["control_hz"]):
+            return round(1.0 / float(rate), 9)
+        return self.own_card().period
+
     def own_card(self) -> ActionCard:
         """The card of the environment's own actions and cameras. Raises EnvironmentRefusal, ActionCardError."""
         if self.kind == METAWORLD:
             return metaworld_card()
+        if self.kind == INSPECT:
+            return card_of_declaration(self._declaration)
         if self.card is None:
             raise EnvironmentRefusal(
                 f"The meaning of the actions of {self.env} is unknown: pass its action card with --env-card FILE "
@@ -73,11 +94,9 @@ class EnvironmentChoice:
         except ActionCardError as error:
             raise ActionCardError(f"{self.card}: {error}") from error
 
-    def open(
-        self, policy: ActionCard | None, made: type[ForeignEnvironment] = ForeignEnvironment
-    ) -> ForeignEnvironment:
+    def open(self, policy: ActionCard | None, made: type[ForeignEnvironment] | None = None) -> ForeignEnvironment:
         """policy: its action card; None: no images. Starts the process. Raises ValueError, see there."""
-        python = self.python or python_of(self.kind)
+        python, made = self._interpreter, made or (InspectEnvironment if self.kind == INSPECT else ForeignEnvironment)
         benchmark = self._benchmark(policy)
         process = EnvironmentProcess(python, self.kind, self.kind, self.answer_time)
         try:
@@ -94,11 +113,28 @@ class EnvironmentChoice:
     @property
     def protocol(self) -> tuple[str, ...]:
         """The environment's protocol, one sentence each."""
-        return metaworld_benchmark((1, 1)).protocol if self.kind == METAWORLD else PROTOCOL_OF_GYMNASIUM
+        if self.kind == METAWORLD:
+            return metaworld_benchmark((1, 1)).protocol
+        return PROTOCOL if self.kind == INSPECT else PROTOCOL_OF_GYMNASIUM
+
+    @property
+    def _interpreter(self) -> Path:
+        return self.python or python_of(self.kind)
+
+    @property
+    def _inspect_names(self) -> tuple[str, ...]:
+        return tuple(task.partition(":")[2] for task in self.tasks)
+
+    @property
+    def _declaration(self) -> Mapping[str, Any]:
+        return ask_declaration(self._interpreter, self._inspect_names, self.answer_time)
 
     def _benchmark(self, policy: ActionCard | None) -> Benchmark:
         if self.kind == METAWORLD:
             camera = None if policy is None else policy.cameras[0]
             return metaworld_benchmark((16, 16) if camera is None else (camera.width, camera.height))
+        if self.kind == INSPECT:
+            own = self.own_card() if policy is None else refuse_declaration(policy, self._declaration, self.env)
+            return inspect_benchmark(self.env, self._inspect_names, own)
         ident, own = self.env.partition(":")[2], self.own_card()
         return Benchmark(self.env, GYMNASIUM, own, self.protocol, {}, self.instruction, {"task": ident})

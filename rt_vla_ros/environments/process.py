@@ -45,7 +45,8 @@ class EnvironmentProcess:
     def ask(self, operation: str, *, most: float | None = None, **values: Any) -> tuple[Mapping[str, Any], bytes]:
         """Send a request; return the answer and its raw bytes. most: timeout [s].
 
-        Raises EnvironmentFailure after a crash or timeout; EnvironmentRefusal for a refusal.
+        Raises EnvironmentFailure after a crash or timeout, and for a step that raised an exception; EnvironmentRefusal
+        for a refusal.
         """
         process = self._process or self._start()
         deadline = time.monotonic() + (most or self._answer_time)
@@ -68,6 +69,8 @@ class EnvironmentProcess:
         except BaseException:  # Ctrl-C: the answer that is under way would be taken for the next one
             self._end()
             raise
+        if "failure" in header:
+            raise EnvironmentFailure(f"{self._name} failed in this episode: {header['failure']}")
         if "error" in header:
             raise EnvironmentRefusal(f"{self._name}: {header['error']}")
         return header, body

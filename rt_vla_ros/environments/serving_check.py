@@ -12,12 +12,13 @@ SAME = 1e-3  # of a rate or a speed, relative
 
 def refuse_card(policy: ActionCard, environment: ActionCard, name: str) -> None:
     """environment: the card of its own actions and cameras. Raises ActionCardError with all mismatches."""
-    found = list(_mismatches(policy, environment))
+    found = list(mismatches(policy, environment))
     if found:
         raise ActionCardError(f"{name} cannot run this policy: {'; '.join(found)}. `rt-vla env card` shows its card.")
 
 
-def _mismatches(policy: ActionCard, own: ActionCard) -> Iterator[str]:
+def mismatches(policy: ActionCard, own: ActionCard) -> Iterator[str]:
+    """A clause each. own: the environment's card."""
     for key in ("frame", "frame_id"):
         if getattr(policy, key) != getattr(own, key):
             yield f"{key} is {getattr(policy, key)!r}, expected {getattr(own, key)!r}"

@@ -6,7 +6,9 @@ import os
 import pty
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ ros.ensure()
 
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from rt_vla_ros.msg import ControllerStatus  # noqa: E402
+from std_msgs.msg import Bool  # noqa: E402
 from support.node_bench import NodeBench  # noqa: E402
 from support.smoother_rig import Rig, velocity  # noqa: E402
 
@@ -85,11 +88,27 @@ def test_without_a_smoother_it_says_what_to_start(ros_graph: Any) -> None:
     assert "STOPPED" not in done.stderr  # nobody asked for that
 
 
+@contextmanager
+def teleop(terminal: int, said: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """The command on a terminal; the lines that it prints are appended to `said`, all of them by the end."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(COMMAND, stdin=terminal, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        reader = threading.Thread(target=said.extend, args=(process.stdout,))
+        reader.start()
+        try:
+            yield process
+        finally:
+            process.kill()
+            reader.join()
+
+
 def test_keys_take_over_stop_and_give_back(rig: Rig) -> None:
     ours, theirs = pty.openpty()
-    with subprocess.Popen(COMMAND, stdin=theirs, stdout=subprocess.PIPE, text=True) as process:
-        rig.bench.until(lambda: rig.node.count_publishers("teleop_twist"))
-        rig.bench.spin_for(1.0)
+    held, said = rig.bench.listen(Bool, "teleop_deadman"), list[str]()
+    with teleop(theirs, said) as process:
+        # The smoother has heard that no key is held; who holds one from the beginning must let go first.
+        rig.bench.until(lambda: len(held) > 5 and rig.node.count_publishers("teleop_twist"))
 
         def press(keys: str) -> None:
             os.write(ours, keys.encode())
@@ -104,16 +123,17 @@ def test_keys_take_over_stop_and_give_back(rig: Rig) -> None:
         press(" ")
         rig.until_state(State.STOPPED)
         lasting = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        rig.bench.publisher(ControllerStatus, "controller_status", lasting).publish(ControllerStatus(session=1))
-        rig.bench.spin_for(0.5)
+        other, status = rig.bench.publisher(ControllerStatus, "controller_status", lasting), ControllerStatus(session=1)
+        # Again and again, since the command keeps the newest status only, and the real smoother speaks too.
+        rig.bench.until(
+            lambda: other.publish(status) or f"{RESTARTED}\n" in said, "it did not hear of another smoother"
+        )
         press("q")
         rig.bench.until(lambda: process.poll() is not None)
-        assert process.stdout is not None
-        said = process.stdout.read()
     os.close(ours)
     os.close(theirs)
     assert process.returncode == 0
-    assert "Controlling /smoother_node" in said
-    assert RESTARTED in said
-    assert "the policy's next action on a fresh image moves the arm" in said
-    assert "stopped until /smoother_node/release is called" in said
+    text = "".join(said)
+    assert "Controlling /smoother_node" in text
+    assert "the policy's next action on a fresh image moves the arm" in text
+    assert "stopped until /smoother_node/release is called" in text

@@ -20,7 +20,7 @@ def rt_vla_test(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_folders_are_tested_in_parallel_and_then_what_must_run_alone() -> None:
-    parallel = ["-n", "4", "--dist", "loadfile", "-m", "not serial"]
+    parallel = ["-n", "4", "--dist", "worksteal", "-m", "not serial"]
     assert passes([], 4) == [[*USUAL, *parallel], [*USUAL, "-m", "serial"]]
     first, second = passes(["test/sim", "-k", "judge", "-m", "not slow", "-x"], 4)
     assert first == [*USUAL, "test/sim", "-k", "judge", "-x", *parallel[:-1], "not serial and (not slow)"]

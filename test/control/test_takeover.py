@@ -414,7 +414,7 @@ def test_settings_of_a_takeover_that_make_no_sense_are_refused(values: dict[str,
         TakeoverSettings(**values)
 
 
-FUZZED = 2000
+FUZZED = 500
 
 
 @pytest.mark.parametrize("block", range(8))

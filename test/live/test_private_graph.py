@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rt_vla_ros.live import private_graph
 from rt_vla_ros.live.private_graph import PrivateGraph
 from zenoh_ros.wire.session import Session
 
@@ -67,7 +68,8 @@ def test_its_port_is_kept_for_its_router_alone() -> None:
         pass
 
 
-def test_processes_end_even_when_they_do_not_want_to(tmp_path: Path) -> None:
+def test_processes_end_even_when_they_do_not_want_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(private_graph, "GRACE", 0.5)
     (tmp_path / "stubborn.py").write_text(STUBBORN)
     log = tmp_path / "log"
     with PrivateGraph() as graph:

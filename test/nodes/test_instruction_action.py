@@ -458,11 +458,11 @@ def test_an_instruction_of_the_topic_whose_actions_are_refused_is_over(rig: Rig)
 
 
 def test_a_goal_waits_while_a_human_commands_and_says_so(rig: Rig, asker: Asker) -> None:
-    result = asker.begin(limit=Duration(sec=2))
+    result = asker.begin(limit=Duration(sec=1))
     rig.until_action()
     rig.smoother.tell(state=ControllerStatus.HUMAN, commander="human", awaits_resume=True)
     rig.bench.until(lambda: asker.feedback and asker.feedback[-1].waits_for.startswith("A human is in control"))
-    rig.bench.spin_for(2.5)
+    rig.bench.spin_for(1.2)
     assert not result.done()
     rig.smoother.tell(state=ControllerStatus.IDLE, commander="", awaits_resume=False)
     rig.bench.until(lambda: asker.feedback[-1].waits_for == "")

@@ -120,6 +120,7 @@ def test_a_servo_that_dies_is_told_and_the_next_one_is_greeted(rig: MotionRig) -
     begun = moving(rig)
     rig.bench.kill(rig.servo)
     rig.until_fault("Servo", begun)
+    rig.bench.until(lambda: not rig.arm[-1].ready, "nobody missed it")
     rig.servo = rig.bench.add(StandInServo())
     rig.bench.until(lambda: rig.arm[-1].ready)
     rig.bench.call(Trigger, "smoother_node/reset")

@@ -109,7 +109,11 @@ def test_an_action_becomes_fresh_velocities_in_its_frame(rig: Rig) -> None:
     stamps = [nanoseconds(t.header.stamp) for t in moving]
     assert stamps == sorted(stamps)
     assert stamps[0] >= stamp_ns
-    assert max(velocity(t)[1] for t in moving) == pytest.approx(0.2, abs=0.03)
+    assert max(velocity(t)[1] for t in moving) > 0.17
+    # What a busy machine makes late is made up for by faster ticks; the way is what was asked for.
+    times = [nanoseconds(t.header.stamp) / 1e9 for t in rig.twists]
+    way = sum(velocity(t)[1] * (after - at) for t, at, after in zip(rig.twists, times, times[1:], strict=False))
+    assert way == pytest.approx(0.04, abs=0.004)
     assert all(velocity(t)[0] == 0 for t in moving)
     assert [g.data for g in rig.grippers] == [1.0]
     assert nanoseconds(rig.statuses[-1].action_stamp) == pytest.approx(stamp_ns, abs=1000)

@@ -22,7 +22,6 @@ from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.control.status import State
 from rt_vla_ros.evaluation.rollout import RolloutStep, rollout
 from rt_vla_ros.nodes.conversions import chunk_from_message, nanoseconds
-from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.sim import TabletopSim, make_scene
 from rt_vla_ros.sim.world import START_NS
@@ -96,21 +95,18 @@ def direct(policy: Policy) -> list[ActionChunk]:
     return [step.chunk for step in steps]
 
 
-@pytest.mark.parametrize("name", ["reactive", "rt1-untrained"])
 @pytest.mark.slow
-def test_in_lock_step_the_processes_do_what_the_rollout_does_to_the_last_bit(
-    bench: NodeBench, start: Start, name: str
-) -> None:
+def test_in_lock_step_the_processes_do_what_the_rollout_does_to_the_last_bit(bench: NodeBench, start: Start) -> None:
+    """By a policy that looks at the image; cli/test_evaluate.py has RT-1 and whole episodes."""
     heard = bench.listen(ChunkMsg, "action")
-    played = "reactive" if name == "reactive" else ""
     start("sim_arm_node", "lock_step:=true", f"seed:={SEED}", f"instruction:={INSTRUCTION}")
     start("smoother_node", "use_sim_time:=true")
-    start("policy_node", "use_sim_time:=true", f"policy:={name}", "device:=cpu", "max_frozen_way:=0.0", played=played)
+    start("policy_node", "use_sim_time:=true", "device:=cpu", "max_frozen_way:=0.0", played="reactive")
     say(bench, INSTRUCTION)
     bench.until(lambda: len(heard) >= STEPS, "it does not go on")
     stamps = [nanoseconds(message.header.stamp) for message in heard[:STEPS]]
     assert stamps == [START_NS + i * 200_000_000 for i in range(STEPS)]
-    expected = direct(make(name) if played else load_policy(name, device="cpu"))
+    expected = direct(make("reactive"))
     for message, action in zip(heard, expected, strict=False):
         said = chunk_from_message(message)
         (ours,), (theirs,) = said.steps, action.steps

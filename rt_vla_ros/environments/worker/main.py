@@ -17,6 +17,7 @@ from rt_vla_ros.environments.worker.pipe import pack, receive
 KINDS = {
     "metaworld": ("metaworld_world", "MetaWorldWorld"),
     "gymnasium": ("gymnasium_world", "GymnasiumWorld"),
+    "inspect": ("inspect_world", "InspectWorld"),
 }
 
 
@@ -31,16 +32,17 @@ def main(kind: str) -> None:
             request, _ = receive(_read)
         except EOFError:
             return
-        body = b""
+        body, operation = b"", request.pop("op")
         try:
             if world is None:
                 module, name = KINDS[kind]
                 world = getattr(importlib.import_module(f"rt_vla_ros.environments.worker.{module}"), name)()
-            answer = getattr(world, f"on_{request.pop('op')}")(**request)
+            answer = getattr(world, f"on_{operation}")(**request)
             if isinstance(answer, tuple):
                 answer, body = answer
         except Exception as error:  # whatever the libraries raise, the user reads it
-            answer = {"error": str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"}
+            said = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+            answer = {"failure" if operation == "do" else "error": said}
         _send(out, pack(answer, body))
 
 

@@ -2,7 +2,8 @@
 
     4 bytes b"RVEN", the length of the header and of the body (uint32 each, little-endian), both.
 
-Each request has one answer: {"ok": true, ...} or {"error": "a sentence"}. Needs only the standard library.
+Each request has one answer: an object, {"error": "a sentence"}, or {"failure": "a sentence"} for a step that raised.
+Needs only the standard library.
 """
 
 from __future__ import annotations

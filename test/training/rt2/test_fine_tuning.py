@@ -25,6 +25,7 @@ from support.launching import REPOSITORY
 from support.web_data import numbered_images, write_lines
 
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
+from rt_vla_ros.cli.main import main
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.load import load_policy
@@ -256,24 +257,17 @@ def test_a_run_stops_where_the_held_out_loss_does_not_fall(
 @pytest.mark.slow
 def test_a_killed_run_resumes(robot: Path, tmp_path: Path) -> None:
     """SIGKILL at any moment; the weights are those of a run that nobody killed."""
-    options = ["--steps", "60", "--batch-size", "4", "--save-interval", "1", "--device", "cpu", "--threads", "1"]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-
-    def start(out: Path) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "rt_vla_ros.cli", "train", "rt2", "--base", "small", "--robot", str(robot)]
-        return subprocess.Popen(
-            [*command, "--out", str(out), *options], cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL
-        )
-
-    out = tmp_path / "killed"
-    with start(out) as process:
+    command = ["train", "rt2", "--base", "small", "--robot", str(robot), "--steps", "24", "--batch-size", "4"]
+    command += ["--save-interval", "1", "--device", "cpu", "--threads", "1", "--out"]
+    out, environment = tmp_path / "killed", {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    child = [sys.executable, "-m", "rt_vla_ros.cli", *command, str(out)]
+    with subprocess.Popen(child, cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 120
         while len(states(out)) < 2 and time.monotonic() < deadline:
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
-    assert int(states(out)[-1].name) < 60
+    assert int(states(out)[-1].name) < 24
     for place in (out, tmp_path / "whole"):
-        with start(place) as process:
-            assert process.wait(200) == 0
+        assert main([*command, str(place)]) == 0
     assert same(weights(out), weights(tmp_path / "whole"))

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 from support.launching import REPOSITORY
 
+from rt_vla_ros.cli.main import main
 from rt_vla_ros.policies.load import load_policy
 
 FSDP = """\
@@ -42,14 +43,14 @@ def test_two_processes_share_a_model(robot: Path, tmp_path: Path) -> None:
     """It is trained, resumed, and published whole; the loss falls as in one process."""
     (tmp_path / "fsdp.yaml").write_text(FSDP)
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
-    cli = ["rt_vla_ros.cli", "train", "rt2", "--base", "small", "--robot", str(robot), *OPTIONS]
+    command = ["train", "rt2", "--base", "small", "--robot", str(robot), *OPTIONS]
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(tmp_path / "fsdp.yaml")]
     out = tmp_path / "two"
     weights = []
     for _ in range(2):  # the second time from the state in the middle
         shutil.rmtree(out / "state/00000004", ignore_errors=True)
         found = subprocess.run(
-            [*launcher, "-m", *cli, "--out", str(out)],
+            [*launcher, "-m", "rt_vla_ros.cli", *command, "--out", str(out)],
             cwd=REPOSITORY,
             env=environment,
             capture_output=True,
@@ -64,7 +65,7 @@ def test_two_processes_share_a_model(robot: Path, tmp_path: Path) -> None:
     assert "Policy: " in found.stdout
     assert found.stdout.count("Policy: ") == 1
     alone = tmp_path / "one"
-    subprocess.run([sys.executable, "-m", *cli, "--out", str(alone)], cwd=REPOSITORY, env=environment, check=True)
+    assert main([*command, "--out", str(alone)]) == 0
     one, two = (load_file(place / "checkpoint/model.safetensors") for place in (alone, out))
     assert {name: value.shape for name, value in one.items()} == {name: value.shape for name, value in two.items()}
     assert all(bool(torch.isfinite(value).all()) for value in two.values())

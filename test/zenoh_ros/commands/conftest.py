@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 from support.launching import REPOSITORY, child_environment
 
+from rt_vla_ros import ros
 from rt_vla_ros.cli.main import main
+
+ros.ensure()
+
+from zenoh_ros.commands import graph  # noqa: E402
 
 
 def grip_package(prefix: Path) -> str:
@@ -37,6 +42,7 @@ def talker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Pope
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(graph, "PATIENCE", 15.0)  # what is there is found, however busy the machine is
         patch.setenv("RT_VLA_ROS_ROUTER", f"tcp/localhost:{port}")
         patch.setenv("ROS_DOMAIN_ID", str(120 + os.getpid() % 80))
         command = [sys.executable, str(REPOSITORY / "test" / "support" / "talker.py")]
@@ -56,8 +62,6 @@ Commanded = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """For names that are not on the graph, which are waited for in vain."""
-    from zenoh_ros.commands import graph
-
     monkeypatch.setattr(graph, "PATIENCE", 1.5)
 
 

@@ -125,6 +125,6 @@ def test_why_it_does_not_come_back_is_said(
     monkeypatch.setenv("ZENOH_SESSION_CONFIG_URI", str(folders[1] / "session.json5"))
     router = Session.serve(f"tls/127.0.0.1:{ros_graph.port}")
     waiter.until(lambda: "the TLS handshake failed: its certificate is from another authority" in caplog.text)
-    assert "the certificate robot of this host ends on" in caplog.text  # in nine days
+    assert "the certificate robot of this host expires on" in caplog.text  # in nine days
     here.close()
     router.close()
