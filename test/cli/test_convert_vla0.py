@@ -46,7 +46,7 @@ def test_nothing_is_written_where_the_numbers_are_another_robots(
 ) -> None:
     for data, sentence in (
         (pickle.dumps(statistics([-1] * 6, [1] * 6)), "expected 7 numbers; is it another robot's?"),
-        (b"cos\nsystem\n(S'true'\ntR.", "names os.system, which is not needed for numbers; it was not executed"),
+        (b"cos\nsystem\n(S'true'\ntR.", "refers to os.system, which is not needed for numbers; it was not executed"),
     ):
         (tmp_path / "stats.pkl").write_bytes(data)
         out = tmp_path / "out"
