@@ -23,6 +23,8 @@ MOST_WAITING = 900
 """Moments that may wait to be encoded: 30 s at 30 Hz."""
 WAITING_BYTES = 1 << 30
 """Size of their images, as received, which wait in memory [bytes]."""
+NICENESS = 10
+"""Of the encoding thread. Idle scheduling delays control no less on an idle machine, and starves on a busy one."""
 FINISH = 4.0
 """A stopped episode ends after this time, even if the clock of the stamps is stopped [s]."""
 
@@ -180,12 +182,10 @@ class _Encoding(threading.Thread):
         self._items.put(None)
 
     def run(self) -> None:
-        """The encoders' own threads start here and inherit the priority: they only use the time that messages and
-        control leave.
-        """
+        """The encoders' own threads start here and inherit the priority: messages and control have precedence."""
         with contextlib.suppress(OSError):
             if sys.platform == "linux":  # elsewhere it would apply to the whole process
-                os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         while isinstance(item := self._items.get(), Moment):
             if not self._failed and not self.dropped:
                 self._add(item)
