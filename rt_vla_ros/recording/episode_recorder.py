@@ -24,7 +24,7 @@ MOST_WAITING = 900
 WAITING_BYTES = 1 << 30
 """Size of their images, as received, which wait in memory [bytes]."""
 NICENESS = 10
-"""Of the encoding thread. Idle scheduling delays control no less on an idle machine, and starves on a busy one."""
+"""Of the encoding thread. With idle scheduling its images would wait for seconds on a busy machine."""
 FINISH = 4.0
 """A stopped episode ends after this time, even if the clock of the stamps is stopped [s]."""
 
