@@ -5,7 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-from zenoh_ros import packages
+from rt_vla_ros import ros
 from zenoh_ros.wire import types
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -14,7 +14,7 @@ BUILT_IN = {"Sequence"}  # of BehaviorTree.CPP; nothing that tries again, which 
 
 
 def fields(part: str) -> set[str]:
-    packages.register("rt_vla_ros", ROOT)
+    ros.register()
     return {field.name for field in types.definition(f"{ACTION}_{part}").fields}
 
 

@@ -311,7 +311,7 @@ def test_a_tokenizer_that_cannot_write_numbers_is_refused(robot: Path, tmp_path:
     data["model"]["merges"] = [m for m in data["model"]["merges"] if not any(d in "".join(m) for d in digits)]
     data["model"]["vocab"] = {t: i for t, i in data["model"]["vocab"].items() if not any(d in t for d in digits)}
     path.write_text(json.dumps(data))
-    with pytest.raises(VocabularyError, match=r"cannot write the number 0.*choose \"overwritten\""):
+    with pytest.raises(VocabularyError, match=r"cannot write the number 0.*use \"overwritten\""):
         run_small(tmp_path / "run", robot, SHORT, base=str(base))
 
 
