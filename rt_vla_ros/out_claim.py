@@ -12,6 +12,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_claims = set[socket.socket]()
+
+
+def _leave() -> None:
+    for claim in _claims:
+        claim.close()
+    _claims.clear()
+
+
+if sys.platform == "linux":
+    os.register_at_fork(after_in_child=_leave)  # else a process that outlives this one would keep its claims
 _PEER = struct.Struct("3i")  # pid, uid and gid of the other end of a socket
 
 
@@ -19,8 +30,9 @@ _PEER = struct.Struct("3i")  # pid, uid and gid of the other end of a socket
 def claimed(directory: Path | None) -> Iterator[None]:
     """Context in which no other process of this machine claims the directory, which need not exist; None: no directory.
 
-    The claim is a name of the kernel's, so it leaves no file and ends with the process, however that ends. Of the
-    processes of a distributed training only the first one claims. Without effect on other systems than Linux.
+    The claim is a name in the kernel (an abstract Unix socket), so it leaves no file and ends with the process, however
+    that ends. Containers with networks of their own do not see each other's claims, nor do machines that share a disk.
+    Of the processes of a distributed training only the first one claims. Without effect on other systems than Linux.
 
     Raises:
         OSError: another process has it; the sentence names it.
@@ -40,7 +52,11 @@ def claimed(directory: Path | None) -> Iterator[None]:
                 "another output directory."
             ) from None
         claim.listen()
-        yield
+        _claims.add(claim)
+        try:
+            yield
+        finally:
+            _claims.discard(claim)
 
 
 def _whose(name: str) -> str:

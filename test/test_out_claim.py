@@ -57,6 +57,22 @@ def test_another_process_is_named_until_it_is_killed(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_child_that_outlives_its_parent_does_not_keep_the_claim(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    with claimed(tmp_path):
+        child = os.fork()
+        if child == 0:
+            os.write(writing, b"x")
+            os._exit(0 if signal.sigtimedwait([], 60.0) is None else 1)
+        os.read(reading, 1)
+    try:
+        with claimed(tmp_path):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
 def test_the_other_processes_of_a_training_do_not_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with claimed(tmp_path):
         monkeypatch.setitem(os.environ, "RANK", "1")

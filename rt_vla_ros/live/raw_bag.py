@@ -33,16 +33,23 @@ def raw_bag(path: Path, topics: Sequence[str]) -> Iterator[None]:
     try:
         if not process.stdout.readline():  # it has said why
             raise CliError(f"Could not start the bag {path}; nothing was recorded.")
-        yield
-        ended_before = process.poll() is not None
-        process.send_signal(signal.SIGINT)
-        print(process.communicate(timeout=ENDS_WITHIN)[0], end="", flush=True)
+        try:
+            yield
+        finally:
+            ended_before = process.poll() is not None
+            _close(process, path)
         if ended_before:
             raise CliError(
                 f"The recorder of the bag {path} ended early; see its output above. The dataset is complete."
             )
-    except subprocess.TimeoutExpired as error:
-        raise CliError(f"The bag {path} was not closed within {ENDS_WITHIN:g} s.") from error
     finally:
         process.kill()
         process.wait()
+
+
+def _close(process: subprocess.Popen[str], path: Path) -> None:
+    process.send_signal(signal.SIGINT)
+    try:
+        print(process.communicate(timeout=ENDS_WITHIN)[0], end="", flush=True)
+    except subprocess.TimeoutExpired as error:
+        raise CliError(f"The bag {path} was not closed within {ENDS_WITHIN:g} s.") from error

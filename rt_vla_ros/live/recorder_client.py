@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def bag_beside(namespace: str, bags: Path) -> Iterator[None]:
     bags.mkdir(parents=True, exist_ok=True)
     entries = {name: list(one) if isinstance(one, tuple) else one for name, one in asdict(TOPICS).items()}
     (bags / TOPICS_FILE).write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")  # which is YAML
-    bag = bags / f"bag-{sum(one.is_dir() for one in bags.iterdir()):03d}"
+    bag = next(path for number in count() if not (path := bags / f"bag-{number:03d}").exists())
     with raw_bag(
         bag, [one if one.startswith("/") else f"{namespace}/{one}" for one in (*TOPICS.all_topics(), *BESIDE)]
     ):

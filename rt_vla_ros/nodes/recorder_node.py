@@ -162,6 +162,8 @@ class RecorderNode(ProgramNode):
 
     def _look(self) -> None:
         outcome = self.recorder.advance(self._now_ns())
+        if self._open and not self.recorder.recording:
+            self._mark("failure")  # it ended early
         if outcome is not None:
             self._over(outcome)
         self._looks += 1
@@ -171,8 +173,6 @@ class RecorderNode(ProgramNode):
             self._goal.publish_feedback(feedback)
 
     def _over(self, outcome: SavedEpisode | RecordingError) -> None:
-        if self._open:
-            self._mark("failure")  # it ended early
         path = str(self.recorder.writer.directory)
         result = RecordEpisode.Result(saved=isinstance(outcome, SavedEpisode), path=path)
         if isinstance(outcome, SavedEpisode):

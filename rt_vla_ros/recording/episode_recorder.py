@@ -29,6 +29,11 @@ FINISH = 4.0
 """A stopped episode ends after this time, even if the clock of the stamps is stopped [s]."""
 
 
+SHUTDOWN = 3.0
+"""Images that wait when the recorder is shut down are encoded for so long; `ros2 launch` kills after some seconds."""
+LATE = "The recorder was shut down before all images were encoded."
+
+
 class EpisodeRecorder:
     """Everything is called from one thread, with `now_ns` of the clock of the stamps.
 
@@ -124,6 +129,7 @@ class EpisodeRecorder:
             return None
         if self._resampler is not None:
             self._end(self._encoding, "The recorder was shut down.")
+        self._encoding.until = time.monotonic() + SHUTDOWN
         self._encoding.join()
         return self.advance(now_ns)
 
@@ -142,7 +148,7 @@ class EpisodeRecorder:
 
 class _Encoding(threading.Thread):
     """Builds an episode. taken: moments so far. trouble: why it accepts no more. outcome: its result. dropped: whether
-    it is to be discarded.
+    it is to be discarded. until: when waiting moments are given up, by time.monotonic; None: never.
     """
 
     def __init__(self, builder: EpisodeBuilder, size: Callable[[Any], int]) -> None:
@@ -154,6 +160,7 @@ class _Encoding(threading.Thread):
         self.trouble: str | None = None
         self.outcome: SavedEpisode | RecordingError | None = None
         self._failed = self.dropped = False
+        self.until: float | None = None
         self._lost: OSError | None = None
         self.start()
 
@@ -187,6 +194,8 @@ class _Encoding(threading.Thread):
             if sys.platform == "linux":  # elsewhere it would apply to the whole process
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         while isinstance(item := self._items.get(), Moment):
+            if self.until is not None and time.monotonic() > self.until and not self._failed:
+                self._failed, self.trouble = True, LATE
             if not self._failed and not self.dropped:
                 self._add(item)
             self._taken_bytes += self._bytes(item)

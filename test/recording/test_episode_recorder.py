@@ -172,6 +172,26 @@ def test_a_full_disk_while_it_records_loses_that_episode(
     assert not list(tmp_path.rglob("*.part"))
 
 
+def test_a_recorder_that_is_shut_down_ends_although_images_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(episode_recorder, "SHUTDOWN", 0.5)
+
+    def slow(camera: str, number: int) -> NDArray[np.uint8]:
+        time.sleep(0.2)
+        return decode(camera, number)
+
+    session = Session(tmp_path / "set")
+    session.recorder._decode = slow
+    session.start()
+    session.run(6.0)
+    saved = session.recorder.finish(session.robot.now_ns)
+    assert isinstance(saved, SavedEpisode)
+    assert 1 <= saved.frames < 25  # of 30
+    assert not saved.success
+    assert saved.problems[0] == "The recorder was shut down."
+
+
 @pytest.mark.parametrize(
     ("limit", "value", "said"),
     [("MOST_WAITING", 3, r"those of 3 moments \("), ("WAITING_BYTES", 10_000_000, r"moments \(1\d MB\) were queued")],
