@@ -392,7 +392,7 @@ def test_starts_from_the_weights_of_a_checkpoint(datasets: list[LeRobotDataset],
             datasets,
             replace(settings, init_from=checkpoint, network={**TINY, "stride_padding": "same"}),
         )
-    with pytest.raises(ValueError, match="is no checkpoint"):
+    with pytest.raises(ValueError, match="is not a checkpoint"):
         start(tmp_path / "none", datasets, replace(settings, init_from=str(tmp_path)))
 
 
