@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -68,11 +69,12 @@ def test_what_is_not_there_is_named(clip: Path) -> None:
 
 def test_a_grey_video_is_no_camera(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "a.mp4"), "w") as file:
-        stream = file.add_stream("libx265", rate=RATE, options={"x265-params": "log-level=none"})
+        stream = file.add_stream("libx265", rate=RATE, options={"x265-params": "log-level=none:bframes=0"})
         stream.pix_fmt, stream.width, stream.height = "gray", 64, 64
-        frame = av.VideoFrame.from_ndarray(np.zeros((64, 64), np.uint8), format="gray")
-        frame.pts = 0
-        file.mux(stream.encode(frame))
+        for number in range(3):
+            frame = av.VideoFrame.from_ndarray(np.zeros((64, 64), np.uint8), format="gray")
+            frame.pts, frame.time_base = number, Fraction(1, RATE)
+            file.mux(stream.encode(frame))
         file.mux(stream.encode())
     with pytest.raises(DatasetError, match="has frames of the format gray, one channel as in a depth map"):
         VideoReader().times(tmp_path / "a.mp4", 64, 64)
