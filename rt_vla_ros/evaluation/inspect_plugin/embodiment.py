@@ -10,7 +10,7 @@ import numpy as np
 from rt_vla_ros.action_space.card import ActionCard, ActionDimension
 from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.action_space.decoder import ActionDecoder
-from rt_vla_ros.environments.environment import SUCCESS, TIMEOUT
+from rt_vla_ros.environments.environment import SUCCESS
 from rt_vla_ros.environments.tabletop import TabletopEnvironment
 from rt_vla_ros.evaluation.inspect_plugin.spaces import box_of_card, cameras_of_card
 from rt_vla_ros.evaluation.rollout import make_controller
@@ -29,8 +29,9 @@ DOCS = """A simulated Panda arm at a table with objects; the instruction names o
 - dx, dy, dz: displacement of the tool in metres: x away from the base, y to the left, z up.
 - drx, dry, drz: its rotation vector in radians in the same axes. The gripper points down at first.
 - gripper: 0 closed, 1 open.
-An episode is judged when the policy stops (request_stop) or after 20 s: the named object, and no other, must be held
-5 cm or more above the table for one second."""
+An episode is judged when the policy stops (request_stop), after 20 s, or at the task's step limit if that is shorter: the
+named object, and no other, must be held 5 cm or more above the table for one second. The scenes of the tasks tabletop-*
+have seeds of their own: further epochs repeat them."""
 
 
 def embodiment_card(rate: float = 5.0, image_size: int = 96, cameras: str = "front") -> ActionCard:
@@ -136,21 +137,22 @@ class TabletopEmbodiment:
             self._table.do(self._controller.tick(self._seconds()))
         self._steps += 1
         if self._steps >= self._limit:
-            return self._end(terminated=False)
+            return self._end(terminated=False, refusal=refusal)
         return StepResult(self._observe(), info={"refused": refusal} if refusal else {})
 
     def close(self) -> None:
         """Releases the graphics memory."""
         self._table.close()
 
-    def _end(self, *, terminated: bool) -> inspect_robots.StepResult:
+    def _end(self, *, terminated: bool, refusal: str | None = None) -> inspect_robots.StepResult:
         from inspect_robots import StepResult
 
         ending = self._table.outcome(terminated=terminated)
-        timeout = ending.value == TIMEOUT
+        cut = not terminated and ending.value != SUCCESS
         info = {"success": ending.value == SUCCESS, "outcome": ending.value, "reason": ending.sentence}
+        info |= {"refused": refusal} if refusal else {}
         return StepResult(
-            self._observe(), terminated=not timeout, termination_reason=ending.value, truncated=timeout, info=info
+            self._observe(), terminated=not cut, termination_reason=ending.value, truncated=cut, info=info
         )
 
     def _observe(self) -> inspect_robots.Observation:

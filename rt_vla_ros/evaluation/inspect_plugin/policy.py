@@ -48,10 +48,11 @@ def open_policy(
 
     wait_passively()
     try:
+        checkpoint = str(checkpoint)  # a directory named 2024 arrives as a number
         policy = load_policy(checkpoint, device=device)
         opened = InspectPolicy(policy, _names(cameras, policy.card), checkpoint_hash(checkpoint))
         warm_up(policy, threads)
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, OSError, RuntimeError) as error:
         raise ConfigError(str(error)) from error
     return opened
 
@@ -80,8 +81,7 @@ class InspectPolicy:
         from inspect_robots.errors import CompatibilityError
 
         declaration = declaration_of(embodiment_info)
-        back = {theirs: ours for ours, theirs in self._cameras.items()}
-        declaration["cameras"] = [[back.get(name, name), *size] for name, *size in declaration["cameras"]]
+        declaration["cameras"] = self._by_our_names({name: size for name, *size in declaration["cameras"]})
         try:
             own = refuse_declaration(self._policy.card, declaration, embodiment_info.name)
         except ActionCardError as error:
@@ -92,6 +92,12 @@ class InspectPolicy:
         self._high = np.array([one.high for one in own.dimensions])
         self.info = replace(self.info, action_space=embodiment_info.action_space, control_hz=own.control_rate)
         self.config = replace(self.config, action_horizon=self._policy.card.execute_steps * self._ticks)
+
+    def _by_our_names(self, theirs: Mapping[str, list[Any]]) -> list[list[Any]]:
+        """The embodiment's cameras, those that the policy sees by their names in the card. theirs: name -> size."""
+        ours = {one.name: self._cameras.get(one.name, one.name) for one in self._policy.card.cameras}
+        seen = [[name, *theirs[there]] for name, there in ours.items() if there in theirs]
+        return seen + [[name, *size] for name, size in theirs.items() if name not in {*ours, *ours.values()}]
 
     def reset(self, scene: inspect_robots.Scene) -> None:
         """A new request with the scene's instruction. Raises ValueError for one that the policy cannot use."""

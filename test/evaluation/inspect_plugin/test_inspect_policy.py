@@ -103,6 +103,10 @@ def test_cameras_of_other_names_are_named(tmp_path: Path) -> None:
     top.info = replace(Point.info, observation_space=api.ObservationSpace((api.CameraSpec("top", 64, 48),)))
     with pytest.raises(CompatibilityError, match="it sees the camera 'front', but the environment has 'top'"):
         InspectPolicy(ConstantPolicy(), {}).bind(top.info)
+    for others in ((), ("front",), ("wrist", "front")):  # a camera of the card's name is another one then
+        cameras = tuple(api.CameraSpec(name, 64, 48) for name in ("top", *others))
+        several = replace(Point.info, observation_space=api.ObservationSpace(cameras))
+        InspectPolicy(ConstantPolicy(), {"front": "top"}).bind(several)
     policy = InspectPolicy(ConstantPolicy(), {"front": "top"})
     (log,) = api.eval(reach(), policy, top, log_dir=str(tmp_path))
     assert log.samples[0].status == "error"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -111,6 +112,20 @@ def test_an_episode_is_judged_at_its_last_step(table: TabletopEmbodiment) -> Non
     assert not table.step(api.Action(still)).truncated
     late = table.step(api.Action(still))
     assert (late.terminated, late.truncated, late.info["reason"]) == (False, True, "Nothing was lifted.")
+
+
+def test_a_time_limit_is_a_truncation_whatever_the_outcome_but_success(
+    table: TabletopEmbodiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, still = suite_task("pick-any", 1).scenes[0], np.array([0, 0, 0, 0, 0, 0, 1.0])
+    table.bind_task(api.TaskEnvelope("short", 1))
+    for outcome in ("drop", "wrong_object", "success"):
+        table.reset(scene, seed=0)
+        ending = SimpleNamespace(value=outcome, sentence="So.")
+        monkeypatch.setattr(table._table, "outcome", lambda ending=ending, **_: ending)
+        last = table.step(api.Action(still))
+        assert (last.terminated, last.truncated) == (outcome == "success", outcome != "success")
+        assert last.termination_reason == outcome
     table.bind_task(api.TaskEnvelope("long", 1000))
 
 
