@@ -29,9 +29,9 @@ DOCS = """A simulated Panda arm at a table with objects; the instruction names o
 - dx, dy, dz: displacement of the tool in metres: x away from the base, y to the left, z up.
 - drx, dry, drz: its rotation vector in radians in the same axes. The gripper points down at first.
 - gripper: 0 closed, 1 open.
-An episode is judged when the policy stops (request_stop), after 20 s, or at the task's step limit if that is shorter: the
-named object, and no other, must be held 5 cm or more above the table for one second. The scenes of the tasks tabletop-*
-have seeds of their own: further epochs repeat them."""
+An episode is judged when the policy stops (request_stop), after 20 s, or at the task's step limit if that is shorter:
+the named object, and no other, must be held 5 cm or more above the table for one second. The scenes of the tasks
+tabletop-* have seeds of their own: further epochs repeat them."""
 
 
 def embodiment_card(rate: float = 5.0, image_size: int = 96, cameras: str = "front") -> ActionCard:
