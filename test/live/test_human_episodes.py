@@ -45,7 +45,11 @@ def test_a_human_shows_a_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert (read.success, read.instruction) == (True, episode.instruction)
     assert abs(len(read) - len(episode)) <= 1, "the recorder waits for the frame of the end, which may never be final"
     same = min(len(read), len(episode)) - 1
-    np.testing.assert_array_equal(read.values[:same], episode.values[:same])
+    gripper = episode.card.index("gripper")  # its commands have no stamps, so they count when they are heard
+    assert gripper is not None
+    both = (np.delete(one.values[:same], gripper, axis=1) for one in (read, episode))
+    np.testing.assert_array_equal(*both)
+    assert np.count_nonzero(abs(read.values[:same, gripper] - episode.values[:same, gripper]) > 0.5) <= 2
     np.testing.assert_array_equal(read.images["front"][:same], episode.images["front"][:same])
     assert read.commanders is not None
     assert read.commanders[:same] == episode.commanders[:same]
