@@ -17,7 +17,6 @@ import argparse
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 
 import rclpy
@@ -66,8 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Return 0 if the dataset has its episodes, or q was pressed."""
     topics = TopicMap.load(args.topics)
-    entries = asdict(topics)
-    settings = {name: list(one) if isinstance(one, tuple) else one for name, one in entries.items()}
+    settings = topics.to_dict()
     settings |= {"card": str(args.card), "out": str(args.out), "codec": args.codec, "instruction": args.instruction}
     settings |= {"use_sim_time": True} if args.use_sim_time else {}
     overrides = [Parameter(name, value=value) for name, value in settings.items()]

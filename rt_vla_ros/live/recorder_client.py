@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,8 @@ class RecorderClient:
         self._session, self._request, self.log = session, StartEpisode.Request, folder / "recorder.log"
         arguments = ("--ros-args", "-r", f"__ns:={namespace}", "-p", "use_sim_time:=true")
         settings = {"card": folder, "out": out.resolve()}
-        settings |= {name: value for name, value in asdict(TOPICS).items() if value != getattr(TopicMap(), name)}
+        usual = TopicMap().to_dict()
+        settings |= {name: value for name, value in TOPICS.to_dict().items() if value != usual[name]}
         words = [word for name, value in settings.items() for word in ("-p", f"{name}:={value}")]
         graph.start("rt_vla_ros.nodes.recorder_node", *arguments, *words, log=self.log)
         client = session.node.create_client
@@ -72,12 +72,10 @@ class RecorderClient:
 def bag_beside(namespace: str, bags: Path) -> Iterator[None]:
     """Context in which what the recorder hears is recorded to a new bag.
 
-    bags: directory of such bags, with the topic map and the action card's place for `rt-vla data from-bag`. Raises
-    CliError.
+    bags: directory of such bags, and of the topic map for `rt-vla data from-bag`. Raises CliError.
     """
     bags.mkdir(parents=True, exist_ok=True)
-    entries = {name: list(one) if isinstance(one, tuple) else one for name, one in asdict(TOPICS).items()}
-    (bags / TOPICS_FILE).write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")  # which is YAML
+    (bags / TOPICS_FILE).write_text(json.dumps(TOPICS.to_dict(), indent=1) + "\n", encoding="utf-8")  # which is YAML
     bag = next(path for number in count() if not (path := bags / f"bag-{number:03d}").exists())
     with raw_bag(
         bag, [one if one.startswith("/") else f"{namespace}/{one}" for one in (*TOPICS.all_topics(), *BESIDE)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +150,10 @@ class TopicMap:
             )
         if card.index("gripper") is not None and not (self.gripper_topic or self.gripper_joint):
             yield "The card's actions have a gripper: set gripper_topic or gripper_joint."
+
+    def to_dict(self) -> dict[str, Any]:
+        """The entries, as YAML and ROS parameters hold them."""
+        return {name: list(one) if isinstance(one, tuple) else one for name, one in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TopicMap:
