@@ -23,7 +23,7 @@ from typing import Any
 from rt_vla_ros import ros
 from rt_vla_ros.cli.evaluate_compare import Against, add_compare_options, compare_evaluations, say_episodes_needed
 from rt_vla_ros.cli.evaluate_dataset import add_dataset_options, evaluate_dataset
-from rt_vla_ros.cli.evaluate_env import OF_ENVIRONMENTS, add_env_options, chosen, env_player, env_words
+from rt_vla_ros.cli.evaluate_env import OF_ENVIRONMENTS, add_env_options, chosen, env_player, env_words, usual_episodes
 from rt_vla_ros.cli.evaluate_measures import add_measures_options, run_measures
 from rt_vla_ros.cli.main import claims_out, refused
 from rt_vla_ros.cli.remote_options import add_remote_options, launch_arguments, patient, remote_settings
@@ -84,7 +84,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--policy", default="rt1-mini", help=f"checkpoint name or path, or {EXPERT} (default rt1-mini)")
     add("--suite", help=f"comma-separated suites, or all (default {USUAL_SUITE})")
-    add("--episodes", type=int, help="episodes per suite (default 100); with --dataset: maximum (default: all)")
+    add(
+        "--episodes",
+        type=int,
+        help="episodes per suite (default 100, libero 50); with --dataset: maximum (default: all)",
+    )
     add("--seed", type=int, help="seed of the first episode, incremented per episode (default 0)")
     add("--out", type=Path, metavar="DIR", help="output directory; without it no files are written")
     add("--delay", type=_delays, metavar="S,...", help="delays from image to action, comma-separated (default 0)")
@@ -120,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
         first, second = args.compare
         return compare_evaluations(first, second, args.out)
     if args.measures or args.learning_curve:
-        args.episodes = EPISODES if args.episodes is None else args.episodes
+        args.episodes = usual_episodes(args.env, EPISODES) if args.episodes is None else args.episodes
         return run_measures(args, run, USUAL_SUITE, _command)
     if args.unseen is not None:
         raise ValueError("--unseen is for --measures.")
@@ -128,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
         return _on_dataset(args)
     if args.part is not None:
         raise ValueError("--part requires --dataset DIR.")
-    args.episodes = EPISODES if args.episodes is None else args.episodes
+    args.episodes = usual_episodes(args.env, EPISODES) if args.episodes is None else args.episodes
     try:
         choice = chosen(args, USUAL_SUITE)
         suites = _checked(args, choice)
@@ -234,7 +238,7 @@ def _directory(args: argparse.Namespace, suites: Sequence[str], suite: str, dela
     """Where one run's files are: a directory of its own where there are several."""
     if args.out is None:
         return None
-    out: Path = args.out / suite.replace(":", "-") if len(suites) > 1 else args.out
+    out: Path = args.out / suite.replace(":", "-").replace("/", "-") if len(suites) > 1 else args.out
     return out / f"delay_{delay:g}" if len(args.delay) > 1 else out
 
 
@@ -306,7 +310,7 @@ def _player(args: argparse.Namespace, choice: EnvironmentChoice | None, progress
             yield player
         return
     policy, thresholds = (
-        _load(args, () if choice is None else choice.instructions),
+        _load(args, choice.instructions if choice is not None and args.ablation == OTHER_INSTRUCTION else ()),
         {name: getattr(args, name) for name in THRESHOLDS},
     )
     made = DirectPlayer(policy, **thresholds) if choice is None else env_player(choice, policy, progress, **thresholds)

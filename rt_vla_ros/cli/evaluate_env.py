@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from rt_vla_ros.environments.exact_follower import ExactFollower
-from rt_vla_ros.environments.installs import RECIPES, python_of, version_note
+from rt_vla_ros.environments.installs import RECIPES, version_note
+from rt_vla_ros.environments.language_table import LANGUAGE_TABLE, check_checkout
+from rt_vla_ros.environments.libero import LIBERO, STATES
 from rt_vla_ros.environments.opening import FORMS, GYMNASIUM, TABLETOP, EnvironmentChoice
 from rt_vla_ros.environments.process import ANSWER_TIME
 from rt_vla_ros.evaluation.baselines import EXPERT, OTHER_INSTRUCTION
@@ -19,6 +21,7 @@ from zenoh_ros.commands.numbers import positive_float
 OF_ENVIRONMENTS: dict[str, Any] = {
     "env_python": None,
     "env_card": None,
+    "env_checkout": None,
     "env_timeout": ANSWER_TIME,
     "instruction": "",
 }
@@ -34,6 +37,7 @@ def add_env_options(parser: argparse.ArgumentParser) -> None:
         help="Python interpreter that has the environment (default: as installed)",
     )
     add("--env-card", type=Path, metavar="FILE", help=f"{GYMNASIUM}: action card of the environment's actions")
+    add("--env-checkout", type=Path, metavar="DIR", help=f"{LANGUAGE_TABLE}: its checkout (adapter untested)")
     add("--env-timeout", type=positive_float, metavar="S", help="timeout of an environment's answer (default 120)")
     add("--instruction", metavar="TEXT", help=f"{GYMNASIUM}: instruction, unless reset() gives one")
 
@@ -47,15 +51,17 @@ def chosen(args: argparse.Namespace, usual_suite: str) -> EnvironmentChoice | No
         if given:
             raise ValueError(f"{', '.join(given)} is for external environments, not for {TABLETOP}.")
         return None
-    choice = EnvironmentChoice(args.env, args.env_python, args.env_card, args.instruction, args.env_timeout)
+    choice = EnvironmentChoice(
+        args.env, args.env_python, args.env_card, args.instruction, args.env_timeout, args.env_checkout
+    )
     tasks = choice.tasks
-    if args.env_python is None:
-        python_of(choice.kind)
-    elif not args.env_python.is_file():
-        raise ValueError(f"--env-python: there is no {args.env_python}.")
+    if not choice.interpreter.is_file():
+        raise ValueError(f"There is no Python interpreter {choice.interpreter}: there is no such file.")
     tick = choice.tick
     if choice.kind != GYMNASIUM and (args.instruction or args.env_card):
         raise ValueError(f"--instruction and --env-card are for {GYMNASIUM}; {choice.kind} has its own.")
+    _check_checkout(choice)
+    _check_states(choice, args.seed, args.episodes)
     if args.suite != usual_suite:
         raise ValueError(f"--suite is for {TABLETOP}; the tasks here are {', '.join(tasks)}, from --env.")
     if args.through_ros or args.policy == EXPERT:
@@ -66,6 +72,26 @@ def chosen(args: argparse.Namespace, usual_suite: str) -> EnvironmentChoice | No
         if abs(delay / tick - round(delay / tick)) > 1e-6:
             raise ValueError(f"A delay of {delay:g} s is not a multiple of the environment's step of {tick:g} s.")
     return choice
+
+
+def usual_episodes(env: str, usual: int) -> int:
+    """Episodes per task unless given: LIBERO has as many as initial states."""
+    return min(usual, STATES) if env.partition(":")[0] == LIBERO else usual
+
+
+def _check_checkout(choice: EnvironmentChoice) -> None:
+    if choice.kind == LANGUAGE_TABLE:
+        check_checkout(choice.checkout)
+    elif choice.checkout is not None:
+        raise ValueError(f"--env-checkout is for {LANGUAGE_TABLE}, not for {choice.kind}.")
+
+
+def _check_states(choice: EnvironmentChoice, seed: int, episodes: int) -> None:
+    if choice.kind == LIBERO and seed + episodes > STATES:
+        raise ValueError(
+            f"{LIBERO} has {STATES} initial states per task, the seeds 0 to {STATES - 1}; {episodes} episodes from the "
+            f"seed {seed} would repeat some, which are no further trials."
+        )
 
 
 def env_player(choice: EnvironmentChoice, policy: Policy, progress: Progress, **thresholds: float) -> DirectPlayer:

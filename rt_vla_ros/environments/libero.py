@@ -68,7 +68,9 @@ def libero_card() -> ActionCard:
         gripper_closed=1.0,
         control_rate=RATE,
         cameras=tuple(CameraSpec(name, SIZE, SIZE, "stretch", 0.0) for name in CAMERAS),
-        notes=("x away from the robot, y to its left, z up: the axes of the scene, which are those of the arm's base.",),
+        notes=(
+            "x away from the robot, y to its left, z up: the axes of the scene, which are those of the arm's base.",
+        ),
     )
 
 
@@ -146,7 +148,9 @@ def policy_image(image: Pixels, width: int, height: int) -> Pixels:
     decoded = np.asarray(Image.open(stored).convert("RGB"), np.float32)
     # One channel of floats at a time: Pillow rounds 8-bit images between the two passes.
     channels = [
-        np.asarray(Image.fromarray(np.ascontiguousarray(decoded[..., at])).resize((width, height), Image.Resampling.LANCZOS))
+        np.asarray(
+            Image.fromarray(np.ascontiguousarray(decoded[..., at])).resize((width, height), Image.Resampling.LANCZOS)
+        )
         for at in range(3)
     ]
     resized: Pixels = np.clip(np.round(np.stack(channels, axis=-1)), 0, 255).astype(np.uint8)

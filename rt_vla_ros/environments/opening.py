@@ -14,20 +14,39 @@ from rt_vla_ros.environments.environment import EnvironmentRefusal
 from rt_vla_ros.environments.foreign import Benchmark, ForeignEnvironment
 from rt_vla_ros.environments.inspect_robots import (
     INSPECT,
-    PROTOCOL,
     InspectEnvironment,
     ask_declaration,
     inspect_benchmark,
     names_of,
 )
 from rt_vla_ros.environments.installs import python_of
+from rt_vla_ros.environments.language_table import (
+    HOW,
+    LANGUAGE_TABLE,
+    families_of,
+    language_table_benchmark,
+    language_table_card,
+)
+from rt_vla_ros.environments.libero import (
+    LIBERO,
+    LiberoEnvironment,
+    ask_suite,
+    libero_benchmark,
+    libero_card,
+    libero_tasks,
+)
 from rt_vla_ros.environments.metaworld import SENTENCES, metaworld_benchmark, metaworld_card, tasks_of
 from rt_vla_ros.environments.process import ANSWER_TIME, EnvironmentProcess
 from rt_vla_ros.json_file import read_object
 
 TABLETOP, METAWORLD, GYMNASIUM = "tabletop", "metaworld", "gymnasium"
-KINDS = (METAWORLD, GYMNASIUM, INSPECT)
-FORMS = f"{TABLETOP}, {METAWORLD}:TASK (or several, MT10, MT50), {GYMNASIUM}:ID, {INSPECT}:TASK[@EMBODIMENT]"
+KINDS = (METAWORLD, LIBERO, LANGUAGE_TABLE, GYMNASIUM, INSPECT)
+FORMS = (
+    f"{TABLETOP}, {METAWORLD}:TASK (or several, MT10, MT50), {LIBERO}:SUITE[/TASK], "
+    f"{LANGUAGE_TABLE}:FAMILY (untested), {GYMNASIUM}:ID, {INSPECT}:TASK[@EMBODIMENT]"
+)
+CLASSES: dict[str, type[ForeignEnvironment]] = {INSPECT: InspectEnvironment, LIBERO: LiberoEnvironment}
+CARDS = {METAWORLD: metaworld_card, LIBERO: libero_card, LANGUAGE_TABLE: language_table_card}
 PROTOCOL_OF_GYMNASIUM = (
     "the environment's own max_episode_steps; an episode ends at its first success, which its info says",
     "the seed of an episode is that of reset()",
@@ -38,13 +57,17 @@ PROTOCOL_OF_GYMNASIUM = (
 
 @dataclass(frozen=True)
 class EnvironmentChoice:
-    """The user's choice. card: of a Gymnasium environment. python: interpreter instead of the installed one."""
+    """The user's choice. card: of a Gymnasium environment. python: interpreter instead of the installed one.
+
+    checkout: of Language-Table.
+    """
 
     env: str
     python: Path | None = None
     card: Path | None = None
     instruction: str = ""
     answer_time: float = ANSWER_TIME
+    checkout: Path | None = None
 
     @property
     def kind(self) -> str:
@@ -61,12 +84,7 @@ class EnvironmentChoice:
             raise EnvironmentRefusal(f"--env is {self.env!r}, expected {FORMS}.{hint}")
         if kind == GYMNASIUM:
             return [self.env]
-        names = names_of(rest) if kind == INSPECT else tasks_of(rest)
-        for name in names:
-            if kind == METAWORLD and name not in SENTENCES:
-                close = difflib.get_close_matches(name, [*SENTENCES, "MT10", "MT50"], n=3, cutoff=0.4)
-                known = f"Did you mean {', '.join(close)}?" if close else f"There is {', '.join(SENTENCES)}."
-                raise EnvironmentRefusal(f"Meta-World has no task {name!r}. {known}")
+        names = self._names(rest)
         if len(set(names)) < len(names):
             raise EnvironmentRefusal(f"--env {self.env} lists a task twice.")
         return [f"{kind}:{name}" for name in names]
@@ -80,8 +98,8 @@ class EnvironmentChoice:
 
     def own_card(self) -> ActionCard:
         """The card of the environment's own actions and cameras. Raises EnvironmentRefusal, ActionCardError."""
-        if self.kind == METAWORLD:
-            return metaworld_card()
+        if self.kind in CARDS:
+            return CARDS[self.kind]()
         if self.kind == INSPECT:
             return card_of_declaration(self._declaration)
         if self.card is None:
@@ -96,7 +114,7 @@ class EnvironmentChoice:
 
     def open(self, policy: ActionCard | None, made: type[ForeignEnvironment] | None = None) -> ForeignEnvironment:
         """policy: its action card; None: no images. Starts the process. Raises ValueError, see there."""
-        python, made = self._interpreter, made or (InspectEnvironment if self.kind == INSPECT else ForeignEnvironment)
+        python, made = self.interpreter, made or CLASSES.get(self.kind, ForeignEnvironment)
         benchmark = self._benchmark(policy)
         process = EnvironmentProcess(python, self.kind, self.kind, self.answer_time)
         try:
@@ -107,19 +125,35 @@ class EnvironmentChoice:
 
     @property
     def instructions(self) -> tuple[str, ...]:
-        """Of all tasks of the benchmark, where it has sentences for them; else none."""
+        """Of all tasks of the benchmark, or of LIBERO's chosen suites, if it has sentences for them; else none."""
+        if self.kind == LIBERO:
+            suites = dict.fromkeys(name.partition(":")[2].partition("/")[0] for name in self.tasks)
+            found = [ask_suite(self.interpreter, suite, self.answer_time)["instructions"] for suite in suites]
+            return tuple(dict.fromkeys(sentence for one in found for sentence in one))
         return tuple(dict.fromkeys(SENTENCES.values())) if self.kind == METAWORLD else ()
 
     @property
-    def protocol(self) -> tuple[str, ...]:
-        """The environment's protocol, one sentence each."""
-        if self.kind == METAWORLD:
-            return metaworld_benchmark((1, 1)).protocol
-        return PROTOCOL if self.kind == INSPECT else PROTOCOL_OF_GYMNASIUM
-
-    @property
-    def _interpreter(self) -> Path:
+    def interpreter(self) -> Path:
+        """Of its process. Raises EnvironmentRefusal with what to do if it is not installed."""
+        if self.python is None and self.kind == LANGUAGE_TABLE:
+            raise EnvironmentRefusal(f"{HOW}.")
         return self.python or python_of(self.kind)
+
+    def _names(self, rest: str) -> list[str]:
+        """The benchmark's names of the tasks. rest: what is after the colon."""
+        if self.kind == INSPECT:
+            return names_of(rest)
+        if self.kind == LIBERO:
+            return libero_tasks(rest, lambda suite: ask_suite(self.interpreter, suite, self.answer_time)["names"])
+        if self.kind == LANGUAGE_TABLE:
+            return families_of(rest)
+        names = tasks_of(rest)
+        for name in names:
+            if name not in SENTENCES:
+                close = difflib.get_close_matches(name, [*SENTENCES, "MT10", "MT50"], n=3, cutoff=0.4)
+                known = f"Did you mean {', '.join(close)}?" if close else f"There is {', '.join(SENTENCES)}."
+                raise EnvironmentRefusal(f"Meta-World has no task {name!r}. {known}")
+        return names
 
     @property
     def _inspect_names(self) -> tuple[str, ...]:
@@ -127,14 +161,18 @@ class EnvironmentChoice:
 
     @property
     def _declaration(self) -> Mapping[str, Any]:
-        return ask_declaration(self._interpreter, self._inspect_names, self.answer_time)
+        return ask_declaration(self.interpreter, self._inspect_names, self.answer_time)
 
     def _benchmark(self, policy: ActionCard | None) -> Benchmark:
         if self.kind == METAWORLD:
             camera = None if policy is None else policy.cameras[0]
             return metaworld_benchmark((16, 16) if camera is None else (camera.width, camera.height))
+        if self.kind == LIBERO:
+            return libero_benchmark(policy)
+        if self.kind == LANGUAGE_TABLE:
+            return language_table_benchmark(self.checkout)
         if self.kind == INSPECT:
             own = self.own_card() if policy is None else refuse_declaration(policy, self._declaration, self.env)
             return inspect_benchmark(self.env, self._inspect_names, own)
         ident, own = self.env.partition(":")[2], self.own_card()
-        return Benchmark(self.env, GYMNASIUM, own, self.protocol, {}, self.instruction, {"task": ident})
+        return Benchmark(self.env, GYMNASIUM, own, PROTOCOL_OF_GYMNASIUM, {}, self.instruction, {"task": ident})

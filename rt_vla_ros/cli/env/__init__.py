@@ -1,7 +1,7 @@
 """External environments (benchmarks) for evaluation: list, install, remove, check, print an action card.
 
 rt-vla env list
-rt-vla env install metaworld
+rt-vla env install metaworld                         # or libero, gymnasium, inspect
 rt-vla env card metaworld:reach-v3 > action_card.json
 rt-vla evaluate --env metaworld:reach-v3 --policy runs/mine/checkpoint --episodes 50
 rt-vla env check metaworld:MT10 --episodes 10        # validates the action conversion

@@ -17,7 +17,7 @@ from zenoh_ros.commands.numbers import positive_int
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("env", metavar="metaworld:TASK|inspect:TASK")
+    parser.add_argument("env", metavar="metaworld:TASK|libero:SUITE|language-table:FAMILY|inspect:TASK")
     parser.add_argument("--rate", type=float, help="actions per second, a divisor of the environment's (default: that)")
     parser.add_argument("--image-size", type=positive_int, metavar="PX", help="image size (default: metaworld 224)")
     parser.add_argument(

@@ -1,9 +1,11 @@
 """Check that converting actions to tokens and back does not change an environment's outcomes.
 
 rt-vla env check metaworld:MT10 --episodes 10 --out check.json
+rt-vla env check libero:object --episodes 1
 
-From each initial state the benchmark's own scripted expert is run directly, then its recorded actions are replayed as
-tokens of an action card, with the same conversion to SI units as for policies. From one in five, random tokens are run.
+From each initial state a scripted expert (Meta-World's own; for LIBERO's object suite one of this package) is run
+directly, then its recorded actions are replayed as tokens of an action card, with the same conversion to SI units as
+for policies. From one in five, random tokens are run.
 The replay must succeed in 9 of 10 episodes in which the expert succeeds.
 """
 
@@ -16,7 +18,9 @@ from pathlib import Path
 from rt_vla_ros.cli.main import refused
 from rt_vla_ros.environments.environment import EnvironmentFailure
 from rt_vla_ros.environments.installs import version_note
+from rt_vla_ros.environments.libero import LIBERO
 from rt_vla_ros.environments.opening import METAWORLD, EnvironmentChoice
+from rt_vla_ros.environments.worker.libero_suites import EXPERT_SUITE
 from rt_vla_ros.evaluation.plumbing import Unseen, check_plumbing, plumbing_sentence
 from rt_vla_ros.out_file import check_out, write_json
 from rt_vla_ros.progress import Progress
@@ -27,7 +31,7 @@ ENOUGH = 0.9  # of the expert's successes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("env", metavar="metaworld:TASK", help="one or more comma-separated tasks, MT10 or MT50")
+    parser.add_argument("env", metavar="metaworld:TASK|libero:object[/TASK]", help="one or more comma-separated tasks")
     parser.add_argument("--episodes", type=positive_int, default=10, help="episodes per task (default 10)")
     parser.add_argument("--seed", type=nonnegative_int, default=0, help="seed of the first episode (default 0)")
     parser.add_argument(
@@ -41,8 +45,10 @@ def run(args: argparse.Namespace) -> int:
     """Return 0 if the replayed actions succeed often enough in every task, else 1."""
     choice, progress = EnvironmentChoice(args.env, args.env_python), Progress()
     tasks = choice.tasks
-    if choice.kind != METAWORLD:
-        raise CliError(f"{args.env} has no expert of its own; the check supports {METAWORLD} only.")
+    if choice.kind != METAWORLD and not all(task.startswith(f"{LIBERO}:{EXPERT_SUITE}/") for task in tasks):
+        raise CliError(
+            f"{args.env} has no scripted expert; the check supports {METAWORLD} and {LIBERO}:{EXPERT_SUITE}."
+        )
     check_out(args.out)
     environment = choice.open(None, Unseen)
     try:

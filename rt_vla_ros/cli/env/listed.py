@@ -6,6 +6,7 @@ import argparse
 
 from rt_vla_ros.cli.main import refused
 from rt_vla_ros.environments.installs import RECIPES, folder, installed, version_note
+from rt_vla_ros.environments.language_table import FAMILIES, HOW, LANGUAGE_TABLE, UNTESTED
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,4 +27,6 @@ def run(args: argparse.Namespace) -> int:
             print(f"            {told}; in {folder() / name}")
             if note := version_note(name, versions):
                 print(f"            {note}")
+    print(f"{LANGUAGE_TABLE}: {', '.join(FAMILIES)} ({LANGUAGE_TABLE}:FAMILY); {UNTESTED}")
+    print(f"            {HOW}")
     return 0

@@ -43,10 +43,10 @@ def expert_actions(env: Any) -> Iterator[list[float]]:
             yield [0.0] * 6 + [gripper]
 
     start = place(item)
-    yield from go(start + [0.0, 0.0, ABOVE], OPEN)
+    yield from go(start + np.array([0.0, 0.0, ABOVE]), OPEN)
     yield from go(start, OPEN)
     yield from hold(GRASP, CLOSED)
-    yield from go(start + [0.0, 0.0, CARRY], CLOSED)
+    yield from go(start + np.array([0.0, 0.0, CARRY]), CLOSED)
     goal = place(basket)
     yield from go(np.array([goal[0], goal[1], start[2] + CARRY]), CLOSED)
     yield from go(np.array([goal[0], goal[1], goal[2] + DROP]), CLOSED)
