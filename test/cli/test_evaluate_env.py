@@ -61,6 +61,12 @@ def test_what_cannot_be_served_or_does_not_go_together_is_refused(
     cases = [
         ([*metaworld, "metaworld:reach-v3"], "metaworld is not installed: rt-vla env install metaworld"),
         ([*metaworld, "metaworld:drawer-opn"], "no task 'drawer-opn'. Did you mean drawer-open-v3"),
+        ([*metaworld, "libero:object"], "libero is not installed: rt-vla env install libero"),
+        ([*metaworld, "libero:object/milk"], "libero is not installed: rt-vla env install libero"),
+        ([*metaworld, "libero:objct"], "no suite 'objct'. Did you mean"),
+        ([*metaworld, "language-table:separate"], "Language-Table is not on PyPI"),
+        ([*words, "--env-checkout", "."], "--env-checkout is for language-table"),
+        ([*metaworld, "libero:object", *words[-4:-2], "--episodes", "51"], "has 50 initial states per task"),
         ([*metaworld, "metawrld:reach-v3"], "expected tabletop, metaworld:TASK"),
         ([*metaworld, "tabletop", "--env-card", "x"], "--env-card is for external environments"),
         ([*metaworld, "gymnasium:X-v0", "--env-python", sys.executable], "pass its action card with --env-card"),
@@ -94,7 +100,11 @@ def test_environments_are_listed_with_what_to_do(
 ) -> None:
     monkeypatch.setenv("RT_VLA_ENVS", str(tmp_path))
     assert main(["env", "list"]) == 0
-    assert "not installed: rt-vla env install metaworld" in capsys.readouterr().out
+    listed = capsys.readouterr().out
+    assert "not installed: rt-vla env install metaworld" in listed
+    assert "not installed: rt-vla env install libero" in listed
+    assert "language-table:FAMILY" in listed
+    assert "not tested with the real Language-Table" in listed
     (tmp_path / "metaworld").mkdir()
     (tmp_path / "metaworld" / installs.STAMP).write_text('{"metaworld": "3.0.0", "numpy": "2.4.6"}')
     assert main(["env", "list"]) == 0
@@ -125,6 +135,18 @@ def test_the_card_of_meta_world_is_one_that_it_serves(capsys: pytest.CaptureFixt
     assert (card.control_rate, card.cameras[0].width, card.dimensions[0].high) == (10.0, 96, 0.08)
     assert main(["env", "card", "metaworld:reach-v3", "--rate", "30"]) == 2
     assert "expected a divisor of 80 Hz" in capsys.readouterr().err
+
+
+def test_the_cards_of_libero_and_language_table_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["env", "card", "libero:object", "--rate", "10", "--image-size", "224"]) == 0
+    card = ActionCard.from_dict(json.loads(capsys.readouterr().out))
+    assert (card.control_rate, card.cameras[0].width, card.dimensions[0].high) == (10.0, 224, 0.1)
+    assert [one.name for one in card.cameras] == ["front", "wrist"]
+    assert main(["env", "card", "language-table:separate"]) == 0
+    card = ActionCard.from_dict(json.loads(capsys.readouterr().out))
+    assert (card.control_rate, card.cameras[0].height, card.dimensions[1].high) == (10.0, 180, 0.1)
+    assert main(["env", "check", "libero:goal/0"]) == 2
+    assert "has no scripted expert" in capsys.readouterr().err
 
 
 def test_every_task_of_meta_world_has_a_sentence_of_its_own() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from contextlib import closing
 from dataclasses import replace
 
@@ -14,6 +13,7 @@ from PIL import Image
 from support.scripted_policy import ConstantPolicy
 
 from rt_vla_ros.action_space.card import ActionCardError, CameraSpec
+from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
 from rt_vla_ros.environments.environment import EnvironmentRefusal
 from rt_vla_ros.environments.exact_follower import ExactFollower
 from rt_vla_ros.environments.installs import installed
@@ -71,7 +71,11 @@ def test_another_size_is_made_as_in_the_evaluation_of_openvla() -> None:
 def test_suites_and_tasks_have_short_names_numbers_and_names() -> None:
     assert libero_tasks("object", names) == [f"libero_object/{number}" for number in range(10)]
     assert len(libero_tasks("libero_90", names)) == 90
-    assert libero_tasks("long/9, spatial/0,libero_goal/3", names) == ["libero_10/9", "libero_spatial/0", "libero_goal/3"]
+    assert libero_tasks("long/9, spatial/0,libero_goal/3", names) == [
+        "libero_10/9",
+        "libero_spatial/0",
+        "libero_goal/3",
+    ]
     assert libero_tasks("object/pick_up_the_milk", names) == ["libero_object/1"]
 
 
@@ -111,13 +115,9 @@ def test_an_openvla_checkpoint_of_libero_is_served_and_others_hear_all_mismatche
 
 
 def test_metres_and_radians_become_shares_of_a_full_action() -> None:
-    policy = ConstantPolicy(translation=np.array([0.025, 0.0, -0.05]), rotation=np.array([0.0, 0.0, 0.25]), gripper=1.0)
-    native = NativeActions(libero_card(), [-1.0] * 7, [1.0] * 7, 50_000_000)
-    follower = ExactFollower(50_000_000)
-    policy.card = replace(ConstantPolicy.card, control_rate=20.0)
-    policy.period = 0.05
-    chunk = policy.act(None)  # type: ignore[arg-type]
-    follower.accept(replace(chunk, period=0.05), stamp=0.0, now=0.0)
+    native, follower = NativeActions(libero_card(), [-1.0] * 7, [1.0] * 7, 50_000_000), ExactFollower(50_000_000)
+    step = EndEffectorStep(np.array([0.025, 0.0, -0.05]), np.array([0.0, 0.0, 0.25]), 1.0)
+    follower.accept(ActionChunk((step,), 0.05, frame_id="base_link"), stamp=0.0, now=0.0)
     np.testing.assert_allclose(native.of_command(follower.tick(0.05)), [0.5, 0, -1, 0, 0, 0.5, 1.0], atol=1e-9)
 
 
@@ -131,7 +131,7 @@ def test_the_expert_of_libero_succeeds_through_our_actions() -> None:
 
 @needs_libero
 def test_the_images_of_libero_are_those_of_its_observations_turned() -> None:
-    policy = ConstantPolicy(period=0.5)
+    policy = ConstantPolicy(frame_id="base_link", period=0.5)
     policy.card = replace(libero_card(), control_rate=2.0, cameras=(CameraSpec("front", 64, 64, "stretch", 0.0),))
     environment = EnvironmentChoice(TASK).open(policy.card)
     assert isinstance(environment, LiberoEnvironment)
