@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from copy import copy
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ class LiberoWorld:
         self._suites: dict[str, Any] = {}
         self._env: Any = None
         self._made = ""
+        self._moment = Moment()
 
     def on_describe(self, images: bool = True) -> dict[str, Any]:
         """images: whether `see` will be called."""
@@ -55,7 +57,7 @@ class LiberoWorld:
 
     def on_see(self, camera: str) -> tuple[dict[str, Any], bytes]:
         """The simulator's image is upside down and mirrored: rotate by 180 degrees."""
-        image = self._env.sim.render(camera_name=CAMERAS[camera], width=SIZE, height=SIZE)
+        image = self._moment.render(self._env.sim, CAMERAS[camera])
         return image_answer(np.ascontiguousarray(image[::-1, ::-1]))
 
     def on_do(self, action: list[float]) -> dict[str, Any]:
@@ -95,4 +97,36 @@ class LiberoWorld:
             camera_heights=SIZE,
             camera_widths=SIZE,
         )
+        if self._images:
+            self._moment.watch(self._env.env)
         self._made = task
+
+
+class Moment:
+    """The time at which robosuite samples the images of an observation, which is early in a step.
+
+    There the state is copied, and drawn only when the policy looks: drawing takes longer than the step.
+    """
+
+    def __init__(self) -> None:
+        self._observables = importlib.import_module("robosuite.utils.observables")
+        self._then: Any = None
+
+    def watch(self, env: Any) -> None:
+        """env: the robosuite environment. Adds an observable with the sampling of the cameras."""
+
+        def taken(obs_cache: dict[str, Any]) -> float:
+            self._then = copy(env.sim.data._data)
+            return 0.0
+
+        taken.__modality__ = "moment"  # type: ignore[attr-defined]
+        made = self._observables.Observable("moment", taken, sampling_rate=env.control_freq)
+        env.add_observable(made)
+
+    def render(self, sim: Any, camera: str) -> Any:
+        """The image (SIZE, SIZE, 3) of that time; the simulation is left as it is."""
+        now, sim.data._data = sim.data._data, self._then
+        try:
+            return sim.render(camera_name=camera, width=SIZE, height=SIZE)
+        finally:
+            sim.data._data = now
