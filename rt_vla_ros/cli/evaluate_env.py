@@ -9,9 +9,10 @@ from typing import Any
 from rt_vla_ros.environments.exact_follower import ExactFollower
 from rt_vla_ros.environments.installs import RECIPES, version_note
 from rt_vla_ros.environments.language_table import LANGUAGE_TABLE, check_checkout
-from rt_vla_ros.environments.libero import LIBERO, STATES
+from rt_vla_ros.environments.libero import LIBERO
 from rt_vla_ros.environments.opening import FORMS, GYMNASIUM, TABLETOP, EnvironmentChoice
 from rt_vla_ros.environments.process import ANSWER_TIME
+from rt_vla_ros.environments.worker.libero_suites import STATES
 from rt_vla_ros.evaluation.baselines import EXPERT, OTHER_INSTRUCTION
 from rt_vla_ros.evaluation.players import DirectPlayer
 from rt_vla_ros.policies.policy import Policy
