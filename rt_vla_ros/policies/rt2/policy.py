@@ -22,6 +22,7 @@ from rt_vla_ros.policies.checkpoint.errors import first_line
 from rt_vla_ros.policies.packed_linear import pack_linears
 from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION
 from rt_vla_ros.policies.rt2.configuration import question_prompt, robot_prompt
+from rt_vla_ros.policies.rt2.decoding.action_grammar import ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import (
     OPENVLA_TAIL,
     VocabularyError,
@@ -29,7 +30,6 @@ from rt_vla_ros.policies.rt2.decoding.action_vocabulary import (
     placeholders,
 )
 from rt_vla_ros.policies.rt2.decoding.batch import BatchError
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.engine import Decoded, DecodingEngine
 from rt_vla_ros.policies.rt2.decoding.plan_grammar import Grammar, PlanGrammar
 from rt_vla_ros.policies.rt2.decoding.priority_lock import PriorityLock

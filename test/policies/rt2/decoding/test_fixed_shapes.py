@@ -21,7 +21,7 @@ from rt_vla_ros.policies.recorded_call import RUNS_BEFORE, RecordedCall
 from rt_vla_ros.policies.rt2.checkpoint import open_policy
 from rt_vla_ros.policies.rt2.configuration import PLAN_PROMPT, question_prompt
 from rt_vla_ros.policies.rt2.decoding import fixed_shapes
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
+from rt_vla_ros.policies.rt2.decoding.action_grammar import ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.engine import CPU_GUESS
 from rt_vla_ros.policies.rt2.decoding.fixed_shapes import BUCKET, FixedSession, FixedShapes, bucket
 from rt_vla_ros.policies.rt2.decoding.session import DecodingSession
