@@ -52,7 +52,10 @@ class SquareViews(ComposedProcessor):
 
 
 def square_views(images: Sequence[Pixels], config: RT2Config) -> list[Pixels]:
-    """ "tiled" and "separate": camera images (H, W, 3) -> squares, uint8 (S, S, 3), or one of them, (S, S * cameras, 3)."""
+    """The views "tiled" and "separate" of camera images (H, W, 3).
+
+    Squares, uint8 (S, S, 3), or for "tiled" one image of them, (S, S * cameras, 3).
+    """
     squares = [_square(image, config.view_size, config.view_crop) for image in images]
     return [np.concatenate(squares, axis=1)] if config.views == "tiled" else squares
 

@@ -15,6 +15,7 @@ from support.vlms import random_image, save_openvla, save_vlm
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from rt_vla_ros.observations.image import card_images
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.recorded_call import RUNS_BEFORE, RecordedCall
@@ -47,7 +48,7 @@ def seen(parts: RT2Parts, seed: int) -> Observation:
 def prompt(policy: RT2Policy, seed: int) -> Mapping[str, Tensor]:
     policy.reset("pick up the red cube")
     assert policy._prompt is not None
-    return policy._to_device(policy._prompt.inputs(policy._images(seen(policy.parts, seed).images)))
+    return policy._to_device(policy._prompt.inputs(card_images(seen(policy.parts, seed).images, policy.card.cameras)))
 
 
 @torch.inference_mode()
