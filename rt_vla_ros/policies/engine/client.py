@@ -170,6 +170,7 @@ class _Line:
                 raise AnswerTooLargeError
         if response.length:
             raise ConnectionResetError("it ended amid an answer")
+        response.close()  # read1 does not notice the end, and the connection could not be used again
         return response.status, bytes(data)
 
 
