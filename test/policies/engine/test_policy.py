@@ -166,7 +166,7 @@ def test_a_question_is_answered_in_words(play: Play, tmp_path: Path) -> None:
 
 
 def test_chat_system_message_and_state_are_in_the_prompt(play: Play, tmp_path: Path) -> None:
-    state = tuple(StateDimension(f"joint_{i}", "joint", -1.0, 1.0, "rad") for i in range(2))
+    state = tuple(StateDimension(f"joint_{i}", "rad", -1.0, 1.0, f"joint:joint_{i}") for i in range(2))
     card = replace(rt2_card("front", "wrist"), state=state)
     config = RT2Config(
         "integers", prompt="{instruction} {state}", chat=True, system="Be exact.", vision_id=True, state_bins=11
