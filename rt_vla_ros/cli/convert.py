@@ -92,13 +92,17 @@ def _engine(args: argparse.Namespace) -> int:
 
     with refused(ValueError, OSError):
         engine = EngineConfig(args.engine, args.url, args.model)
-        written = write_engine_folder(resolve(args.source, print), args.directory, engine)
+        checkpoint = resolve(args.source, print)
+        written = write_engine_folder(checkpoint, args.directory, engine)
     print(f"Written: {args.directory}. Its model is asked for at {engine.place}.")
     if written.template is not None:
         print(f"The engine needs {written.template} as its chat template: this checkpoint's prompts are not a chat.")
     if args.engine == "vllm":
         chat = f" --chat-template {written.template} --chat-template-content-format openai" if written.template else ""
-        print(f"Start it: vllm serve {args.source} --served-model-name {args.model} --generation-config vllm{chat}")
+        called = f"--served-model-name {args.model}"
+        if checkpoint.adapter is not None:
+            called = f"--enable-lora --lora-modules {args.model}={checkpoint.adapter}"
+        print(f"Start it: vllm serve {checkpoint.model_directory} {called} --generation-config vllm{chat}")
     print(f"Try it: `rt-vla doctor --checkpoint {args.directory}`, then `rt-vla demo --policy {args.directory}`.")
     return 0
 
