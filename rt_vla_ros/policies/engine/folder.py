@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rt_vla_ros.language.plain_text import special_tokens
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
@@ -88,7 +89,7 @@ def _check_control_tokens(processor: Processor) -> None:
 
 def _plain_template(processor: Processor) -> str:
     """A template with which a chat is rendered and tokenized as this checkpoint's prompts. Raises CheckpointError."""
-    tokenizer = processor.tokenizer
+    tokenizer: Any = processor.tokenizer
     image, prompt = processor.render("", 1, chat=False), processor.render(PROBE, 1, chat=False)
     with_marks, plain = (tokenizer(PROBE, add_special_tokens=marks)["input_ids"] for marks in (True, False))
     template = TEMPLATE.format(bos="" if with_marks == plain else "{{ bos_token }}", image=image)
