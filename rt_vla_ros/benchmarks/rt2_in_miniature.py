@@ -70,10 +70,13 @@ class Arm:
         return {self.start, self.of, self.frames or ""} - {""}
 
 
-def arms() -> list[Arm]:
-    """Each one after its dependencies. Robot frames have no questions: web data is the only difference."""
+def arms(steps: int = STEPS) -> list[Arm]:
+    """Each one after its dependencies. Robot frames have no questions: web data is the only difference.
+
+    steps: of the training of each arm, apart from the one on web data that it starts from.
+    """
     found = []
-    acting = {"steps": STEPS, "web_steps": 0, "robot_questions": False, "robot_capacity": KEPT}
+    acting = {"steps": steps, "web_steps": 0, "robot_questions": False, "robot_capacity": KEPT}
     robot_only = {**acting, "batch_size": ROBOT_FRAMES, "robot_share": 1.0}
     web = {"steps": WEB_STEPS, "web_steps": WEB_STEPS, "batch_size": FRAMES, "robot_share": 0.0}
     together = {**acting, "batch_size": FRAMES}
@@ -104,7 +107,7 @@ def _two_robots(together: Mapping[str, Any]) -> list[Arm]:
     """Each robot alone and both in one model, on the frames of a run with both, with equal numbers per batch."""
     front, left = ROBOTS
     of_front, of_left = ("pick-any",), ("left-any",)
-    rendering = {**together, "embodiments": ",".join(ROBOTS), "learner_after": STEPS // 3}
+    rendering = {**together, "embodiments": ",".join(ROBOTS), "learner_after": together["steps"] // 3}
 
     def arm(name: str, embodiments: str, suites: Sequence[str]) -> Arm:
         return Arm(f"robots-{name}", {**together, "embodiments": embodiments}, "web-0", suites, frames=BOTH_ROBOTS)
@@ -219,6 +222,7 @@ def main() -> int:
     add = parser.add_argument
     add("--frames-from", type=Path, metavar="RUN", help="run directory of the recipe rt2-mini")
     add("--out", type=Path, metavar="DIR", help="output directory of all arms")
+    add("--steps", type=int, default=STEPS, metavar="N", help=f"training steps of an arm (default {STEPS})")
     add("--jobs", type=int, default=2, metavar="N", help="number of arms in parallel (default 2)")
     add("--device", default="cpu", help="training device (default cpu); evaluation runs on the CPU")
     add("--num-workers", type=int, default=0, metavar="N", help="data loading processes per arm (default 0: a thread)")
@@ -234,7 +238,7 @@ def main() -> int:
     add("--plot", type=Path, metavar="FILE", help="also plot success and VQA over the share of robot frames (SVG)")
     add("--list", action="store_true", help="print the arms with their commands and exit")
     args = parser.parse_args()
-    chosen = [arm for arm in arms() if args.only is None or arm.name in args.only]
+    chosen = [arm for arm in arms(args.steps) if args.only is None or arm.name in args.only]
     how = ("--device", args.device, "--num-workers", f"{args.num_workers}", "--save-interval", f"{args.save_interval}")
     place = Place((args.frames_from or Path("RUN")).resolve(), args.out or Path("OUT"), how, not args.train_only)
     if args.list:
