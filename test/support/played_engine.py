@@ -37,7 +37,7 @@ def completion(text: str, tokens: Sequence[tuple[str, float]] | None = None, fin
 
 
 @dataclass
-class Asked:
+class EngineRequest:
     """A request: its path, its headers, and its body."""
 
     path: str
@@ -64,12 +64,12 @@ class PlayedEngine:
 
     def __init__(
         self,
-        reply: Callable[[Asked, BaseHTTPRequestHandler], Any],
+        reply: Callable[[EngineRequest, BaseHTTPRequestHandler], Any],
         *,
         port: int = 0,
         certificate: tuple[Path, Path] | None = None,
     ) -> None:
-        self.reply, self.asked, self.connections = reply, list[Asked](), 0
+        self.reply, self.asked, self.connections = reply, list[EngineRequest](), 0
         engine = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -83,7 +83,7 @@ class PlayedEngine:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                asked = Asked(self.path, dict(self.headers.items()), json.loads(body))
+                asked = EngineRequest(self.path, dict(self.headers.items()), json.loads(body))
                 engine.asked.append(asked)
                 engine.answer(self, engine.reply(asked, self))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from rt_vla_ros.action_space.decoder import DecodingError
 
-MOST_ENTRIES = 1 << 16
+MOST_ENTRIES, LONGEST_TEXT = 1 << 16, 1 << 16
 ROUNDING = 1e-3  # how far a log-probability may be above 0
 
 
@@ -57,6 +57,8 @@ def read_answer(data: bytes) -> EngineAnswer:
     text, finish = message.get("content"), choice.get("finish_reason")
     if not isinstance(text, str | None) or not isinstance(finish, str | None):
         raise _refusal("its content or its finish_reason is no text")
+    if text is not None and len(text) > LONGEST_TEXT:
+        raise _refusal(f"its text has {len(text)} characters, at most {LONGEST_TEXT} are read")
     return EngineAnswer(text or "", finish or "stop", _tokens(choice.get("logprobs")))
 
 

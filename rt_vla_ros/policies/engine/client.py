@@ -152,7 +152,7 @@ class _Line:
             connection.sock.settimeout(timeout)
         try:
             return self._exchange(path, body, headers)
-        except ConnectionError:
+        except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
             connection.close()
             if not kept_open or self._given_up:
                 raise

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.played_engine import Asked, PlayedEngine, completion, engine_folder
+from support.played_engine import EngineRequest, PlayedEngine, completion, engine_folder
 from support.vlms import random_image, rt2_card
 
 from rt_vla_ros.observations.observation import Observation
@@ -40,7 +40,7 @@ class Flaky:
         self.next: list[Any] = []
         self.release = threading.Event()
 
-    def __call__(self, asked: Asked, handler: Any) -> Any:
+    def __call__(self, asked: EngineRequest, handler: Any) -> Any:
         reply = self.next.pop(0) if self.next else GOOD
         return reply(handler) if callable(reply) else reply
 
@@ -291,7 +291,10 @@ def test_certificates_are_verified(tmp_path: Path, play: Play) -> None:
     folder = engine_folder(tmp_path / "far", rt2_card(), engine.url.replace("http:", "https:"))
     with pytest.raises(PolicyLostError, match=r"No trusted engine at 127\.0\.0\.1:\d+: .* See remote_ca\."):
         opened(folder)
-    assert opened(folder, ca=str(keys.path / "authority/ca.pem")).act(SEEN).steps
+    policy = opened(folder, ca=str(keys.path / "authority/ca.pem"))
+    assert policy.act(SEEN).steps
+    engine.drop()
+    assert policy.act(SEEN).steps
     with pytest.raises(ValueError, match="remote_ca is for TLS"):
         opened(engine_folder(tmp_path / "plain", rt2_card(), engine), ca="system")
     with pytest.raises(ValueError, match="certificates for the server cannot be used"):

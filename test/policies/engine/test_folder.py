@@ -105,7 +105,7 @@ def test_a_tokenizer_that_adds_an_end_is_refused(tmp_path: Path) -> None:
         write_engine_folder(resolve(str(saved)), tmp_path / "far", VLLM)
 
 
-def test_nothing_is_overwritten(tmp_path: Path) -> None:
+def test_a_description_is_not_written_over_anything(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(CheckpointError, match="already exists"):
         write_engine_folder(resolve("rt2-mini"), tmp_path, VLLM)

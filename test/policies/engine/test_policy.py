@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.played_engine import MODEL, Asked, PlayedEngine, completion, engine_folder
+from support.played_engine import MODEL, EngineRequest, PlayedEngine, completion, engine_folder
 from support.vlms import random_image, rt2_card, save_vlm
 
 from rt_vla_ros.action_space.decoder import DecodingError
@@ -104,7 +104,7 @@ def test_the_confidence_is_that_of_the_model_in_this_process(play: Play, tmp_pat
 def test_a_model_that_writes_no_actions_by_itself_is_told(play: Play, tmp_path: Path) -> None:
     free = [f"{GOOD} 1 2 3", "The arm should"]
 
-    def reply(asked: Asked, _: object) -> Any:
+    def reply(asked: EngineRequest, _: object) -> Any:
         return completion(GOOD if "structured_outputs" in asked.body else free.pop(0))
 
     folder = engine_folder(tmp_path / "far", CARD, play(reply))
@@ -123,7 +123,7 @@ def test_an_answer_that_is_no_action_moves_nothing(play: Play, tmp_path: Path) -
     for body, said in (
         (completion("I cannot do that."), r"'I cannot do that\.' is not an action"),
         (completion(GOOD, finish="length"), r"has not ended by itself \(finish_reason 'length'\)"),
-        (completion("9 " * 400_000), "expected 8 numbers"),
+        (completion("9 " * 400_000), "its text has 800000 characters"),
         ({"error": "none"}, "has no choices"),
     ):
         answers.append(body)
