@@ -159,6 +159,10 @@ class _Line:
         return self._exchange(path, body, headers)  # the server had closed the idle connection
 
     def _exchange(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        if self._connection.sock is None:
+            self._connection.connect()
+        if self._given_up:  # meanwhile: nothing is sent
+            raise ConnectionAbortedError
         self._connection.request("POST", path, body, headers)
         response = self._connection.getresponse()
         data = bytearray()

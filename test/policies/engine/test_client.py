@@ -250,9 +250,11 @@ def test_a_name_that_takes_long_to_resolve_does_not_take_longer_than_the_budget(
         with pytest.raises(EngineLateError):
             policy.act(SEEN)
     assert threading.active_count() <= before + 1
+    asked = len(engine.asked)
     answered.set()
     monkeypatch.setattr(client_module, "ENDING", PATIENCE)
     assert policy.act(SEEN).steps
+    assert len(engine.asked) == asked + 1
 
 
 def test_a_token_is_sent_from_its_file(folder: Path, engine: PlayedEngine, tmp_path: Path, flaky: Flaky) -> None:
