@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import difflib
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -45,12 +44,6 @@ PROTOCOL = (
 )
 
 
-class Suite(Protocol):
-    """Asks for the names of a suite's tasks, by number."""
-
-    def __call__(self, name: str) -> tuple[str, ...]: ...
-
-
 def libero_card() -> ActionCard:
     """The action card of LIBERO's own actions (OSC_POSE) and cameras. Its axes are those of the arm's base."""
     return ActionCard(
@@ -75,10 +68,10 @@ def libero_card() -> ActionCard:
     )
 
 
-def libero_tasks(given: str, names: Suite) -> list[str]:
+def libero_tasks(given: str, names: Callable[[str], Sequence[str]]) -> list[str]:
     """`SUITE` or `SUITE/TASK`, several separated by commas -> SUITE/NUMBER of each task.
 
-    names: called for a task that is given by its name. Raises EnvironmentRefusal for unknown ones.
+    names: of a suite's tasks, by number; called for a task that is given by its name. Raises EnvironmentRefusal for unknown ones.
     """
     found: list[str] = []
     for one in given.split(","):
@@ -158,6 +151,6 @@ def policy_image(image: Pixels, width: int, height: int) -> Pixels:
     return resized
 
 
-def _hint(name: str, known: list[str] | tuple[str, ...]) -> str:
+def _hint(name: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
     return f"Did you mean {', '.join(close)}?" if close else f"There is {', '.join(known)}."

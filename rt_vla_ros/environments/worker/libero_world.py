@@ -27,7 +27,7 @@ class LiberoWorld:
         self._suites: dict[str, Any] = {}
         self._env: Any = None
         self._made = ""
-        self._moment = Moment()
+        self._moment = SamplingMoment()
 
     def on_describe(self, images: bool = True) -> dict[str, Any]:
         """images: whether `see` will be called."""
@@ -102,7 +102,7 @@ class LiberoWorld:
         self._made = task
 
 
-class Moment:
+class SamplingMoment:
     """The time at which robosuite samples the images of an observation, which is early in a step.
 
     There the state is copied, and drawn only when the policy looks: drawing takes longer than the step.
