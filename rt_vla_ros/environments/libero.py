@@ -71,7 +71,8 @@ def libero_card() -> ActionCard:
 def libero_tasks(given: str, names: Callable[[str], Sequence[str]]) -> list[str]:
     """`SUITE` or `SUITE/TASK`, several separated by commas -> SUITE/NUMBER of each task.
 
-    names: of a suite's tasks, by number; called for a task that is given by its name. Raises EnvironmentRefusal for unknown ones.
+    names: of a suite's tasks, by number; called for a task that is given by its name.
+    Raises EnvironmentRefusal for unknown ones.
     """
     found: list[str] = []
     for one in given.split(","):
