@@ -31,8 +31,8 @@ class EpisodeCuts:
     """Makes cuts from a topic's messages.
 
     A Bool: true begins an episode, false ends it. A String: one of BEGINS begins one (also "start: what to do"), ENDS
-    and DISCARDS end it; "label: success" or "label: failure" after its end changes its label; any other text is an instruction, which begins an episode unless it is that of the current
-    one; an empty text ends it.
+    and DISCARDS end it; "label: success" or "label: failure" after its end changes its label. Any other text is an
+    instruction, which begins an episode unless it is that of the current one; an empty text ends it.
     """
 
     def __init__(self) -> None:

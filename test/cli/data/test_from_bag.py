@@ -101,6 +101,33 @@ def test_episodes_by_instruction(robot: Path) -> None:
     ]
 
 
+def test_a_label_after_the_end_is_that_of_the_last_episode_that_was_kept(
+    robot: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marks = (
+        (0.0, "start: lift it"),
+        (0.8, "failure"),
+        (0.9, "label: success"),
+        (1.0, "start"),
+        (1.8, "success"),
+        (2.0, "start"),
+        (2.5, "discard"),
+        (2.6, "label: failure"),
+        (3.0, "start"),
+        (3.2, "label: failure"),  # of none that has ended
+        (3.9, "success"),
+    )
+    write(robot / "bag", marked(*marks, topic="/recorder_node/episode"))
+    words = ("--episodes-by", "recorder_node/episode", "--instruction", "other")
+    assert convert(robot, robot / "bag", *words) == 0
+    data = LeRobotDataset(robot / "set")
+    assert [data.labels(i).success for i in range(len(data))] == [True, False, True]
+    told = [line.partition(": ")[2] for line in capsys.readouterr().out.splitlines() if "relabeled" in line]
+    assert told == ["episode 0 was relabeled: success.", "episode 1 was relabeled: failure."]
+    assert convert(robot, robot / "bag", out="whole") == 1
+    assert "give one with --instruction, or split it by --episodes-by recorder_node/episode" in capsys.readouterr().out
+
+
 def test_episodes_by_words_and_by_times(robot: Path) -> None:
     marks = (
         (0.0, "start: lift it"),
