@@ -190,6 +190,7 @@ class Desk:
     def _stop(self, names: list[str]) -> None:
         self._stick.release()
         self._stops.publish(Empty())  # at once; the services say whether it was taken
+        self._progress.end_line()
         try:
             stop_smoothers(self._node, smoothers(self._node) or names)
         except CliError as error:

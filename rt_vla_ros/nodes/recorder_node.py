@@ -45,7 +45,7 @@ NO_TERMINATE = " None of its actions terminates, unlike the last action of an ep
 class RecorderNode(ProgramNode):
     """One episode at a time, started by `~/record` or `~/start`, ended by `~/stop` or by itself.
 
-    It publishes all of these, and the labels given by `~/label`, on `~/episode`, so that a bag recorded meanwhile can be
+    It publishes all of these, and labels given by `~/label`, on `~/episode`, so that a bag recorded meanwhile can be
     split into the same episodes (`rt-vla data from-bag --episodes-by recorder_node/episode`).
 
     last: result of the last episode, as a sentence. ended: number of episodes that ended, saved or not.
