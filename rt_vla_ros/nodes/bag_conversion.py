@@ -111,6 +111,7 @@ class BagConversion:
                 cut = self._cuts.hear(self._topics.marker(message), now_ns)
                 if cut is not None:
                     self._waiting.append(cut)
+                    look_ns = -LOOK_NS  # now: later messages are not the episode's
             if now_ns - look_ns >= LOOK_NS or now_ns < look_ns:
                 look_ns = now_ns
                 yield from self._advance(now_ns)

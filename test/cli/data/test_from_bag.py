@@ -128,6 +128,24 @@ def test_a_label_after_the_end_is_that_of_the_last_episode_that_was_kept(
     assert "give one with --instruction, or split it by --episodes-by recorder_node/episode" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("pause", [0.33, 6.0])
+def test_a_pause_after_the_stop_is_no_problem_of_the_episode(robot: Path, pause: float) -> None:
+    """As in lock step, where the robot is silent until the next episode."""
+    marks = (0.0, "start: lift it"), (1.99, "success"), (2.1 + pause, "start: put it down"), (2.9 + pause, "success")
+    said = [one for one in bags.robot(2.0) if one.topic != "/instruction"]
+    later_ns = round((2.0 + pause) * SECOND)
+    said += [one._replace(time_ns=one.time_ns + later_ns) for one in bags.robot(1.0, shift=2.0 + pause)[2:]]
+    said += [Said("/marker", "std_msgs/msg/String", BEGIN + round(at * SECOND), text(words)) for at, words in marks]
+    write(robot / "bag", sorted(said, key=lambda one: one.time_ns))
+    assert convert(robot, robot / "bag", "--episodes-by", "/marker") == 0
+    data = LeRobotDataset(robot / "set")
+    assert [(len(one), one.success) for one in data] == [(10, True), (4, True)]
+    for episode in data:
+        audit = json.loads(episode.audit)
+        assert audit["problems"] == []
+        assert max(one["longest_gap"] for one in audit["topics"].values()) < 0.2
+
+
 def test_episodes_by_words_and_by_times(robot: Path) -> None:
     marks = (
         (0.0, "start: lift it"),
