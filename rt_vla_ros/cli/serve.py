@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from rt_vla_ros.cli.main import refused, signals_to
-from rt_vla_ros.policies.checkpoint.resolve import REMOTE, WEIGHTS, check_name, resolve
+from rt_vla_ros.policies.checkpoint.resolve import ENGINE, REMOTE, WEIGHTS, check_name, resolve
 from rt_vla_ros.policies.remote.address import DEFAULT_PORT
 from rt_vla_ros.policies.threads import wait_passively
 from rt_vla_ros.token_file import header_token
@@ -165,8 +165,8 @@ def _load(name: str, args: argparse.Namespace, metrics: Any, limits: Any) -> Any
     from rt_vla_ros.serving.served_policy import ServedPolicy
 
     checkpoint = resolve(name, _say)
-    if checkpoint.family == REMOTE:
-        raise ValueError(f"{name} is already on a server.")
+    if checkpoint.family in (REMOTE, ENGINE):
+        raise ValueError(f"{name} is already on a server; robots can use it directly.")
     names = ("device", "decoding", "language", "weights", "trust_remote_code", "plan")
     load = partial(load_policy, checkpoint, tell=_say, **{option: getattr(args, option) for option in names})
     called = Path(checkpoint.name).name

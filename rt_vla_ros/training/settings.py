@@ -216,7 +216,7 @@ def network_config(settings: TrainingSettings, card: ActionCard) -> RT1Config:
     fitting: dict[str, Any] = {
         "language": "hashed_words",
         "vocab_size": card.bins,
-        "tokens_per_dimension": [len(d.modes) if d.role == "terminate" else card.bins for d in card.dimensions],
+        "tokens_per_dimension": list(card.counts),
         "input_height": None if same_size else camera.height,
         "input_width": None if same_size else camera.width,
         "world_vector_range": None,  # the card says it
