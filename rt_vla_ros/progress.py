@@ -21,7 +21,7 @@ class Progress:
 
     def line(self, text: str) -> None:
         """Something that stays."""
-        self._end_line()
+        self.end_line()
         print(text, file=self._stream, flush=True)
 
     def update(self, text: str) -> None:
@@ -34,7 +34,8 @@ class Progress:
             self._last = time.monotonic()
             print(text, file=self._stream, flush=True)
 
-    def _end_line(self) -> None:
+    def end_line(self) -> None:
+        """Ends the line that an update would replace: something else writes to the terminal next."""
         if self._open:
             print(file=self._stream)
         self._open = False

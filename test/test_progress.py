@@ -22,6 +22,15 @@ def test_a_log_gets_whole_lines_and_not_too_many() -> None:
     assert log.getvalue() == "starting\nstep 0\ndone\n"
 
 
+def test_a_line_that_changes_is_ended_once_before_others_write() -> None:
+    terminal = Terminal()
+    progress = Progress(terminal)
+    progress.update("Ready.")
+    progress.end_line()
+    progress.end_line()
+    assert terminal.getvalue() == "\r\033[KReady.\n"
+
+
 def test_a_terminal_gets_one_line_that_changes() -> None:
     terminal = Terminal()
     progress = Progress(terminal)

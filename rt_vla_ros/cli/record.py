@@ -111,6 +111,7 @@ class RecordingSession:
                 executor.spin_once(timeout_sec=0.05)
             return INTERRUPTED if interrupts else 0
         finally:
+            self._progress.end_line()
             executor.shutdown()
 
     def _is_done(self) -> bool:
@@ -119,6 +120,7 @@ class RecordingSession:
 
     def _press(self, key: str) -> bool:
         """Whether to continue."""
+        self._progress.end_line()  # the node logs what follows
         try:
             if key in ("s", "\n", "\r"):
                 self._node.begin("")

@@ -114,7 +114,6 @@ def run(args: argparse.Namespace) -> int:
         desk = Desk(node, args)
         names = found(node, LACKING)
         desk.wait_for_listener()
-        print(f"Controlling {' and '.join(names)}; the arm moves while a key is held:\n{HELP}", flush=True)
         try:
             desk.run(keys, names)
         finally:
@@ -149,6 +148,7 @@ class Desk:
 
     def run(self, keys: Keys, names: list[str]) -> None:
         """Run until q. names: of the smoothers found."""
+        self._progress.line(f"Controlling {' and '.join(names)}; the arm moves while a key is held:\n{HELP}")
         while True:
             pressed = keys.within(PERIOD)
             if "q" in pressed or "\x03" in pressed or END in pressed:
@@ -162,6 +162,7 @@ class Desk:
         """Final messages: stop the motion."""
         self._stick.release()
         self._say()
+        self._progress.end_line()
 
     def _obey(self, pressed: Iterable[str], names: list[str]) -> None:
         at = time.monotonic()
@@ -189,6 +190,7 @@ class Desk:
     def _stop(self, names: list[str]) -> None:
         self._stick.release()
         self._stops.publish(Empty())  # at once; the services say whether it was taken
+        self._progress.end_line()
         try:
             stop_smoothers(self._node, smoothers(self._node) or names)
         except CliError as error:
@@ -212,4 +214,6 @@ class Desk:
             self._progress.line(RESTARTED)
         self._session = status.session or self._session
         state = State(status.state).name if status.state in list(State) else str(status.state)
+        if status.state == State.STOPPED:
+            state += " until ~/release is called"
         self._progress.update(printable(f"{state}: {status.reason}"))

@@ -10,15 +10,30 @@ from rt_vla_ros.data.lerobot_writer import LeRobotWriter
 from rt_vla_ros.nodes.bag_topics import MARKERS, BagTopics, describe
 from rt_vla_ros.nodes.pictures import rgb_from_picture
 from rt_vla_ros.recording.bag_files import Bag, BagError
-from rt_vla_ros.recording.episode_builder import Audits, EpisodeBuilder, RecordingError, SavedEpisode
+from rt_vla_ros.recording.episode_builder import (
+    NO_INSTRUCTION,
+    Audits,
+    EpisodeBuilder,
+    RecordingError,
+    SavedEpisode,
+)
 from rt_vla_ros.recording.episode_cuts import Cut, EpisodeCuts, cuts_at
 from rt_vla_ros.recording.episode_origin import EpisodeOrigin, KnownEpisodes
 from rt_vla_ros.recording.resampling import PATIENCE_NS, Moment, Resampler
 from rt_vla_ros.recording.robot_streams import RobotStreams
 from rt_vla_ros.recording.topic_map import TopicMap
 
+RECORDER_MARKS = "recorder_node/episode"
 LOOK_NS = 50_000_000
 """How often finished frames are collected, as in the recorder."""
+
+
+@dataclass(frozen=True)
+class Relabeled:
+    """A topic changed the label of an episode after its end."""
+
+    index: int
+    success: bool
 
 
 @dataclass(frozen=True)
@@ -66,6 +81,7 @@ class BagConversion:
         self._episode: _Episode | None = None
         self._begin_ns: int | None = None
         self._late: list[int] = []
+        self._last: int | None = None  # index of the last episode that was saved, if the newest of the dataset
 
     @property
     def notes(self) -> list[str]:
@@ -78,8 +94,11 @@ class BagConversion:
         """Of the bag's time, so far [s]."""
         return (self._topics.now_ns - (self._begin_ns or self._topics.now_ns)) / 1e9
 
-    def episodes(self) -> Iterator[ConvertedEpisode | None]:
-        """Each as soon as it is written; None now and then in between. Raises BagError, OSError."""
+    def episodes(self) -> Iterator[ConvertedEpisode | Relabeled | None]:
+        """Each as soon as it is written, and changes of its label; None now and then in between.
+
+        Raises BagError, OSError.
+        """
         look_ns = 0
         marker = {self._marker} if self._marker else set()
         for message in self._bag.messages({*self._topics.topics, *marker}):
@@ -92,6 +111,7 @@ class BagConversion:
                 cut = self._cuts.hear(self._topics.marker(message), now_ns)
                 if cut is not None:
                     self._waiting.append(cut)
+                    look_ns = -LOOK_NS  # now: later messages are not the episode's
             if now_ns - look_ns >= LOOK_NS or now_ns < look_ns:
                 look_ns = now_ns
                 yield from self._advance(now_ns)
@@ -114,7 +134,7 @@ class BagConversion:
             return []
         return cuts_at([*self._splitting.spans], now_ns) if self._splitting.spans else [Cut(now_ns, True)]
 
-    def _advance(self, now_ns: int) -> Iterator[ConvertedEpisode]:
+    def _advance(self, now_ns: int) -> Iterator[ConvertedEpisode | Relabeled]:
         """Takes what is decided, and does the cuts whose time has come, one after the other."""
         while True:
             if self._episode is not None:
@@ -131,6 +151,10 @@ class BagConversion:
                 self._streams.forget(now_ns)
                 return
             cut = self._waiting.popleft()
+            if cut.relabels and self._last is not None:
+                relabeled = Relabeled(self._last, bool(cut.success))
+                self._writer.relabel(success=relabeled.success)
+                yield relabeled
             if cut.begins:
                 self._streams.put_instruction(cut.instruction or self._splitting.instruction, cut.time_ns)
                 self._episode = self._begun(cut.time_ns)
@@ -150,16 +174,21 @@ class BagConversion:
         times = [(at - (self._begin_ns or 0)) / 1e9 for at in (episode.begin_ns, end_ns)]
         audits = self._streams.audits()
         if episode.known is not None:
+            self._last = None  # it has its label already
             return ConvertedEpisode(times[0], times[1], None, "", audits, goes_on, episode.known[0])
         origin = EpisodeOrigin(self._bag.fingerprint, episode.begin_ns, episode.last_ns)
         try:
             saved = episode.save(audits, origin)
             self._known.add(saved.index, origin)
+            self._last = saved.index
             return ConvertedEpisode(times[0], times[1], saved, "", audits, goes_on)
         except RecordingError as error:
             return ConvertedEpisode(times[0], times[1], None, self._explained(str(error)), audits, goes_on)
 
     def _explained(self, refusal: str) -> str:
+        if refusal == NO_INSTRUCTION:
+            split = f", or split it by --episodes-by {RECORDER_MARKS}" if self._topics.find(RECORDER_MARKS) else ""
+            return f"The episode has no instruction: give one with --instruction{split}."
         if "TF has no path" in refusal and "/tf_static" not in self._bag.kinds:
             return f"{refusal} The bag has no /tf_static: record it as well, or name two frames that /tf connects."
         return refusal

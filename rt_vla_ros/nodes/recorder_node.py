@@ -45,8 +45,8 @@ NO_TERMINATE = " None of its actions terminates, unlike the last action of an ep
 class RecorderNode(ProgramNode):
     """One episode at a time, started by `~/record` or `~/start`, ended by `~/stop` or by itself.
 
-    It publishes both on `~/episode`, so that a bag recorded meanwhile can be split into the same episodes
-    (`rt-vla data from-bag --episodes-by recorder_node/episode`).
+    It publishes all of these, and labels given by `~/label`, on `~/episode`, so that a bag recorded meanwhile can be
+    split into the same episodes (`rt-vla data from-bag --episodes-by recorder_node/episode`).
 
     last: result of the last episode, as a sentence. ended: number of episodes that ended, saved or not.
     """
@@ -135,6 +135,7 @@ class RecorderNode(ProgramNode):
             raise RecordingError(str(error)) from error
         except OSError as error:
             raise RecordingError(in_words(error)) from error
+        self._mark(f"label: {'success' if success else 'failure'}")
         said = f"Episode {writer.episodes - 1} of {writer.directory} is {'a success' if success else 'no success'}."
         if terminates not in (None, success):
             said += " Its last action still terminates." if terminates else NO_TERMINATE
@@ -148,7 +149,7 @@ class RecorderNode(ProgramNode):
 
     def _mark(self, text: str) -> None:
         """text: see EpisodeCuts."""
-        self._open = text.startswith("start")
+        self._open = text.startswith("start")  # a label is only given while no episode is open
         self._marks.publish(String(data=text))
 
     def destroy_node(self) -> None:

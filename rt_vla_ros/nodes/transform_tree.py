@@ -95,7 +95,7 @@ class TransformTree:
         try:
             found = self._buffer.lookup_transform(target, source, Time())
         except TransformException as error:
-            return str(error)
+            return str(error).rstrip(".")  # it becomes part of a sentence
         moving = [heard for frame in between if (heard := self._heard[frame]).stamp_ns is not None]
         at_ns = min((min(heard.stamp_ns or 0, heard.arrival_ns) for heard in moving), default=now_ns)
         return Placed(found.transform, at_ns)

@@ -25,6 +25,7 @@ CLIPPED = 0.01
 """Fraction of actions outside the card's range that is not reported."""
 REPEATED = 0.02
 """Fraction of frames with a repeated image that is not reported."""
+NO_INSTRUCTION = "The episode has no instruction: give one."
 WHO_LED: dict[tuple[str, ...], str] = {("human",): "expert", ("expert",): "expert", ("policy",): "learner"}
 Audits = list[tuple[str, TopicAudit]]
 Decode = Callable[[str, Any], NDArray[np.uint8]]
@@ -115,7 +116,7 @@ class EpisodeBuilder:
             )
         instructions, commanders, interventions = zip(*self._kept, strict=True)
         if not all(instructions):
-            raise RecordingError("The episode has no instruction: give one.")
+            raise RecordingError(NO_INSTRUCTION)
         problems = self._problems(over, audits)
         statistics = self._encoder.close()
         episode = EncodedEpisode(

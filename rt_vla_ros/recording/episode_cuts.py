@@ -7,6 +7,7 @@ from dataclasses import dataclass
 BEGINS = ("start", "begin", "record")
 ENDS = {"success": True, "stop": None, "end": None, "failure": False, "fail": False}
 DISCARDS = ("discard", "abort", "cancel")
+LABEL = "label"
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class Cut:
     """A time [ns] at which the current episode ends, and possibly another begins.
 
     begins: whether one begins. instruction: of the new one; empty: by the instruction topic. success: of the ended
-    one; None: the default of all. discard: whether the ended one is discarded.
+    one; None: the default of all. discard: whether the ended one is discarded. relabels: it neither begins nor ends
+    one: `success` is the label of the one that ended last.
     """
 
     time_ns: int
@@ -22,14 +24,15 @@ class Cut:
     instruction: str = ""
     success: bool | None = None
     discard: bool = False
+    relabels: bool = False
 
 
 class EpisodeCuts:
     """Makes cuts from a topic's messages.
 
     A Bool: true begins an episode, false ends it. A String: one of BEGINS begins one (also "start: what to do"), ENDS
-    and DISCARDS end it; any other text is an instruction, which begins an episode unless it is that of the current
-    one; an empty text ends it.
+    and DISCARDS end it; "label: success" or "label: failure" after its end changes its label. Any other text is an
+    instruction, which begins an episode unless it is that of the current one; an empty text ends it.
     """
 
     def __init__(self) -> None:
@@ -45,6 +48,8 @@ class EpisodeCuts:
         if word in BEGINS:
             self._under_way = None  # each of them begins one
             return self._begin(text, rest.strip(), time_ns)
+        if word == LABEL and (success := ENDS.get(rest.strip().lower())) is not None:
+            return None if self._under_way is not None else Cut(time_ns, False, success=success, relabels=True)
         if text.lower() in DISCARDS:
             return self._end(time_ns, discard=True)
         if not text or text.lower() in ENDS:

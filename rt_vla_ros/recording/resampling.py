@@ -120,6 +120,7 @@ class Resampler:
     def stop(self, stop_ns: int) -> None:
         """Allows no frame after this time."""
         self._stop_ns = stop_ns
+        self._streams.stop(stop_ns)
 
     @property
     def finished(self) -> bool:
@@ -204,13 +205,19 @@ class Resampler:
         return axes if isinstance(axes, str) else (tip, axes.quaternion)
 
     def _moment(self, time_ns: int) -> Moment | str:
-        streams, samples, poses = self._streams, self._samples(time_ns), self._poses(time_ns)
+        streams = self._streams
+        streams.bridged_ns = 0
+        samples, poses = self._samples(time_ns), self._poses(time_ns)
         if isinstance(samples, str) or isinstance(poses, str):
             return f"{samples if isinstance(samples, str) else poses}."
         tip, axes = poses
         displacement = self._displacement(time_ns, tip)
         if isinstance(displacement, str):
             return f"{displacement}."
+        if streams.bridged_ns and self._is_last(time_ns):
+            return "the pause that follows is not the episode's."
+        audit = next(iter(streams.pictures.values())).audit
+        audit.bridged_ns = max(audit.bridged_ns, streams.bridged_ns)
         for stream, stamp_ns, _ in samples:
             stream.audit.used(stamp_ns, time_ns)
         found = {id(stream): value for stream, _, value in samples}

@@ -36,6 +36,7 @@ class RobotStreams:
     stamped on arrival. jumps: sentences about clocks that were set back since the last `begin`.
 
     pictures: of each camera of the card. The pictures may be of any type; only those that are used are decoded.
+    bridged_ns: the longest pause found by `stood_still` since this was last set to 0.
     readings: by StateDimension.reading, see observations.robot_state.assemble; also the gripper's, if one is named.
     """
 
@@ -56,6 +57,7 @@ class RobotStreams:
         self.controls = SampleStream[str](f"the topic {topics.status_topic!r}")
         self.humans = SampleStream[bool](f"the topic {topics.teleop_topic!r}")
         self.jumps: list[str] = []
+        self.bridged_ns = 0
 
     def begin(self) -> None:
         """Starts counting for an episode."""
@@ -68,6 +70,11 @@ class RobotStreams:
         """All but those of TF."""
         others: list[SampleStream[Any]] = [self.twists, self.grippers, self.instructions, self.controls, self.humans]
         return [*self.pictures.values(), *self.readings.values(), *others]
+
+    def stop(self, stop_ns: int) -> None:
+        """Counts no later messages: after an episode the robot may pause."""
+        for stream in [*self.all(), *self.moving()]:
+            stream.audit.until_ns = stop_ns
 
     def moving(self) -> list[SampleStream[Placement]]:
         """The transforms that determine the tip's pose and the axes of the actions."""
@@ -82,8 +89,7 @@ class RobotStreams:
         needed = [*self.pictures.values(), *self.readings.values(), *self.moving()]
         common = common_pauses([one.pauses for one in needed], (first_ns, last_ns))
         silent_ns = min(sum(last - first for first, last in common), STANDSTILL_NS)
-        audit = next(iter(self.pictures.values())).audit
-        audit.bridged_ns = max(audit.bridged_ns, silent_ns)
+        self.bridged_ns = max(self.bridged_ns, silent_ns)
         return silent_ns
 
     def audits(self) -> list[tuple[str, TopicAudit]]:

@@ -18,12 +18,14 @@ class TopicAudit:
 
     steady: whether every message matters, such as a camera's. disordered: arrived after a newer one. other_clock:
     stamped by another clock. unusable: could not be used; the reason is `refusal`. bridged_ns: the longest common
-    pause of all topics that did not end the episode [ns].
+    pause of all topics that did not end the episode [ns]. until_ns: later messages are not the episode's, and are not
+    counted; None: it has no end yet.
     """
 
     def __init__(self, *, steady: bool = False) -> None:
         self.steady = steady
         self.bridged_ns = 0
+        self.until_ns: int | None = None
         self.messages = self.disordered = self.other_clock = self.unusable = 0
         self.refusal = ""
         self._first_ns = self._last_ns = 0
@@ -36,6 +38,8 @@ class TopicAudit:
 
     def heard(self, stamp_ns: int, now_ns: int) -> None:
         """Counts a message with this stamp, by the recorder's clock."""
+        if self.until_ns is not None and stamp_ns > self.until_ns:
+            return
         self._lead_ns = max(self._lead_ns, stamp_ns - now_ns)
         if not self._own:
             self._first_ns = stamp_ns

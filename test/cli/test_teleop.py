@@ -122,6 +122,7 @@ def test_keys_take_over_stop_and_give_back(rig: Rig) -> None:
         rig.bench.until(lambda: not rig.statuses[-1].awaits_resume)
         press(" ")
         rig.until_state(State.STOPPED)
+        rig.bench.until(lambda: any(line.startswith("STOPPED until ~/release is called: ") for line in said))
         lasting = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         other, status = rig.bench.publisher(ControllerStatus, "controller_status", lasting), ControllerStatus(session=1)
         # Again and again, since the command keeps the newest status only, and the real smoother speaks too.

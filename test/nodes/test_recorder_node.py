@@ -146,6 +146,7 @@ def test_the_dataset_has_what_was_published(rig: RecorderRig, tmp_path: Path) ->
 
 
 def test_a_goal_is_told_how_it_goes_and_what_became_of_it(rig: RecorderRig, tmp_path: Path) -> None:
+    marks = rig.bench.listen(String, "recorder_node/episode")
     client = ActionClient(rig.bench.world, RecordEpisode, "/recorder_node/record")
     rig.bench.until(client.server_is_ready)
     heard: list[Any] = []
@@ -163,6 +164,7 @@ def test_a_goal_is_told_how_it_goes_and_what_became_of_it(rig: RecorderRig, tmp_
     rig.bench.until(ended.done)
     answer = rig.call(SetBool, "label", data=True)
     assert (answer.success, answer.message) == (True, f"Episode 0 of {tmp_path / 'set'} is a success.{NO_TERMINATE}")
+    rig.bench.until(lambda: [mark.data for mark in marks] == ["start: lift it", "failure", "label: success"])
     assert LeRobotDataset(tmp_path / "set").labels(0).success
     result = ended.result().result
     assert (result.saved, result.episode, result.success, result.path) == (True, 0, False, str(tmp_path / "set"))

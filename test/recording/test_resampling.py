@@ -118,6 +118,21 @@ def test_a_computer_that_stood_still_for_a_moment_ends_no_episode(frames: float,
     assert robot.streams.pictures["front"].audit.to_dict()["bridged"] == pytest.approx(0.3, abs=0.05)
 
 
+@pytest.mark.parametrize("pause", [0.33, 3.0])
+@pytest.mark.parametrize("late", [0.0, 0.1])
+def test_a_pause_after_the_stop_does_not_count(pause: float, late: float) -> None:
+    """As in lock step, where a robot says nothing until the next request. late: of the stop, after the last message."""
+    robot = RecordedRobot()
+    resampler, moments = robot.record(2.0)
+    resampler.stop(robot.now_ns + round(late * SECOND))
+    robot.stand_still(pause)
+    moments += list(robot.run(2.0, resampler))
+    assert (resampler.over, resampler.finished) == (None, True)
+    assert len(moments) >= 9
+    assert [text for name, audit in robot.streams.audits() for text in audit.problems(name)] == []
+    assert max(audit.to_dict()["longest_gap"] for _, audit in robot.streams.audits()) < 0.05
+
+
 @pytest.mark.parametrize("lost", [{"tf"}, {"joints"}, {"tf", "joints"}])
 @pytest.mark.parametrize("camera_rate", [3.0, 10.0, 30.0])
 def test_what_is_lost_while_a_camera_goes_on_ends_the_episode(lost: set[str], camera_rate: float) -> None:

@@ -7,7 +7,7 @@ rt-vla data from-bag demo_bag --card robot --topics robot/topics.yaml --dry-run
 The frames are the same as when recording the bag's replay with `rt-vla record`. A damaged bag is converted as far as
 it can be read. --episodes-by takes a topic of std_msgs/Bool (true starts an episode, false ends it)
 or std_msgs/String (an instruction starts an episode, an empty text ends it; the words start, success, failure, stop
-and discard are commands).
+and discard are commands; "label: success" and "label: failure" change the label of the last episode).
 """
 
 from __future__ import annotations
@@ -96,10 +96,16 @@ def run(args: argparse.Namespace) -> int:
 
 def _convert(path: Path, conversion: BagConversion, *, audit: bool) -> tuple[int, int]:
     """Print each episode of a bag; return how many were rejected and how many already present."""
+    from rt_vla_ros.nodes.bag_conversion import Relabeled
+
     progress, refusals, known = Progress(), 0, 0
     for episode in conversion.episodes():
         if episode is None:
             progress.update(f"{path}: {conversion.elapsed:.0f} s")
+            continue
+        if isinstance(episode, Relabeled):
+            label = "success" if episode.success else "failure"
+            progress.line(printable(f"{path}: episode {episode.index} was relabeled: {label}."))
             continue
         refusals += episode.saved is None and episode.known is None
         known += episode.known is not None

@@ -101,6 +101,51 @@ def test_episodes_by_instruction(robot: Path) -> None:
     ]
 
 
+def test_a_label_after_the_end_is_that_of_the_last_episode_that_was_kept(
+    robot: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marks = (
+        (0.0, "start: lift it"),
+        (0.8, "failure"),
+        (0.9, "label: success"),
+        (1.0, "start"),
+        (1.8, "success"),
+        (2.0, "start"),
+        (2.5, "discard"),
+        (2.6, "label: failure"),
+        (3.0, "start"),
+        (3.2, "label: failure"),  # of none that has ended
+        (3.9, "success"),
+    )
+    write(robot / "bag", marked(*marks, topic="/recorder_node/episode"))
+    words = ("--episodes-by", "recorder_node/episode", "--instruction", "other")
+    assert convert(robot, robot / "bag", *words) == 0
+    data = LeRobotDataset(robot / "set")
+    assert [data.labels(i).success for i in range(len(data))] == [True, False, True]
+    told = [line.partition(": ")[2] for line in capsys.readouterr().out.splitlines() if "relabeled" in line]
+    assert told == ["episode 0 was relabeled: success.", "episode 1 was relabeled: failure."]
+    assert convert(robot, robot / "bag", out="whole") == 1
+    assert "give one with --instruction, or split it by --episodes-by recorder_node/episode" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("pause", [0.33, 6.0])
+def test_a_pause_after_the_stop_is_no_problem_of_the_episode(robot: Path, pause: float) -> None:
+    """As in lock step, where the robot is silent until the next episode."""
+    marks = (0.0, "start: lift it"), (1.99, "success"), (2.1 + pause, "start: put it down"), (2.9 + pause, "success")
+    said = [one for one in bags.robot(2.0) if one.topic != "/instruction"]
+    later_ns = round((2.0 + pause) * SECOND)
+    said += [one._replace(time_ns=one.time_ns + later_ns) for one in bags.robot(1.0, shift=2.0 + pause)[2:]]
+    said += [Said("/marker", "std_msgs/msg/String", BEGIN + round(at * SECOND), text(words)) for at, words in marks]
+    write(robot / "bag", sorted(said, key=lambda one: one.time_ns))
+    assert convert(robot, robot / "bag", "--episodes-by", "/marker") == 0
+    data = LeRobotDataset(robot / "set")
+    assert [(len(one), one.success) for one in data] == [(10, True), (4, True)]
+    for episode in data:
+        audit = json.loads(episode.audit)
+        assert audit["problems"] == []
+        assert max(one["longest_gap"] for one in audit["topics"].values()) < 0.2
+
+
 def test_episodes_by_words_and_by_times(robot: Path) -> None:
     marks = (
         (0.0, "start: lift it"),
