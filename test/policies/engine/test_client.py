@@ -218,6 +218,18 @@ def test_an_engine_that_is_late_again_and_again_is_lost(folder: Path, flaky: Fla
     assert policy.act(SEEN).steps
 
 
+def test_the_silence_between_two_instructions_is_not_the_engines(folder: Path, flaky: Flaky) -> None:
+    policy = opened(folder, budget=BUDGET)
+    flaky.next = [flaky.hang] * 2
+    with pytest.raises(EngineLateError):
+        policy.act(SEEN)
+    time.sleep(BUDGET + SILENCE)
+    policy.reset("pick up the blue cube")
+    with pytest.raises(EngineLateError):
+        policy.act(SEEN)
+    flaky.release.set()
+
+
 def test_a_question_does_not_hold_up_actions(folder: Path, flaky: Flaky) -> None:
     policy = opened(folder)
     flaky.next = [flaky.hang]
