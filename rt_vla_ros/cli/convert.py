@@ -11,14 +11,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import signal
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rt_vla_ros.cli.main import refused, signals_to
 from zenoh_ros.commands.errors import CliError
+
+if TYPE_CHECKING:
+    from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
+    from rt_vla_ros.policies.engine.folder import EngineFolder
+
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""The values that vLLM takes as --max-lora-rank; its default is 16."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,6 +93,19 @@ def _vla0(args: argparse.Namespace) -> int:
     return 0
 
 
+def _vllm_command(checkpoint: Checkpoint, model: str, written: EngineFolder) -> str:
+    words = ["vllm", "serve", str(checkpoint.model_directory)]
+    if checkpoint.adapter is None:
+        words += ["--served-model-name", model]
+    else:
+        rank = next((one for one in LORA_RANKS if one >= written.lora_rank), written.lora_rank)
+        words += ["--enable-lora", "--max-lora-rank", str(rank), "--lora-modules", f"{model}={checkpoint.adapter}"]
+    words += ["--generation-config", "vllm"]
+    if written.template is not None:
+        words += ["--chat-template", str(written.template), "--chat-template-content-format", "openai"]
+    return shlex.join(words)
+
+
 def _engine(args: argparse.Namespace) -> int:
     from rt_vla_ros.policies.checkpoint.resolve import resolve
     from rt_vla_ros.policies.engine.description import EngineConfig
@@ -98,11 +119,7 @@ def _engine(args: argparse.Namespace) -> int:
     if written.template is not None:
         print(f"The engine needs {written.template} as its chat template: this checkpoint's prompts are not a chat.")
     if args.engine == "vllm":
-        chat = f" --chat-template {written.template} --chat-template-content-format openai" if written.template else ""
-        called = f"--served-model-name {args.model}"
-        if checkpoint.adapter is not None:
-            called = f"--enable-lora --lora-modules {args.model}={checkpoint.adapter}"
-        print(f"Start it: vllm serve {checkpoint.model_directory} {called} --generation-config vllm{chat}")
+        print(f"Start it: {_vllm_command(checkpoint, args.model, written)}")
     print(f"Try it: `rt-vla doctor --checkpoint {args.directory}`, then `rt-vla demo --policy {args.directory}`.")
     return 0
 

@@ -16,7 +16,7 @@ ROUNDING = 1e-3  # how far a log-probability may be above 0
 
 @dataclass(frozen=True)
 class EngineAnswer:
-    """text: what the model has written. finish: why it ended, such as "stop" or "length".
+    """text: what the model has written. finish: why it ended, such as "stop" or "length"; empty: unknown.
 
     tokens: text and log-probability of each token, the end token included; empty if the engine sends none.
     """
@@ -32,13 +32,13 @@ class EngineAnswer:
         """
         if not self.tokens:
             return 0.0
-        left, total = sum(map(str.isdigit, text)), 0.0
+        digits, read, total = _digits(text), "", 0.0
         for token, logprob in reversed(self.tokens):
-            if left <= 0:
+            if len(read) >= len(digits):
                 break
-            left -= sum(map(str.isdigit, token))
+            read = ("" if "<" in token else _digits(token)) + read  # an end token may be <SPECIAL_12>
             total += max(logprob, math.log(1e-12))
-        if left > 0:
+        if not read.endswith(digits):
             raise _refusal(f"its logprobs are of other tokens than its text {text[:80]!r}")
         return math.exp(min(total, 0.0) / numbers)
 
@@ -59,7 +59,11 @@ def read_answer(data: bytes) -> EngineAnswer:
         raise _refusal("its content or its finish_reason is no text")
     if text is not None and len(text) > LONGEST_TEXT:
         raise _refusal(f"its text has {len(text)} characters, at most {LONGEST_TEXT} are read")
-    return EngineAnswer(text or "", finish or "stop", _tokens(choice.get("logprobs")))
+    return EngineAnswer(text or "", finish or "", _tokens(choice.get("logprobs")))
+
+
+def _digits(text: str) -> str:
+    return "".join(filter(str.isdigit, text))
 
 
 def _tokens(logprobs: Any) -> tuple[tuple[str, float], ...]:

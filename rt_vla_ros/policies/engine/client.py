@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import selectors
 import socket
 import ssl
 import threading
@@ -140,13 +141,16 @@ class _Line:
         current: socket.socket | None = self._connection.sock
         if current is not None:
             with contextlib.suppress(OSError):  # already closed
-                current.shutdown(socket.SHUT_RDWR)
+                # Not SSLSocket's, which first drops its encryption: the other thread would then send in plain text.
+                socket.socket.shutdown(current, socket.SHUT_RDWR)
             current.close()
 
     def exchange(self, path: str, body: bytes, headers: dict[str, str], timeout: float) -> tuple[int, bytes]:
         """Sends a request; returns status and body of its answer. timeout: of each operation of the socket [s]."""
         connection = self._connection
         connection.timeout = timeout
+        if connection.sock is not None and _has_unread(connection.sock):
+            connection.close()
         kept_open = connection.sock is not None
         if kept_open:
             connection.sock.settimeout(timeout)
@@ -186,6 +190,15 @@ def _exchange(
         future.set_result(line.exchange(path, body, headers, timeout))
     except Exception as error:  # told by the thread that waits
         future.set_exception(error)
+
+
+def _has_unread(idle: socket.socket) -> bool:
+    """Whether the server has closed a connection, or has sent what would be read as the answer to the next request."""
+    if isinstance(idle, ssl.SSLSocket) and idle.pending():
+        return True
+    with selectors.DefaultSelector() as selector:
+        selector.register(idle, selectors.EVENT_READ)
+        return bool(selector.select(0))
 
 
 def _said(data: bytes) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rt_vla_ros.language.plain_text import special_tokens
-from rt_vla_ros.policies.checkpoint.errors import CheckpointError
+from rt_vla_ros.model_folder import stored_shapes
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError, some
 from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
 from rt_vla_ros.policies.engine.description import EngineConfig
@@ -16,6 +18,7 @@ from rt_vla_ros.policies.engine.request import CONTROL
 from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import integers
 from rt_vla_ros.policies.rt2.inputs.processor import Processor
+from rt_vla_ros.policies.rt2.loading.lora import WEIGHTS
 from rt_vla_ros.policies.rt2.loading.parts import PROCESSOR_FILES, load_processor
 from rt_vla_ros.policies.rt2.vla0.published import published
 
@@ -25,15 +28,21 @@ TEMPLATE = (
     "{{{{ {image!r} if part.type == 'image' else part.text }}}}{{% endfor %}}{{% endfor %}}"
 )
 """Images and text one after the other, as in the prompts of a checkpoint with `chat: false`."""
+LANGUAGE = re.compile(r"language_model\.|text_model\.|lm_head|^base_model\.model\.(model\.)?layers\.")
+"""Of the names of an adapter's tensors: those of the language model."""
 PROBE = "Q: what action should the robot take to pick up the red cube? A:"
 
 
 @dataclass(frozen=True)
 class EngineFolder:
-    """What was written. engine: with the length of an action. template: for the engine, None if its own is right."""
+    """What was written. engine: with the length of an action. template: for the engine, None if its own is right.
+
+    lora_rank: of the checkpoint's adapter for vLLM, 0 if there is none.
+    """
 
     engine: EngineConfig
     template: Path | None
+    lora_rank: int = 0
 
 
 def write_engine_folder(checkpoint: Checkpoint, directory: Path, engine: EngineConfig) -> EngineFolder:
@@ -47,6 +56,7 @@ def write_engine_folder(checkpoint: Checkpoint, directory: Path, engine: EngineC
         raise CheckpointError(f"{directory} already exists; choose a new or empty directory.")
     card, config = checkpoint.read_card(), _rt2_config(checkpoint)
     check_supported(config, card)
+    rank = _lora_rank(checkpoint.adapter) if checkpoint.adapter is not None and engine.engine == "vllm" else 0
     processor = load_processor(checkpoint.place_of(*PROCESSOR_FILES), config, len(card.cameras))
     _check_control_tokens(processor)
     numbers = integers(processor.tokenizer, card.bins, (), leading_space=config.leading_space)
@@ -59,9 +69,9 @@ def write_engine_folder(checkpoint: Checkpoint, directory: Path, engine: EngineC
     config.save(directory)
     engine.save(directory)
     if template is None:
-        return EngineFolder(engine, None)
+        return EngineFolder(engine, None, rank)
     (directory / TEMPLATE_FILE).write_text(template, encoding="utf-8")
-    return EngineFolder(engine, directory / TEMPLATE_FILE)
+    return EngineFolder(engine, directory / TEMPLATE_FILE, rank)
 
 
 def _rt2_config(checkpoint: Checkpoint) -> RT2Config:
@@ -73,6 +83,18 @@ def _rt2_config(checkpoint: Checkpoint) -> RT2Config:
             "RT-2 can run in an engine. `rt-vla serve` serves every policy."
         )
     return RT2Config.load(checkpoint.place_of(RT2_CONFIG_FILE))
+
+
+def _lora_rank(adapter: Path) -> int:
+    """The largest rank in an adapter. Raises CheckpointError for an adapter that vLLM would apply only in part."""
+    shapes = stored_shapes(adapter / WEIGHTS, CheckpointError)
+    ignored = sorted(name for name in shapes if not LANGUAGE.search(name))
+    if ignored:
+        raise CheckpointError(
+            f"The adapter {adapter} also changes layers outside the language model ({some(ignored)}), which vLLM "
+            "ignores. Merge it into its model with peft (merge_and_unload), and describe that directory."
+        )
+    return max((shape[0] for name, shape in shapes.items() if name.endswith(".lora_A.weight") and shape), default=0)
 
 
 def _check_control_tokens(processor: Processor) -> None:

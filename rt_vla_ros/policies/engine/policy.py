@@ -84,6 +84,7 @@ class EnginePolicy:
         check_plain(instruction)
         robot_prompt(self._config, instruction)
         self._decoder.reset()
+        self._owed = None
         self._instruction = instruction
 
     def act(self, observation: Observation) -> ActionChunk:

@@ -24,6 +24,11 @@ def test_the_confidence_is_the_geometric_mean_over_the_numbers() -> None:
     assert answer.confidence("1 25", 2) == pytest.approx(math.sqrt(0.5 * 0.8 * 0.9 * 0.7))
 
 
+def test_an_end_token_may_have_digits_in_its_name() -> None:
+    answer = read(completion(" 1 25", [*DIGITS[:-1], ("<SPECIAL_12>", 0.7)]))
+    assert answer.confidence("1 25", 2) == pytest.approx(math.sqrt(0.5 * 0.8 * 0.9 * 0.7))
+
+
 def test_a_plan_does_not_count_for_the_confidence() -> None:
     plan = [("Pick", 0.1), (" 2", 0.1), (".", 0.1), (" Action", 0.1), (":", 0.1)]
     answer = read(completion(" Pick 2. Action: 1 25", [*plan, *DIGITS[1:]]))
@@ -40,9 +45,13 @@ def test_an_impossible_token_does_not_give_a_confidence_that_is_not_finite() -> 
     assert 0 < read(body).confidence("1", 1) < 1e-9
 
 
-def test_logprobs_of_other_tokens_are_refused() -> None:
+@pytest.mark.parametrize(
+    "tokens", [DIGITS[:2], [*DIGITS[:3], ("9", 0.8), DIGITS[4]], [("token_id:220", 1.0), ("token_id:16", 0.5)]]
+)
+def test_logprobs_of_other_tokens_are_refused(tokens: list[tuple[str, float]]) -> None:
+    """The last ones are those of vLLM with --return-tokens-as-token-ids."""
     with pytest.raises(DecodingError, match="logprobs are of other tokens"):
-        read(completion("1 25", DIGITS[:2])).confidence("1 25", 2)
+        read(completion("1 25", tokens)).confidence("1 25", 2)
 
 
 @pytest.mark.parametrize("logprob", [0.5, math.nan, "0", None, True, 10**400])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -122,6 +123,23 @@ def test_the_connection_is_kept_and_opened_again_if_the_server_closes_it(folder:
     assert (engine.connections, len(engine.asked)) == (2, 6)
 
 
+def test_a_connection_that_is_lost_amid_an_answer_is_tried_once_more(folder: Path, flaky: Flaky) -> None:
+    policy = opened(folder)
+    flaky.next = [Flaky.cut]
+    assert policy.act(SEEN).steps
+
+
+def test_what_comes_without_a_request_is_never_its_answer(folder: Path, engine: PlayedEngine) -> None:
+    policy = opened(folder)
+    stale = json.dumps(completion("1 0 0 0 0 0 0 0")).encode()
+    engine.sockets[-1].sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(stale), stale))
+    assert policy._acting._line is not None
+    assert policy._acting._line._connection.sock.recv(1, socket.MSG_PEEK)  # it is there
+    for _ in range(2):
+        assert policy.act(SEEN).tokens == (0, 128, 91, 241, 5, 101, 127, 255)
+    assert engine.connections == 2
+
+
 @pytest.mark.parametrize(
     ("reply", "said"),
     [
@@ -198,6 +216,18 @@ def test_an_engine_that_is_late_again_and_again_is_lost(folder: Path, flaky: Fla
     flaky.next.clear()
     flaky.release.set()
     assert policy.act(SEEN).steps
+
+
+def test_the_silence_between_two_instructions_is_not_the_engines(folder: Path, flaky: Flaky) -> None:
+    policy = opened(folder, budget=BUDGET)
+    flaky.next = [flaky.hang] * 2
+    with pytest.raises(EngineLateError):
+        policy.act(SEEN)
+    time.sleep(BUDGET + SILENCE)
+    policy.reset("pick up the blue cube")
+    with pytest.raises(EngineLateError):
+        policy.act(SEEN)
+    flaky.release.set()
 
 
 def test_a_question_does_not_hold_up_actions(folder: Path, flaky: Flaky) -> None:
@@ -301,6 +331,29 @@ def test_certificates_are_verified(tmp_path: Path, play: Play) -> None:
         opened(engine_folder(tmp_path / "plain", rt2_card(), engine), ca="system")
     with pytest.raises(ValueError, match="certificates for the server cannot be used"):
         opened(folder, ca=str(tmp_path / "nothing.pem"))
+
+
+def test_a_connection_that_is_given_up_stays_encrypted_until_it_is_shut(
+    tmp_path: Path, play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread may be amid sending: without its encryption, it would go on in plain text."""
+    now = datetime.now(timezone.utc)
+    keys = KeyFolder.create(tmp_path / "keys", now)
+    keys.add(HostName("server"), router=None, days=30, at=None, now=now)
+    engine = play(lambda *_: GOOD, certificate=(keys.path / "server/cert.pem", keys.path / "server/key.pem"))
+    folder = engine_folder(tmp_path / "far", rt2_card(), engine.url.replace("http:", "https:"))
+    policy = opened(folder, ca=str(keys.path / "authority/ca.pem"))
+    assert policy._acting._line is not None
+    connection, shut, shutdown = policy._acting._line._connection, list[bool](), socket.socket.shutdown
+
+    def watched(sock: Any, how: int) -> None:
+        if sock is connection.sock:
+            shut.append(isinstance(sock, ssl.SSLSocket) and sock.version() is not None)
+        shutdown(sock, how)
+
+    monkeypatch.setattr(socket.socket, "shutdown", watched)
+    policy.close()
+    assert shut == [True]
 
 
 def test_the_budget_is_the_time_to_the_next_decision_but_not_less_than_half_a_second(

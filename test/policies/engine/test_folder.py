@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 from support.vla0_folders import save_vla0
 from support.vlms import rt2_card, save_openvla, save_vlm
 from tokenizers.processors import TemplateProcessing
@@ -122,3 +126,33 @@ def test_the_command_says_how_to_start_the_engine(tmp_path: Path, capsys: pytest
     assert "Its model 'mini' runs at 127.0.0.1:8000 (vllm), which was not contacted." in capsys.readouterr().out
     (far / "engine.json").write_text("{}")
     assert main(["doctor", "--checkpoint", str(far)]) != 0
+
+
+def save_adapter(directory: Path, base: Path, *layers: str, rank: int = 20) -> Path:
+    directory.mkdir()
+    (directory / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(base), "r": rank}))
+    halves = {f"base_model.model.{layer}.lora_A.weight": torch.ones(rank, 8) for layer in layers}
+    save_file(halves, directory / "adapter_model.safetensors")
+    return directory
+
+
+def test_the_command_admits_the_rank_of_an_adapter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """vLLM's own limit is 16, and it knows only some ranks."""
+    base = save_vlm(tmp_path / "my base", "qwen2_vl")
+    layers = ("model.language_model.layers.0.mlp.up_proj", "model.layers.1.mlp.up_proj", "lm_head")
+    adapter = save_adapter(tmp_path / "near", base, *layers)
+    assert main(["convert", "engine", "--from", str(adapter), "--out", str(tmp_path / "far"), "--model", "mine"]) == 0
+    (command,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("Start it: "))
+    words = shlex.split(command)
+    assert words[2:5] == ["vllm", "serve", str(base)]
+    assert words[words.index("--max-lora-rank") + 1] == "32"
+    assert words[words.index("--lora-modules") + 1] == f"mine={adapter}"
+
+
+@pytest.mark.parametrize("layer", ["model.visual.blocks.0.attn.qkv", "vision_model.layers.0.fc1", "model.connector.p"])
+def test_an_adapter_that_vllm_would_apply_in_part_is_refused(tmp_path: Path, layer: str) -> None:
+    base = save_vlm(tmp_path / "base", "qwen2_vl")
+    adapter = save_adapter(tmp_path / "near", base, "model.language_model.layers.0.mlp.up_proj", layer)
+    with pytest.raises(CheckpointError, match=rf"outside the language model \(.*{layer}.*which vLLM ignores"):
+        write_engine_folder(resolve(str(adapter)), tmp_path / "far", VLLM)
+    assert not (tmp_path / "far").exists()

@@ -123,6 +123,7 @@ def test_an_answer_that_is_no_action_moves_nothing(play: Play, tmp_path: Path) -
     for body, said in (
         (completion("I cannot do that."), r"'I cannot do that\.' is not an action"),
         (completion(GOOD, finish="length"), r"has not ended by itself \(finish_reason 'length'\)"),
+        (completion(GOOD[:-1], finish=""), r"has not ended by itself \(finish_reason ''\)"),
         (completion("9 " * 400_000), "its text has 800000 characters"),
         ({"error": "none"}, "has no choices"),
     ):
