@@ -1,4 +1,4 @@
-"""Latency and throughput of a policy server with several robots on loopback, batched and one by one."""
+"""Latency and throughput of a policy server with several robots on loopback: batched, one by one, and on Ray."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,16 +20,27 @@ from rt_vla_ros.policies.policy import Policy, WarmUpPolicy
 from rt_vla_ros.policies.remote.policy import RemoteLateError
 from rt_vla_ros.policies.remote.settings import RemoteSettings
 
-WAYS = {"batched": 32, "one by one": 1}
-READY = "Robots reach it as "
+WAYS = {"batched": (), "one by one": ("--max-batch", "1")}
+RAY = {"batched": (), "on Ray": ("--ray",)}
+"""Options of the servers that are compared."""
+READY = "policy:="
 STARTING = 300.0  # [s]
 
 
-def measure(policy: str, robots: Sequence[int], seconds: float, tell: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Robots that send the next request after each answer. Raises ValueError if a server or a robot fails."""
+def measure(
+    policy: str,
+    robots: Sequence[int],
+    seconds: float,
+    tell: Callable[[str], None],
+    ways: Mapping[str, Sequence[str]] = WAYS,
+) -> list[dict[str, Any]]:
+    """Robots that send the next request after each answer. ways: names and options of the servers.
+
+    Raises ValueError if a server or a robot fails.
+    """
     rows = []
-    for way, max_batch in WAYS.items():
-        with _server(policy, max_batch) as address:
+    for way, options in ways.items():
+        with _server(policy, options) as address:
             for count in robots:
                 rows.append({"policy": policy, "way": way, **_row(_clients(address, count, seconds), seconds)})
                 tell(table(rows[-1:]).splitlines()[-1])
@@ -59,8 +70,8 @@ def _row(found: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:
 
 
 @contextmanager
-def _server(policy: str, max_batch: int) -> Iterator[str]:
-    words = [sys.executable, "-m", "rt_vla_ros.cli", "serve", policy, "--port", "0", "--max-batch", str(max_batch)]
+def _server(policy: str, options: Sequence[str]) -> Iterator[str]:
+    words = [sys.executable, "-m", "rt_vla_ros.cli", "serve", policy, "--port", "0", *options]
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         alarm = threading.Timer(STARTING, process.kill)

@@ -128,14 +128,11 @@ def _cluster_options(args: argparse.Namespace) -> ClusterOptions | None:
     """None without --ray. Raises ValueError, and ImportError without Ray."""
     from rt_vla_ros.serving.cluster.options import ClusterOptions, parse_gpus, parse_replicas, require_ray
 
-    given = {
-        "--replicas": args.replicas,
-        "--gpus-per-replica": args.gpus_per_replica,
-        "--ray-address": args.ray_address,
-    }
+    names = ("replicas", "gpus_per_replica", "ray_address")
+    given = [name.replace("_", "-") for name in names if getattr(args, name) is not None]
     if not args.ray:
         if given:
-            raise ValueError(f"--{given[0].replace('_', '-')} is for replicas on Ray: add --ray.")
+            raise ValueError(f"--{given[0]} is for replicas on Ray: add --ray.")
         return None
     if args.device not in ("auto", "cpu", "cuda"):
         raise ValueError(f"--device is {args.device}, but Ray assigns the GPUs; use auto, cpu or cuda.")

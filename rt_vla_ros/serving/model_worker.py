@@ -16,7 +16,7 @@ from rt_vla_ros.serving.batcher import Batcher, WaitingRequest
 from rt_vla_ros.serving.decider import Decider, LateRequestError, ReplicaLostError
 
 T = TypeVar("T")
-LOST = 5.0  # time after the last deadline of a batch without an answer until its replica is considered lost [s]
+LOST = 2.0  # time after the last deadline of a batch without an answer until its replica is considered lost [s]
 RETRY = 0.02  # pause after a lost batch [s]
 
 

@@ -54,6 +54,8 @@ class RayCluster:
 @contextmanager
 def ray_cluster(options: ClusterOptions, tell: Tell) -> Iterator[RayCluster]:
     """Raises ValueError if the cluster cannot be started or reached."""
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # otherwise a call after the end starts another cluster
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     with _local_cluster(options, tell) if not options.address else _existing_cluster(options, tell) as cluster:
         yield cluster
 
@@ -85,7 +87,6 @@ def _local_cluster(options: ClusterOptions, tell: Tell) -> Iterator[RayCluster]:
 
 @contextmanager
 def _existing_cluster(options: ClusterOptions, tell: Tell) -> Iterator[RayCluster]:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     tell(f"Connecting to the Ray cluster at {options.address}.")
     with _connected(options.address):
         import ray

@@ -23,9 +23,10 @@ DEPLOYMENT = "policy"
 ROUTER = "rt_vla_ros.serving.cluster.ray_router:LeastBusyRouter"
 CONCURRENT_CALLS = 2  # a batch, and a question that is answered beside it
 UTILIZATION = 0.7  # share of the time that a replica decides, above which another one is started
-HEALTH = {"health_check_period_s": 1.0, "health_check_timeout_s": 10.0}
+HEALTH = {"health_check_period_s": 1.0, "health_check_timeout_s": 5.0}
 RESTARTS = 3  # failed starts of a replica until Serve gives up
 POLL = 1.0  # of the state of the replicas [s]
+ENDING = 5.0  # longest wait for the last call of the watcher [s]
 UNREACHABLE = 20.0  # time without an answer of the cluster until it is considered lost [s]
 PENDING = 10.0  # time after which a missing resource is reported [s]
 
@@ -45,10 +46,11 @@ class RayReplicas:
 
         Raises ValueError with the reason if they cannot start.
         """
-        logging.getLogger("ray.serve").setLevel(logging.WARNING)
+        logging.getLogger("ray.serve").setLevel(logging.ERROR)
         self.most, self._application, self._tell = options.most, application, tell
         self._running, self._alive = 0, True
         self._closing = threading.Event()
+        self._watcher: threading.Thread | None = None
         deployment = _deployment(options).bind(source, application, owner)
         serve.start(proxy_location="Disabled")
         target = serve.RunTarget(deployment, name=application, route_prefix=None)
@@ -60,7 +62,8 @@ class RayReplicas:
             raise
         # By gRPC instead of Ray's object store, which takes three times as long.
         self._handle = serve.get_app_handle(application).options(_by_reference=False)
-        threading.Thread(target=self._watch, name="replicas", daemon=True).start()
+        self._watcher = threading.Thread(target=self._watch, name="replicas", daemon=True)
+        self._watcher.start()
 
     @property
     def running(self) -> int:
@@ -78,7 +81,9 @@ class RayReplicas:
         try:
             return response.result(timeout_s=patience)
         except TimeoutError as error:
-            response.cancel()
+            if not self._running:
+                response.cancel()  # it waits for a replica
+            # Otherwise it stays with its replica, which the router avoids as long as it does not answer.
             raise ReplicaLostError(f"No replica has answered within {patience:.1f} s.") from error
         except (RayActorError, RayServeException) as error:
             raise ReplicaLostError(f"The replica was lost: {error}") from error
@@ -86,6 +91,8 @@ class RayReplicas:
     def close(self) -> None:
         """See Replicas."""
         self._closing.set()
+        if self._watcher is not None:
+            self._watcher.join(ENDING)
         try:
             serve.delete(self._application, _blocking=False)
         except (RayError, RayServeException) as error:
