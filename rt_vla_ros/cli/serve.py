@@ -3,6 +3,7 @@
 rt-vla serve rt1-mini                                                    # this machine only
 rt-vla serve runs/mine/checkpoint --host 0.0.0.0 --token-file policy_token
 rt-vla serve rt1-mini rt2-mini --device cuda --host 0.0.0.0 --certificate cert.pem --key key.pem --client-ca ca.pem
+rt-vla serve runs/mine/checkpoint --ray --replicas 2                     # a replica on each of two GPUs
 
 Requests of several robots are batched; a request that cannot meet its deadline is answered "late" and moves nothing.
 A terminal shows a table of the robots, otherwise a line is printed every ten seconds. http://HOST:PORT/metrics has the

@@ -15,8 +15,9 @@ from typing import Any
 from rt_vla_ros.serving.cluster.replica import PolicyReplica, ReplicaSource
 from rt_vla_ros.serving.decider import ReplicaLostError
 
-STARTING = 60.0
-SPAWN = multiprocessing.get_context("spawn")
+STARTING = 300.0
+FORKS = multiprocessing.get_context("forkserver")  # imports torch once for all replicas
+FORKS.set_forkserver_preload(["rt_vla_ros.serving.cluster.replica"])
 
 
 def serve_calls(pipe: Connection, source: ReplicaSource) -> None:
@@ -33,8 +34,8 @@ class ProcessReplica:
     """One process. calls: number of calls of each method."""
 
     def __init__(self, source: ReplicaSource) -> None:
-        self.pipe, theirs = SPAWN.Pipe()
-        self.process = SPAWN.Process(target=serve_calls, args=(theirs, source), daemon=True)
+        self.pipe, theirs = FORKS.Pipe()
+        self.process = FORKS.Process(target=serve_calls, args=(theirs, source), daemon=True)
         self.process.start()
         theirs.close()
         self.calls: list[str] = []

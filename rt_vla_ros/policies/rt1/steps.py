@@ -87,7 +87,7 @@ class Steps(ABC):
         length, device = self.network.config.time_sequence_length, self.network.device
         self._tokens, self._actions = History(length), History(length)
         for history, items in ((self._tokens, snapshot.tokens), (self._actions, snapshot.actions)):
-            for item in () if items is None else items.to(device).split(1):
+            for item in () if items is None else torch.split(items.to(device), 1):
                 history.append(item)
 
     @abstractmethod

@@ -14,6 +14,7 @@ from ray.exceptions import RayActorError, RayError
 from ray.serve.config import AutoscalingConfig, RequestRouterConfig
 from ray.serve.exceptions import RayServeException
 
+from rt_vla_ros.policies.threads import WAIT_POLICY
 from rt_vla_ros.serving.cluster.options import ClusterOptions
 from rt_vla_ros.serving.cluster.ray_replica import RayReplica
 from rt_vla_ros.serving.cluster.replica import ReplicaSource
@@ -24,6 +25,7 @@ ROUTER = "rt_vla_ros.serving.cluster.ray_router:LeastBusyRouter"
 CONCURRENT_CALLS = 2  # a batch, and a question that is answered beside it
 UTILIZATION = 0.7  # share of the time that a replica decides, above which another one is started
 HEALTH = {"health_check_period_s": 1.0, "health_check_timeout_s": 5.0}
+PASSIVE_THREADS = {"env_vars": {WAIT_POLICY: "PASSIVE"}}  # see policies.threads.wait_passively
 RESTARTS = 3  # failed starts of a replica until Serve gives up
 POLL = 1.0  # of the state of the replicas [s]
 ENDING = 5.0  # longest wait for the last call of the watcher [s]
@@ -161,7 +163,7 @@ def _deployment(options: ClusterOptions) -> Any:
         RayReplica,
         name=DEPLOYMENT,
         max_ongoing_requests=CONCURRENT_CALLS,
-        ray_actor_options={"num_gpus": gpus, "num_cpus": 0 if gpus else 1},
+        ray_actor_options={"num_gpus": gpus, "num_cpus": 0 if gpus else 1, "runtime_env": PASSIVE_THREADS},
         request_router_config=RequestRouterConfig(request_router_class=ROUTER),
         max_constructor_retry_count=RESTARTS,
         graceful_shutdown_timeout_s=5.0,
