@@ -49,7 +49,7 @@ REMOTE = {  # parameters of the policy node
     "ca": "CA certificate of the server, or system; empty: no TLS",
     "certificate": "client certificate, if the server requires one",
     "key": "path of its key",
-    "jpeg": "JPEG quality of sent images; empty: uncompressed",
+    "jpeg": "JPEG quality of sent images; empty: lossless",
     "budget": "discard answers that take longer [s]; empty: until the next decision is due",
 }
 # Any other arm starts slowly, unless a parameter file sets another scale. This is a file, not a dictionary, because ROS
@@ -126,7 +126,7 @@ ARGUMENTS = (
         description="Sentence encoder of an RT-1 with sentence embeddings; empty: the table next to its weights",
     ),
     *(
-        DeclareLaunchArgument(f"remote_{name}", default_value="", description=f"For policy:=remote:HOST: {meaning}")
+        DeclareLaunchArgument(f"remote_{name}", default_value="", description=f"For remote:HOST and engines: {meaning}")
         for name, meaning in REMOTE.items()
     ),
     DeclareLaunchArgument(

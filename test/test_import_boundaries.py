@@ -22,6 +22,7 @@ ROWS = (
         "git_lfs.py",
         "json_file.py",
         "json_lines.py",
+        "loopback.py",
         "malloc_threshold.py",
         "network_size.py",
         "os_error.py",

@@ -9,7 +9,7 @@ BLACK = "#1a202c"
 WIDTH, HEIGHT = 800, 540  # [px]
 LEFT, RIGHT = 164, 752  # of the boxes of processes [px]
 TALL, STAGE, GAP = 100, 60, 16  # a process, a stage of it; between stages [px]
-# Process, what it is, colour, top edge [px]; its stages: what is done, and where that code is.
+# Process, what it is, color, top edge [px]; its stages: what is done, and where that code is.
 PROCESSES = (
     (
         "policy_node",
@@ -20,7 +20,7 @@ PROCESSES = (
             (("newest image", "of each camera"), "runtime/"),
             (("image in the policy's", "size, history, state"), "observations/"),
             (("network: instruction", "and images to tokens"), "language/, policies/"),
-            (("card: tokens to", "metres, radians"), "action_space/"),
+            (("card: tokens to", "meters, radians"), "action_space/"),
         ),
     ),
     (

@@ -8,7 +8,7 @@ BLUE, ORANGE, GREEN, *_ = COLOURS
 BLACK = "#1a202c"
 # What needs ROS, what loads without PyTorch, and the rest, which may need it.
 ROS, LIGHT, REST = ORANGE, GREEN, BLUE
-# From top to bottom: each imports from the rows below its own. Name, what it is for, colour.
+# From top to bottom: each imports from the rows below its own. Name, what it is for, color.
 LAYERS = (
     (("cli", "the commands of rt-vla", ROS),),
     (("live", "processes on a private graph", ROS), ("selftest", "checks this GPU", REST)),

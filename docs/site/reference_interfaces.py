@@ -22,5 +22,5 @@ def pages() -> Iterator[tuple[str, str]]:
         parts.append(f"## {title}")
         for path in sorted((ROOT / folder).glob(f"*.{folder}")):
             parts += [f"### {path.stem}", f"`rt_vla_ros/{folder}/{path.stem}`"]
-            parts.append(f"```{{ .python .wrapped }}\n{path.read_text().strip()}\n```")  # colours for its comments
+            parts.append(f"```{{ .python .wrapped }}\n{path.read_text().strip()}\n```")  # colors for its comments
     yield "reference/interfaces.md", page("Messages, services and actions", *parts)

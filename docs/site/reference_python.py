@@ -16,7 +16,10 @@ PARTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "policies": (
         "Policies",
         "Open a policy, or write one of your own.",
-        ("policies.load", "policies.policy", "policies.rt1.configuration", "policies.rt1.modeling"),
+        tuple(
+            f"policies.{name}"
+            for name in ("load", "policy", "rt1.configuration", "rt1.modeling", "engine.description", "engine.policy")
+        ),
     ),
     "action_space": (
         "Action space",

@@ -163,6 +163,11 @@ class ActionCard:
         return replace(self, horizon=horizon, execute_steps=min(self.execute_steps, horizon), ensemble=ensemble)
 
     @property
+    def counts(self) -> tuple[int, ...]:
+        """Number of tokens of each dimension: the bins or, of the role "terminate", the modes."""
+        return tuple(len(one.modes) if one.role == "terminate" else self.bins for one in self.dimensions)
+
+    @property
     def moves_base(self) -> bool:
         """Whether its actions move a mobile base."""
         return any(one.role in BASE_ROLES for one in self.dimensions)

@@ -26,7 +26,8 @@ from rt_vla_ros.benchmarks.rt2_shapes import ModelShape, make_parts
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.packed_linear import pack_linears
 from rt_vla_ros.policies.rt2.configuration import robot_prompt
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar, prefix_allowed_tokens
+from rt_vla_ros.policies.rt2.decoding.action_grammar import ActionGrammar
+from rt_vla_ros.policies.rt2.decoding.constrained_decoding import prefix_allowed_tokens
 from rt_vla_ros.policies.rt2.decoding.engine import Decoded
 from rt_vla_ros.policies.rt2.decoding.fixed_shapes import language_model
 from rt_vla_ros.policies.rt2.decoding.session import DecodingSession

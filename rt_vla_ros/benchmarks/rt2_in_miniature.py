@@ -4,11 +4,13 @@ results.
 rt-vla train rt2 --recipe rt2-mini --out runs/mini
 python -m rt_vla_ros.benchmarks.rt2_in_miniature --frames-from runs/mini --out runs/miniature
 
-All arms except those with two robots are trained on the frames of that finished run. At each step, arms with the same
-seed and number of robot frames per batch get the same frames and instructions. They do not act during training; the
-policy in the episode frames is that run's own, which was co-fine-tuned. One arm renders frames of two robots; a model
-of both sees each robot half as often per step as a model of one. Run the same command again to resume; finished arms
-are skipped. `--only ARM ...` selects arms; `--list` prints them.
+The arms with seeds in their names are trained on the frames of that finished run. `robots-frames` renders frames of two
+robots while it trains; the arms of claims (d) to (f), model size, share of robot data and two robots, are trained on
+these and need no `--frames-from`. At each step, arms with the same seed, frames and number of robot frames per batch
+get the same frames and instructions. They do not act during training; the policy in the episode frames is that of the
+run which rendered them, which was co-fine-tuned. A model of both robots sees each half as often per step as a model of
+one. Run the same command again to resume; finished arms are skipped. `--only ARM ...` selects arms; `--list` prints
+them.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ SEEDS = (0, 1, 2)
 SHARES = (0.1, 0.3, 0.5, 0.66, 0.9, 1.0)
 SUITES = ("pick-any", "unseen")
 ROBOTS = ("front", "left")
+BOTH_ROBOTS = "robots-frames"  # the arm that renders the frames of both
 CHECKPOINT = "checkpoint"
 WORDS = ("synonyms", "reasoning")
 KEPT = 110_000
@@ -67,10 +70,13 @@ class Arm:
         return {self.start, self.of, self.frames or ""} - {""}
 
 
-def arms() -> list[Arm]:
-    """Each one after its dependencies. Robot frames have no questions: web data is the only difference."""
+def arms(steps: int = STEPS) -> list[Arm]:
+    """Each one after its dependencies. Robot frames have no questions: web data is the only difference.
+
+    steps: of the training of each arm, apart from the one on web data that it starts from.
+    """
     found = []
-    acting = {"steps": STEPS, "web_steps": 0, "robot_questions": False, "robot_capacity": KEPT}
+    acting = {"steps": steps, "web_steps": 0, "robot_questions": False, "robot_capacity": KEPT}
     robot_only = {**acting, "batch_size": ROBOT_FRAMES, "robot_share": 1.0}
     web = {"steps": WEB_STEPS, "web_steps": WEB_STEPS, "batch_size": FRAMES, "robot_share": 0.0}
     together = {**acting, "batch_size": FRAMES}
@@ -82,11 +88,14 @@ def arms() -> list[Arm]:
         co = {**together, "robot_share": ROBOT_FRAMES / FRAMES, "seed": seed}
         found.append(Arm(f"co-{seed}", co, f"web-{seed}", suites))
         found.append(Arm(f"plan-{seed}", {}, suites=WORDS, plan=True, of=f"co-{seed}"))
-    found += [Arm(share_name(share), {**together, "robot_share": share}, "web-0") for share in SHARES]
+    found += _two_robots({**together, "robot_share": ROBOT_FRAMES / FRAMES})
+    for share in SHARES:
+        found.append(Arm(share_name(share), {**together, "robot_share": share}, "web-0", frames=BOTH_ROBOTS))
     small = {"width": 64, "layers": 2}
-    found.append(Arm("web-small", {**web, **small}, suites=()))
-    found.append(Arm("co-small", {**together, **small, "robot_share": ROBOT_FRAMES / FRAMES}, "web-small"))
-    return [*found, *_two_robots({**together, "robot_share": ROBOT_FRAMES / FRAMES})]
+    smaller = {**together, **small, "robot_share": ROBOT_FRAMES / FRAMES}
+    found.append(Arm("web-small", {**web, **small}, suites=(), frames=BOTH_ROBOTS))
+    found.append(Arm("co-small", smaller, "web-small", frames=BOTH_ROBOTS))
+    return found
 
 
 def share_name(share: float) -> str:
@@ -97,15 +106,15 @@ def share_name(share: float) -> str:
 def _two_robots(together: Mapping[str, Any]) -> list[Arm]:
     """Each robot alone and both in one model, on the frames of a run with both, with equal numbers per batch."""
     front, left = ROBOTS
-    frames, of_front, of_left = "robots-frames", ("pick-any",), ("left-any",)
-    rendering = {**together, "embodiments": ",".join(ROBOTS), "learner_after": STEPS // 3}
+    of_front, of_left = ("pick-any",), ("left-any",)
+    rendering = {**together, "embodiments": ",".join(ROBOTS), "learner_after": together["steps"] // 3}
 
     def arm(name: str, embodiments: str, suites: Sequence[str]) -> Arm:
-        return Arm(f"robots-{name}", {**together, "embodiments": embodiments}, "web-0", suites, frames=frames)
+        return Arm(f"robots-{name}", {**together, "embodiments": embodiments}, "web-0", suites, frames=BOTH_ROBOTS)
 
     return [
-        Arm(frames, rendering, "web-0", suites=(), frames=None),
-        arm(front, front, of_front),
+        Arm(BOTH_ROBOTS, rendering, "web-0", suites=(), frames=None),
+        arm(front, front, SUITES),
         arm(left, left, of_left),
         arm("both", ",".join(ROBOTS), of_front),
         Arm("robots-both-left", {}, suites=of_left, of="robots-both", checkpoint=f"{CHECKPOINT}-{left}"),
@@ -198,6 +207,10 @@ def make_all(chosen: Iterable[Arm], place: Place, jobs: int) -> None:
         future.result()
 
 
+def _needs_given_frames(arm: Arm, out: Path) -> bool:
+    return arm.frames == "" and not arm.of and not (out / arm.name / DONE).is_file()
+
+
 def _line(place: Place, arm: Arm) -> str:
     """The results in a line."""
     return ", ".join(f"{key} {value}" for key, value in cells(measured(place.out / arm.name)).items())
@@ -209,6 +222,7 @@ def main() -> int:
     add = parser.add_argument
     add("--frames-from", type=Path, metavar="RUN", help="run directory of the recipe rt2-mini")
     add("--out", type=Path, metavar="DIR", help="output directory of all arms")
+    add("--steps", type=int, default=STEPS, metavar="N", help=f"training steps of an arm (default {STEPS})")
     add("--jobs", type=int, default=2, metavar="N", help="number of arms in parallel (default 2)")
     add("--device", default="cpu", help="training device (default cpu); evaluation runs on the CPU")
     add("--num-workers", type=int, default=0, metavar="N", help="data loading processes per arm (default 0: a thread)")
@@ -224,14 +238,16 @@ def main() -> int:
     add("--plot", type=Path, metavar="FILE", help="also plot success and VQA over the share of robot frames (SVG)")
     add("--list", action="store_true", help="print the arms with their commands and exit")
     args = parser.parse_args()
-    chosen = [arm for arm in arms() if args.only is None or arm.name in args.only]
+    chosen = [arm for arm in arms(args.steps) if args.only is None or arm.name in args.only]
     how = ("--device", args.device, "--num-workers", f"{args.num_workers}", "--save-interval", f"{args.save_interval}")
     place = Place((args.frames_from or Path("RUN")).resolve(), args.out or Path("OUT"), how, not args.train_only)
     if args.list:
         print("\n".join(f"{arm.name}: {' '.join(place.train_command(arm)[1:])}" for arm in chosen if not arm.of))
         return 0
-    if args.frames_from is None or args.out is None:
-        parser.error("give --frames-from RUN and --out DIR")
+    if args.out is None:
+        parser.error("give --out DIR")
+    if args.frames_from is None and any(_needs_given_frames(arm, args.out) for arm in chosen):
+        parser.error("give --frames-from RUN")
     try:
         make_all(chosen, place, args.jobs)
     except ArmError as error:

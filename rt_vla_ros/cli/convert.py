@@ -1,5 +1,8 @@
 """Convert a public checkpoint: `rt-vla convert rt1 --from SOURCE --to DIR`, `rt-vla convert vla0 --from DIR --out DIR`.
 
+`rt-vla convert engine --from CHECKPOINT --out DIR --url URL --model NAME` describes an RT-2 whose model an inference
+engine runs, such as vLLM: DIR is then the policy.
+
 For RT-1, SOURCE is a Flax msgpack file, an Orbax directory, the prefix of a TensorFlow checkpoint (ckpt-..., without
 .index) or a SavedModel directory. The result loads like any other policy: `rt-vla evaluate --policy DIR`.
 """
@@ -36,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rt1.add_argument("--set", dest="options", action="append", default=[], metavar="KEY=VALUE", help=also)
     rt1.set_defaults(convert=_rt1)
     _vla0_arguments(what.add_parser("vla0", help="VLA-0 and VLA-0-Smol (both also load unconverted)"))
+    _engine_arguments(what.add_parser("engine", help="an RT-2 whose model runs in vLLM or another engine"))
 
 
 def _vla0_arguments(vla0: argparse.ArgumentParser) -> None:
@@ -52,6 +56,18 @@ def _vla0_arguments(vla0: argparse.ArgumentParser) -> None:
     vla0.set_defaults(convert=_vla0)
 
 
+def _engine_arguments(engine: argparse.ArgumentParser) -> None:
+    source = "an RT-2 checkpoint that writes numbers as text: its directory, or its name on the Hugging Face Hub"
+    engine.add_argument("--from", dest="source", required=True, metavar="CHECKPOINT", help=source)
+    engine.add_argument("--out", dest="directory", type=Path, required=True, metavar="DIR", help="a new directory")
+    url = "of the engine's OpenAI API (default http://127.0.0.1:8000/v1)"
+    engine.add_argument("--url", default="http://127.0.0.1:8000/v1", help=url)
+    engine.add_argument("--model", required=True, metavar="NAME", help="the model's name in the engine")
+    kinds = "vllm (default); openai: another server with that API, which does not constrain its answers"
+    engine.add_argument("--engine", choices=("vllm", "openai"), default="vllm", help=kinds)
+    engine.set_defaults(convert=_engine)
+
+
 def run(args: argparse.Namespace) -> int:
     """Return 0; raises CliError where nothing was converted."""
     return int(args.convert(args))
@@ -66,6 +82,28 @@ def _vla0(args: argparse.Namespace) -> int:
         card = convert_vla0(checkpoint, args.directory, statistics=args.statistics, base=args.base, tell=print)
     print(f"Written: {args.directory}, chunks of {card.horizon} actions.")
     print(f"Try it: `rt-vla doctor --checkpoint {args.directory}`.")
+    return 0
+
+
+def _engine(args: argparse.Namespace) -> int:
+    from rt_vla_ros.policies.checkpoint.resolve import resolve
+    from rt_vla_ros.policies.engine.description import EngineConfig
+    from rt_vla_ros.policies.engine.folder import write_engine_folder
+
+    with refused(ValueError, OSError):
+        engine = EngineConfig(args.engine, args.url, args.model)
+        checkpoint = resolve(args.source, print)
+        written = write_engine_folder(checkpoint, args.directory, engine)
+    print(f"Written: {args.directory}. Its model is asked for at {engine.place}.")
+    if written.template is not None:
+        print(f"The engine needs {written.template} as its chat template: this checkpoint's prompts are not a chat.")
+    if args.engine == "vllm":
+        chat = f" --chat-template {written.template} --chat-template-content-format openai" if written.template else ""
+        called = f"--served-model-name {args.model}"
+        if checkpoint.adapter is not None:
+            called = f"--enable-lora --lora-modules {args.model}={checkpoint.adapter}"
+        print(f"Start it: vllm serve {checkpoint.model_directory} {called} --generation-config vllm{chat}")
+    print(f"Try it: `rt-vla doctor --checkpoint {args.directory}`, then `rt-vla demo --policy {args.directory}`.")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Options for a policy on a server (`--policy remote:HOST`), of all commands that run a policy."""
+"""Options for a policy on a server (`--policy remote:HOST`) or in an engine, of all commands that run a policy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from rt_vla_ros.policies.remote.settings import LONGEST_BUDGET, RemoteSettings
 
 def add_remote_options(parser: argparse.ArgumentParser) -> None:
     """The same names and defaults as the policy node's parameters."""
-    add = parser.add_argument_group("for --policy remote:HOST[:PORT][/NAME], see docs/serving.md").add_argument
+    title = "for --policy remote:HOST[:PORT][/NAME] and models in an engine, see docs/serving.md"
+    add = parser.add_argument_group(title).add_argument
     add("--remote-token-file", default="", metavar="FILE", help="file with the server's token")
     add("--remote-ca", default="", metavar="FILE", help="CA certificate of the server, or system")
     add("--remote-certificate", default="", metavar="FILE", help="client certificate, if the server requires one")
@@ -20,7 +21,7 @@ def add_remote_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="QUALITY",
-        help="JPEG quality of sent images; 0: uncompressed (default)",
+        help="JPEG quality of sent images; 0: lossless (default)",
     )
 
 

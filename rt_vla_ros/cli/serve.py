@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rt_vla_ros.cli.main import refused, signals_to
-from rt_vla_ros.policies.checkpoint.resolve import REMOTE, WEIGHTS, check_name, resolve
+from rt_vla_ros.policies.checkpoint.resolve import ENGINE, REMOTE, WEIGHTS, check_name, resolve
 from rt_vla_ros.policies.remote.address import DEFAULT_PORT
 from rt_vla_ros.policies.threads import wait_passively
 from rt_vla_ros.token_file import header_token
@@ -188,8 +188,8 @@ def _running(
         robots = RobotLimits(robots=args.max_robots, robots_of_address=args.max_robots)
         server = PolicyServer(policies, RobotAccess(token), metrics, limits=robots, tell=screen.say if screen else _say)
         tls = {"ssl_ca_certs": args.client_ca, "ssl_cert_reqs": ssl.CERT_REQUIRED} if args.client_ca else {}
-        options = {"longest_message": server.longest_message, **PING, **tls}
-        web = WebThread(server.app, args.host, args.port, args.certificate, args.key, **options)
+        sockets = {"longest_message": server.longest_message, **PING, **tls}
+        web = WebThread(server.app, args.host, args.port, args.certificate, args.key, **sockets)
         web.start()
         stack.callback(web.close)
         reached = said_of_listening(args.host, token, args.client_ca, args.certificate)
@@ -208,19 +208,18 @@ def _load(name: str, args: argparse.Namespace, metrics: Any, limits: Any, cluste
     from rt_vla_ros.serving.served_policy import ServedPolicy
 
     checkpoint = resolve(name, _say)
-    if checkpoint.family == REMOTE:
-        raise ValueError(f"{name} is already on a server.")
+    if checkpoint.family in (REMOTE, ENGINE):
+        raise ValueError(f"{name} is already on a server; robots can use it directly.")
     names = ("device", "decoding", "language", "weights", "trust_remote_code", "plan")
     options, batched = {option: getattr(args, option) for option in names}, limits.max_batch > 1
     called, model = Path(checkpoint.name).name, checkpoint_hash(name)
-    if cluster is not None:
-        there = str(Path(name).resolve()) if Path(name).exists() else name
-        load = partial(cluster.open, called, ReplicaSource(there, options, model, batched, args.threads))
-    else:
 
-        def load() -> Decider:
+    def load() -> Decider:
+        if cluster is None:
             policy = load_policy(checkpoint, tell=_say, **options)
             return LocalDecider(policy, threads=args.threads, batched=batched)
+        path = str(Path(name).resolve()) if Path(name).exists() else name
+        return cluster.open(called, ReplicaSource(path, options, model, batched, args.threads))
 
     return ServedPolicy(called, load, metrics, model=model, limits=limits)
 

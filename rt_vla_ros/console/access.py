@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from rt_vla_ros.console.attempts import Attempts
 from rt_vla_ros.console.logins import Logins
-from rt_vla_ros.console.loopback import is_address, is_loopback
+from rt_vla_ros.loopback import is_address, is_loopback
 
 COOKIE = "rt_vla_console"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from rt_vla_ros.console.loopback import subscriber
+from rt_vla_ros.loopback import subscriber
 
 # Wrong tokens allowed from one address: this many at once, and one more for each PAUSE [s].
 MOST_ATTEMPTS, PAUSE = 5, 2.0

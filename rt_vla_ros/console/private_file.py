@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rt_vla_ros.console.loopback import is_loopback
+from rt_vla_ros.loopback import is_loopback
 from rt_vla_ros.token_file import token_of
 
 HOW_TO_LISTEN = (

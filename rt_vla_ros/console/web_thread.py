@@ -14,8 +14,8 @@ import uvicorn
 import websockets  # noqa: F401  # without it uvicorn serves the page, but none of its connections
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from rt_vla_ros.console.loopback import is_loopback
 from rt_vla_ros.console.requests import LONGEST_MESSAGE
+from rt_vla_ros.loopback import is_loopback
 from rt_vla_ros.os_error import in_words
 
 MOST_CONNECTIONS = 256  # more would use up the file descriptors of the process

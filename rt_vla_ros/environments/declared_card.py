@@ -1,7 +1,7 @@
 """The action card of an embodiment of inspect-robots, from the spaces that it declares.
 
 Its API (0.60) declares control mode, rotation, gripper, frame, bounds and labels of the dimensions, but no units and no
-TF frame. Units and signs are those of its adapters: metres, radians, and a gripper whose upper bound is open
+TF frame. Units and signs are those of its adapters: meters, radians, and a gripper whose upper bound is open
 (inspect_robots.spaces.CANONICAL_STATE_UNITS). Euler angles are taken as fixed axes x, y, z.
 """
 

@@ -23,7 +23,7 @@ PROTOCOL = (
     "seeds 0 to N-1 are the task's N scenes as in `inspect-robots run --seed 0`, N to 2N-1 their second epoch, ...",
     "success is what the first of the task's scorers that says yes or no says; no grader and no operator",
     "an action of the policy in equal parts over the steps of its period, clipped to the action space",
-    "units are metres and radians, the gripper's upper bound is open: the conventions of its adapters, not declared",
+    "units are meters and radians, the gripper's upper bound is open: the conventions of its adapters, not declared",
 )
 
 

@@ -7,10 +7,13 @@ import platform
 from importlib import metadata
 
 from rt_vla_ros import __version__
-from rt_vla_ros.policies.checkpoint.resolve import REMOTE, resolve
+from rt_vla_ros.action_space.card import CARD_FILE
+from rt_vla_ros.policies.checkpoint.files import ENGINE_FILE, RT2_CONFIG_FILE
+from rt_vla_ros.policies.checkpoint.resolve import ENGINE, REMOTE, resolve
 from rt_vla_ros.policies.remote.settings import RemoteSettings
 
 WEIGHTS = ("*.safetensors", "*.onnx")
+DESCRIPTION = (CARD_FILE, ENGINE_FILE, RT2_CONFIG_FILE)
 PACKAGES = ("torch", "numpy", "mujoco", "transformers")
 
 
@@ -25,14 +28,16 @@ def versions() -> dict[str, str]:
 def checkpoint_hash(policy: str, remote: RemoteSettings | None = None) -> str | None:
     """SHA-256 of a policy's safetensors and ONNX files, in the order of their names, in hexadecimal.
 
-    None for a policy created in memory; for a remote policy, as reported by the server. remote: connection options.
+    None for a policy created in memory; for a remote policy, as reported by the server; for one whose model runs in an
+    engine, of its description, as an engine does not report its weights. remote: connection options.
     Raises UnknownPolicyError, PolicyLostError, OSError.
     """
     checkpoint = resolve(policy, remote=remote)
     if checkpoint.family == REMOTE:
         return checkpoint.welcome().model
     directory = checkpoint.adapter or checkpoint.directory
-    files = [] if directory is None else sorted(path for ending in WEIGHTS for path in directory.glob(ending))
+    endings = DESCRIPTION if checkpoint.family == ENGINE else WEIGHTS
+    files = [] if directory is None else sorted(path for ending in endings for path in directory.glob(ending))
     digest = hashlib.sha256()
     for path in files:
         with path.open("rb") as file:

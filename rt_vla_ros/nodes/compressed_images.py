@@ -19,7 +19,7 @@ FORMATS = ("JPEG", "PNG")
 def rgb_from_compressed(message: CompressedImage) -> NDArray[np.uint8]:
     """The pixels of a JPEG or PNG, uint8, shape (height, width, 3), red first.
 
-    16 bits are scaled to 8 (value / 257, rounded); alpha is dropped; grey, palettes and CMYK become RGB; an EXIF
+    16 bits are scaled to 8 (value / 257, rounded); alpha is dropped; gray, palettes and CMYK become RGB; an EXIF
     orientation is ignored: a robot's camera is mounted as it is.
 
     Raises:

@@ -85,19 +85,19 @@ POLICY_PARAMETERS = (
     Parameter(
         "remote_token_file",
         "",
-        "File with the token for a policy server (policy:=remote:HOST); empty: no token.",
+        "File with the token for a policy server (policy:=remote:HOST) or an engine; empty: no token.",
     ),
     Parameter(
         "remote_ca",
         "",
-        "CA certificate of that server (PEM), or system; empty: no TLS.",
+        "CA certificate of that server (PEM), or system; empty: no TLS, for an https engine the system's.",
     ),
     Parameter("remote_certificate", "", "Client certificate (PEM), if the server requires one."),
     Parameter("remote_key", "", "Key of remote_certificate (PEM)."),
     Parameter(
         "remote_jpeg",
         0,
-        "JPEG quality of images sent to a server; 0: uncompressed, which does not affect actions.",
+        "JPEG quality of images sent to a server; 0: lossless, which does not affect actions.",
         low=0,
         high=95,
         read_only=False,

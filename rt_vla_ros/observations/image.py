@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,16 @@ def fit_image(image: NDArray[Any], camera: CameraSpec) -> Pixels:
     )
     fitted: Pixels = np.array(resized, dtype=np.uint8)
     return fitted
+
+
+def card_images(images: Mapping[str, NDArray[np.uint8]], cameras: Sequence[CameraSpec]) -> list[Pixels]:
+    """The images of these cameras, in their order. Raises ValueError for one that is missing or has another size."""
+    for camera in cameras:
+        if camera.name not in images:
+            there = ", ".join(sorted(images)) or "none"
+            raise ValueError(f"The policy needs an image of the camera {camera.name!r}; given: {there}.")
+        check_image(images[camera.name], camera)
+    return [np.ascontiguousarray(images[camera.name]) for camera in cameras]
 
 
 def check_image(image: NDArray[Any], camera: CameraSpec) -> None:

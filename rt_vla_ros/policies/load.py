@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from rt_vla_ros.policies.checkpoint.errors import ServerDecidesError, UnknownPolicyError
+from rt_vla_ros.policies.checkpoint.errors import EngineDecidesError, ServerDecidesError, UnknownPolicyError
 from rt_vla_ros.policies.checkpoint.files import EXPORTED, RT1_ONNX, Tell, say_nothing
-from rt_vla_ros.policies.checkpoint.resolve import REMOTE, RT1_FAMILIES, UNTRAINED, Checkpoint, policy_names, resolve
+from rt_vla_ros.policies.checkpoint.resolve import (
+    ENGINE,
+    REMOTE,
+    RT1_FAMILIES,
+    UNTRAINED,
+    Checkpoint,
+    policy_names,
+    resolve,
+)
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.remote.settings import RemoteSettings
 
@@ -33,7 +41,8 @@ def load_policy(
 ) -> Policy:
     """Loads a shipped policy by its name, any other by the path of its directory or its name on the Hugging Face Hub.
 
-    `remote:HOST` is a policy on a server (`rt-vla serve`); torch is not imported for it.
+    `remote:HOST` is a policy on a server (`rt-vla serve`), a directory with an engine.json one whose model runs in an
+    inference engine such as vLLM; torch is not imported for them.
 
     name_or_path: see checkpoint.resolve. device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1" ...; for an
     ONNX policy (rt-vla export) those of onnxruntime, including "tensorrt".
@@ -47,25 +56,33 @@ def load_policy(
     device_images: whether to preprocess RT-2's images on its GPU (rt2.inputs.device_images). Neither affects a CPU.
     plan: whether an RT-2 trained to plan on request (plan_on_request in rt2_config.json) writes a plan in words before
     each action; no effect on a policy that always plans.
-    remote: connection settings of a server.
+    remote: connection settings of a server or an engine.
     tell: called with progress messages of loading.
-    Raises ImportError, with instructions, for an ONNX policy without onnxruntime. Raises ServerDecidesError for options
-    that must be set on a remote policy's server, PolicyLostError if the server does not answer, UnknownPolicyError,
-    CheckpointError, ActionCardError, WeightsError, NoPlansError: all are ValueErrors with a message for the user.
+    Raises ImportError, with instructions, for an ONNX policy without onnxruntime. Raises ServerDecidesError or
+    EngineDecidesError for options that must be set on a server, PolicyLostError if the server does not answer,
+    UnknownPolicyError, CheckpointError, ActionCardError, WeightsError, NoPlansError: all are ValueErrors with a message
+    for the user.
     """
     tell = tell or say_nothing
     checkpoint = name_or_path if isinstance(name_or_path, Checkpoint) else resolve(name_or_path, tell, remote)
+    options = {"device": device != "auto", "decoding": decoding is not None, "language": language is not None}
+    options |= {"weights": weights != "auto", "trust_remote_code": trust_remote_code}
+    given = [name for name, said in options.items() if said]
     if checkpoint.family == REMOTE:
-        given = {"device": device != "auto", "decoding": decoding is not None, "language": language is not None}
-        given |= {"weights": weights != "auto", "trust_remote_code": trust_remote_code, "plan": plan}
-        if any(given.values()):
-            raise ServerDecidesError(*(name for name, said in given.items() if said))
+        if given or plan:
+            raise ServerDecidesError(*given, *(["plan"] if plan else []))
         from rt_vla_ros.policies.remote.policy import open_policy as open_remote
 
         return open_remote(checkpoint.address, checkpoint.remote)
-    where: object = device if checkpoint.family in EXPORTED else find_device(device)  # onnxruntime's, or torch's
     if plan:
         checkpoint.check_plans()
+    if checkpoint.family == ENGINE:
+        if given:
+            raise EngineDecidesError(checkpoint.name, *given)
+        from rt_vla_ros.policies.engine.policy import open_policy as open_engine
+
+        return open_engine(checkpoint, plan=plan, tell=tell)
+    where: object = device if checkpoint.family in EXPORTED else find_device(device)  # onnxruntime's, or torch's
     return _opener(checkpoint.family)(
         checkpoint,
         device=where,

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from rt_vla_ros.console.attempts import Attempts
-from rt_vla_ros.console.loopback import is_loopback
+from rt_vla_ros.loopback import is_loopback
 
 HOW_TO_LISTEN = (
     "Outside localhost, a policy server requires a token or certificates. Write a token to a file that only you can "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-BASE = FOLDER / "base.css"  # colours, type and what all pages have
+BASE = FOLDER / "base.css"  # colors, type and what all pages have
 REPORT = FOLDER / "report.css"  # of a page that is read from top to bottom
 
 

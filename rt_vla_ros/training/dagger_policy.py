@@ -165,7 +165,7 @@ class DaggerPolicy:
 def collect_episode(
     card: ActionCard, learner: Policy | None, sim: TabletopSim, scene: Scene, who: WhoActs, rng: Generator, most: int
 ) -> Episode:
-    """One episode of the simulator, labelled by the expert. most: maximum number of time steps."""
+    """One episode of the simulator, labeled by the expert. most: maximum number of time steps."""
     policy = DaggerPolicy(card, learner, sim, scene, who, rng)
     return policy.episode(rollout(policy, scene, sim, make_controller(sim), max_steps=most).success)
 
@@ -213,7 +213,7 @@ class Demonstrator:
     """
 
     def __init__(self, settings: CollectionSettings, card: ActionCard, policy: Policy | None = None) -> None:
-        """policy: acts, labelled by the expert; None: the expert acts. Raises ActionCardError for another card's."""
+        """policy: acts, labeled by the expert; None: the expert acts. Raises ActionCardError for another card's."""
         if policy is not None and (difference := card_difference(card, policy.card.with_horizon(card.horizon))):
             what = f"The policy {policy.name!r} has a different action card than the episodes"
             raise ActionCardError(f"{what} ({difference}).")

@@ -118,7 +118,7 @@ and tool in training; they are not part of the checkpoint.
 {words}
 `DATA_CARD.md` describes the episodes, and what is held out."""
 LIMITS = """\
-- It knows one skill, picking up one of the table's objects, and the words of that: colours red, orange, yellow, green,
+- It knows one skill, picking up one of the table's objects, and the words of that: colors red, orange, yellow, green,
   cyan, blue, purple; shapes {shapes}. Other words are ignored: it will pick
   some object, or not move.
 - It was trained only on this simulator's table, camera, lighting and gripper. It is not suited for a real arm.

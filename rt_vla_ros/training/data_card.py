@@ -46,7 +46,7 @@ state and labels every state, including those that only the policy reaches.
 
 {suites}
 
-Objects are placed randomly, at least 10 cm apart; colours {colours}.
+Objects are placed randomly, at least 10 cm apart; colors {colours}.
 
 ## Limits
 
@@ -131,10 +131,10 @@ def _held_out(suites: Sequence[str]) -> list[str]:
 
 def _rules(suite: Suite) -> str:
     objects = " to ".join(map(str, dict.fromkeys(suite.objects)))
-    what = "all of other colours" if suite.distinct == "colour" else "no two of the same colour and shape"
-    looks = "the default table, with small random changes of colour and lighting"
+    what = "all of other colors" if suite.distinct == "colour" else "no two of the same color and shape"
+    looks = "the default table, with small random changes of color and lighting"
     if not isinstance(suite.appearance, AppearanceJitter):
-        looks = "tables of any muted colour, plain or patterned, random lighting, the camera moved by up to "
+        looks = "tables of any muted color, plain or patterned, random lighting, the camera moved by up to "
         looks += f"{100 * suite.appearance.camera[1]:.1f} cm"
     return f"{objects} objects, {what}; {looks}; {len(suite.phrasings)} phrasings."
 

@@ -36,7 +36,7 @@ from rt_vla_ros.training.windows import WindowDataset, cached_frames, parted, sp
 FRAMES = "frames"
 VALIDATION_WINDOWS = 256  # that a validation looks at, at most
 METHOD = """\
-Imitation learning (behaviour cloning) on {datasets}: {training} episodes for training, {validation} held out,
+Imitation learning (behavior cloning) on {datasets}: {training} episodes for training, {validation} held out,
 {frames:,} frames in all. Use of the card's ranges by the recorded actions; values outside are clipped:
 
 {use}"""

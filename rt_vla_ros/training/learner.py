@@ -199,7 +199,7 @@ class Learner:
         return logits, features[::cameras], tokens[::cameras]
 
     def _jittered(self, images: Tensor, batch: Batch) -> Tensor:
-        """Apply colour jitter, consistent with the process's shard of the whole batch."""
+        """Apply color jitter, consistent with the process's shard of the whole batch."""
         count, first = len(images) * self.group.size, len(images) * self.group.rank
         jittered = jitter_colours(images, self.settings.jitter, self._generator, batch=count, first=first)
         if batch.padding is not None and self.settings.jitter:

@@ -17,7 +17,7 @@ from rt_vla_ros.sim.word_suites import MEANINGS, on_symbols
 
 
 def paraphrase(instruction: str, rng: np.random.Generator, most: float) -> str:
-    """Randomly drop words other than colours and shapes, and replace shapes by synonyms ("block" for "cube").
+    """Randomly drop words other than colors and shapes, and replace shapes by synonyms ("block" for "cube").
 
     most: maximum share of words to change (0 ... 1); the share itself is random.
     """

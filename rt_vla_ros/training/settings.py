@@ -48,7 +48,7 @@ PAPER |= {"heatmap_weight": 0.0, "position_weight": 0.0}
 google-deepmind/open_x_embodiment, which also has epsilon 1e-7 (Keras' own) and says that the batch was 1024. Both take
 the mean cross-entropy over all action tokens of all steps (the release divides it by a constant, which Adam does not
 see), and crop images at random after padding them with black: 20 of 256 rows and 50 of 320 columns on each side.
-Neither has a schedule, decay, clipping, averaged weights or changes of colour. `micro_batch_size` is this project's,
+Neither has a schedule, decay, clipping, averaged weights or changes of color. `micro_batch_size` is this project's,
 to save memory."""
 
 
@@ -216,7 +216,7 @@ def network_config(settings: TrainingSettings, card: ActionCard) -> RT1Config:
     fitting: dict[str, Any] = {
         "language": "hashed_words",
         "vocab_size": card.bins,
-        "tokens_per_dimension": [len(d.modes) if d.role == "terminate" else card.bins for d in card.dimensions],
+        "tokens_per_dimension": list(card.counts),
         "input_height": None if same_size else camera.height,
         "input_width": None if same_size else camera.width,
         "world_vector_range": None,  # the card says it

@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 from rt_vla_ros.benchmarks import rt2_in_miniature
-from rt_vla_ros.benchmarks.rt2_in_miniature import ROBOT_FRAMES, STEPS, Arm, ArmError, Place, arms, make_all
+from rt_vla_ros.benchmarks.rt2_in_miniature import (
+    ROBOT_FRAMES,
+    SHARES,
+    STEPS,
+    WEB_STEPS,
+    Arm,
+    ArmError,
+    Place,
+    arms,
+    make_all,
+)
 from rt_vla_ros.training.rt2.mini.collector import WEB_AGAIN
 from rt_vla_ros.training.rt2.mini.settings import MiniSettings
 
@@ -49,6 +59,23 @@ def test_two_robots_learn_from_the_same_frames_alone_and_together() -> None:
     assert str(Path("OUT/robots-both/checkpoint-left")) in place.evaluate_command(named["robots-both-left"])
     shares = {settings(arm).robot_frames_at(0) for arm in named.values() if not arm.of}
     assert shares == {ROBOT_FRAMES}
+
+
+def test_all_arms_but_those_on_web_data_alone_have_the_given_number_of_steps() -> None:
+    for arm in arms(300):
+        if not arm.of:
+            assert settings(arm).steps == (WEB_STEPS if arm.name.startswith("web-") else 300)
+    frames = next(arm for arm in arms(300) if arm.name == "robots-frames")
+    assert settings(frames).learner_after == 100
+
+
+def test_sizes_and_shares_are_compared_on_the_frames_of_one_robot() -> None:
+    compared = [arm for arm in arms() if arm.name.startswith("share-") or arm.name in ("co-small", "robots-front")]
+    assert len(compared) == len(SHARES) + 2
+    assert {arm.frames for arm in compared} == {"robots-frames"}
+    assert {settings(arm).embodiments for arm in compared} == {"front"}
+    assert {(settings(arm).steps, settings(arm).batch_size, settings(arm).seed) for arm in compared} == {(STEPS, 24, 0)}
+    assert {settings(arm).robot_share for arm in compared} == {*SHARES, ROBOT_FRAMES / 24}
 
 
 def test_an_arm_that_fails_ends_all_of_them_with_the_place_of_its_message(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.launching import child_environment
 
-from rt_vla_ros.cli.test import CHECKOUT, passes
+from rt_vla_ros.cli.test import CHECKOUT, passes, repetition
 
 USUAL = ["--durations=5", "--durations-min=1"]
 
@@ -58,7 +58,7 @@ def test_one_pass_without_xdist_or_cores() -> None:
 def test_a_folder_passes_though_nothing_in_it_must_run_alone() -> None:
     done = rt_vla_test("test/observations", "-k", "window")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1].startswith("rt-vla test: passed after 0 min ")
+    assert done.stdout.splitlines()[-1].startswith("rt-vla test: passed after ")
 
 
 def test_a_failure_is_the_exit_status(tmp_path: Path) -> None:
@@ -66,4 +66,34 @@ def test_a_failure_is_the_exit_status(tmp_path: Path) -> None:
     path.write_text("def test_it():\n    assert False\n")
     done = rt_vla_test(str(path), "-p", "no:cacheprovider")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1].startswith("rt-vla test: status 1 after 0 min ")
+    assert done.stdout.splitlines()[-1].startswith("rt-vla test: status 1 after ")
+
+
+UNSTABLE = """
+import pathlib
+
+def test_it():
+    count = pathlib.Path(__file__).with_name("count")
+    with count.open("a") as file:
+        file.write("x")
+    assert len(count.read_text()) >= {needed}
+"""
+
+
+@pytest.mark.parametrize(
+    ("needed", "status", "end"), [(2, 0, "passed, some tests only when repeated,"), (3, 1, "status 1")]
+)
+def test_what_failed_runs_once_more(tmp_path: Path, needed: int, status: int, end: str) -> None:
+    (tmp_path / "test_it.py").write_text(UNSTABLE.format(needed=needed))
+    done = rt_vla_test(str(tmp_path), "--rootdir", str(tmp_path), "-c", "/dev/null")
+    assert done.returncode == status, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith(f"rt-vla test: {end} after ")
+    assert (tmp_path / "count").read_text() == "xx"
+
+
+def test_a_repetition_needs_the_list_of_what_failed_and_adds_to_the_coverage() -> None:
+    assert repetition(["-p", "no:cacheprovider"]) is None
+    assert repetition(["-pno:cacheprovider"]) is None
+    assert repetition(["--cov"]) == [
+        "--cov", "--cov-append", "--last-failed", "--last-failed-no-failures=none", "--exitfirst",
+    ]  # fmt: skip

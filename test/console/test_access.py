@@ -7,7 +7,7 @@ import pytest
 from rt_vla_ros.console.access import COOKIE, PageAccess, own_names
 from rt_vla_ros.console.attempts import MOST_ADDRESSES, Attempts
 from rt_vla_ros.console.logins import IDLE, MOST_LOGINS
-from rt_vla_ros.console.loopback import is_loopback, subscriber
+from rt_vla_ros.loopback import is_loopback, subscriber
 
 TOKEN = "a token of more than 16"
 

@@ -95,5 +95,5 @@ def test_files_that_cannot_be_used_are_named(serve: Serve, keys: Path) -> None:
         replace(robot(keys), ca=str(keys / "none.pem")),
         replace(robot(keys), key=str(keys / "server/key.pem")),
     ):
-        with pytest.raises(ValueError, match=r"certificates for the policy server cannot be used"):
+        with pytest.raises(ValueError, match=r"certificates for the server cannot be used"):
             load_policy(server.address, remote=settings)

@@ -22,6 +22,7 @@ FAMILIES = {
     "openvla": "an OpenVLA model",
     RT1_ONNX: "an RT-1 network in ONNX",
     "vla0": "a VLA-0 model in its published format",
+    catalogue.ENGINE: "an RT-2 model in an inference engine, described",
     **dict.fromkeys(catalogue.MADE_IN_MEMORY, "random weights, for tests only"),
 }
 NOT_VERIFIED = "not verified"  # how a card begins a note about what nobody could look up

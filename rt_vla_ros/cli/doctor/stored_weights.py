@@ -17,7 +17,9 @@ from rt_vla_ros.language.onnx_sentences import INSTALL
 from rt_vla_ros.network_size import no_larger_than
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError, LanguageNotUsedError, first_line
 from rt_vla_ros.policies.checkpoint.files import EXPORTED, RT2_CONFIG_FILE, say_nothing
-from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
+from rt_vla_ros.policies.checkpoint.resolve import ENGINE, Checkpoint
+from rt_vla_ros.policies.engine.description import EngineConfig
+from rt_vla_ros.policies.engine.policy import check_supported
 from rt_vla_ros.policies.exported.rt1 import open_policy as open_exported
 from rt_vla_ros.policies.load import find_device
 from rt_vla_ros.policies.rt1.checkpoint import RT1_WEIGHTS, check_card, empty_model
@@ -47,7 +49,9 @@ Step = Callable[[], str | None]
 def look_at_weights(checkpoint: Checkpoint, card: ActionCard | None, options: Mapping[str, Any]) -> Iterator[Finding]:
     """options: of the policy node. Runs each step of loading that does not need the weights, and reports its result."""
     steps: tuple[Step, ...] = (lambda: _exported(checkpoint, options),)
-    if checkpoint.family not in EXPORTED:
+    if checkpoint.family == ENGINE:
+        steps = (lambda: _engine(checkpoint, card),)
+    elif checkpoint.family not in EXPORTED:
         make_steps = _rt1_steps if checkpoint.family == "rt1" else _rt2_steps
         steps = (*make_steps(checkpoint, card, options), lambda: _memory(checkpoint, options))
     said = set[str]()
@@ -68,6 +72,14 @@ def _exported(checkpoint: Checkpoint, options: Mapping[str, Any]) -> str:
     given = {name: options.get(name, "auto") for name in ("device", "weights")}
     open_exported(checkpoint, **given, language=options.get("language") or None)
     return f"The graphs of {checkpoint.name} and its card are unchanged since the export, and onnxruntime loads them."
+
+
+def _engine(checkpoint: Checkpoint, card: ActionCard | None) -> str:
+    """The description of a model that runs elsewhere."""
+    engine, config = EngineConfig.load(checkpoint.model_directory), RT2Config.load(checkpoint.model_directory)
+    if card is not None:
+        check_supported(config, card)
+    return f"Its model {engine.model!r} runs at {engine.place} ({engine.engine}), which was not contacted."
 
 
 def _rt1_steps(checkpoint: Checkpoint, card: ActionCard | None, options: Mapping[str, Any]) -> tuple[Step, ...]:

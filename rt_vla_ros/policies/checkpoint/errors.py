@@ -42,6 +42,15 @@ class ServerDecidesError(ValueError):
         )
 
 
+class EngineDecidesError(ValueError):
+    """An option of the model was given for a policy whose model runs in an engine."""
+
+    def __init__(self, name: str, *options: str) -> None:
+        super().__init__(
+            f"The model of the policy {name!r} runs in an engine: set {', '.join(options)} there, and omit it here."
+        )
+
+
 def some(names: list[str]) -> str:
     """The first names of a list and the number of the remaining ones, for a message."""
     shown = ", ".join(names[:4]) or "nothing"

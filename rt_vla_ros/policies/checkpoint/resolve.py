@@ -23,6 +23,7 @@ from rt_vla_ros.policies.checkpoint.errors import (
 from rt_vla_ros.policies.checkpoint.files import (
     ADAPTER_CONFIG,
     CONFIG_FILE,
+    ENGINE_FILE,
     EXPORTED,
     LEROBOT_VLA0,
     RT1_ONNX,
@@ -49,6 +50,8 @@ WORDLESS = (*RT1_FAMILIES, RT1_ONNX)
 """Families that cannot answer questions."""
 REMOTE = "remote"
 """The family of policies on a server, `remote:HOST`."""
+ENGINE = "engine"
+"""The family of policies whose model runs in an inference engine (engine.json)."""
 SHOWN = 80
 """Maximum characters of a name in a message."""
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}")
@@ -73,12 +76,13 @@ WEIGHTS = ("auto", "float32", "bfloat16", "int8", "int4")
 class Checkpoint:
     """A resolved checkpoint.
 
-    name: for messages and reports. family: "rt1", "rt2", "openvla", "vla0" (as it is published), REMOTE, one of
+    name: for messages and reports. family: "rt1", "rt2", "openvla", "vla0" (as it is published), REMOTE, ENGINE, one of
     EXPORTED, or one of MADE_IN_MEMORY.
-    directory: of the model; None if it is created in memory or on a server. config: its config.json, read once.
+    directory: of the model, for ENGINE of its description; None if it is created in memory or on a server. config: its
+    config.json, read once.
     adapter: directory of a LoRA adapter of that model. key: which statistics to use if there are several (OpenVLA).
     reference: a name that is valid in any working directory. called: names of the model and its adapter, by their
-    directories or on the Hub. remote: connection settings of a server.
+    directories or on the Hub. remote: connection settings of a server or an engine.
     """
 
     name: str
@@ -129,7 +133,7 @@ class Checkpoint:
             from rt_vla_ros.policies.rt2.openvla.card import openvla_config
 
             plans = openvla_config(self).plans
-        elif self.family == "rt2":
+        elif self.family in ("rt2", ENGINE):
             from rt_vla_ros.policies.rt2.configuration import RT2Config
 
             plans = RT2Config.load(self.place_of(RT2_CONFIG_FILE)).plans
@@ -166,7 +170,7 @@ class Checkpoint:
 def resolve(name_or_path: str | Path, tell: Tell = say_nothing, remote: RemoteSettings | None = None) -> Checkpoint:
     """Resolves a shipped policy by its name, any other by its directory or its name on the Hugging Face Hub.
 
-    `remote:HOST` is a policy on a server, which is not contacted yet; remote: its connection settings.
+    `remote:HOST` is a policy on a server, which is not contacted yet, nor is an engine; remote: connection settings.
 
     name_or_path: also DIRECTORY#KEY or OWNER/NAME#KEY, which selects one of several statistics of an OpenVLA
     checkpoint. A Hub name is downloaded if there is no such directory; tell: called with progress messages.
@@ -185,7 +189,14 @@ def resolve(name_or_path: str | Path, tell: Tell = say_nothing, remote: RemoteSe
     assert directory is not None, "only policies created in memory have no directory"
     path, _, key = name.partition("#") if on_hub else name.rpartition("#")
     key = key if path and not _path(name).is_dir() else ""
+    if on_hub and (directory / ENGINE_FILE).is_file():
+        raise CheckpointError(
+            f"{name} has an {ENGINE_FILE}, which would send this robot's images to an address that its author chose. "
+            "Copy it to a local directory, and check its url."
+        )
     found = replace(_look_at(directory, tell, name if on_hub else _called(directory)), key=key)
+    if found.family == ENGINE:
+        found = replace(found, remote=remote or RemoteSettings())
     if key and found.family != "openvla":
         raise CheckpointError(f"{directory} is not an OpenVLA checkpoint, so it has no statistics {key!r}.")
     if on_hub:
@@ -298,6 +309,13 @@ def _called(directory: Path) -> str:
 
 def _look_at(directory: Path, tell: Tell, name: str) -> Checkpoint:
     """The checkpoint in a directory."""
+    if (directory / ENGINE_FILE).is_file():
+        if both := [file for file in (CONFIG_FILE, ADAPTER_CONFIG) if (directory / file).is_file()]:
+            raise CheckpointError(
+                f"{directory} is ambiguous, both a model ({both[0]}) and the description of one that runs in an engine "
+                f"({ENGINE_FILE}): put them into separate directories and choose one."
+            )
+        return Checkpoint("", ENGINE, directory, called=name)
     adapter = None
     if (directory / ADAPTER_CONFIG).is_file():
         if (directory / CONFIG_FILE).is_file():

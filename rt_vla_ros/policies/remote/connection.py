@@ -8,7 +8,6 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 try:
@@ -17,11 +16,11 @@ except ImportError as error:
     raise ImportError(f"A remote policy needs websockets: pip install 'rt_vla_ros[remote]' ({error}).") from error
 from websockets.sync.client import ClientConnection, connect
 
-from rt_vla_ros.os_error import in_words
 from rt_vla_ros.policies.policy import PolicyLostError
 from rt_vla_ros.policies.remote.address import RemoteAddress
 from rt_vla_ros.policies.remote.handshake import Hello, Welcome
 from rt_vla_ros.policies.remote.settings import RemoteSettings
+from rt_vla_ros.policies.remote.tls import tls_context
 from rt_vla_ros.policies.remote.wire import MessageKind, RemoteMessage, RemoteWireError, pack, unpack
 from rt_vla_ros.token_file import header_token
 
@@ -161,7 +160,7 @@ def _shut(connection: ClientConnection) -> None:
 
 def _open(address: RemoteAddress, settings: RemoteSettings) -> ClientConnection:
     headers = {"Authorization": f"Bearer {header_token(settings.token_file)}"} if settings.token_file else {}
-    tls = _trust(settings)
+    tls = tls_context(settings)
     url = f"{'ws' if tls is None else 'wss'}://{address.place}/robot"
     try:
         opening = connect(
@@ -209,18 +208,3 @@ def _unreachable(address: RemoteAddress, encrypted: bool, error: Exception) -> s
     # TLS 1.3 reports a missing client certificate only after the handshake.
     cure = ", and does it take remote_certificate" if encrypted else ", and without TLS (otherwise set remote_ca)"
     return f"No policy server answers at {address.place} ({reason}): does `rt-vla serve` run there{cure}?"
-
-
-def _trust(settings: RemoteSettings) -> ssl.SSLContext | None:
-    if not settings.ca:
-        return None
-    try:
-        file = None if settings.ca == "system" else str(Path(settings.ca).expanduser())
-        context = ssl.create_default_context(cafile=file)
-        if settings.certificate:
-            paths = (str(Path(one).expanduser()) for one in (settings.certificate, settings.key))
-            context.load_cert_chain(*paths)
-    except OSError as error:  # and ssl.SSLError
-        why = str(error) if isinstance(error, ssl.SSLError) else in_words(error)
-        raise ValueError(f"The certificates for the policy server cannot be used: {why}") from error
-    return context

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from rt_vla_ros.action_space.card import ActionCard, CameraSpec
-from rt_vla_ros.observations.image import check_image
+from rt_vla_ros.observations.image import card_images
 from rt_vla_ros.policies.remote import meta_fields as read
 from rt_vla_ros.policies.remote.wire import RemoteWireError
 
@@ -37,12 +37,8 @@ def encode_images(
     Raises ValueError for an image that is missing or does not have the card's size.
     """
     described, parts = [], []
-    for camera in card.cameras:
-        if camera.name not in images:
-            there = ", ".join(sorted(images)) or "none"
-            raise ValueError(f"The policy needs an image of the camera {camera.name!r}; given: {there}.")
-        check_image(images[camera.name], camera)
-        part = _jpeg(images[camera.name], jpeg) if jpeg else np.ascontiguousarray(images[camera.name]).tobytes()
+    for camera, image in zip(card.cameras, card_images(images, card.cameras), strict=True):
+        part = jpeg_bytes(image, jpeg) if jpeg else image.tobytes()
         size = {"width": camera.width, "height": camera.height, "bytes": len(part)}
         described.append({"camera": camera.name, "format": JPEG if jpeg else RAW, **size})
         parts.append(part)
@@ -94,9 +90,10 @@ def _image(meta: Mapping[str, Any], data: bytes, camera: CameraSpec) -> NDArray[
     )
 
 
-def _jpeg(image: NDArray[np.uint8], quality: int) -> bytes:
+def jpeg_bytes(image: NDArray[np.uint8], quality: int) -> bytes:
+    """An RGB image (H, W, 3) as JPEG. quality: 1 ... 95."""
     stream = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(image)).save(stream, "JPEG", quality=quality, subsampling=0)
+    Image.fromarray(image).save(stream, "JPEG", quality=quality, subsampling=0)
     return stream.getvalue()
 
 

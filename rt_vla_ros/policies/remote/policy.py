@@ -24,10 +24,9 @@ from rt_vla_ros.policies.remote.chunk_wire import chunk_from_meta
 from rt_vla_ros.policies.remote.connection import NoAnswerError, RemoteConnection, refusal_of
 from rt_vla_ros.policies.remote.handshake import Hello, Welcome, refuse_other
 from rt_vla_ros.policies.remote.image_wire import encode_images, raw_size
-from rt_vla_ros.policies.remote.settings import RemoteSettings
+from rt_vla_ros.policies.remote.settings import SHORTEST_BUDGET, RemoteSettings
 from rt_vla_ros.policies.remote.wire import MessageKind, RemoteMessage, RemoteWireError
 
-SHORTEST_BUDGET = 0.5  # minimum of the default budget [s]
 SILENCE = 1.0  # silence of a server beyond the budget after which it counts as lost [s]
 LONGEST_RESET, LONGEST_ANSWER = 10.0, 120.0  # [s]
 TRIPS = 8  # round trips of which the shortest is used

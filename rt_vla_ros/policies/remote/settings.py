@@ -7,19 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-LONGEST_BUDGET = 60.0
-"""[s]"""
+LONGEST_BUDGET, SHORTEST_BUDGET = 60.0, 0.5
+"""Of a request, and the shortest that is the default [s]."""
 
 
 @dataclass(frozen=True)
 class RemoteSettings:
     """Raises ValueError for invalid settings.
 
-    token_file: path of a file with the server's token; empty: none is sent.
+    token_file: path of a file with the server's token (an engine's API key); empty: none is sent.
     ca: path of the CA certificate (PEM) of the server, or of its own certificate; "system": the system's CAs; empty:
-    no TLS.
+    no TLS, or for an engine with an https url the system's CAs.
     certificate, key: paths of this robot's client certificate and key (PEM), for a server that requires one.
-    jpeg: quality of the images, 1 ... 95; 0: raw images.
+    jpeg: quality of the images, 1 ... 95; 0: raw images, or PNG for an engine.
     budget: longest time from the call of `act` to its action [s]; a later answer is not executed. 0: the time until the
     next decision is due, at least 0.5 s.
     robot: name of this robot in the server's table; empty: the host name.

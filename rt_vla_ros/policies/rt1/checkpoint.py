@@ -155,12 +155,11 @@ def sentence_encoder(checkpoint: Checkpoint, config: RT1Config, language: str | 
 def check_card(card: ActionCard, config: RT1Config, where: Path) -> None:
     """Raises ActionCardError, naming both values, if the card contradicts the network."""
     height, width = config.input_size
-    counts = [len(d.modes) if d.role == "terminate" else card.bins for d in card.dimensions]
     pairs: list[tuple[str, object, str, object]] = [
         ("dimensions", len(card.dimensions), "dimensions", len(config.tokens_per_dimension)),
         ("horizon", card.horizon, "horizon", config.horizon),
         ("bins", card.bins, "vocab_size", config.vocab_size),
-        ("tokens per dimension", counts, "tokens_per_dimension", list(config.tokens_per_dimension)),
+        ("tokens per dimension", list(card.counts), "tokens_per_dimension", list(config.tokens_per_dimension)),
         ("number of cameras", len(card.cameras), "num_cameras", config.num_cameras),
         ("numbers of the state", len(card.state), "state_size", config.state_size),
     ]

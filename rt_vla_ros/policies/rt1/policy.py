@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rt_vla_ros.action_space.card import ActionCard, CameraSpec
+from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.action_space.decoder import ActionDecoder, DecoderSnapshot
 from rt_vla_ros.language.cached_encoder import CachedEncoder
 from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.language.hashed_words import HashedWords
-from rt_vla_ros.observations.image import check_image
+from rt_vla_ros.observations.image import card_images
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.observations.scaled_state import check_state, scaled_state
 from rt_vla_ros.policies.policy import NO_INSTRUCTION, WARM_UP_INSTRUCTION
@@ -185,18 +185,10 @@ class RT1Policy:
         return chunk
 
     def _inputs(self, observation: Observation) -> Inputs:
-        images = np.stack([self._image(observation, camera) for camera in self.card.cameras])
+        images = np.stack(card_images(observation.images, self.card.cameras))
         if not self.card.state:
             return images, None
         return images, scaled_state(check_state(observation.state, self.card), self.card)
-
-    def _image(self, observation: Observation, camera: CameraSpec) -> NDArray[np.uint8]:
-        if camera.name not in observation.images:
-            there = ", ".join(sorted(observation.images)) or "none"
-            raise ValueError(f"The policy needs an image of the camera {camera.name!r}; given: {there}.")
-        image = observation.images[camera.name]
-        check_image(image, camera)
-        return image
 
 
 @torch.inference_mode()

@@ -17,12 +17,13 @@ from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.action_space.decoder import NOT_FINITE, ActionDecoder, DecoderSnapshot, DecodingError
 from rt_vla_ros.language.encoder import InstructionError
 from rt_vla_ros.language.plain_text import PromptText
-from rt_vla_ros.observations.image import check_image
+from rt_vla_ros.observations.image import card_images
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.checkpoint.errors import first_line
 from rt_vla_ros.policies.packed_linear import pack_linears
 from rt_vla_ros.policies.policy import NO_INSTRUCTION, WARM_UP_INSTRUCTION
 from rt_vla_ros.policies.rt2.configuration import question_prompt, robot_prompt
+from rt_vla_ros.policies.rt2.decoding.action_grammar import ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import (
     OPENVLA_TAIL,
     VocabularyError,
@@ -30,7 +31,6 @@ from rt_vla_ros.policies.rt2.decoding.action_vocabulary import (
     placeholders,
 )
 from rt_vla_ros.policies.rt2.decoding.batch import BatchError
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.engine import Decoded, DecodingEngine
 from rt_vla_ros.policies.rt2.decoding.plan_grammar import Grammar, PlanGrammar
 from rt_vla_ros.policies.rt2.decoding.priority_lock import PriorityLock
@@ -245,7 +245,7 @@ class RT2Policy:
         images: as in Observation. Raises ValueError for an empty or too long question and for images that do not match
         the card.
         """
-        text, pictures = question_prompt(self.parts.config, question), self._images(images)
+        text, pictures = question_prompt(self.parts.config, question), card_images(images, self.card.cameras)
         with self._lock.low():
             inputs = self._make_prompt(text).inputs(pictures)
         self._check_length(inputs, limit, "The question", text)
@@ -286,7 +286,8 @@ class RT2Policy:
     def _inputs(self, observation: Observation) -> Inputs:
         if self._prompt is None:
             raise RuntimeError(NO_INSTRUCTION)
-        images, state = self._images(observation.images), self._state(observation.state)
+        images = card_images(observation.images, self.card.cameras)
+        state = self._state(observation.state)
         text = self._text(robot_prompt(self.parts.config, self._instruction, state)) if state else ""
         return self._prompt.inputs(images, text)
 
@@ -299,15 +300,6 @@ class RT2Policy:
         length = self._grammar.action_length(decoded.tokens)
         chances = np.clip(decoded.probabilities[len(decoded.tokens) - length :], 1e-12, 1.0)
         return float(np.exp(np.log(chances).sum() / decoded.numbers))
-
-    def _images(self, images: Mapping[str, NDArray[np.uint8]]) -> Sequence[NDArray[np.uint8]]:
-        missing = [camera.name for camera in self.card.cameras if camera.name not in images]
-        if missing:
-            there = ", ".join(sorted(images)) or "none"
-            raise ValueError(f"The policy needs an image of the camera {missing[0]!r}; given: {there}.")
-        for camera in self.card.cameras:
-            check_image(images[camera.name], camera)
-        return [np.ascontiguousarray(images[camera.name]) for camera in self.card.cameras]
 
     def _check_length(self, inputs: Inputs, output: int, what: str, text: PromptText) -> None:
         check_tokens(self.parts.model, inputs["input_ids"])
@@ -365,12 +357,11 @@ def make_grammar(parts: RT2Parts) -> Grammar:
     tail = getattr(parts.model.config, "pad_to_multiple_of", OPENVLA_TAIL)
     ends = stop_tokens(parts.model, tokenizer)
     vocabulary = make_vocabulary(config, tokenizer, card.bins, int(rows), ends, seen, tail)
-    counts = [len(d.modes) if d.role == "terminate" else card.bins for d in card.dimensions]
-    action = ActionGrammar(vocabulary, counts, card.horizon)
+    action = ActionGrammar(vocabulary, card.counts, card.horizon)
     limit = context_length(parts.model.config)
     if limit is not None and action.longest + config.plan_tokens >= limit:
         plan = f" and a plan {config.plan_tokens}" if config.plan_tokens else ""
-        steps = f"{card.horizon} steps of {len(counts)} numbers"
+        steps = f"{card.horizon} steps of {len(card.counts)} numbers"
         raise VocabularyError(
             f"The action card's {steps} take up to {action.longest} tokens{plan}; "
             f"with prompt and images the model's context has {limit}. Give the card the horizon that the model was "

@@ -138,7 +138,8 @@ class PolicyReplica:
         return session
 
     def _session(self, key: str) -> PortablePolicy:
-        session = self._sessions[key] = self._sessions.pop(key, None) or self._portable()
+        session = self._sessions.pop(key) if key in self._sessions else self._portable()
+        self._sessions[key] = session
         while len(self._sessions) > MOST_SESSIONS:
             self._sessions.popitem(last=False)
         return session

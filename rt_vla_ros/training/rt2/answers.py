@@ -10,8 +10,8 @@ from transformers import PreTrainedTokenizerBase
 
 from rt_vla_ros.language.plain_text import HOLE, SEPARATOR, insert_text
 from rt_vla_ros.policies.rt2.configuration import plan_config
+from rt_vla_ros.policies.rt2.decoding.action_grammar import ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import ANCHOR, placeholders
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.plan_grammar import PlanGrammar
 from rt_vla_ros.policies.rt2.decoding.stop_tokens import stop_tokens
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts

@@ -24,7 +24,7 @@ tags: [robotics, rt-2, vision-language-action]{front}
 
 An RT-2: a vision-language model ({trained:,} of {parameters:,} weights trained, {method}) that outputs actions as text
 tokens and still answers questions. Its inputs are {cameras} and the instruction. It was fine-tuned from `{base}`, whose
-licence applies.
+license applies.
 
 ## Results
 

@@ -40,7 +40,7 @@ class FineTuneSettings:
     share of robot samples with a plan before the action. plan_tokens: maximum plan length that the trained policy
     writes before each action; 0: no plan, except on request if plan_share is above 0. shift_rows, shift_columns:
     maximum random shift of robot images, as fractions of height and width. jitter: of their brightness, contrast and
-    colour. validation: share of the robot episodes and web examples held out; at most `held_out` samples of each kind
+    color. validation: share of the robot episodes and web examples held out; at most `held_out` samples of each kind
     are evaluated. patience: early stopping after this many evaluations without improvement; 0: off. vqa_questions:
     number of held-out web questions with short answers to ask. rt2: overrides of keys of the base's rt2_config.json.
     seed: of order, augmentation and adapter.
@@ -149,7 +149,7 @@ RECIPES: Mapping[str, FineTuneSettings] = MappingProxyType(
             gradient_checkpointing=True,
         ),
         # VLA-0 (arXiv:2510.13054, III.B): up to 40 % of an action is hidden. Rate, batch, no schedule, no clipping and
-        # the colour changes are those of the settings file of MilkClouds/vla0-trl (configs/vla0.yaml), which says that
+        # the color changes are those of the settings file of MilkClouds/vla0-trl (configs/vla0.yaml), which says that
         # the original has 5e-6 for each of 8 GPUs. Steps are a number of epochs there.
         "vla0": FineTuneSettings(
             steps=60_000,

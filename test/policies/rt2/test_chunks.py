@@ -13,12 +13,14 @@ import torch
 from support.vlms import random_image, rt2_card, save_vlm
 
 from rt_vla_ros.action_space.chunk import ActionChunk
+from rt_vla_ros.observations.image import card_images
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.policy import StreamingPolicy
 from rt_vla_ros.policies.rt2.configuration import PLAN_PROMPT
+from rt_vla_ros.policies.rt2.decoding.action_grammar import ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import VocabularyError
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar, prefix_allowed_tokens
+from rt_vla_ros.policies.rt2.decoding.constrained_decoding import prefix_allowed_tokens
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, load_rt2
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 
@@ -59,7 +61,7 @@ def seen(seed: int, stamp: float = 0.0) -> Observation:
 
 def generated(policy: RT2Policy, observation: Observation) -> tuple[int, ...]:
     assert policy._prompt is not None
-    inputs = policy._to_device(policy._prompt.inputs(policy._images(observation.images)))
+    inputs = policy._to_device(policy._prompt.inputs(card_images(observation.images, policy.card.cameras)))
     length = inputs["input_ids"].shape[1]
     output = policy.parts.model.generate(  # type: ignore[operator]
         **inputs,

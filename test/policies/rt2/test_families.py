@@ -16,7 +16,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.rt2.configuration import RT2Config
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
+from rt_vla_ros.policies.rt2.decoding.action_grammar import ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.engine import DecodingEngine
 from rt_vla_ros.policies.rt2.families import TESTED, FirstPromptError, ModelFamilyError, check_family
 from rt_vla_ros.policies.rt2.loading.parts import load_processor

@@ -14,6 +14,7 @@ from support.small_tokenizers import small_tokenizer
 from support.vlms import random_image, rt2_card, save_vlm
 from transformers import PreTrainedModel
 
+from rt_vla_ros.observations.image import card_images
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.packed_linear import PackedLinear
@@ -51,7 +52,7 @@ def seen(seed: int) -> Observation:
 def generated(policy: RT2Policy, observation: Observation, model: PreTrainedModel | None = None) -> tuple[int, ...]:
     """The same by transformers' own constrained greedy decoding."""
     assert policy._prompt is not None
-    inputs = policy._to_device(policy._prompt.inputs(policy._images(observation.images)))
+    inputs = policy._to_device(policy._prompt.inputs(card_images(observation.images, policy.card.cameras)))
     length = inputs["input_ids"].shape[1]
     allowed = prefix_allowed_tokens(policy._grammar, length)
     output = (model or policy.parts.model).generate(  # type: ignore[operator]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-
-from transformers import PreTrainedConfig, PreTrainedTokenizerBase
+from typing import TYPE_CHECKING
 
 from rt_vla_ros.language.plain_text import special_tokens
 from rt_vla_ros.policies.rt2.configuration import RT2Config
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 ANCHOR = "A:"
 """Text before an action, so that numbers are tokenized in the same way as after a prompt."""

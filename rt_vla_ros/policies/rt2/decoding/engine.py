@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from rt_vla_ros.policies.rt2.decoding.action_grammar import END
 from rt_vla_ros.policies.rt2.decoding.batch import BatchError, BatchSession
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import END, choose
+from rt_vla_ros.policies.rt2.decoding.constrained_decoding import choose
 from rt_vla_ros.policies.rt2.decoding.fixed_shapes import BUCKET, FixedSession, FixedShapes, FixedShapesError, bucket
 from rt_vla_ros.policies.rt2.decoding.plan_grammar import Grammar
 from rt_vla_ros.policies.rt2.decoding.session import DecodingSession

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase
 
 from rt_vla_ros.language.plain_text import special_tokens
 from rt_vla_ros.policies.rt2.configuration import PLAN_END
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
+from rt_vla_ros.policies.rt2.decoding.action_grammar import ActionGrammar
 
 
 class PlanGrammar:

@@ -34,8 +34,8 @@ class SquareViews(ComposedProcessor):
         super().__init__(*args, **options)
         if self._kind != "grid":
             raise ProcessorError(f"The views {config.views!r} are for Qwen-VL, not for this processor.")
-        self._size, self._crop, self._tiled = config.view_size, config.view_crop, config.views == "tiled"
-        pixels = self._size**2 * (cameras if self._tiled else 1)
+        self._config, self._tiled = config, config.views == "tiled"
+        pixels = config.view_size**2 * (cameras if self._tiled else 1)
         self._image_processor.size = {"shortest_edge": pixels, "longest_edge": pixels}
 
     def render(self, prompt: str, images: int, **options: Any) -> str:
@@ -44,26 +44,30 @@ class SquareViews(ComposedProcessor):
 
     def inputs(self, images: Sequence[Pixels], text: str) -> Inputs:
         """See Processor."""
-        return super().inputs(self.views(images), text)
+        return super().inputs(square_views(images, self._config), text)
 
     def image_inputs(self, images: Sequence[Pixels]) -> Inputs:
         """See Processor."""
-        return super().image_inputs(self.views(images))
+        return super().image_inputs(square_views(images, self._config))
 
-    def views(self, images: Sequence[Pixels]) -> list[Pixels]:
-        """Camera images (H, W, 3) -> squares, uint8 (S, S, 3), or one image of them, (S, S * cameras, 3)."""
-        squares = [self._square(image) for image in images]
-        return [np.concatenate(squares, axis=1)] if self._tiled else squares
 
-    def _square(self, image: Pixels) -> Pixels:
-        whole = torch.tensor(image / 255.0, dtype=torch.float32).permute(2, 0, 1) * 255  # (3, H, W)
-        height, width = (int(side * self._crop) for side in whole.shape[1:])
-        middle = center(whole, height, width)
-        if (height, width) != (self._size, self._size):
-            size = (self._size, self._size)
-            middle = nn.functional.interpolate(middle[None], size, mode="bilinear", align_corners=False)[0]
-        square: Pixels = middle.permute(1, 2, 0).numpy().astype(np.uint8)  # truncated, not rounded
-        return square
+def square_views(images: Sequence[Pixels], config: RT2Config) -> list[Pixels]:
+    """The views "tiled" and "separate" of camera images (H, W, 3).
+
+    Squares, uint8 (S, S, 3), or for "tiled" one image of them, (S, S * cameras, 3).
+    """
+    squares = [_square(image, config.view_size, config.view_crop) for image in images]
+    return [np.concatenate(squares, axis=1)] if config.views == "tiled" else squares
+
+
+def _square(image: Pixels, side: int, crop: float) -> Pixels:
+    whole = torch.tensor(image / 255.0, dtype=torch.float32).permute(2, 0, 1) * 255  # (3, H, W)
+    height, width = (int(length * crop) for length in whole.shape[1:])
+    middle = center(whole, height, width)
+    if (height, width) != (side, side):
+        middle = nn.functional.interpolate(middle[None], (side, side), mode="bilinear", align_corners=False)[0]
+    square: Pixels = middle.permute(1, 2, 0).numpy().astype(np.uint8)  # truncated, not rounded
+    return square
 
 
 class UnscaledViews(ComposedProcessor):

@@ -73,15 +73,15 @@ from those of evaluations.{other}
 | kind | frames rendered so far |
 |---|---|
 | web: images of tables with questions | {web:,} |
-| robot: images and frames of episodes, labelled by a scripted expert for every object on the table | {robot:,} |
+| robot: images and frames of episodes, labeled by a scripted expert for every object on the table | {robot:,} |
 
 - Web images have all {kinds} kinds of objects, cards with symbols ({symbols}), and questions that also use synonyms of
   shapes, generic names ({things}), categories and comparisons.
-- Three of ten tables have other colours, lighting and camera poses, as in the training suites.
+- Three of ten tables have other colors, lighting and camera poses, as in the training suites.
 - Robot frames have {robot_kinds} kinds of objects only: never {web_only}; no cards, and instructions
-  with the objects' colours and shapes, with the part of these that is unique ("lift the ball"), or with the position
+  with the objects' colors and shapes, with the part of these that is unique ("lift the ball"), or with the position
   in the image ("get the object at 120 88") (training/rt2/mini/instructions.py).{questions}
-- In episodes the expert acts, and from step {learner_after:,} on also the policy, with every state labelled by the
+- In episodes the expert acts, and from step {learner_after:,} on also the policy, with every state labeled by the
   expert (DAgger). The first {shard} web images are held out.
 """
 

@@ -24,7 +24,7 @@ MOST = CAPACITIES[-1]  # objects
 COLOUR_NAMES, SHAPE_NAMES = list(COLOURS), list(SHAPES)
 KINDS = [[ObjectKind(colour, shape) for shape in SHAPE_NAMES] for colour in COLOUR_NAMES]
 Frames = dict[str, NDArray[Any]]
-"""N frames. images: uint8 (N, H, W, 3). count: objects (N,). kinds: colour and shape, indices (N, MOST, 2). symbols: of
+"""N frames. images: uint8 (N, H, W, 3). count: objects (N,). kinds: color and shape, indices (N, MOST, 2). symbols: of
 cards under objects, indices, -1 for none (N, MOST). places: of the objects in the image, u and v, NaN where hidden,
 (N, MOST, 2). positions: of the objects [m], (N, MOST, 3). tool_place (N, 2), tool (N, 3) [m]. closed: gripper, 0 ... 1,
 (N,). held: index of the grasped object, -1 for none (N,). target: index of an episode's target object

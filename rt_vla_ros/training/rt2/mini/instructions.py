@@ -1,4 +1,4 @@
-"""Instructions of robot data: colour and shape, one of them if unique, or a position in the image."""
+"""Instructions of robot data: color and shape, one of them if unique, or a position in the image."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from rt_vla_ros.sim.word_suites import THING_PHRASINGS
 from rt_vla_ros.training.rt2.mini.questions import GAP, THINGS, FastRandom, Table, is_visible, where
 
 NAMED = 0.6
-"""Share of the instructions that always name colour and shape. With such instructions only, actions would depend on
+"""Share of the instructions that always name color and shape. With such instructions only, actions would depend on
 these words, and other names would degrade them."""
 
 
 def instruction(table: Table, index: int, words: FastRandom) -> str:
-    """An instruction to pick up one of the objects, which differ in colour or shape."""
+    """An instruction to pick up one of the objects, which differ in color or shape."""
     kind = table.kinds[index]
     if words.share() < NAMED or not (ways := _other_ways(table, index, words)):
         return phrase(words.one(PICK_PHRASINGS), kind)
@@ -20,7 +20,7 @@ def instruction(table: Table, index: int, words: FastRandom) -> str:
 
 
 def _other_ways(table: Table, index: int, words: FastRandom) -> list[str]:
-    """Not with both colour and shape; a position refers to this image."""
+    """Not with both color and shape; a position refers to this image."""
     kind, point, ways = table.kinds[index], table.points[index], list[str]()
     if sum(other.colour == kind.colour for other in table.kinds) == 1:
         ways.append(f"the {kind.colour} {words.one(THINGS)}")

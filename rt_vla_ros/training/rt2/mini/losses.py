@@ -22,7 +22,7 @@ ATTENDING_LAYER, NAMED_HEAD, TOOL_HEAD = 1, 0, 1
 CELLS_WEIGHT, NAMED_WEIGHT, TOOL_WEIGHT, STATE_WEIGHT = 0.3, 0.5, 0.25, 1.0
 UNKNOWN = -100
 KINDS = (len(COLOURS), len(SHAPES), len(SYMBOLS))
-"""Numbers of colours, shapes and symbols. Without supervision of the symbols' positions, the model does not learn to
+"""Numbers of colors, shapes and symbols. Without supervision of the symbols' positions, the model does not learn to
 read them: a card is only a few pixels of the image."""
 STATE = 11
 """Elements of the state readout at the end of a robot prompt: target, tool and their difference, scaled; gripper
@@ -48,8 +48,8 @@ def number_loss(logits: Tensor, labels: Tensor, first: int, sigma: Tensor) -> Te
 class Cells:
     """Ground truth of B images, in FINE x FINE cells.
 
-    kinds: number of the colour, the shape and the card's symbol, UNKNOWN if there is none, (B, FINE^2, 3). offset:
-    of an object's centre from the cell's, in cells, (B, FINE^2, 2).
+    kinds: number of the color, the shape and the card's symbol, UNKNOWN if there is none, (B, FINE^2, 3). offset:
+    of an object's center from the cell's, in cells, (B, FINE^2, 2).
     """
 
     kinds: Tensor

@@ -27,7 +27,7 @@ class MiniSettings:
     questions or instructions. robot_share: share of robot data afterwards, 0 ... 1.
     learning_rate: peak. warmup: steps. weight_decay: of matrices. beta2: of AdamW. ema: decay per step
     of the exponential moving average of the weights. width, layers: of the language model. seed: of everything.
-    web_frames, robot_frames, expert_frames: images of tables with questions, images labelled by the expert, and frames
+    web_frames, robot_frames, expert_frames: images of tables with questions, images labeled by the expert, and frames
     of expert episodes, rendered before the policy acts. later_frames_per_image: frames of episodes in which the policy
     acts and the expert labels (DAgger), per image trained on. shard: frames per file. web_capacity, robot_capacity:
     newest frames kept in memory. publish_steps: between two versions of the policy for the rendering processes; the

@@ -1,4 +1,4 @@
-"""Random static tables: images with questions (web data), and frames labelled by the expert (robot data)."""
+"""Random static tables: images with questions (web data), and frames labeled by the expert (robot data)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ USUAL = 3  # objects, as most suites have
 MOST, MOST_OF_ROBOT = 7, 9  # objects
 MOST_ON_CARDS = 4  # objects on a table with cards, which need more space
 CARD_TABLES, ON_CARD = 0.3, 0.85  # share of the web tables with cards; of the objects on them that stand on one
-OTHER_LOOKS = 0.3  # share of the tables with other colours, light and camera poses, as suites for training have them
+OTHER_LOOKS = 0.3  # share of the tables with other colors, light and camera poses, as suites for training have them
 
 TOOL_LOW, TOOL_HIGH = (0.32, -0.26, 0.05), (0.68, 0.26, 0.34)  # anywhere [m]
 ABOVE_TABLE = 0.021  # lowest tool [m]
-ABOVE_OBJECT = 0.006  # of the tool over an object's centre when it grasps [m]
+ABOVE_OBJECT = 0.006  # of the tool over an object's center when it grasps [m]
 FUNNEL_HEIGHT, NEAR_HEIGHT = 0.14, 0.03  # [m]
 FUNNEL_WIDTH = (0.004, 0.3)  # standard deviation sideways [m], and its growth per m of height
 MAX_YAW = 0.8  # [rad]
@@ -49,7 +49,7 @@ def _web_kinds(rng: np.random.Generator, cards: bool) -> list[ObjectKind]:
 
 
 def _robot_kinds(rng: np.random.Generator) -> list[ObjectKind]:
-    """Three of any kind, three of different colours, or more."""
+    """Three of any kind, three of different colors, or more."""
     kinds, chance = [ROBOT_KINDS[index] for index in rng.permutation(len(ROBOT_KINDS))], rng.random()
     if chance < 0.45:
         return kinds[:USUAL]

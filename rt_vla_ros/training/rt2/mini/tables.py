@@ -13,9 +13,9 @@ from rt_vla_ros.training.dagger_policy import image_position
 from rt_vla_ros.training.rt2.mini.questions import Table
 
 CAMERA = "front"
-ASIDE = 0.012  # [m] from an object's centre to the other points of it that are looked at
-ASIDE_ON_CARD = 0.025  # [m] from a card's centre, on it
-LEAST_SEEN = 2  # of five points, so that a person recognises the object
+ASIDE = 0.012  # [m] from an object's center to the other points of it that are looked at
+ASIDE_ON_CARD = 0.025  # [m] from a card's center, on it
+LEAST_SEEN = 2  # of five points, so that a person recognizes the object
 LEAST_SEEN_OF_CARD = 3
 ON_TABLE = 0.01  # clearance of an object that still stands on its card [m]
 

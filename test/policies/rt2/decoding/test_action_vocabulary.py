@@ -11,6 +11,7 @@ from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from rt_vla_ros.policies.rt2.configuration import RT2Config
+from rt_vla_ros.policies.rt2.decoding.action_grammar import ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import (
     ActionVocabulary,
     VocabularyError,
@@ -20,7 +21,6 @@ from rt_vla_ros.policies.rt2.decoding.action_vocabulary import (
     openvla,
     overwritten,
 )
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
 
 BINS = 256
 

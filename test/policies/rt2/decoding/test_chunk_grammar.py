@@ -9,8 +9,8 @@ import pytest
 from support.small_tokenizers import PRE_TOKENIZERS, published_kind, small_tokenizer
 from transformers import PreTrainedTokenizerBase
 
+from rt_vla_ros.policies.rt2.decoding.action_grammar import END, ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import ActionVocabulary, integers, openvla
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import END, ActionGrammar
 
 HORIZON, DIMENSIONS = 8, 7
 SIZE = HORIZON * DIMENSIONS

@@ -11,8 +11,9 @@ from support.small_tokenizers import KINDS, small_tokenizer
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from rt_vla_ros.policies.rt2.decoding.action_grammar import END, ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import integers, least_used, overwritten
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import END, ActionGrammar, choose
+from rt_vla_ros.policies.rt2.decoding.constrained_decoding import choose
 from rt_vla_ros.policies.rt2.decoding.plan_grammar import PlanGrammar
 
 COUNTS = (2,) + (256,) * 7

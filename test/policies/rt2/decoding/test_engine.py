@@ -13,6 +13,7 @@ from support.other_vlms import save_other
 from support.vlms import random_image, save_openvla, save_vlm
 
 from rt_vla_ros.action_space.decoder import DecodingError
+from rt_vla_ros.observations.image import card_images
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.rt2.checkpoint import open_policy
@@ -43,7 +44,8 @@ def by_hand(policy: RT2Policy, observation: Observation, decoded: Decoded) -> fl
     """The product over the action's tokens, from the model's own logits, one token a pass."""
     assert policy._prompt is not None
     session = DecodingSession(
-        policy.parts.model, policy._to_device(policy._prompt.inputs(policy._images(observation.images)))
+        policy.parts.model,
+        policy._to_device(policy._prompt.inputs(card_images(observation.images, policy.card.cameras))),
     )
     grammar, tokens, masses = policy._grammar, decoded.tokens, []
     state, row = grammar.start, session.prompt((), logits=True)

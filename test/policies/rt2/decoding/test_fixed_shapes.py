@@ -15,13 +15,14 @@ from support.vlms import random_image, save_openvla, save_vlm
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from rt_vla_ros.observations.image import card_images
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.recorded_call import RUNS_BEFORE, RecordedCall
 from rt_vla_ros.policies.rt2.checkpoint import open_policy
 from rt_vla_ros.policies.rt2.configuration import PLAN_PROMPT, question_prompt
 from rt_vla_ros.policies.rt2.decoding import fixed_shapes
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
+from rt_vla_ros.policies.rt2.decoding.action_grammar import ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.engine import CPU_GUESS
 from rt_vla_ros.policies.rt2.decoding.fixed_shapes import BUCKET, FixedSession, FixedShapes, bucket
 from rt_vla_ros.policies.rt2.decoding.session import DecodingSession
@@ -47,7 +48,7 @@ def seen(parts: RT2Parts, seed: int) -> Observation:
 def prompt(policy: RT2Policy, seed: int) -> Mapping[str, Tensor]:
     policy.reset("pick up the red cube")
     assert policy._prompt is not None
-    return policy._to_device(policy._prompt.inputs(policy._images(seen(policy.parts, seed).images)))
+    return policy._to_device(policy._prompt.inputs(card_images(seen(policy.parts, seed).images, policy.card.cameras)))
 
 
 @torch.inference_mode()

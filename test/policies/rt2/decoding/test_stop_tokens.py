@@ -17,8 +17,9 @@ from support.vlms import random_image, save_vlm
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.rt2.configuration import PLAN_PROMPT
+from rt_vla_ros.policies.rt2.decoding.action_grammar import ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import VocabularyError
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar, prefix_allowed_tokens
+from rt_vla_ros.policies.rt2.decoding.constrained_decoding import prefix_allowed_tokens
 from rt_vla_ros.policies.rt2.decoding.stop_tokens import stop_tokens
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, load_rt2
 from rt_vla_ros.policies.rt2.policy import RT2Policy

@@ -14,7 +14,8 @@ from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.rt2.checkpoint import open_policy
 from rt_vla_ros.policies.rt2.configuration import RT2ConfigError, robot_prompt
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import END, prefix_allowed_tokens
+from rt_vla_ros.policies.rt2.decoding.action_grammar import END
+from rt_vla_ros.policies.rt2.decoding.constrained_decoding import prefix_allowed_tokens
 from rt_vla_ros.policies.rt2.decoding.plan_grammar import PlanGrammar
 from rt_vla_ros.policies.rt2.openvla.card import openvla_config
 from rt_vla_ros.policies.rt2.policy import RT2Policy

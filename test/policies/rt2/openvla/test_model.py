@@ -17,8 +17,9 @@ from support.vlms import random_image
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.policies.packed_linear import PackedLinear, can_pack
 from rt_vla_ros.policies.rt2.configuration import RT2Config
+from rt_vla_ros.policies.rt2.decoding.action_grammar import ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import openvla
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar, prefix_allowed_tokens
+from rt_vla_ros.policies.rt2.decoding.constrained_decoding import prefix_allowed_tokens
 from rt_vla_ros.policies.rt2.decoding.engine import DecodingEngine
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.policies.rt2.openvla.card import card_from_statistics

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from rt_vla_ros.policies.rt2.decoding.action_grammar import ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import make_vocabulary
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.plan_grammar import PlanGrammar
 from rt_vla_ros.policies.rt2.inputs.processor import token_id
 from rt_vla_ros.sim.cards import SYMBOLS
