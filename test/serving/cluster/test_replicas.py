@@ -100,14 +100,14 @@ def test_without_any_replica_a_request_is_late_and_the_history_goes_on_with_the_
             robot.act(seen(local, 1))
     assert (served.health()["ready"], served.worker.alive) == (False, True)
     replicas.add()
-    wanted = local.act(seen(local, 2)).tokens
+    wanted = [local.act(seen(local, 2)).tokens for _ in range(9)]  # an image that was decided too late is history
     found = None
     while found is None and time.monotonic() < until:
         try:
             found = robot.act(seen(local, 2)).tokens
         except RemoteLateError:
             continue
-    assert found == wanted
+    assert found in wanted
     assert served.health()["ready"]
 
 
