@@ -25,6 +25,7 @@ REPLICA = "ray::ServeRepli"
 
 
 def test_a_server_on_ray_decides_as_a_local_policy_survives_a_replica_and_leaves_nothing_behind() -> None:
+    family: set[int] = set()
     words = [sys.executable, "-m", "rt_vla_ros.cli", "serve", "rt1-mini", "--ray", "--replicas", "2", "--port", "0"]
     with subprocess.Popen([*words, "--device", "cpu"], stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
@@ -33,7 +34,7 @@ def test_a_server_on_ray_decides_as_a_local_policy_survives_a_replica_and_leaves
                 if "policy:=" in line:
                     break
             address = line.split("policy:=")[1].split(". ")[0]
-            robot, local = load_policy(address, remote=RemoteSettings(budget=PATIENCE)), load_policy("rt1-mini")
+            robot, local = load_policy(address, remote=RemoteSettings(budget=60.0)), load_policy("rt1-mini")
             for one in (robot, local):
                 one.reset("pick up the red cube")
             family = descendants(server.pid)
@@ -47,12 +48,12 @@ def test_a_server_on_ray_decides_as_a_local_policy_survives_a_replica_and_leaves
                 images = {c.name: rng.integers(0, 256, (c.height, c.width, 3), np.uint8) for c in robot.card.cameras}
                 seen = Observation(images, step * robot.card.decision_period)
                 assert robot.act(seen).tokens == local.act(seen).tokens
-            until = time.monotonic() + PATIENCE
             with urlopen(f"http://{address.removeprefix('remote:')}/health") as health:
                 assert json.load(health)["healthy"]
             family |= descendants(server.pid)
         finally:
             server.kill()
+        until = time.monotonic() + PATIENCE
         while left := [one for one in family if (PROC / str(one)).is_dir()]:
             assert time.monotonic() < until, left
             time.sleep(0.1)
