@@ -387,6 +387,8 @@ def needed_extras(arguments: Sequence[str]) -> list[str]:
     extras = list(EXTRAS.get(arguments[0], []))
     if arguments[0] == "bench":
         extras += [BENCH_EXTRAS[word] for word in arguments[1:2] if word in BENCH_EXTRAS]
+    if arguments[0] in ("serve", "bench") and "--ray" in arguments:
+        extras.append("ray")
     if CONSOLE_WORDS & set(arguments):
         extras.append("console")
     if any(REMOTE.match(word) for word in arguments):

@@ -211,6 +211,7 @@ def test_extras_may_ask_for_other_extras(monkeypatch: pytest.MonkeyPatch, machin
         ("run rt_vla_ros console_node", ["console"]),
         ("train rt1", ["train"]),
         ("serve rt1-mini", ["serve"]),
+        ("serve rt1-mini --ray --replicas 2", ["serve", "ray"]),
         ("bench serve --robots 1", ["serve"]),
         ("bench console", ["console"]),
         ("bench node", []),

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rt_vla_ros.action_space.card import BASE_ROLES, ActionCard
 from rt_vla_ros.action_space.chunk import KEEP_GRIPPER, ActionChunk, EndEffectorStep
-from rt_vla_ros.action_space.postprocessing import make_postprocessing
+from rt_vla_ros.action_space.postprocessing import Postprocessing, make_postprocessing
 from rt_vla_ros.action_space.rotation import rotation_vector_from_rpy
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 
@@ -36,6 +36,14 @@ class DecodedTokens:
     values: NDArray[np.float64]
     tokens: NDArray[np.int64]
     confidence: float
+
+
+@dataclass(frozen=True)
+class DecoderSnapshot:
+    """The state of an ActionDecoder: of postprocessing, and the stamp of the last observation [s]."""
+
+    states: tuple[Postprocessing | None, ...]
+    stamp: float | None
 
 
 class ActionDecoder:
@@ -74,8 +82,16 @@ class ActionDecoder:
 
     def reset(self) -> None:
         """Starts a new request."""
-        self._states = [self._new]  # before the last chunk, and after each of its steps
+        self._states: list[Postprocessing | None] = [self._new]  # before the last chunk, and after each of its steps
         self._stamp: float | None = None
+
+    def snapshot(self) -> DecoderSnapshot:
+        """The state of the current request, for `restore` in another process. It can be pickled."""
+        return DecoderSnapshot(tuple(self._states), self._stamp)
+
+    def restore(self, snapshot: DecoderSnapshot) -> None:
+        """Continues the request of a decoder with the same card."""
+        self._states, self._stamp = list(snapshot.states), snapshot.stamp
 
     def begin(self, stamp: float) -> int:
         """Starts a decision for an observation with this stamp [s]; returns how many steps of the last chunk are done.

@@ -1,4 +1,4 @@
-"""Latency and throughput of a policy server with several robots on loopback, batched and one by one."""
+"""Latency and throughput of a policy server with several robots on loopback: batched, one by one, and on Ray."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,18 +20,33 @@ from rt_vla_ros.policies.policy import Policy, WarmUpPolicy
 from rt_vla_ros.policies.remote.policy import RemoteLateError
 from rt_vla_ros.policies.remote.settings import RemoteSettings
 
-WAYS = {"batched": 32, "one by one": 1}
-READY = "Robots reach it as "
+WAYS = {"batched": (), "one by one": ("--max-batch", "1")}
+RAY = {"batched": (), "on Ray": ("--ray",)}
+"""Options of the servers that are compared."""
+READY = "policy:="
 STARTING = 300.0  # [s]
+SEGMENT = 0.5  # [s]
 
 
-def measure(policy: str, robots: Sequence[int], seconds: float, tell: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Robots that send the next request after each answer. Raises ValueError if a server or a robot fails."""
+def measure(
+    policy: str,
+    robots: Sequence[int],
+    seconds: float,
+    tell: Callable[[str], None],
+    ways: Mapping[str, Sequence[str]] = WAYS,
+) -> list[dict[str, Any]]:
+    """Robots that send the next request after each answer. ways: names and options of the servers.
+
+    The robots change the server every SEGMENT, so that a changing load affects all of them.
+    Raises ValueError if a server or a robot fails.
+    """
     rows = []
-    for way, max_batch in WAYS.items():
-        with _server(policy, max_batch) as address:
-            for count in robots:
-                rows.append({"policy": policy, "way": way, **_row(_clients(address, count, seconds), seconds)})
+    with ExitStack() as stack:
+        addresses = [stack.enter_context(_server(policy, options)) for options in ways.values()]
+        for count in robots:
+            found = _clients(addresses, count, seconds * len(ways))
+            for way, one in zip(ways, zip(*found, strict=True), strict=True):
+                rows.append({"policy": policy, "way": way, **_row(one, seconds)})
                 tell(table(rows[-1:]).splitlines()[-1])
     return rows
 
@@ -59,8 +74,8 @@ def _row(found: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:
 
 
 @contextmanager
-def _server(policy: str, max_batch: int) -> Iterator[str]:
-    words = [sys.executable, "-m", "rt_vla_ros.cli", "serve", policy, "--port", "0", "--max-batch", str(max_batch)]
+def _server(policy: str, options: Sequence[str]) -> Iterator[str]:
+    words = [sys.executable, "-m", "rt_vla_ros.cli", "serve", policy, "--port", "0", *options]
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         alarm = threading.Timer(STARTING, process.kill)
@@ -81,9 +96,9 @@ def _server(policy: str, max_batch: int) -> Iterator[str]:
             process.terminate()
 
 
-def _clients(address: str, count: int, seconds: float) -> list[dict[str, Any]]:
-    """One process per robot; they start together when the last is ready."""
-    words = [sys.executable, "-m", "rt_vla_ros.benchmarks.serving", address, str(seconds)]
+def _clients(addresses: Sequence[str], count: int, seconds: float) -> list[list[dict[str, Any]]]:
+    """One process per robot, with its results by address; they start together when the last is ready."""
+    words = [sys.executable, "-m", "rt_vla_ros.benchmarks.serving", str(seconds), *addresses]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     clients = [subprocess.Popen(words, **pipes) for _ in range(count)]
     try:
@@ -99,32 +114,39 @@ def _clients(address: str, count: int, seconds: float) -> list[dict[str, Any]]:
             client.kill()
 
 
-def ask_again_and_again(policy: Policy, seconds: float) -> dict[str, Any]:
-    """One robot: times from image to action [s] and batch sizes of the decisions in time; number of late ones."""
-    noise, state = np.random.default_rng(0), middle_state(policy.card.state)
+def ask_again_and_again(policies: Sequence[Policy], seconds: float) -> list[dict[str, Any]]:
+    """One robot that changes the policy every SEGMENT.
+
+    For each: times from image to action [s] and batch sizes of the decisions in time; number of late ones.
+    """
+    card = policies[0].card
+    noise, state = np.random.default_rng(0), middle_state(card.state)
     images = {
-        camera.name: noise.integers(0, 256, (camera.height, camera.width, 3), np.uint8)
-        for camera in policy.card.cameras
+        camera.name: noise.integers(0, 256, (camera.height, camera.width, 3), np.uint8) for camera in card.cameras
     }
-    times, batches, late, until = list[float](), list[int](), 0, time.monotonic() + seconds
-    while (began := time.monotonic()) < until:
+    found: list[dict[str, Any]] = [{"times": [], "batches": [], "late": 0} for _ in policies]
+    start = time.monotonic()
+    while (passed := (began := time.monotonic()) - start) < seconds:
+        turn = int(passed / SEGMENT) % len(policies)
+        policy, one = policies[turn], found[turn]
         try:
             policy.act(Observation(images, began, state))
         except RemoteLateError:
-            late += 1
+            one["late"] += 1
         else:
-            times.append(time.monotonic() - began)
-            batches.append(getattr(policy, "batch", 1))
-    return {"times": times, "batches": batches, "late": late}
+            one["times"].append(time.monotonic() - began)
+            one["batches"].append(getattr(policy, "batch", 1))
+    return found
 
 
 def main() -> None:
     """One robot process: reports that it is ready, starts on request, and prints its results."""
-    policy = load_policy(sys.argv[1], remote=RemoteSettings(budget=10.0))
-    policy.reset(policy.warm_up_instruction if isinstance(policy, WarmUpPolicy) else "warm up")
+    policies = [load_policy(address, remote=RemoteSettings(budget=10.0)) for address in sys.argv[2:]]
+    for policy in policies:
+        policy.reset(policy.warm_up_instruction if isinstance(policy, WarmUpPolicy) else "warm up")
     print("ready", flush=True)
     sys.stdin.readline()
-    print(json.dumps(ask_again_and_again(policy, float(sys.argv[2]))))
+    print(json.dumps(ask_again_and_again(policies, float(sys.argv[1]))))
 
 
 if __name__ == "__main__":

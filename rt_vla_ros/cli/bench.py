@@ -85,7 +85,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arm.set_defaults(measure=_arm, bounded=("requests",))
     changed = "RT-2: number of actions of a checkpoint that int8 and int4 weights change"
     _weights_arguments(what.add_parser("rt2-weights", help=changed))
-    serve = what.add_parser("serve", help="policy server: robot processes on loopback, batched and one by one")
+    serve = what.add_parser(
+        "serve", help="policy server: robot processes on loopback, batched, and one by one or on Ray"
+    )
     serve.add_argument(
         "--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="policy to serve (default rt1-mini)"
     )
@@ -95,6 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     serve.add_argument(
         "--seconds", type=float, default=10.0, metavar="S", help="duration per number of robots (default 10)"
     )
+    serve.add_argument("--ray", action="store_true", help="compare with a replica on Ray instead of one by one")
     serve.set_defaults(measure=_serve, bounded=("seconds",))
     _bag_arguments(what.add_parser("bag", help="conversion speed of a bag with two VGA cameras, relative to real time"))
     _record_arguments(what.add_parser("record", help="recording two VGA cameras: lost messages and added latency"))
@@ -227,9 +230,10 @@ def _serve(args: argparse.Namespace) -> Any:
     words = args.robots.split(",")
     if not all(word.isdecimal() and 1 <= int(word) <= MOST_ROBOTS for word in words):
         raise CliError(f"--robots is {args.robots!r}, expected comma-separated numbers from 1 to {MOST_ROBOTS}.")
-    from rt_vla_ros.benchmarks.serving import measure, table
+    from rt_vla_ros.benchmarks.serving import RAY, WAYS, measure, table
 
-    figures = measure(args.policy, [int(word) for word in words], args.seconds, partial(print, file=sys.stderr))
+    tell, robots = partial(print, file=sys.stderr), [int(word) for word in words]
+    figures = measure(args.policy, robots, args.seconds, tell, RAY if args.ray else WAYS)
     print(table(figures))
     return figures
 

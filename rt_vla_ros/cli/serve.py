@@ -3,6 +3,7 @@
 rt-vla serve rt1-mini                                                    # this machine only
 rt-vla serve runs/mine/checkpoint --host 0.0.0.0 --token-file policy_token
 rt-vla serve rt1-mini rt2-mini --device cuda --host 0.0.0.0 --certificate cert.pem --key key.pem --client-ca ca.pem
+rt-vla serve runs/mine/checkpoint --ray --replicas 2                     # a replica on each of two GPUs
 
 Requests of several robots are batched; a request that cannot meet its deadline is answered "late" and moves nothing.
 A terminal shows a table of the robots, otherwise a line is printed every ten seconds. http://HOST:PORT/metrics has the
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rt_vla_ros.cli.main import refused, signals_to
 from rt_vla_ros.policies.checkpoint.resolve import ENGINE, REMOTE, WEIGHTS, check_name, resolve
@@ -32,6 +33,11 @@ from rt_vla_ros.policies.threads import wait_passively
 from rt_vla_ros.token_file import header_token
 from zenoh_ros.commands.errors import CliError
 from zenoh_ros.commands.numbers import nonnegative_int, positive_int
+
+if TYPE_CHECKING:
+    from rt_vla_ros.serving.cluster.options import ClusterOptions
+    from rt_vla_ros.serving.cluster.ray_cluster import RayCluster
+    from rt_vla_ros.serving.decider import Decider
 
 LINES = 10.0  # between two lines where there is no terminal [s]
 TABLES = 1.0  # between two tables [s]
@@ -81,14 +87,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--plan", action="store_true", help="write a plan in words before each action (an RT-2 trained with plans)")
     add("--threads", type=nonnegative_int, default=0, metavar="N", help="torch threads (default: as few as keep up)")
     add("--trust-remote-code", action="store_true", help="run Python code of the checkpoint")
+    add("--ray", action="store_true", help="run the models in replicas on Ray Serve: several GPUs, several machines")
+    add("--replicas", metavar="N", help="with --ray: replicas of each checkpoint, or MIN:MAX by load (default 1)")
+    add(
+        "--gpus-per-replica",
+        metavar="F",
+        help="with --ray: GPUs of each, or a fraction (default 1 if there are any)",
+    )
+    add("--ray-address", metavar="HOST:PORT", help="with --ray: an existing cluster (default: one on this machine)")
 
 
 @refused(ValueError, ImportError)
 def run(args: argparse.Namespace) -> int:
     """Return 0 if it was ended by Ctrl-C or a signal; 1 if a policy's thread or the web server has died."""
-    token = _checked(args)
+    token, cluster = _checked(args), _cluster_options(args)
     end = threading.Event()
-    with signals_to(lambda *_: end.set(), signal.SIGINT, signal.SIGTERM), _running(args, token, end) as server:
+    with signals_to(lambda *_: end.set(), signal.SIGINT, signal.SIGTERM), _running(args, token, cluster, end) as server:
         return 0 if server is None else _watch(server, end)
 
 
@@ -111,6 +125,24 @@ def _checked(args: argparse.Namespace) -> str | None:
     return token
 
 
+def _cluster_options(args: argparse.Namespace) -> ClusterOptions | None:
+    """None without --ray. Raises ValueError, and ImportError without Ray."""
+    from rt_vla_ros.serving.cluster.options import ClusterOptions, parse_gpus, parse_replicas, require_ray
+
+    names = ("replicas", "gpus_per_replica", "ray_address")
+    given = [name.replace("_", "-") for name in names if getattr(args, name) is not None]
+    if not args.ray:
+        if given:
+            raise ValueError(f"--{given[0]} is for replicas on Ray: add --ray.")
+        return None
+    if args.device not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"--device is {args.device}, but Ray assigns the GPUs; use auto, cpu or cuda.")
+    fewest, most = parse_replicas(args.replicas or "1")
+    gpus = parse_gpus(args.gpus_per_replica) if args.gpus_per_replica is not None else None
+    require_ray()
+    return ClusterOptions(fewest, most, 0.0 if args.device == "cpu" else gpus, args.ray_address or "")
+
+
 @dataclass(frozen=True)
 class RunningPolicies:
     web: Any
@@ -120,7 +152,9 @@ class RunningPolicies:
 
 
 @contextmanager
-def _running(args: argparse.Namespace, token: str | None, end: threading.Event) -> Iterator[RunningPolicies | None]:
+def _running(
+    args: argparse.Namespace, token: str | None, options: ClusterOptions | None, end: threading.Event
+) -> Iterator[RunningPolicies | None]:
     """The server, once all policies are loaded; None if interrupted before."""
     wait_passively()
     from rt_vla_ros.console.web_thread import WebThread
@@ -132,13 +166,18 @@ def _running(args: argparse.Namespace, token: str | None, end: threading.Event) 
     metrics = FleetMetrics(time.monotonic)
     limits = BatchLimits(args.max_batch, args.max_wait / 1000)
     with ExitStack() as stack:
+        cluster = None
+        if options is not None:
+            from rt_vla_ros.serving.cluster.ray_cluster import ray_cluster
+
+            cluster = stack.enter_context(ray_cluster(options, _say))
         policies = {}
         for name in args.checkpoints:
-            one = _load(name, args, metrics, limits)
+            one = _load(name, args, metrics, limits, cluster)
             if one.name in policies:
                 raise ValueError(f"Two of the checkpoints are named {one.name!r}; names must be unique.")
             policies[one.name] = one
-            stack.callback(one.worker.close)
+            stack.callback(one.close)
             while not one.worker.loaded.done():
                 if end.wait(WATCH):
                     yield None
@@ -149,28 +188,40 @@ def _running(args: argparse.Namespace, token: str | None, end: threading.Event) 
         robots = RobotLimits(robots=args.max_robots, robots_of_address=args.max_robots)
         server = PolicyServer(policies, RobotAccess(token), metrics, limits=robots, tell=screen.say if screen else _say)
         tls = {"ssl_ca_certs": args.client_ca, "ssl_cert_reqs": ssl.CERT_REQUIRED} if args.client_ca else {}
-        options = {"longest_message": server.longest_message, **PING, **tls}
-        web = WebThread(server.app, args.host, args.port, args.certificate, args.key, **options)
+        sockets = {"longest_message": server.longest_message, **PING, **tls}
+        web = WebThread(server.app, args.host, args.port, args.certificate, args.key, **sockets)
         web.start()
         stack.callback(web.close)
         reached = said_of_listening(args.host, token, args.client_ca, args.certificate)
+        if cluster is not None:
+            _say(cluster.said_of_listening())
         _say(f"Connect robots with policy:=remote:{args.host}:{web.port}. {reached}")
         yield RunningPolicies(web, metrics, policies, screen)
 
 
-def _load(name: str, args: argparse.Namespace, metrics: Any, limits: Any) -> Any:
+def _load(name: str, args: argparse.Namespace, metrics: Any, limits: Any, cluster: RayCluster | None) -> Any:
     """Announce the loading of a policy."""
     from rt_vla_ros.evaluation.provenance import checkpoint_hash
     from rt_vla_ros.policies.load import load_policy
+    from rt_vla_ros.serving.cluster.replica import ReplicaSource
+    from rt_vla_ros.serving.decider import LocalDecider
     from rt_vla_ros.serving.served_policy import ServedPolicy
 
     checkpoint = resolve(name, _say)
     if checkpoint.family in (REMOTE, ENGINE):
         raise ValueError(f"{name} is already on a server; robots can use it directly.")
     names = ("device", "decoding", "language", "weights", "trust_remote_code", "plan")
-    load = partial(load_policy, checkpoint, tell=_say, **{option: getattr(args, option) for option in names})
-    called = Path(checkpoint.name).name
-    return ServedPolicy(called, load, metrics, model=checkpoint_hash(name), limits=limits, threads=args.threads)
+    options, batched = {option: getattr(args, option) for option in names}, limits.max_batch > 1
+    called, model = Path(checkpoint.name).name, checkpoint_hash(name)
+
+    def load() -> Decider:
+        if cluster is None:
+            policy = load_policy(checkpoint, tell=_say, **options)
+            return LocalDecider(policy, threads=args.threads, batched=batched)
+        path = str(Path(name).resolve()) if Path(name).exists() else name
+        return cluster.open(called, ReplicaSource(path, options, model, batched, args.threads))
+
+    return ServedPolicy(called, load, metrics, model=model, limits=limits)
 
 
 def _watch(server: RunningPolicies, end: threading.Event) -> int:
@@ -184,7 +235,7 @@ def _watch(server: RunningPolicies, end: threading.Event) -> int:
             return 1
         dead = [name for name, one in server.policies.items() if not one.worker.alive]
         if dead:
-            _say(f"The thread of {dead[0]} has stopped unexpectedly.")
+            _say(f"{dead[0]} has stopped unexpectedly.")
             return 1
         if time.monotonic() - shown >= period:
             shown = time.monotonic()

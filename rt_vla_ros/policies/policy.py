@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from rt_vla_ros.observations.observation import Observation
 
 WARM_UP_INSTRUCTION, WARM_UP_RUNS = "warm up", 2
 """Default warm-up of a policy, see WarmUpPolicy."""
+NO_INSTRUCTION = "The policy has no instruction yet; call reset(instruction) first."
 
 
 class PolicyLostError(ValueError):
@@ -96,6 +97,20 @@ class AnsweringPolicy(Policy, Protocol):
 
     def ask(self, images: Mapping[str, NDArray[np.uint8]], question: str) -> str:
         """Answers a question in words. images: as in Observation. Raises ValueError with a message for the user."""
+
+
+@runtime_checkable
+class PortablePolicy(Policy, Protocol):
+    """A policy whose current request can be continued by another process with the same checkpoint."""
+
+    def snapshot(self) -> Any:
+        """The instruction and the history, without the network. It can be pickled, and later calls do not change it.
+
+        Raises RuntimeError before the first reset.
+        """
+
+    def restore(self, snapshot: Any) -> None:
+        """Continues the request: the next decision is the same as that of the policy of the snapshot."""
 
 
 @runtime_checkable

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -31,6 +33,10 @@ class Batcher(Generic[T]):
     - The session that was served least recently comes first, so that no robot starves.
     - A request is late when its deadline has passed, or cannot be met according to the shortest of the last batches.
     The estimate expires: after a second without a batch, the next request is tried.
+    - As many batches run at the same time as there are replicas, and free replicas divide the waiting requests. A
+    session is in one batch at a time, as the next decision needs the history of the last one.
+
+    replicas: number of batches that may run at the same time; may change at any time.
 
     Not thread-safe. All times are of one monotonic clock [s].
     """
@@ -45,7 +51,9 @@ class Batcher(Generic[T]):
         self._turns: dict[object, int] = {}
         self._turn = 0
         self._durations: dict[int, deque[float]] = {}
-        self._ready_at: float | None = None  # estimated end of the running batch; None: there is none
+        self.replicas = 1
+        self._running: dict[object, float] = {}  # estimated end of its batch, by session
+        self._batches = 0
         self._computed_at = float("-inf")
 
     def __len__(self) -> int:
@@ -70,31 +78,43 @@ class Batcher(Generic[T]):
         waiting = self._waiting.pop(session, None)
         return None if waiting is None else waiting.item
 
+    def put_back(self, batch: Sequence[WaitingRequest[T]]) -> list[T]:
+        """Queues requests of a lost batch again. Returns those that newer ones of their sessions have replaced."""
+        replaced = [one.item for one in batch if one.session in self._waiting]
+        self._waiting.update((one.session, one) for one in batch if one.session not in self._waiting)
+        return replaced
+
     def late(self, now: float) -> list[T]:
         """Removes and returns the requests that cannot be decided in time."""
-        ready = now if self._ready_at is None else max(now, self._ready_at)
+        free = now if self._free() else max(now, min(self._running.values()))
         needed = 0.0 if self._probes(now) else self.expected(1)
-        found = [one for one in self._waiting.values() if one.deadline <= now or ready + needed > one.deadline]
+        found = [
+            one
+            for one in self._waiting.values()
+            if one.deadline <= now or max(free, self._running.get(one.session, now)) + needed > one.deadline
+        ]
         for one in found:
             del self._waiting[one.session]
         return [one.item for one in found]
 
     def due(self, now: float) -> float | None:
-        """When the next batch is due; None if nothing is waiting."""
-        if not self._waiting:
+        """When the next batch is due; None if nothing is waiting that a free replica could decide."""
+        requests = self._decidable()
+        if not requests:
             return None
-        active = [session for session, asked in self._asked.items() if now - asked <= ACTIVE]
-        if len(self._waiting) >= self.max_batch or all(session in self._waiting for session in active):
+        active = [one for one, asked in self._asked.items() if now - asked <= ACTIVE and one not in self._running]
+        if len(requests) >= self.max_batch or all(session in self._waiting for session in active):
             return now
-        requests = self._waiting.values()
-        patience = min(one.arrival for one in requests) + self._worth(len(active))
-        return min(patience, min(one.deadline for one in requests) - self.expected(len(self._waiting)))
+        patience = min(one.arrival for one in requests) + self._worth(len(requests), len(active))
+        return min(patience, min(one.deadline for one in requests) - self.expected(len(requests)))
 
     def take(self, now: float) -> list[WaitingRequest[T]]:
-        """The next batch, empty if nothing is waiting. Call `late` before and `done` afterwards."""
+        """The next batch, empty if there is none. Call `late` before and `done` or `lost` afterwards."""
         batch: list[WaitingRequest[T]] = []
-        for one in sorted(self._waiting.values(), key=lambda one: (self._turns.get(one.session, 0), one.arrival)):
-            if len(batch) == self.max_batch:
+        requests = self._decidable()
+        most = min(self.max_batch, math.ceil(len(requests) / max(self._free(), 1)))
+        for one in sorted(requests, key=lambda one: (self._turns.get(one.session, 0), one.arrival)):
+            if len(batch) == most:
                 break
             soonest = min(other.deadline for other in (*batch, one))
             if batch and now + self.expected(len(batch) + 1) > soonest:
@@ -104,26 +124,41 @@ class Batcher(Generic[T]):
         for one in batch:
             del self._waiting[one.session]
             self._turns[one.session] = self._turn
-        if batch:
-            self._ready_at = now + self.expected(len(batch))
+            self._running[one.session] = now + self.expected(len(batch))
+        self._batches += bool(batch)
         return batch
 
-    def done(self, size: int, took: float, now: float) -> None:
+    def done(self, batch: Sequence[WaitingRequest[T]], took: float, now: float) -> None:
         """Reports that the batch was decided, in `took` [s]."""
-        self._durations.setdefault(size, deque(maxlen=REMEMBERED)).append(took)
-        self._ready_at, self._computed_at = None, now
+        self.lost(batch)
+        self._durations.setdefault(len(batch), deque(maxlen=REMEMBERED)).append(took)
+        self._computed_at = now
+
+    def lost(self, batch: Sequence[WaitingRequest[T]]) -> None:
+        """Reports that the batch has ended without decisions, which says nothing about durations."""
+        self._batches -= 1
+        for one in batch:
+            self._running.pop(one.session, None)
 
     def expected(self, size: int) -> float:
         """Minimum duration of a batch of this size [s], from the largest measured size up to it; 0 if there is none."""
         known = max((one for one in self._durations if one <= size), default=None)
         return 0.0 if known is None else min(self._durations[known])
 
-    def _worth(self, active: int) -> float:
+    def _free(self) -> int:
+        """Number of replicas without a batch."""
+        return max(self.replicas - self._batches, 0)
+
+    def _decidable(self) -> list[WaitingRequest[T]]:
+        return [one for one in self._waiting.values() if one.session not in self._running] if self._free() else []
+
+    def _worth(self, waiting: int, active: int) -> float:
         """How long to wait for the missing robots [s]: at most the time that a joint batch saves."""
-        waiting = len(self._waiting)
+        if self._free() > 1:
+            return 0.0  # they will have a replica of their own
         whole = min(max(active, waiting), self.max_batch)
         apart = self.expected(waiting) + self.expected(whole - waiting)
         return min(self.max_wait, max(apart - self.expected(whole), 0.0)) if self._durations else self.max_wait
 
     def _probes(self, now: float) -> bool:
-        return self._ready_at is None and now - self._computed_at > PROBE
+        return self._free() > 0 and now - self._computed_at > PROBE

@@ -38,6 +38,7 @@ class PolicyFigures:
     batches: Histogram = field(default_factory=lambda: Histogram(SIZES))
     received: int = 0  # received image data [bytes]
     unencoded: int = 0  # size of the same images without encoding [bytes]
+    lost: int = 0  # batches whose replica was lost
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,11 @@ class FleetMetrics:
         with self._lock:
             self.policies[policy].batches.add(size)
             self.policies[policy].inference.add(seconds)
+
+    def lose(self, policy: str) -> None:
+        """Counts a batch whose replica was lost."""
+        with self._lock:
+            self.policies[policy].lost += 1
 
     def rows(self) -> list[RobotRow]:
         """All connected robots, in order of connection."""

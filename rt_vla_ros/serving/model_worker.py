@@ -1,9 +1,8 @@
-"""The thread that runs a model for all robots: it loads the model, creates sessions and decides batches."""
+"""The threads that run a model for all robots, one per replica: they load it, create sessions and decide batches."""
 
 from __future__ import annotations
 
 import threading
-import traceback
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
@@ -13,14 +12,12 @@ from typing import Any, TypeVar
 from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import Policy
-from rt_vla_ros.policies.shared import SharedPolicy
 from rt_vla_ros.serving.batcher import Batcher, WaitingRequest
+from rt_vla_ros.serving.decider import Decider, LateRequestError, ReplicaLostError
 
 T = TypeVar("T")
-
-
-class LateRequestError(Exception):
-    """The decision was too late or no longer needed; the message says which."""
+LOST = 2.0  # time after the last deadline of a batch without an answer until its replica is considered lost [s]
+RETRY = 0.02  # pause after a lost batch [s]
 
 
 @dataclass(frozen=True)
@@ -56,16 +53,20 @@ class ModelWorker:
 
     def __init__(
         self,
-        load: Callable[[], SharedPolicy],
+        load: Callable[[], Decider],
         clock: Callable[[], float],
         *,
         max_batch: int,
         max_wait: float,
         on_batch: Callable[[int, float], None],
+        on_lost: Callable[[int], None] = lambda _size: None,
     ) -> None:
-        """load: called in the worker's thread. clock: monotonic [s]. on_batch: called with size and duration [s]."""
-        self.loaded: Future[SharedPolicy] = Future()
-        self._load, self._clock, self._on_batch = load, clock, on_batch
+        """load: called in the worker's thread. clock: monotonic [s]. on_batch: called with size and duration [s].
+
+        on_lost: called with the size of a batch whose replica was lost.
+        """
+        self.loaded: Future[Decider] = Future()
+        self._load, self._clock, self._on_batch, self._on_lost = load, clock, on_batch, on_lost
         self._limits = max_batch, max_wait
         self._batcher: Batcher[Ticket] = Batcher(max_batch=max_batch, max_wait=max_wait)
         self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
@@ -79,11 +80,16 @@ class ModelWorker:
 
     @property
     def alive(self) -> bool:
-        """Whether it can decide now, or after loading."""
-        return self._thread.is_alive()
+        """Whether it can decide now, or later."""
+        return self._thread.is_alive() and (not self.loaded.done() or self.loaded.result().alive)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can decide now."""
+        return self.alive and self.loaded.done() and self.loaded.result().replicas > 0
 
     def call(self, function: Callable[[], T]) -> Future[T]:
-        """Runs a function between two batches, in the worker's thread."""
+        """Runs a function between two batches, in one of the worker's threads."""
         future: Future[T] = Future()
         with self._changed:
             self._calls.append((function, future))
@@ -114,7 +120,7 @@ class ModelWorker:
             ticket.late()
 
     def close(self, timeout: float = 2.0) -> bool:
-        """Ends the thread; False if it is still in a batch or loading after the timeout [s]."""
+        """Ends the threads; False if the first is still in a batch or loading after the timeout [s]."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -124,16 +130,21 @@ class ModelWorker:
 
     def _work(self) -> None:
         try:
-            policy = self._load()
+            decider = self._load()
             max_batch, max_wait = self._limits
-            self._batcher = Batcher(max_batch=min(max_batch, policy.max_batch_size), max_wait=max_wait)
+            self._batcher = Batcher(max_batch=min(max_batch, decider.max_batch_size), max_wait=max_wait)
         except BaseException as error:
             _settle(self.loaded, error=error)
             return
-        self.loaded.set_result(policy)
+        self.loaded.set_result(decider)
+        for number in range(1, decider.most_replicas):
+            threading.Thread(target=self._decide_batches, args=(decider,), name=f"model {number}", daemon=True).start()
+        self._decide_batches(decider)
+
+    def _decide_batches(self, decider: Decider) -> None:
         while True:
             with self._changed:
-                if not self._wait():
+                if not self._wait(decider):
                     return
                 call = self._calls.popleft() if self._calls else None
                 now = self._clock()
@@ -144,11 +155,12 @@ class ModelWorker:
             if call is not None:
                 _carry_out(*call)
             elif batch:
-                self._decide(policy, batch, now)
+                self._decide(decider, batch, now)
 
-    def _wait(self) -> bool:
+    def _wait(self, decider: Decider) -> bool:
         """Waits, with the lock held, until there is something to do; False when the worker closes."""
         while not self._closing and not self._calls:
+            self._batcher.replicas = max(decider.replicas, 1)  # without any, a request waits in the decider for one
             now = self._clock()
             due = self._batcher.due(now)
             if due is not None and due <= now:
@@ -156,15 +168,20 @@ class ModelWorker:
             self._changed.wait(None if due is None else due - now)
         return not self._closing
 
-    def _decide(self, policy: SharedPolicy, batch: list[WaitingRequest[Ticket]], began: float) -> None:
+    def _decide(self, decider: Decider, batch: list[WaitingRequest[Ticket]], began: float) -> None:
         tickets = [one.item for one in batch]
+        patience = max(ticket.deadline for ticket in tickets) - began + LOST
         try:
-            outcomes = policy.act([(ticket.session, ticket.observation) for ticket in tickets])
+            outcomes = decider.decide([(ticket.session, ticket.observation) for ticket in tickets], patience)
+        except ReplicaLostError:
+            self._again(batch)
+            return
         except Exception as error:  # of the whole batch, such as out of memory
             outcomes = [error] * len(tickets)
         ended = self._clock()
         with self._changed:
-            self._batcher.done(len(tickets), ended - began, ended)
+            self._batcher.done(batch, ended - began, ended)
+            self._changed.notify_all()
         self._on_batch(len(tickets), ended - began)
         for ticket, outcome in zip(tickets, outcomes, strict=True):
             if isinstance(outcome, Exception):
@@ -175,15 +192,17 @@ class ModelWorker:
                 decided = Decided(outcome, max(began - ticket.arrival, 0.0), ended - began, len(tickets))
                 _settle(ticket.answer, decided)
 
-
-def in_words_for_robots(error: BaseException) -> str:
-    """An error as reported to a robot: its message if it is meant for users, otherwise with its location."""
-    text = str(error).strip() or type(error).__name__
-    if isinstance(error, ValueError | OSError):
-        return text
-    last = traceback.extract_tb(error.__traceback__)[-1:]
-    place = f" ({last[0].name}, line {last[0].lineno})" if last else ""
-    return f"{type(error).__name__}: {text}{place}"
+    def _again(self, batch: list[WaitingRequest[Ticket]]) -> None:
+        """Queues the requests of a lost batch again that still need an answer; too late ones are answered so."""
+        self._on_lost(len(batch))
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing, RETRY)
+            self._batcher.lost(batch)
+            replaced = self._batcher.put_back([one for one in batch if not one.item.answer.done()])
+            self._changed.notify_all()
+        for ticket in replaced:
+            ticket.late("A newer image of this robot replaced it.")
+        self.expire()
 
 
 def _carry_out(function: Callable[[], Any], future: Future[Any]) -> None:

@@ -28,6 +28,9 @@ def _policies(metrics: FleetMetrics, rows: list[RobotRow]) -> Iterator[str]:
     for name, one in policies.items():
         for form, count in (("received", one.received), ("unencoded", one.unencoded)):
             yield _line("rt_vla_image_bytes_total", {"policy": name, "form": form}, count)
+    yield from _head("rt_vla_lost_batches_total", "counter", "Batches whose replica was lost.")
+    for name, one in policies.items():
+        yield _line("rt_vla_lost_batches_total", {"policy": name}, one.lost)
     yield from _head("rt_vla_turned_away_total", "counter", "Refused connections, by reason.")
     for reason, count in sorted(metrics.turned_away.items()):
         yield _line("rt_vla_turned_away_total", {"reason": reason}, count)

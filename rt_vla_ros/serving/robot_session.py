@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from rt_vla_ros.action_space.decoder import DecodingError
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import AnsweringPolicy, Policy
 from rt_vla_ros.policies.remote import meta_fields as read
@@ -19,8 +18,10 @@ from rt_vla_ros.policies.remote.settings import LONGEST_BUDGET
 from rt_vla_ros.policies.remote.wire import MessageKind, RemoteMessage, RemoteWireError, pack, unpack
 from rt_vla_ros.runtime.instruction_gate import LONGEST_TEXT, too_long
 from rt_vla_ros.runtime.question_queue import without_words
+from rt_vla_ros.serving.decider import LateRequestError
 from rt_vla_ros.serving.metrics import FleetMetrics, RobotTally
-from rt_vla_ros.serving.model_worker import LateRequestError, Ticket, in_words_for_robots
+from rt_vla_ros.serving.model_worker import Ticket
+from rt_vla_ros.serving.refusal import Refusal
 from rt_vla_ros.serving.served_policy import ServedPolicy
 
 POLICY_VIOLATION = 1008  # WebSocket close code, RFC 6455
@@ -210,9 +211,7 @@ class RobotSession:
 
 
 def _refusal(message: RemoteMessage, error: Exception) -> RemoteMessage:
-    """reason: what has failed: "value": this request only; "decoding": the model; "fault": the server."""
-    kinds = ((DecodingError, "decoding"), (ValueError, "value"))
-    reason = next((word for kind, word in kinds if isinstance(error, kind)), "fault")
+    refusal = Refusal.of(error)
     return RemoteMessage(
-        MessageKind.REFUSED, message.number, {"sentence": in_words_for_robots(error)[:4000], "reason": reason}
+        MessageKind.REFUSED, message.number, {"sentence": refusal.sentence[:4000], "reason": refusal.reason}
     )

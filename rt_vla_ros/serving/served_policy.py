@@ -1,4 +1,4 @@
-"""A served policy: its model in a thread, and its card and the hash of its weights for the handshake."""
+"""A served policy: what decides, in a thread, and its card and the hash of its weights for the handshake."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from rt_vla_ros.action_space.card import ActionCard
-from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION, AnsweringPolicy, Policy, WarmUpPolicy
+from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.remote.handshake import Welcome
 from rt_vla_ros.policies.remote.image_wire import largest_body
-from rt_vla_ros.policies.shared import SharedPolicy, share_policy
-from rt_vla_ros.runtime.warm_up import warm_up
+from rt_vla_ros.serving.decider import Decider
 from rt_vla_ros.serving.metrics import FleetMetrics
 from rt_vla_ros.serving.model_worker import ModelWorker
 
@@ -34,32 +34,27 @@ class ServedPolicy:
     def __init__(
         self,
         name: str,
-        load: Callable[[], Policy],
+        load: Callable[[], Decider],
         metrics: FleetMetrics,
         *,
         model: str | None = None,
         limits: BatchLimits | None = None,
-        share: Callable[[Policy], SharedPolicy] | None = None,
-        threads: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """load: called in the policy's thread. model: None for a policy created in memory: its card is hashed instead.
 
-        share: shares it between several robots; None: share_policy, in batches if `limits` allow them.
-        threads: of torch, see policies.threads.choose_threads. Loading starts immediately; see `wait`.
+        Loading starts immediately; see `wait`.
         """
         limits = limits or BatchLimits()
-        self.name, self._model, self._threads = name, model, threads
-        self._answers, self._warm_up = False, WARM_UP_INSTRUCTION
-        self._card: ActionCard | None = None
-        self._share = share or (lambda policy: share_policy(policy, batched=limits.max_batch > 1))
+        self.name, self._model = name, model
         metrics.serve(name)
         self.worker = ModelWorker(
-            lambda: self._prepare(load()),
+            load,
             clock,
             max_batch=limits.max_batch,
             max_wait=limits.max_wait,
             on_batch=lambda size, seconds: metrics.batch(name, size, seconds),
+            on_lost=lambda _size: metrics.lose(name),
         )
         self.worker.start()
 
@@ -68,10 +63,15 @@ class ServedPolicy:
         self.worker.loaded.result()
 
     @property
+    def decider(self) -> Decider:
+        """What decides, once the policy is loaded."""
+        assert self.worker.loaded.done(), "wait() must be called first"
+        return self.worker.loaded.result()
+
+    @property
     def card(self) -> ActionCard:
         """The action card, once the policy is loaded."""
-        assert self._card is not None, "wait() must be called first"
-        return self._card
+        return self.decider.card
 
     @property
     def model(self) -> str:
@@ -86,15 +86,22 @@ class ServedPolicy:
 
     def welcome(self) -> Welcome:
         """The server's first message about it to a robot."""
-        return Welcome(self.name, self.model, self.card, self._answers, self._warm_up)
+        decider = self.decider
+        return Welcome(self.name, self.model, decider.card, decider.answers, decider.warm_up_instruction)
+
+    def health(self) -> dict[str, Any]:
+        """Its state for `/health`."""
+        decider = self.decider
+        ready = self.worker.ready
+        return {"model": self.model, "ready": ready, "card": decider.card.name, "replicas": decider.replicas}
 
     def session(self) -> Policy:
         """A session for one more robot; call it in the worker's thread. Raises SharingError."""
-        return self.worker.loaded.result().session()
+        return self.decider.session()
 
-    def _prepare(self, policy: Policy) -> SharedPolicy:
-        warm_up(policy, self._threads)
-        self._card, self._answers = policy.card, isinstance(policy, AnsweringPolicy)
-        if isinstance(policy, WarmUpPolicy):
-            self._warm_up = policy.warm_up_instruction
-        return self._share(policy)
+    def close(self) -> None:
+        """Ends its thread and its replicas."""
+        self.worker.close()
+        loaded = self.worker.loaded
+        if loaded.done() and loaded.exception() is None:
+            loaded.result().close()

@@ -27,8 +27,8 @@ from rt_vla_ros.policies.remote.wire import (
 )
 from rt_vla_ros.serving.access import RobotAccess
 from rt_vla_ros.serving.metrics import FleetMetrics
-from rt_vla_ros.serving.model_worker import in_words_for_robots
 from rt_vla_ros.serving.prometheus_text import CONTENT_TYPE, prometheus_text
+from rt_vla_ros.serving.refusal import in_words_for_robots
 from rt_vla_ros.serving.robot_session import RobotSession
 from rt_vla_ros.serving.served_policy import ServedPolicy
 
@@ -86,10 +86,7 @@ class PolicyServer:
 
     async def _health(self, _request: Request) -> Response:
         """200 if every policy can decide, otherwise 503."""
-        policies = {
-            name: {"model": one.model, "ready": one.worker.alive, "card": one.card.name}
-            for name, one in self._policies.items()
-        }
+        policies = {name: one.health() for name, one in self._policies.items()}
         healthy = all(one["ready"] for one in policies.values())
         body = {"healthy": healthy, "protocol": VERSION, "robots": self._addresses.total(), "policies": policies}
         return JSONResponse(body, 200 if healthy else 503, headers=HEADERS)

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from rt_vla_ros.serving.batcher import ACTIVE, PROBE, REMEMBERED, Batcher
+from rt_vla_ros.serving.batcher import ACTIVE, PROBE, REMEMBERED, Batcher, WaitingRequest
 
 FAR = 100.0  # a deadline that does not matter [s]
 
@@ -31,12 +31,14 @@ def test_a_batch_waits_for_active_robots_at_most_max_wait() -> None:
     made = batcher()
     for session in "ab":
         made.put(session, "1", 0.0, FAR)
-    made.take(0.0)
+    made.lost(made.take(0.0))
     made.put("a", "2", 0.5, FAR)
     assert made.due(0.5) == pytest.approx(0.505)
     made.put("b", "2", 0.502, FAR)
     assert made.due(0.502) == 0.502
-    assert sessions(made, 0.502) == ["a", "b"]
+    batch = made.take(0.502)
+    assert [one.session for one in batch] == ["a", "b"]
+    made.lost(batch)
     made.put("a", "3", 0.6 + ACTIVE, FAR)
     assert made.due(0.6 + ACTIVE) == 0.6 + ACTIVE  # b has not asked for long
 
@@ -45,8 +47,8 @@ def test_a_full_batch_is_due_at_once() -> None:
     made = batcher(max_batch=2)
     for session in "abc":
         made.put(session, "0", 0.0, FAR)
-    made.take(0.0)
-    made.take(0.0)
+    for _ in range(2):
+        made.done(made.take(0.0), 0.01, 0.0)
     for session in "ab":
         made.put(session, "1", 0.1, FAR)
     assert made.due(0.1) == 0.1
@@ -56,8 +58,7 @@ def test_a_deadline_ends_the_wait_for_others() -> None:
     made = batcher(max_wait=0.1)
     for session in "ab":
         made.put(session, "1", 0.0, FAR)
-    made.take(0.0)
-    made.done(1, 0.04, 0.04)
+        made.done(made.take(0.0), 0.04, 0.04)
     made.put("a", "2", 0.1, 0.15)
     assert made.due(0.1) == pytest.approx(0.11)
 
@@ -72,8 +73,7 @@ def test_a_batch_waits_for_others_only_as_long_as_it_saves_time(together: float,
     for size, took in ((1, 0.010), (2, together)):
         for session in "ab"[:size]:
             made.put(session, "1", 0.0, FAR)
-        made.take(0.0)
-        made.done(size, took, 0.1)
+        made.done(made.take(0.0), took, 0.1)
     made.put("a", "2", 0.5, FAR)
     assert made.due(0.5) == pytest.approx(0.5 + waited)
 
@@ -88,8 +88,7 @@ def test_a_newer_request_of_a_session_takes_the_place_of_the_older_one() -> None
 def test_a_request_that_cannot_be_in_time_is_late_at_once_and_not_decided() -> None:
     made = batcher()
     made.put("a", "0", 0.0, FAR)
-    made.take(0.0)
-    made.done(1, 0.05, 0.05)
+    made.done(made.take(0.0), 0.05, 0.05)
     made.put("a", "hurried", 0.1, 0.14)
     made.put("b", "patient", 0.1, 0.16)
     assert made.late(0.1) == ["hurried"]
@@ -99,8 +98,7 @@ def test_a_request_that_cannot_be_in_time_is_late_at_once_and_not_decided() -> N
 def test_requests_that_cannot_be_in_time_after_the_running_batch_are_late_at_once() -> None:
     made = batcher()
     made.put("a", "0", 0.0, FAR)
-    made.take(0.0)
-    made.done(1, 0.1, 0.1)
+    made.done(made.take(0.0), 0.1, 0.1)
     made.put("a", "1", 0.2, FAR)
     made.take(0.2)  # done at about 0.3
     made.put("b", "hurried", 0.21, 0.39)
@@ -120,8 +118,7 @@ def test_one_slow_batch_does_not_make_all_later_ones_late() -> None:
     made = batcher()
     for took in (0.01, 5.0):
         made.put("a", "1", 0.0, FAR)
-        made.take(0.0)
-        made.done(1, took, 0.0)
+        made.done(made.take(0.0), took, 0.0)
     made.put("a", "2", 0.0, 0.1)
     assert made.late(0.0) == []
 
@@ -130,8 +127,7 @@ def test_after_many_slow_batches_a_request_is_tried_again() -> None:
     made = batcher()
     for _ in range(REMEMBERED):
         made.put("a", "1", 0.0, FAR)
-        made.take(0.0)
-        made.done(1, 5.0, 5.0)
+        made.done(made.take(0.0), 5.0, 5.0)
     made.put("a", "2", 5.1, 5.6)
     assert made.late(5.1) == ["2"]
     later = 5.1 + PROBE
@@ -145,8 +141,7 @@ def test_a_batch_does_not_grow_beyond_the_deadline_of_its_members() -> None:
     for size, took in ((1, 0.01), (2, 0.05)):
         for session in "abcd"[:size]:
             made.put(session, "0", 0.0, FAR)
-        made.take(0.0)
-        made.done(size, took, 0.0)
+        made.done(made.take(0.0), took, 0.0)
     made.put("a", "hurried", 0.1, 0.13)
     made.put("b", "patient", 0.1, FAR)
     assert sum(len(made.take(0.1)) for _ in range(1)) == 1
@@ -162,16 +157,73 @@ def test_robots_take_turns_also_beside_one_that_asks_all_the_time() -> None:
             for session in "bc":
                 if session not in {one.session for one in made._waiting.values()}:
                     made.put(session, "now and then", now, FAR)
-        for session in sessions(made, now):
-            served[str(session)] += 1
-        made.done(1, 0.001, now)
+        batch = made.take(now)
+        for one in batch:
+            served[str(one.session)] += 1
+        made.done(batch, 0.001, now)
     assert served == {"a": 100, "b": 100, "c": 100}
+
+
+def test_free_replicas_divide_the_waiting_requests() -> None:
+    made = batcher()
+    made.replicas = 2
+    for session in "abc":
+        made.put(session, "1", 0.0, FAR)
+    first, second = made.take(0.0), made.take(0.0)
+    assert ([one.session for one in first], [one.session for one in second]) == (["a", "b"], ["c"])
+    made.put("d", "1", 0.1, FAR)
+    assert made.due(0.1) is None, "both replicas are busy"
+    made.done(second, 0.1, 0.1)
+    assert made.due(0.1) == pytest.approx(0.105), "c may ask again soon"
+    assert [one.session for one in made.take(0.1)] == ["d"]
+
+
+def test_a_session_is_never_in_two_batches_at_a_time() -> None:
+    made = batcher()
+    made.replicas = 2
+    made.put("a", "1", 0.0, FAR)
+    running = made.take(0.0)
+    made.put("a", "2", 0.1, FAR)
+    assert (made.due(0.1), made.take(0.1)) == (None, [])
+    made.put("b", "1", 0.1, FAR)
+    assert [one.session for one in made.take(0.1)] == ["b"]
+    made.done(running, 0.2, 0.2)
+    assert [one.item for one in made.take(0.2)] == ["2"]
+
+
+def test_a_busy_server_is_late_by_its_first_free_replica() -> None:
+    made = batcher()
+    made.put("z", "0", 0.0, FAR)
+    made.done(made.take(0.0), 0.1, 0.1)
+    made.replicas = 2
+    for began, session in ((0.2, "a"), (0.25, "b")):
+        made.put(session, "1", began, FAR)
+        made.take(began)  # done at about 0.3 and 0.35
+    made.put("a", "hurried", 0.26, 0.39)
+    made.put("b", "hurried too", 0.26, 0.44)
+    made.put("c", "patient", 0.26, 0.41)
+    assert made.late(0.26) == ["hurried", "hurried too"], "b's own batch ends later than a's"
+    assert len(made) == 1
+
+
+def test_a_lost_batch_waits_again_with_its_old_deadlines() -> None:
+    made = batcher()
+    for session, deadline in (("a", 0.5), ("b", FAR), ("c", FAR)):
+        made.put(session, f"{session}1", 0.0, deadline)
+    batch = made.take(0.0)
+    made.put("b", "b2", 0.1, FAR)
+    made.lost(batch)
+    assert made.put_back(batch) == ["b1"]
+    assert made.late(0.6) == ["a1"]
+    assert [one.item for one in made.take(0.6)] == ["c1", "b2"]
+    assert made.expected(3) == 0.0, "nothing is known about durations"
 
 
 def test_nothing_is_lost_or_decided_twice() -> None:
     """Whatever the order of events, each request has exactly one fate."""
     chance = random.Random(0)
     made, fates, now, number = batcher(max_batch=3), dict[str, str](), 0.0, 0
+    running: list[list[WaitingRequest[str]]] = []
 
     def fate(item: str | None, what: str) -> None:
         if item is not None:
@@ -180,6 +232,7 @@ def test_nothing_is_lost_or_decided_twice() -> None:
 
     for _ in range(5000):
         now += chance.random() * 0.02
+        made.replicas = chance.choice((1, 2, 3))
         session = chance.choice("abcdefgh")
         number += 1
         fate(made.put(session, str(number), now, now + chance.random() * 0.2), "replaced")
@@ -191,14 +244,21 @@ def test_nothing_is_lost_or_decided_twice() -> None:
         if due is not None and due <= now:
             batch = made.take(now)
             assert 0 < len(batch) <= 3
-            assert len({one.session for one in batch}) == len(batch)
+            together = [one.session for one in (*batch, *(one for other in running for one in other))]
+            assert len(set(together)) == len(together)
             assert all(one.deadline > now for one in batch)
-            for one in batch:
-                fate(one.item, "decided")
-            took = 0.01 * len(batch)
-            now += took
-            made.done(len(batch), took, now)
-    assert len(fates) + len(made) == number
+            running.append(batch)
+        if running and chance.random() < 0.3:
+            ended = running.pop(chance.randrange(len(running)))
+            if chance.random() < 0.1:
+                made.lost(ended)
+                for item in made.put_back(ended):
+                    fate(item, "replaced")
+            else:
+                made.done(ended, 0.01 * len(ended), now)
+                for one in ended:
+                    fate(one.item, "decided")
+    assert len(fates) + len(made) + sum(map(len, running)) == number
     assert set(fates.values()) == {"replaced", "dropped", "late", "decided"}
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from rt_vla_ros.console.web_thread import WebThread
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.shared import SharedPolicy
 from rt_vla_ros.serving.access import RobotAccess
+from rt_vla_ros.serving.decider import Decider, LocalDecider
 from rt_vla_ros.serving.metrics import FleetMetrics
 from rt_vla_ros.serving.served_policy import BatchLimits, ServedPolicy
 from rt_vla_ros.serving.server import PolicyServer, RobotLimits
@@ -20,7 +22,7 @@ class RunningServer:
 
     def __init__(
         self,
-        policies: dict[str, Callable[[], Policy]],
+        policies: dict[str, Callable[[], Policy | Decider]],
         *,
         token: str | None = None,
         port: int = 0,
@@ -34,7 +36,11 @@ class RunningServer:
         self.metrics = FleetMetrics(time.monotonic)
         self.served = {
             name: ServedPolicy(
-                name, load, self.metrics, model=(models or {}).get(name), limits=batches, share=share, threads=1
+                name,
+                partial(_decider, load, share, batches),
+                self.metrics,
+                model=(models or {}).get(name),
+                limits=batches,
             )
             for name, load in policies.items()
         }
@@ -53,4 +59,13 @@ class RunningServer:
     def close(self) -> None:
         self.web.close()
         for one in self.served.values():
-            one.worker.close()
+            one.close()
+
+
+def _decider(
+    load: Callable[[], Policy | Decider], share: Callable[[Policy], SharedPolicy] | None, batches: BatchLimits | None
+) -> Decider:
+    loaded = load()
+    if not isinstance(loaded, Policy):
+        return loaded
+    return LocalDecider(loaded, threads=1, batched=batches is None or batches.max_batch > 1, share=share)

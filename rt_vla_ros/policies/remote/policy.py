@@ -17,7 +17,7 @@ from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.action_space.decoder import DecodingError
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.observations.scaled_state import check_state
-from rt_vla_ros.policies.policy import PolicyLateError, PolicyLostError
+from rt_vla_ros.policies.policy import NO_INSTRUCTION, PolicyLateError, PolicyLostError
 from rt_vla_ros.policies.remote import meta_fields as read
 from rt_vla_ros.policies.remote.address import RemoteAddress
 from rt_vla_ros.policies.remote.chunk_wire import chunk_from_meta
@@ -88,7 +88,7 @@ class RemotePolicy:
         """
         began = time.monotonic()
         if self._instruction is None:
-            raise RuntimeError("The policy has no instruction yet; call reset(instruction) first.")
+            raise RuntimeError(NO_INSTRUCTION)
         meta, body = self._encoded(observation)
         self._tell_loss()
         connection = self._connected()

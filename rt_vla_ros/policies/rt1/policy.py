@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,19 +14,19 @@ from torch import Tensor
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.action_space.chunk import ActionChunk
-from rt_vla_ros.action_space.decoder import ActionDecoder
+from rt_vla_ros.action_space.decoder import ActionDecoder, DecoderSnapshot
 from rt_vla_ros.language.cached_encoder import CachedEncoder
 from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.observations.image import card_images
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.observations.scaled_state import check_state, scaled_state
-from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION
+from rt_vla_ros.policies.policy import NO_INSTRUCTION, WARM_UP_INSTRUCTION
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.films import Films
 from rt_vla_ros.policies.rt1.loss import ILLEGAL
 from rt_vla_ros.policies.rt1.modeling import RT1Model
-from rt_vla_ros.policies.rt1.steps import Steps, steps_together
+from rt_vla_ros.policies.rt1.steps import Steps, StepsSnapshot, steps_together
 
 Inputs = tuple[NDArray[np.uint8], NDArray[np.float32] | None]
 """Inputs of one robot: images of all cameras, (K, H, W, 3), and the scaled state, (S,), if the network takes one."""
@@ -59,8 +60,18 @@ class PlainSteps(Steps):
         return self._films.factors(torch.zeros(1, self.model.config.language_size, device=self.model.device))
 
 
+@dataclass(frozen=True)
+class RT1Snapshot:
+    """The state of a request, see PortablePolicy. newest: stamp of the last image [s]."""
+
+    instruction: str
+    steps: StepsSnapshot
+    decoder: DecoderSnapshot
+    newest: float
+
+
 class RT1Policy:
-    """Implements policies.policy.WarmUpPolicy.
+    """Implements policies.policy.WarmUpPolicy and PortablePolicy.
 
     A request begins according to the network's `history_start`; when the window is full, the oldest step is dropped.
     """
@@ -86,6 +97,7 @@ class RT1Policy:
         self._encoder: LanguageEncoder = CachedEncoder(encoder) if encoder else _own_encoder(config, name)
         self._decoder = ActionDecoder(card, decoding or config.decoding)
         self._newest: float | None = None  # stamp of the last image; None before the first reset
+        self._instruction = ""
 
     @property
     def warm_up_instruction(self) -> str:
@@ -113,7 +125,7 @@ class RT1Policy:
             )
         self._steps.begin(features[None].to(self.network.device))
         self._decoder.reset()
-        self._newest = -math.inf
+        self._newest, self._instruction = -math.inf, instruction
 
     def another(self) -> RT1Policy:
         """A policy with the same network and encoder for another robot, without an instruction yet."""
@@ -121,6 +133,21 @@ class RT1Policy:
         other._steps, other._newest = self._steps.another(), None
         other._decoder = ActionDecoder(self.card, self._decoder.decoding)
         return other
+
+    def snapshot(self) -> RT1Snapshot:
+        """See policies.policy.PortablePolicy."""
+        if self._newest is None:
+            raise RuntimeError(NO_INSTRUCTION)
+        return RT1Snapshot(self._instruction, self._steps.snapshot(), self._decoder.snapshot(), self._newest)
+
+    @torch.inference_mode()
+    def restore(self, snapshot: RT1Snapshot) -> None:
+        """See policies.policy.PortablePolicy."""
+        if self._newest is None or snapshot.instruction != self._instruction:
+            self.reset(snapshot.instruction)
+        self._steps.restore(snapshot.steps)
+        self._decoder.restore(snapshot.decoder)
+        self._newest = snapshot.newest
 
     def act(self, observation: Observation) -> ActionChunk:
         """Decides one step.
@@ -138,7 +165,7 @@ class RT1Policy:
     def take(self, observation: Observation) -> Inputs:
         """The first half of `act`: prepares the network's inputs. Raises what `act` raises."""
         if self._newest is None:
-            raise RuntimeError("The policy has no instruction yet; call reset(instruction) first.")
+            raise RuntimeError(NO_INSTRUCTION)
         if not math.isfinite(observation.stamp):
             raise ValueError(f"The image's stamp is {observation.stamp}, expected a time in seconds.")
         if observation.stamp < self._newest:

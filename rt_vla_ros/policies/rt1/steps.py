@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import torch
@@ -30,6 +31,14 @@ class Network(Protocol):
     @property
     def legal(self) -> Tensor:
         """The legal tokens of each dimension, bool, (D, V)."""
+
+
+@dataclass(frozen=True)
+class StepsSnapshot:
+    """One robot's window, oldest step first. tokens: (T, num_observation_tokens, C). actions: (T', D). None: empty."""
+
+    tokens: Tensor | None
+    actions: Tensor | None
 
 
 class Steps(ABC):
@@ -68,6 +77,18 @@ class Steps(ABC):
     def chosen(self, tokens: Tensor) -> None:
         """Stores the tokens chosen at this step, (D,), for networks that take earlier actions as input."""
         self._actions.append(tokens[None].to(self.network.device))
+
+    def snapshot(self) -> StepsSnapshot:
+        """The history, on the CPU."""
+        return StepsSnapshot(_stacked(self._tokens.items), _stacked(self._actions.items))
+
+    def restore(self, snapshot: StepsSnapshot) -> None:
+        """Continues with this history; the instruction stays that of `begin`."""
+        length, device = self.network.config.time_sequence_length, self.network.device
+        self._tokens, self._actions = History(length), History(length)
+        for history, items in ((self._tokens, snapshot.tokens), (self._actions, snapshot.actions)):
+            for item in () if items is None else torch.split(items.to(device), 1):
+                history.append(item)
 
     @abstractmethod
     def factors(self, features: Tensor) -> Tensor:
@@ -108,6 +129,10 @@ class Steps(ABC):
         for back, action in enumerate(reversed(earlier), start=2):
             taken[:, -back] = action
         return taken
+
+
+def _stacked(items: Sequence[Tensor]) -> Tensor | None:
+    return torch.cat([*items]).cpu() if items else None
 
 
 def steps_together(robots: Sequence[Steps], images: Tensor, states: Tensor | None) -> Tensor:

@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,14 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rt_vla_ros.action_space.chunk import ActionChunk
-from rt_vla_ros.action_space.decoder import NOT_FINITE, ActionDecoder, DecodingError
+from rt_vla_ros.action_space.decoder import NOT_FINITE, ActionDecoder, DecoderSnapshot, DecodingError
 from rt_vla_ros.language.encoder import InstructionError
 from rt_vla_ros.language.plain_text import PromptText
 from rt_vla_ros.observations.image import card_images
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.checkpoint.errors import first_line
 from rt_vla_ros.policies.packed_linear import pack_linears
-from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION
+from rt_vla_ros.policies.policy import NO_INSTRUCTION, WARM_UP_INSTRUCTION
 from rt_vla_ros.policies.rt2.configuration import question_prompt, robot_prompt
 from rt_vla_ros.policies.rt2.decoding.action_grammar import ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import (
@@ -45,8 +46,17 @@ from rt_vla_ros.policies.rt2.prompting import rendered, state_words
 LONGEST_ANSWER = 64
 
 
+@dataclass(frozen=True)
+class RT2Snapshot:
+    """The state of a request, see PortablePolicy. previous: tokens of the last chunk."""
+
+    instruction: str
+    previous: tuple[int, ...]
+    decoder: DecoderSnapshot
+
+
 class RT2Policy:
-    """Implements policies.policy.StreamingPolicy and AnsweringPolicy.
+    """Implements policies.policy.StreamingPolicy, AnsweringPolicy and PortablePolicy.
 
     `act` and `ask` may be called from two threads: an action, or each part of a streamed chunk, waits for at most one
     pass of an answer.
@@ -132,6 +142,19 @@ class RT2Policy:
         timestamp, and DecodingError if the model's output is not finite.
         """
         return self._chunk(self.decode(observation))
+
+    def snapshot(self) -> RT2Snapshot:
+        """See policies.policy.PortablePolicy."""
+        if self._prompt is None:
+            raise RuntimeError(NO_INSTRUCTION)
+        return RT2Snapshot(self._instruction, self.previous, self._decoder.snapshot())
+
+    def restore(self, snapshot: RT2Snapshot) -> None:
+        """See policies.policy.PortablePolicy."""
+        if self._prompt is None or snapshot.instruction != self._instruction:
+            self.reset(snapshot.instruction)
+        self.previous = snapshot.previous
+        self._decoder.restore(snapshot.decoder)
 
     def another(self) -> RT2Policy:
         """A policy with the same model for another robot, without an instruction. They must not decide concurrently."""
@@ -262,7 +285,7 @@ class RT2Policy:
 
     def _inputs(self, observation: Observation) -> Inputs:
         if self._prompt is None:
-            raise RuntimeError("The policy has no instruction yet; call reset(instruction) first.")
+            raise RuntimeError(NO_INSTRUCTION)
         images = card_images(observation.images, self.card.cameras)
         state = self._state(observation.state)
         text = self._text(robot_prompt(self.parts.config, self._instruction, state)) if state else ""

@@ -1,0 +1,1 @@
+"""Replicas of a served policy in other processes and on other machines (`rt-vla serve --ray`)."""

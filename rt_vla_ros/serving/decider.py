@@ -1,0 +1,94 @@
+"""What decides for the robots of a served policy: a model in this process, or replicas in others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.chunk import ActionChunk
+from rt_vla_ros.policies.act_requests import ActRequest
+from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION, AnsweringPolicy, Policy, WarmUpPolicy
+from rt_vla_ros.policies.shared import SharedPolicy, share_policy
+from rt_vla_ros.runtime.warm_up import warm_up
+
+
+class LateRequestError(Exception):
+    """The decision was too late or no longer needed; the message says which."""
+
+
+class ReplicaLostError(Exception):
+    """A replica has ended, or did not answer, so that nothing was decided; another one may."""
+
+
+class Decider(Protocol):
+    """A loaded and warm policy.
+
+    answers: whether its model answers questions. warm_up_instruction: see WarmUpPolicy.
+    max_batch_size: maximum number of requests of one `decide`. most_replicas: maximum number of `replicas`.
+    """
+
+    name: str
+    card: ActionCard
+    answers: bool
+    warm_up_instruction: str
+    max_batch_size: int
+    most_replicas: int
+
+    @property
+    def replicas(self) -> int:
+        """How many batches can be decided at the same time now."""
+
+    @property
+    def alive(self) -> bool:
+        """False if it can never decide again."""
+
+    def session(self) -> Policy:
+        """See SharedPolicy."""
+
+    def decide(self, requests: Sequence[ActRequest], patience: float) -> list[ActionChunk | Exception]:
+        """See SharedPolicy.act; called in `most_replicas` threads, with different sessions.
+
+        patience: time after which an answer is of no use any more [s]. Raises ReplicaLostError.
+        """
+
+    def close(self) -> None:
+        """Ends it."""
+
+
+class LocalDecider:
+    """A Decider with the model in this process; it decides in the thread that creates it."""
+
+    most_replicas = replicas = 1
+    alive = True
+
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        threads: int = 0,
+        batched: bool = True,
+        share: Callable[[Policy], SharedPolicy] | None = None,
+    ) -> None:
+        """Warms the policy up; it must not be used any more.
+
+        threads: of torch, see policies.threads.choose_threads. batched: see share_policy, which `share` replaces.
+        """
+        warm_up(policy, threads)
+        self.name, self.card, self.answers = policy.name, policy.card, isinstance(policy, AnsweringPolicy)
+        self.warm_up_instruction = (
+            policy.warm_up_instruction if isinstance(policy, WarmUpPolicy) else WARM_UP_INSTRUCTION
+        )
+        self._shared = share_policy(policy, batched=batched) if share is None else share(policy)
+        self.max_batch_size = self._shared.max_batch_size
+
+    def session(self) -> Policy:
+        """See Decider."""
+        return self._shared.session()
+
+    def decide(self, requests: Sequence[ActRequest], patience: float) -> list[ActionChunk | Exception]:
+        """See Decider."""
+        return self._shared.act(requests)
+
+    def close(self) -> None:
+        """See Decider."""
