@@ -61,6 +61,7 @@ ROS_MODULES = {path.name for path in (ZENOH_ROS / "stand_ins").iterdir() if path
     *("builtin_interfaces", "std_srvs", "rosgraph_msgs", "tf2_msgs", "tf2_ros", "rosidl_runtime_py", "ros2cli"),
     *("moveit_msgs", "action_msgs", "lifecycle_msgs"),
 }
+ON_RAY = ("ray_replica", "ray_replicas", "ray_router")  # of rt_vla_ros/serving/cluster; 500 MB that only --ray needs
 OWN_MESSAGES = {"rt_vla_ros.msg", "rt_vla_ros.srv", "rt_vla_ros.action"}
 
 
@@ -143,10 +144,22 @@ def test_the_web_server_is_imported_by_the_console_and_the_policy_server_alone()
     assert users == {"console", "serving"}
 
 
+def test_ray_is_imported_at_the_top_of_its_own_modules_alone() -> None:
+    tops = {path.stem for path in sources() for node in ast.parse(path.read_text()).body if _is_ray(node)}
+    assert tops <= {*ON_RAY}
+
+
+def _is_ray(node: ast.stmt) -> bool:
+    names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+    names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+    return any(name.split(".")[0] == "ray" for name in names)
+
+
 def modules(package: str) -> list[str]:
-    """The module names of a package; those meant to be run (`__main__`) are left out."""
+    """The module names of a package, without `__main__` and, where Ray is not installed, those that are on Ray."""
     paths = [PACKAGE / package] if package.endswith(".py") else sorted((PACKAGE / package).rglob("*.py"))
-    parts = [path.relative_to(PACKAGE.parent).with_suffix("").parts for path in paths if path.stem != "__main__"]
+    without = ("__main__",) if importlib.util.find_spec("ray") else ("__main__", *ON_RAY)
+    parts = [path.relative_to(PACKAGE.parent).with_suffix("").parts for path in paths if path.stem not in without]
     return [".".join(names[:-1] if names[-1] == "__init__" else names) for names in parts]
 
 
