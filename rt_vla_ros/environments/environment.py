@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,6 +21,13 @@ class EnvironmentFailure(RuntimeError):
 
 class EnvironmentRefusal(ValueError):
     """A request that an environment cannot fulfil; the message says what is available and what to do."""
+
+    @classmethod
+    def of_name(cls, problem: str, name: str, known: Sequence[str], listed: Sequence[str] = ()) -> EnvironmentRefusal:
+        """For a name that is none of `known`: `problem`, the nearest of them, or what there is (listed, else known)."""
+        close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+        hint = f"Did you mean {', '.join(close)}?" if close else f"There is {', '.join(listed or known)}."
+        return cls(f"{problem} {name!r}. {hint}")
 
 
 @dataclass(frozen=True)

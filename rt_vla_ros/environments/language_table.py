@@ -5,7 +5,6 @@ Not tested with the real package, which is not on PyPI: its card, protocol and n
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 from rt_vla_ros.action_space.card import ActionCard, ActionDimension, CameraSpec
@@ -58,9 +57,7 @@ def families_of(given: str) -> list[str]:
     found = [name.strip() for name in given.split(",")]
     for name in found:
         if name not in FAMILIES:
-            close = difflib.get_close_matches(name, FAMILIES, n=3, cutoff=0.4)
-            known = f"Did you mean {', '.join(close)}?" if close else f"There is {', '.join(FAMILIES)}."
-            raise EnvironmentRefusal(f"Language-Table has no task family {name!r}. {known}")
+            raise EnvironmentRefusal.of_name("Language-Table has no task family", name, FAMILIES)
     return found
 
 

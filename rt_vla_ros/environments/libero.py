@@ -5,7 +5,6 @@ Step limits, settling, image size and trials are those of OpenVLA's published ev
 
 from __future__ import annotations
 
-import difflib
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -79,7 +78,7 @@ def libero_tasks(given: str, names: Callable[[str], Sequence[str]]) -> list[str]
         name, slash, task = one.strip().partition("/")
         suite = SHORT.get(name, name)
         if suite not in STEP_LIMITS:
-            raise EnvironmentRefusal(f"LIBERO has no suite {name!r}. {_hint(name, [*STEP_LIMITS, *SHORT])}")
+            raise EnvironmentRefusal.of_name("LIBERO has no suite", name, [*STEP_LIMITS, *SHORT])
         if not slash:
             found += [f"{suite}/{number}" for number in range(TASKS[suite])]
         elif task.isdecimal():
@@ -91,7 +90,7 @@ def libero_tasks(given: str, names: Callable[[str], Sequence[str]]) -> list[str]
         else:
             known = names(suite)
             if task not in known:
-                raise EnvironmentRefusal(f"{suite} has no task {task!r}. {_hint(task, known)}")
+                raise EnvironmentRefusal.of_name(f"{suite} has no task", task, known)
             found.append(f"{suite}/{known.index(task)}")
     return found
 
@@ -150,8 +149,3 @@ def policy_image(image: Pixels, width: int, height: int) -> Pixels:
     ]
     resized: Pixels = np.clip(np.round(np.stack(channels, axis=-1)), 0, 255).astype(np.uint8)
     return resized
-
-
-def _hint(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-    return f"Did you mean {', '.join(close)}?" if close else f"There is {', '.join(known)}."

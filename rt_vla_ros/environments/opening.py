@@ -150,9 +150,8 @@ class EnvironmentChoice:
         names = tasks_of(rest)
         for name in names:
             if name not in SENTENCES:
-                close = difflib.get_close_matches(name, [*SENTENCES, "MT10", "MT50"], n=3, cutoff=0.4)
-                known = f"Did you mean {', '.join(close)}?" if close else f"There is {', '.join(SENTENCES)}."
-                raise EnvironmentRefusal(f"Meta-World has no task {name!r}. {known}")
+                known = [*SENTENCES, "MT10", "MT50"]
+                raise EnvironmentRefusal.of_name("Meta-World has no task", name, known, [*SENTENCES])
         return names
 
     @property
