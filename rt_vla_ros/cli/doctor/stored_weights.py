@@ -20,8 +20,7 @@ from rt_vla_ros.policies.checkpoint.files import EXPORTED, RT2_CONFIG_FILE, say_
 from rt_vla_ros.policies.checkpoint.resolve import ENGINE, Checkpoint
 from rt_vla_ros.policies.engine.description import EngineConfig
 from rt_vla_ros.policies.engine.policy import check_supported
-from rt_vla_ros.policies.exported.rt1 import open_policy as open_exported
-from rt_vla_ros.policies.load import find_device
+from rt_vla_ros.policies.load import find_device, load_policy
 from rt_vla_ros.policies.rt1.checkpoint import RT1_WEIGHTS, check_card, empty_model
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt2.configuration import RT2Config, RT2ConfigError
@@ -70,7 +69,7 @@ def look_at_weights(checkpoint: Checkpoint, card: ActionCard | None, options: Ma
 def _exported(checkpoint: Checkpoint, options: Mapping[str, Any]) -> str:
     """Load it entirely: it is small."""
     given = {name: options.get(name, "auto") for name in ("device", "weights")}
-    open_exported(checkpoint, **given, language=options.get("language") or None)
+    load_policy(checkpoint, **given, language=options.get("language") or None)
     return f"The graphs of {checkpoint.name} and its card are unchanged since the export, and onnxruntime loads them."
 
 

@@ -28,6 +28,7 @@ from rt_vla_ros.policies.checkpoint.files import (
     LEROBOT_VLA0,
     RT1_ONNX,
     RT2_CONFIG_FILE,
+    RT2_ONNX,
     WEIGHTS_FILE,
     Tell,
     say_nothing,
@@ -133,7 +134,7 @@ class Checkpoint:
             from rt_vla_ros.policies.rt2.openvla.card import openvla_config
 
             plans = openvla_config(self).plans
-        elif self.family in ("rt2", ENGINE):
+        elif self.family in ("rt2", RT2_ONNX, ENGINE):
             from rt_vla_ros.policies.rt2.configuration import RT2Config
 
             plans = RT2Config.load(self.place_of(RT2_CONFIG_FILE)).plans
@@ -343,8 +344,9 @@ def _look_at(directory: Path, tell: Tell, name: str) -> Checkpoint:
     if CONFIG_FILE not in files:
         raise CheckpointError(_lacks(directory, files))
     family = _family(directory, config, "" if adapter else name)
-    if family in WORDLESS and adapter is not None:
-        raise CheckpointError(f"{adapter} is a LoRA adapter of {directory}, an RT-1 network, which takes none.")
+    if family in (*WORDLESS, *EXPORTED) and adapter is not None:
+        what = "an exported policy" if family in EXPORTED else "an RT-1 network"
+        raise CheckpointError(f"{adapter} is a LoRA adapter of {directory}, {what}, which takes none.")
     return Checkpoint("", family, directory, config, adapter, called=name)
 
 

@@ -64,12 +64,15 @@ class OnnxGraph:
         self._threads = 0
         self._session: Any = None
         self._open()
+        self.inputs: dict[str, list[int | str]] = {one.name: list(one.shape) for one in self._session.get_inputs()}
+        """Shapes of the inputs by their names; dynamic axes have names."""
+        self.outputs: list[str] = [one.name for one in self._session.get_outputs()]
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """All outputs, in order. Inputs that the graph does not have are ignored."""
         if torch.get_num_threads() != self._threads:
             self._open()
-        return [np.asarray(x) for x in self._session.run(None, {k: x for k, x in inputs.items() if k in self._inputs})]
+        return [np.asarray(x) for x in self._session.run(None, {k: x for k, x in inputs.items() if k in self.inputs})]
 
     def _open(self) -> None:
         onnxruntime, settings = runtime(), runtime().SessionOptions()
@@ -90,4 +93,3 @@ class OnnxGraph:
                 f"onnxruntime has {asked} but cannot use it on this machine: its libraries (CUDA, cuDNN, TensorRT) or "
                 "the GPU are missing. Use cpu, or install the libraries."
             )
-        self._inputs = {one.name for one in self._session.get_inputs()}

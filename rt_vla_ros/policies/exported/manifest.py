@@ -1,8 +1,12 @@
-"""config.json of an exported policy: its network, its graphs with their hashes, and its origin."""
+"""config.json of an exported policy: its network, its files with their hashes, its own hash, and its origin.
+
+The hashes detect damage and unintended changes. They are no signature: who can write all files can also write hashes.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,8 +18,10 @@ from rt_vla_ros.json_file import check_file
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE
 
-FORMAT = 1
+FORMAT = 2
 """Version of the manifest's format."""
+OWN = "config"
+"""Key of the SHA-256 of config.json's content without this entry."""
 LARGEST_GRAPH = (1 << 31) - 1
 """Largest size of a graph, the limit of protocol buffers [bytes]."""
 HASH = re.compile(r"[0-9a-f]{64}")
@@ -25,13 +31,15 @@ HASH = re.compile(r"[0-9a-f]{64}")
 class Manifest:
     """The contents of "exported" in config.json.
 
-    graphs: SHA-256 of each graph's file by its name without .onnx. card: SHA-256 of the action card.
+    graphs: SHA-256 of each graph's file by its name without .onnx. card: SHA-256 of the action card. files: SHA-256 of
+    every other file that must not change, by its path in the directory.
     original: SHA-256 of the exported checkpoint's weights, empty for random ones; name: of that checkpoint. opset: ONNX
     opset. int8: names of the graphs with int8 weights. versions: of the packages that wrote it.
     """
 
     graphs: Mapping[str, str]
     card: str
+    files: Mapping[str, str]
     original: str
     name: str
     opset: int
@@ -40,7 +48,10 @@ class Manifest:
 
     def config(self, model_type: str, network: Mapping[str, Any]) -> dict[str, Any]:
         """The content of config.json. network: the configuration of the original's network."""
-        return {"model_type": model_type, "exported": {"format": FORMAT, **asdict(self)}, "network": dict(network)}
+        written = {"format": FORMAT, **asdict(self)}
+        content: dict[str, Any] = {"model_type": model_type, "exported": written, "network": dict(network)}
+        content = json.loads(json.dumps(content))  # as it will be read: keys are strings, tuples are lists
+        return {**content, "exported": {**content["exported"], OWN: _own_hash(content)}}
 
     @classmethod
     def of(cls, config: Mapping[str, Any], directory: Path) -> Manifest:
@@ -53,12 +64,18 @@ class Manifest:
                 f"{path} has the export format {found.get('format')!r}, expected {FORMAT}: it was "
                 "written by another version of rt_vla_ros. Export the policy again (rt-vla export)."
             )
+        if found.get(OWN) != _own_hash(config):
+            raise CheckpointError(
+                f"{path} was changed after the export: its content does not match its SHA-256. Copy the whole directory "
+                "again, or export the policy again."
+            )
         values: dict[str, Any] = {key: found.get(key) for key in cls.__annotations__}
         values["int8"] = tuple(values["int8"]) if isinstance(values["int8"], list) else ()
         one = cls(**values)
-        hashes = [*one.graphs.values(), one.card] if isinstance(one.graphs, Mapping) else [None]
-        if not all(isinstance(value, str) and HASH.fullmatch(value) for value in hashes):
-            raise CheckpointError(f"{path} does not name the SHA-256 of the card and of every graph; export it again.")
+        tables = [table for table in (one.graphs, one.files) if isinstance(table, Mapping)]
+        hashes = [one.card, *(value for table in tables for value in table.values())]
+        if len(tables) < 2 or not all(isinstance(value, str) and HASH.fullmatch(value) for value in hashes):
+            raise CheckpointError(f"{path} does not name the SHA-256 of the card and of every file; export it again.")
         return one
 
     def check_card(self, directory: Path) -> None:
@@ -72,16 +89,26 @@ class Manifest:
 
     def graph(self, directory: Path, name: str) -> bytes:
         """The file of a graph. Raises CheckpointError if it is missing or was changed after the export."""
-        path = directory / f"{name}.onnx"
         if name not in self.graphs:
             raise CheckpointError(f"{directory / CONFIG_FILE} names no graph {name!r}; export the policy again.")
-        content = _bytes(path)
-        if (digest := _sha256(content)) != self.graphs[name]:
+        return _unchanged(directory / f"{name}.onnx", self.graphs[name])
+
+    def file(self, directory: Path, name: str) -> bytes:
+        """One of `files`. Raises CheckpointError if it is missing or was changed after the export."""
+        if name not in self.files:
+            raise CheckpointError(f"{directory / CONFIG_FILE} names no file {name!r}; export the policy again.")
+        return _unchanged(directory / name, self.files[name])
+
+    def check_files(self, directory: Path, folder: str) -> None:
+        """Raises CheckpointError if one of `files` was changed, or if a folder of them holds another file."""
+        for name in self.files:
+            self.file(directory, name)
+        added = sorted(f"{folder}/{path.name}" for path in (directory / folder).iterdir())
+        if added := [name for name in added if name not in self.files]:
             raise CheckpointError(
-                f"{path} was changed after the export: its SHA-256 is {digest[:12]}..., {CONFIG_FILE} says "
-                f"{self.graphs[name][:12]}... Copy the whole directory again, or export the policy again."
+                f"{directory / added[0]} was added after the export. Remove it, or change the original checkpoint and "
+                "export it again."
             )
-        return content
 
 
 def sha256_of(path: Path) -> str:
@@ -91,6 +118,22 @@ def sha256_of(path: Path) -> str:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def _own_hash(config: Mapping[str, Any]) -> str:
+    """Of the content of config.json, however it is formatted, without the hash itself."""
+    exported = {key: value for key, value in config["exported"].items() if key != OWN}
+    return _sha256(json.dumps({**config, "exported": exported}, sort_keys=True).encode())
+
+
+def _unchanged(path: Path, expected: str) -> bytes:
+    content = _bytes(path)
+    if (digest := _sha256(content)) != expected:
+        raise CheckpointError(
+            f"{path} was changed after the export: its SHA-256 is {digest[:12]}..., {CONFIG_FILE} says "
+            f"{expected[:12]}... Copy the whole directory again, or export the policy again."
+        )
+    return content
 
 
 def _bytes(path: Path) -> bytes:

@@ -108,11 +108,7 @@ def open_policy(
 
     Raises CheckpointError, ActionCardError, ValueError; ImportError without onnxruntime.
     """
-    if weights != "auto":
-        raise ValueError(
-            f"The weight format of {checkpoint.name} was set by its export (rt-vla export, with or without --int8); "
-            f"omit weights, given: {weights!r}."
-        )
+    check_weights(checkpoint, weights)
     chosen, directory = providers(device), checkpoint.model_directory
     config, manifest = network_config(checkpoint), Manifest.of(checkpoint.config, directory)
     manifest.check_card(directory)
@@ -121,3 +117,12 @@ def open_policy(
     graphs = {name: OnnxGraph(manifest.graph(directory, name), f"{directory / name}.onnx", chosen) for name in GRAPHS}
     encoder = sentence_encoder(checkpoint, config, language)
     return RT1Policy(ExportedSteps(config, graphs), card, name=checkpoint.name, decoding=decoding, encoder=encoder)
+
+
+def check_weights(checkpoint: Checkpoint, weights: str) -> None:
+    """Raises ValueError for another weight format than that of the export."""
+    if weights != "auto":
+        raise ValueError(
+            f"The weight format of {checkpoint.name} was set by its export (rt-vla export, with or without --int8); "
+            f"omit weights, given: {weights!r}."
+        )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -20,6 +20,10 @@ OPSET, OLDEST_OPSET = 20, 18
 """ONNX opsets: 20 covers RT-1 and is supported by onnxruntime from 1.17; 18 is the lowest that torch writes."""
 ROBOTS = "robots"
 """The axis of the robots that are decided for together."""
+DERIVED = "derived"
+"""An axis whose length follows from the others."""
+LONGEST_AXIS = 1 << 16
+Axes = Mapping[str, Mapping[int, str]]
 LOGGERS = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
 
 
@@ -29,13 +33,33 @@ class ExportError(ValueError):
 
 @dataclass(frozen=True)
 class GraphSource:
-    """A module to export. inputs: example inputs by the argument names of `forward`. several: whether the first axis of
-    inputs and outputs is dynamic."""
+    """A module to export. inputs: example inputs by the argument names of `forward`, tensors or lists of tensors.
+
+    axes: names of the dynamic axes by input and axis; those of a list are the same for all its tensors. Axes of the
+    same name have the same length, which must not be 1 in the example inputs. empty: names of axes that may have the
+    length 0.
+    """
 
     module: nn.Module
-    inputs: Mapping[str, Tensor]
+    inputs: Mapping[str, Tensor | Sequence[Tensor]]
     outputs: tuple[str, ...]
-    several: bool = True
+    axes: Axes = field(default_factory=dict)
+    empty: tuple[str, ...] = ()
+
+    @property
+    def input_names(self) -> dict[str, str]:
+        """The graph's inputs in order, with the argument of each; those of a list are numbered, such as past_0."""
+        each = {name: 0 if isinstance(given, Tensor) else len(given) for name, given in self.inputs.items()}
+        return {
+            one: name
+            for name, count in each.items()
+            for one in ([f"{name}_{i}" for i in range(count)] if count else [name])
+        }
+
+
+def robots_axes(inputs: Mapping[str, Tensor]) -> Axes:
+    """The axes of inputs whose first axis is that of the robots."""
+    return {name: {0: ROBOTS} for name in inputs}
 
 
 def check_installed() -> None:
@@ -53,17 +77,15 @@ def to_onnx(name: str, source: GraphSource, opset: int) -> bytes:
     """The content of a .onnx file. Raises ExportError."""
     import onnx
 
-    robots = torch.export.Dim(ROBOTS, min=1, max=1 << 16)
-    shapes: Any = {key: {0: robots} for key in source.inputs} if source.several else None
     try:
         with _quiet():
             program: Any = torch.onnx.export(
                 source.module.eval(),
                 kwargs=dict(source.inputs),
                 dynamo=True,
-                dynamic_shapes=shapes,
+                dynamic_shapes=_shapes(source),
                 opset_version=opset,
-                input_names=list(source.inputs),
+                input_names=list(source.input_names),
                 output_names=list(source.outputs),
                 external_data=False,
                 verbose=False,
@@ -76,15 +98,47 @@ def to_onnx(name: str, source: GraphSource, opset: int) -> bytes:
             f"The graph {name} has {model.ByteSize() / 1e9:.1f} GB, an ONNX file has at most "
             f"{LARGEST_GRAPH / 1e9:.1f} GB; run larger policies on a server (rt-vla serve)."
         )
-    lengths = {one.name: one.type.tensor_type.shape.dim[0].dim_param for one in model.graph.input}
-    if source.several and not all(lengths.values()):
-        raise ExportError(f"torch {torch.__version__} has exported {name} with a fixed number of robots.")
+    _check_axes(name, source, model)
     written = next(one.version for one in model.opset_import if not one.domain)
     if written != opset:
         raise ExportError(
             f"{name} cannot be written in ONNX opset {opset}, torch chose {written}; use --opset {written}."
         )
+    _strip(model.graph)
     return bytes(model.SerializeToString())
+
+
+def _shapes(source: GraphSource) -> Any:
+    """The dynamic axes in the form of torch.export; None without any."""
+    if not source.axes:
+        return None
+    names = {one for axes in source.axes.values() for one in axes.values()} - {DERIVED}
+    lengths: dict[str, Any] = {DERIVED: torch.export.Dim.AUTO}
+    for one in sorted(names):
+        lengths[one] = torch.export.Dim(one, min=0 if one in source.empty else 1, max=LONGEST_AXIS)
+    each = {key: {axis: lengths[one] for axis, one in source.axes.get(key, {}).items()} for key in source.inputs}
+    given = source.inputs
+    return {key: one if isinstance(given[key], Tensor) else [one] * len(given[key]) for key, one in each.items()}
+
+
+def _check_axes(name: str, source: GraphSource, model: Any) -> None:
+    """Raises ExportError if an axis that should be dynamic was exported with a fixed length."""
+    found = {one.name: one.type.tensor_type.shape.dim for one in model.graph.input}
+    for one, key in source.input_names.items():
+        for axis, called in source.axes.get(key, {}).items():
+            if one in found and not found[one][axis].dim_param:
+                raise ExportError(f"torch {torch.__version__} has exported {name} with a fixed number of {called}.")
+
+
+def _strip(graph: Any) -> None:
+    """Removes the exporter's notes, with paths of this machine, so that the same network gives the same file."""
+    for one in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        del one.metadata_props[:]
+        one.doc_string = ""
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else ())):
+                _strip(inner)
 
 
 @contextmanager

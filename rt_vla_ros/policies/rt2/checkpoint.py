@@ -42,15 +42,25 @@ def open_policy(
 
     Raises ValueErrors with a message for the user, see load_rt2.
     """
-    if decoding not in (None, "argmax"):
-        raise ValueError(f"RT-2 policies do not support decoding {decoding!r}; they always use argmax.")
-    if language is not None:
-        raise LanguageNotUsedError(checkpoint.name, language)
+    check_options(checkpoint, decoding, language)
     parts = LOADERS[checkpoint.family](
         checkpoint, device=device, weights=weights, trust_remote_code=trust_remote_code, tell=tell
     )
     if plan:
-        parts = replace(parts, config=plan_config(parts.config, parts.config.plan_on_request))
+        parts = with_plan(parts)
     on_gpu = device.type == "cuda"
     how = {"fixed_shapes": cuda_graphs and on_gpu, "device_images": device_images and on_gpu}
     return RT2Policy(parts, name=checkpoint.name, **how)
+
+
+def check_options(checkpoint: Checkpoint, decoding: str | None, language: str | None) -> None:
+    """Raises ValueError for options that an RT-2 policy does not have."""
+    if decoding not in (None, "argmax"):
+        raise ValueError(f"RT-2 policies do not support decoding {decoding!r}; they always use argmax.")
+    if language is not None:
+        raise LanguageNotUsedError(checkpoint.name, language)
+
+
+def with_plan(parts: RT2Parts) -> RT2Parts:
+    """The same parts for outputs with a plan before the action."""
+    return replace(parts, config=plan_config(parts.config, parts.config.plan_on_request))

@@ -149,9 +149,13 @@ def bucket(prompt_tokens: int, longest: int) -> int:
 
 def language_model(model: PreTrainedModel) -> nn.Module:
     """The language model inside a VLM. Raises FixedShapesError if it does not have a known attribute name."""
-    base: Any = model.base_model
+    found: nn.Module = getattr(model.base_model, language_model_name(model))
+    return found
+
+
+def language_model_name(model: PreTrainedModel) -> str:
+    """The attribute of `model.base_model` that is its language model. Raises FixedShapesError for an unknown name."""
     for name in ("language_model", "text_model"):
-        found = getattr(base, name, None)
-        if isinstance(found, nn.Module):
-            return found
+        if isinstance(getattr(model.base_model, name, None), nn.Module):
+            return name
     raise FixedShapesError("its language model is not found")
