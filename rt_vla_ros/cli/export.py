@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from rt_vla_ros.cli.main import refused
-from rt_vla_ros.policies.checkpoint.resolve import REMOTE, resolve
+from rt_vla_ros.policies.checkpoint.resolve import REMOTE, RT1_FAMILIES, resolve
 from rt_vla_ros.sim.suites import find_suite
 from zenoh_ros.commands.errors import CliError
 from zenoh_ros.commands.numbers import positive_int
@@ -49,12 +49,15 @@ def run(args: argparse.Namespace) -> int:
     # Importing torch takes seconds: report a misspelt name first.
     from rt_vla_ros.evaluation.provenance import checkpoint_hash
     from rt_vla_ros.policies.exported.to_onnx import OLDEST_OPSET, OPSET
-    from rt_vla_ros.policies.exported.writer import export_rt1
+    from rt_vla_ros.policies.exported.rt1_writer import export_rt1
+    from rt_vla_ros.policies.exported.rt2_writer import export_rt2
 
     opset = OPSET if args.opset is None else args.opset
     if opset < OLDEST_OPSET:
         raise CliError(f"--opset is {opset}, expected {OLDEST_OPSET} or more, the oldest that torch can export.")
     watch = None
+    if args.int8 and checkpoint.answers:
+        raise CliError("--int8 quantizes RT-1 policies only; an RT-2 is exported in float32. Omit --int8.")
     if args.int8:
         from rt_vla_ros.evaluation.calibration import calibrate
 
@@ -63,7 +66,10 @@ def run(args: argparse.Namespace) -> int:
             find_suite(source)
         watch = partial(calibrate, source=source, episodes=episodes)
     original = "" if checkpoint.directory is None or checkpoint.family == REMOTE else checkpoint_hash(args.checkpoint)
-    made = export_rt1(checkpoint, args.out, original or "", opset=opset, watch=watch, tell=tell)
+    if checkpoint.family in RT1_FAMILIES:
+        made = export_rt1(checkpoint, args.out, original or "", opset=opset, watch=watch, tell=tell)
+    else:
+        made = export_rt2(checkpoint, args.out, original or "", opset=opset, tell=tell)
     size = sum(path.stat().st_size for path in args.out.glob("*.onnx"))
     bits = f", 8 bits in {' and '.join(made.int8)}" if made.int8 else ""
     print(f"Written: {args.out}, {len(made.graphs)} graphs in opset {made.opset}{bits}, {size / 1e6:.1f} MB.")

@@ -16,7 +16,7 @@ from rt_vla_ros.cli.main import main
 from rt_vla_ros.evaluation.provenance import checkpoint_hash
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.resolve import resolve
-from rt_vla_ros.policies.exported.writer import export_rt1
+from rt_vla_ros.policies.exported.rt1_writer import export_rt1
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.rt1.checkpoint import save_checkpoint

@@ -121,13 +121,13 @@ def exported_model(config: PreTrainedConfig, tables: Tables, graphs: Mapping[str
     except (FixedShapesError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"The model's configuration cannot be used: {first_line(error)}") from error
     base: Any = model.base_model
-    for owner in (base, model):
-        for child in [child for child, module in owner.named_children() if module is not base]:
-            delattr(owner, child)
     embed, head = nn.Embedding.from_pretrained(tables[TABLE]), _head(tables)
+    model.set_output_embeddings(head)
+    for owner in (base, model):
+        for child in [child for child, module in owner.named_children() if module not in (base, head)]:
+            delattr(owner, child)
     setattr(base, name, ExportedDecoder(graphs[DECODER], embed))
     base.get_image_features = ExportedImages(graphs[IMAGES])
-    model.set_output_embeddings(head)  # type: ignore[no-untyped-call]
     return model.eval()
 
 
