@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from rt_vla_ros.cli.main import refused
-from rt_vla_ros.policies.checkpoint.resolve import REMOTE, RT1_FAMILIES, resolve
+from rt_vla_ros.policies.checkpoint.files import EXPORTED
+from rt_vla_ros.policies.checkpoint.resolve import REMOTE, RT1_FAMILIES, WORDLESS, resolve
 from rt_vla_ros.sim.suites import find_suite
 from zenoh_ros.commands.errors import CliError
 from zenoh_ros.commands.numbers import positive_int
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     if opset < OLDEST_OPSET:
         raise CliError(f"--opset is {opset}, expected {OLDEST_OPSET} or more, the oldest that torch can export.")
     watch = None
-    if args.int8 and checkpoint.answers:
+    if args.int8 and checkpoint.family not in (*WORDLESS, *EXPORTED, REMOTE):
         raise CliError("--int8 quantizes RT-1 policies only; an RT-2 is exported in float32. Omit --int8.")
     if args.int8:
         from rt_vla_ros.evaluation.calibration import calibrate

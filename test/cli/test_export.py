@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,13 @@ from rt_vla_ros.cli.main import main
 from rt_vla_ros.evaluation.provenance import checkpoint_hash
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.resolve import resolve
-from rt_vla_ros.policies.exported.rt1_writer import export_rt1
+from rt_vla_ros.policies.exported.manifest import Manifest, sha256_of
+from rt_vla_ros.policies.exported.rt1 import WINDOW
+from rt_vla_ros.policies.exported.rt1_writer import export_rt1, sources
+from rt_vla_ros.policies.exported.to_onnx import OPSET, to_onnx
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.policy import Policy
-from rt_vla_ros.policies.rt1.checkpoint import save_checkpoint
+from rt_vla_ros.policies.rt1.checkpoint import read_model, save_checkpoint
 from rt_vla_ros.policies.rt1.policy import RT1Policy
 
 pytestmark = pytest.mark.slow
@@ -98,19 +101,35 @@ def test_a_graph_that_is_too_new_for_the_runtime_is_refused(copied: Path) -> Non
     model.opset_import[0].version = 99
     onnx.save(model, copied / "window.onnx")
     config = json.loads((copied / "config.json").read_text())
-    config["exported"]["graphs"]["window"] = hashlib.sha256((copied / "window.onnx").read_bytes()).hexdigest()
-    (copied / "config.json").write_text(json.dumps(config))
+    manifest = Manifest.of(config, copied)
+    manifest = replace(manifest, graphs={**manifest.graphs, "window": sha256_of(copied / "window.onnx")})
+    (copied / "config.json").write_text(json.dumps(manifest.config(config["model_type"], config["network"])))
     with pytest.raises(CheckpointError, match=r"cannot be loaded by onnxruntime .* update onnxruntime, or export"):
         load_policy(str(copied))
+
+
+def test_an_edited_config_is_refused_a_reformatted_one_is_not(copied: Path) -> None:
+    path = copied / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text())))
+    load_policy(str(copied))
+    path.write_text(path.read_text().replace('"opset": 20', '"opset": 21'))
+    with pytest.raises(CheckpointError, match=r"config.json was changed after the export: its content does not match"):
+        load_policy(str(copied))
+
+
+def test_the_same_network_gives_the_same_file(original: Path, exported: Path) -> None:
+    again = to_onnx(WINDOW, sources(read_model(resolve(original))[0])[WINDOW], OPSET)
+    assert again == (exported / "window.onnx").read_bytes()
+    assert str(Path(main.__code__.co_filename).parents[2]).encode() not in again
 
 
 def test_weights_are_settled_and_another_format_is_refused(copied: Path) -> None:
     with pytest.raises(ValueError, match=r"was set by its export"):
         load_policy(str(copied), weights="bfloat16")
     config = json.loads((copied / "config.json").read_text())
-    config["exported"]["format"] = 2
+    config["exported"]["format"] = 1
     (copied / "config.json").write_text(json.dumps(config))
-    with pytest.raises(CheckpointError, match=r"has the export format 2, expected 1"):
+    with pytest.raises(CheckpointError, match=r"has the export format 1, expected 2"):
         load_policy(str(copied))
 
 
@@ -123,7 +142,6 @@ def test_what_cannot_be_exported_is_refused_and_writes_nothing(
         ([str(tmp_path / "empty")], "is not a checkpoint: it lacks config.json"),
         ([str(exported)], "is already exported; use the original checkpoint"),
         (["remote:localhost"], "run `rt-vla export` there"),
-        (["rt2-mini"], "is a vision-language model (rt2); only RT-1 policies can be exported"),
         (["rt1-mini", "--opset", "17"], "--opset is 17, expected 18 or more"),
         (["rt1-mini", "--episodes", "3"], "require --int8"),
         (["rt1-mini", "--int8", "--calibration", "pick-an"], "pick-any"),
