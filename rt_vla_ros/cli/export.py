@@ -49,9 +49,9 @@ def run(args: argparse.Namespace) -> int:
     checkpoint = resolve(args.checkpoint, tell)
     # Importing torch takes seconds: report a misspelt name first.
     from rt_vla_ros.evaluation.provenance import checkpoint_hash
-    from rt_vla_ros.policies.exported.to_onnx import OLDEST_OPSET, OPSET
     from rt_vla_ros.policies.exported.rt1_writer import export_rt1
     from rt_vla_ros.policies.exported.rt2_writer import export_rt2
+    from rt_vla_ros.policies.exported.to_onnx import OLDEST_OPSET, OPSET
 
     opset = OPSET if args.opset is None else args.opset
     if opset < OLDEST_OPSET:

@@ -66,8 +66,8 @@ class Manifest:
             )
         if found.get(OWN) != _own_hash(config):
             raise CheckpointError(
-                f"{path} was changed after the export: its content does not match its SHA-256. Copy the whole directory "
-                "again, or export the policy again."
+                f"{path} was changed after the export: its content does not match its SHA-256. Copy the whole "
+                "directory again, or export the policy again."
             )
         values: dict[str, Any] = {key: found.get(key) for key in cls.__annotations__}
         values["int8"] = tuple(values["int8"]) if isinstance(values["int8"], list) else ()

@@ -37,8 +37,8 @@ ROBOTS_NOW, TOKENS_NOW, TOKENS_BEFORE = 2, 3, 5
 class SamplePass:
     """What the model's own code passes to its parts for a prompt.
 
-    pixels: of the images. options: further arguments of get_image_features. embedded: (1, T, C). positions: (..., 1, T),
-    None if the model's code leaves them to the language model. cache: after the pass.
+    pixels: of the images. options: further arguments of get_image_features. embedded: (1, T, C). positions:
+    (..., 1, T), None if the model's code leaves them to the language model. cache: after the pass.
     """
 
     pixels: Tensor
@@ -71,8 +71,8 @@ class DecoderGraph(nn.Module):
     def forward(self, embedded: Tensor, mask: Tensor, positions: Tensor, past: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Hidden states (B, T, C), and the keys and values of all P + T tokens.
 
-        embedded: (B, T, C). mask: which tokens each one attends to, bool (B, 1, T, P + T). positions: int64 (..., B, T).
-        past: keys and values of each layer in turn, (B, heads, P, size) each.
+        embedded: (B, T, C). mask: which tokens each one attends to, bool (B, 1, T, P + T). positions: int64
+        (..., B, T). past: keys and values of each layer in turn, (B, heads, P, size) each.
         """
         cache = cache_of(self.config, past)
         given = {"inputs_embeds": embedded, "attention_mask": mask, "position_ids": positions}

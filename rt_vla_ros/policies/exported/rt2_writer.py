@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from rt_vla_ros.model_folder import CONFIG, OTHERS, PREPROCESSORS, SETTINGS, TOKENIZER, VOCABULARIES
+from rt_vla_ros.model_folder import CONFIG, OTHERS, SETTINGS, TOKENIZER, VOCABULARIES
 from rt_vla_ros.observations.robot_state import middle_state
 from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE, RT2_ONNX, Tell
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
@@ -74,9 +74,7 @@ def export_rt2(checkpoint: Checkpoint, directory: Path, original: str, *, opset:
         return [TABLES_FILE, RT2_CONFIG_FILE, *copy_base(checkpoint, new)]
 
     network = {"model_type": kind}
-    folder = ExportedFolder(
-        RT2_ONNX, network, parts.card, graphs, opset, original, checkpoint.name, write=write
-    )
+    folder = ExportedFolder(RT2_ONNX, network, parts.card, graphs, opset, original, checkpoint.name, write=write)
     return write_exported(directory, folder)
 
 

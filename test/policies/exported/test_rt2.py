@@ -155,9 +155,7 @@ def test_an_added_file_and_options_of_other_policies_are_refused(exported: Path,
         load_policy(str(exported), decoding="mean")
 
 
-def test_what_cannot_be_exported_is_refused(
-    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_cannot_be_exported_is_refused(exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = save_vlm(tmp_path / "qwen", "qwen2_5_vl")
     for arguments, sentence in (
         ([str(other)], "qwen is a vision-language model of the type qwen2_5_vl; RT-1 policies and FastVLM (rt2-mini)"),
