@@ -1,8 +1,8 @@
 """Export a policy to ONNX for small machines: `rt-vla export CHECKPOINT --to onnx --out DIR.onnx`.
 
 The directory is a policy like any other (`--policy DIR.onnx`, `policy:=DIR.onnx`), run by onnxruntime: an RT-1 as three
-graphs, its action card, and its table of sentence embeddings if it has one. Its tokens are compared with the
-original's before anything is written.
+graphs, an RT-2 (FastVLM models such as rt2-mini) as two, with its action card and what else it needs. Its logits are
+compared with the original's before anything is written.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ DEFAULT_SUITE, DEFAULT_EPISODES = "pick-any", 8
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("checkpoint", metavar="CHECKPOINT", help="name or path of an RT-1 policy, such as rt1-mini")
+    add("checkpoint", metavar="CHECKPOINT", help="name or path of a policy, such as rt1-mini or rt2-mini")
     add("--to", choices=FORMATS, default=FORMATS[0], help="output format (default onnx)")
     add("--out", type=Path, required=True, metavar="DIR.onnx", help="output directory; must not exist")
     add("--opset", type=positive_int, metavar="N", help="ONNX opset; a lower one for older runtimes (default 20)")
-    add("--int8", action="store_true", help="int8 weights: smaller, but the tokens may differ")
+    add("--int8", action="store_true", help="RT-1: int8 weights, which are smaller, but the tokens may differ")
     data = f"with --int8: dataset, or suite to run the policy on (default {DEFAULT_SUITE})"
     add("--calibration", metavar="DATA|SUITE", help=data)
     add(

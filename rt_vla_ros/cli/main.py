@@ -80,7 +80,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "train": CommandEntry("rt_vla_ros.cli.train", "train an RT-1, or fine-tune a vision-language model to an RT-2"),
     "embed": CommandEntry("rt_vla_ros.cli.embed", "compute a table of sentence embeddings for RT-1"),
     "convert": CommandEntry("rt_vla_ros.cli.convert", "convert a public RT-1 or VLA-0 checkpoint"),
-    "export": CommandEntry("rt_vla_ros.cli.export", "export RT-1 to ONNX, in float32 or int8"),
+    "export": CommandEntry("rt_vla_ros.cli.export", "export a policy to ONNX, for small machines"),
     "serve": CommandEntry("rt_vla_ros.cli.serve", "serve policies to robots on other machines (policy:=remote:HOST)"),
     "bench": CommandEntry("rt_vla_ros.cli.bench", "benchmarks of latency, throughput and memory"),
     "selftest": CommandEntry("rt_vla_ros.cli.selftest", "check that this package works on your GPU"),

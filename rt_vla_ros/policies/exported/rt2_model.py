@@ -86,12 +86,8 @@ class ExportedDecoder(nn.Module):
             position_ids = torch.arange(before, before + tokens).expand(*self._leading, robots, tokens)
         past = tensors_of(cache) if before else [self._nothing(name, robots) for name in self._past]
         mask = _mask(attention_mask, robots, tokens, before)
-        inputs = {
-            EMBEDDED: inputs_embeds,
-            MASK: mask,
-            POSITIONS: position_ids,
-            **dict(zip(self._past, past, strict=True)),
-        }
+        inputs = {EMBEDDED: inputs_embeds, MASK: mask, POSITIONS: position_ids}
+        inputs |= dict(zip(self._past, past, strict=True))
         hidden, *present = self._graph.run({name: _array(one) for name, one in inputs.items()})
         both = zip(present[::2], present[1::2], strict=True)
         for layer, (keys, values) in zip(cache.layers, both, strict=True):
