@@ -29,6 +29,7 @@ EMBEDDED, MASK, POSITIONS, PAST = "embedded", "mask", "positions", "past"
 """Inputs of the decoder: of T new tokens after P others, see DecoderGraph."""
 HIDDEN, PRESENT = "hidden", "present"
 TOKENS = "tokens"
+MASK_AXES = 4
 ROBOTS_NOW, TOKENS_NOW, TOKENS_BEFORE = 2, 3, 5
 """Lengths in the example inputs of the decoder, all different and none of them 1."""
 
@@ -37,12 +38,14 @@ ROBOTS_NOW, TOKENS_NOW, TOKENS_BEFORE = 2, 3, 5
 class SamplePass:
     """What the model's own code passes to its parts for a prompt.
 
-    pixels: of the images. options: further arguments of get_image_features. embedded: (1, T, C). positions:
-    (..., 1, T), None if the model's code leaves them to the language model. cache: after the pass.
+    pixels: of the images. options: further arguments of get_image_features. embeddings: its result. embedded:
+    (1, T, C). positions: (..., 1, T), None if the model's code leaves them to the language model. cache: after the
+    pass.
     """
 
     pixels: Tensor
     options: dict[str, Any]
+    embeddings: Tensor | Sequence[Tensor]
     embedded: Tensor
     positions: Tensor | None
     cache: Cache
@@ -57,7 +60,8 @@ class ImageGraph(nn.Module):
 
     def forward(self, pixel_values: Tensor) -> tuple[Tensor, ...]:
         """Preprocessed images -> one tensor of embeddings, or one for each image."""
-        return image_embeddings(self.base.get_image_features(pixel_values, **self.options))
+        embeddings = image_embeddings(self.base.get_image_features(pixel_values, **self.options))
+        return (embeddings,) if isinstance(embeddings, Tensor) else tuple(embeddings)
 
 
 class DecoderGraph(nn.Module):
@@ -100,18 +104,17 @@ def tensors_of(cache: Cache) -> list[Tensor]:
     return [tensor for layer in layers for tensor in (layer.keys, layer.values)]
 
 
-def image_embeddings(found: Any) -> tuple[Tensor, ...]:
+def image_embeddings(found: Any) -> Tensor | Sequence[Tensor]:
     """The embeddings in the output of get_image_features: one tensor, or one for each image."""
-    embeddings = getattr(found, "pooler_output", found)
-    return (embeddings,) if isinstance(embeddings, Tensor) else tuple(embeddings)
+    embeddings: Tensor | Sequence[Tensor] = getattr(found, "pooler_output", found)
+    return embeddings
 
 
 def rt2_sources(model: PreTrainedModel, sample: SamplePass) -> dict[str, GraphSource]:
     """The modules to export, with example inputs. The images are those of one robot, the decoder takes several."""
     images = ImageGraph(model, sample.options)
-    with torch.no_grad():
-        count = len(images(sample.pixels))
-    named = (EMBEDDINGS,) if count == 1 else tuple(f"{EMBEDDINGS}_{i}" for i in range(count))
+    several = None if isinstance(sample.embeddings, Tensor) else range(len(sample.embeddings))
+    named = (EMBEDDINGS,) if several is None else tuple(f"{EMBEDDINGS}_{i}" for i in several)
     past = [_example(one, ROBOTS_NOW, TOKENS_BEFORE) for one in tensors_of(sample.cache)]
     positions = sample.positions if sample.positions is not None else torch.zeros(1, 1, dtype=torch.int64)
     axes = positions.ndim
@@ -152,7 +155,11 @@ def sample_pass(model: PreTrainedModel, inputs: Mapping[str, Tensor]) -> SampleP
     pixels = seen.pop(PIXELS, None)
     if not isinstance(pixels, Tensor):
         raise ExportError(_refusal(model.config, "its images are not one tensor"))
-    return SamplePass(pixels, seen, text["inputs_embeds"], text.get("position_ids"), cache)
+    mask = text.get("attention_mask")
+    if mask is not None and not (isinstance(mask, Tensor) and mask.ndim == MASK_AXES):
+        raise ExportError(_refusal(model.config, "its language model needs a custom mask"))
+    embeddings = image_embeddings(base.get_image_features(pixels, **seen))
+    return SamplePass(pixels, seen, embeddings, text["inputs_embeds"], text.get("position_ids"), cache)
 
 
 @contextmanager

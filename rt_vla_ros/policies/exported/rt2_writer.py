@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,7 @@ from rt_vla_ros.policies.rt2.inputs.processor import Inputs
 from rt_vla_ros.policies.rt2.loading.parts import PROCESSOR_FILES, RT2Parts, load_rt2
 from rt_vla_ros.policies.rt2.prompting import rendered, state_words
 
-EXPORTABLE = {"fast_vlm": "FastVLM (rt2-mini)"}
+EXPORTABLE = {"fast_vlm": "FastVLM (rt2-mini)", "internvl": "InternVL", "llava": "LLaVA", "paligemma": "PaliGemma"}
 """Families by model_type whose exports are tested."""
 INSTRUCTION, QUESTION = "pick up the red cube", "what does the gripper hold?"
 
@@ -66,7 +66,9 @@ def export_rt2(checkpoint: Checkpoint, directory: Path, original: str, *, opset:
         tell(f"exporting {name}")
         graphs[name] = to_onnx(name, source, opset)
     tell("comparing with torch")
-    check_same_logits(parts.model, prompts, graphs, tables)
+    cpu = providers("cpu")
+    sessions = {name: OnnxGraph(one, name, cpu) for name, one in graphs.items()}
+    check_same_logits(parts.model, exported_model(parts.model.config, tables, sessions), prompts)
 
     def write(new: Path) -> list[str]:
         safetensors.torch.save_file(tables, new / TABLES_FILE)
@@ -109,15 +111,11 @@ def sample_prompts(parts: RT2Parts) -> list[Inputs]:
 
 
 @torch.inference_mode()
-def check_same_logits(
-    model: PreTrainedModel, prompts: Sequence[Inputs], graphs: Graphs, tables: Mapping[str, Tensor]
-) -> None:
+def check_same_logits(model: PreTrainedModel, exported: PreTrainedModel, prompts: Sequence[Inputs]) -> None:
     """Raises ExportError if logits after prompts and after further tokens, of which some are rolled back, differ."""
-    cpu = providers("cpu")
-    found = exported_model(model.config, tables, {name: OnnxGraph(one, name, cpu) for name, one in graphs.items()})
     for number, prompt in enumerate(prompts):
         written = prompt["input_ids"][0, -4:].tolist()
-        expected, other = (_logits(DecodingSession(one, prompt), written) for one in (model, found))
+        expected, other = (_logits(DecodingSession(one, prompt), written) for one in (model, exported))
         check_difference(float((expected - other).abs().max() / expected.abs().max()), f"prompt {number + 1}")
 
 
