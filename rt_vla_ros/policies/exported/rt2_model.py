@@ -45,8 +45,12 @@ class ExportedImages:
     def __init__(self, graph: OnnxGraph) -> None:
         self._graph, self._single = graph, graph.outputs == [EMBEDDINGS]
 
-    def __call__(self, pixel_values: Tensor, **_options: Any) -> BaseModelOutputWithPooling:
-        """The embeddings of the images; options that a model's code adds are part of the graph."""
+    def __call__(self, pixel_values: Tensor, *_options: Any, **_more: Any) -> BaseModelOutputWithPooling:
+        """The embeddings of the images.
+
+        What a model's code passes beside the pixels, such as the mask of padding, depends only on the cameras' sizes
+        and is part of the graph.
+        """
         found = [torch.from_numpy(one) for one in self._graph.run({PIXELS: _array(pixel_values)})]
         embeddings: Any = found[0] if self._single else tuple(found)
         return BaseModelOutputWithPooling(pooler_output=embeddings)

@@ -113,8 +113,9 @@ def sample_prompts(parts: RT2Parts) -> list[Inputs]:
 @torch.inference_mode()
 def check_same_logits(model: PreTrainedModel, exported: PreTrainedModel, prompts: Sequence[Inputs]) -> None:
     """Raises ExportError if logits after prompts and after further tokens, of which some are rolled back, differ."""
+    images = placeholders(model.config)
     for number, prompt in enumerate(prompts):
-        written = prompt["input_ids"][0, -4:].tolist()
+        written = [token for token in prompt["input_ids"][0].tolist() if token not in images][-4:]
         expected, other = (_logits(DecodingSession(one, prompt), written) for one in (model, exported))
         check_difference(float((expected - other).abs().max() / expected.abs().max()), f"prompt {number + 1}")
 
