@@ -56,7 +56,8 @@ class ImageGraph(nn.Module):
 
     def __init__(self, model: PreTrainedModel, options: Mapping[str, Any]) -> None:
         super().__init__()
-        self.base, self.options = model.base_model, dict(options)
+        self.base: Any = model.base_model
+        self.options = dict(options)
 
     def forward(self, pixel_values: Tensor) -> tuple[Tensor, ...]:
         """Preprocessed images -> one tensor of embeddings, or one for each image."""

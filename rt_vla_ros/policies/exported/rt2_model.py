@@ -67,7 +67,8 @@ class ExportedDecoder(nn.Module):
         super().__init__()
         self.embed_tokens, self._graph = embed_tokens, graph
         self._past = [name for name in graph.inputs if name.startswith(PAST)]
-        self._leading = graph.inputs.get(POSITIONS, [])[:-2]  # such as the three axes of Qwen-VL's positions
+        leading = graph.inputs.get(POSITIONS, [])[:-2]
+        self._leading = [int(one) for one in leading]  # such as the three axes of Qwen-VL's positions
 
     def get_input_embeddings(self) -> nn.Module:
         """As in transformers."""
@@ -126,7 +127,8 @@ def exported_model(config: PreTrainedConfig, tables: Tables, graphs: Mapping[str
     except (FixedShapesError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"The model's configuration cannot be used: {first_line(error)}") from error
     base: Any = model.base_model
-    embed, head = nn.Embedding.from_pretrained(tables[TABLE]), _head(tables)
+    embed = nn.Embedding.from_pretrained(tables[TABLE])  # type: ignore[no-untyped-call]
+    head = _head(tables)
     model.set_output_embeddings(head)
     for owner in (base, model):
         for child in [child for child, module in owner.named_children() if module not in (base, head)]:

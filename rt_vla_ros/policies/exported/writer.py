@@ -87,8 +87,8 @@ def write_exported(directory: Path, folder: ExportedFolder) -> Manifest:
             int8=folder.int8,
             versions=versions,
         )
-        content = manifest.config(folder.model_type, folder.network)
-        (new / CONFIG_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        config = manifest.config(folder.model_type, folder.network)
+        (new / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         made.append(manifest)
 
     replace_folder(directory, write)
