@@ -22,9 +22,9 @@ MT10 = (
 PROTOCOL = (
     "500 steps of 12.5 ms; an episode ends at the first success, as in metaworld.evaluation",
     "seeds 0 to 49 are the 50 starts that MT1 draws from its seed 0, 50 to 99 those from its seed 1, and so on",
-    "the camera corner2, which is mounted upside down, rotated by 180 degrees, rendered in the policy's size",
-    "an action of the policy is divided equally over the steps of its period, without smoothing or limits",
-    "instructions are defined by rt_vla_ros: Meta-World has none",
+    "the camera corner2, which hangs upside down, turned by 180 degrees, drawn in the policy's size",
+    "an action of the policy in equal parts over the steps of its period, without smoothing and limits",
+    "the sentences are of rt_vla_ros: Meta-World has none",
 )
 SENTENCES = {
     "assembly-v3": "put the ring on the peg",
