@@ -19,7 +19,7 @@ from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.sim import TabletopSim, make_scene
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("--policy", default="rt1-mini", help="checkpoint name, directory or name on the Hub (default rt1-mini)")
+parser.add_argument("--policy", default="rt1-mini", help="checkpoint: name, directory or Hub name (default rt1-mini)")
 parser.add_argument("--image", type=Path, help="an image file; default: the simulated camera")
 parser.add_argument("--instruction", help="default: that of the simulated scene")
 args = parser.parse_args()

@@ -41,7 +41,7 @@ def add_measures_options(parser: argparse.ArgumentParser) -> None:
         help="success rate, generalization gap, inference latency, robustness to delay and instruction following",
     )
     group.add_argument(
-        "--unseen", metavar="TASKS", help=f"with --measures: unseen suites (default {UNSEEN}), or unseen tasks as for --env"
+        "--unseen", metavar="TASKS", help=f"with --measures: unseen suites (default {UNSEEN}), or other tasks, as --env"
     )
     group.add_argument(
         "--learning-curve",
