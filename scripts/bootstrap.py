@@ -109,9 +109,7 @@ class Environment:
             self.folder.mkdir(parents=True, exist_ok=True)
             ours = any(path.exists() for path in (self.stamp, self.installing, self.log))
             if not ours and any(self.folder.iterdir()):
-                raise Refusal(
-                    f"{self.folder} contains files that rt-vla did not create; it is unchanged. {hint}"
-                )
+                raise Refusal(f"{self.folder} contains files that rt-vla did not create; it is unchanged. {hint}")
             self.log.touch()
         except OSError as error:
             raise Refusal(f"The environment cannot be made in {self.folder} ({error.strerror}). {hint}") from None
