@@ -8,7 +8,7 @@ from tables import code, page, prose, table
 
 PACKAGE = "rt_vla_ros"
 INTRODUCTION = (
-    "Classes and functions for your own scripts. None of it needs ROS; `action_space`, `observations` and `control` load "
+    "Classes and functions for your own scripts. None needs ROS; `action_space`, `observations` and `control` load "
     "without PyTorch. [The architecture](../../architecture.md) explains how the parts fit together."
 )
 # Title, what it is for, and the modules.
