@@ -61,36 +61,35 @@ class OnnxGraph:
     def __init__(self, content: bytes, where: str, chosen: Sequence[Provider]) -> None:
         """content: of the .onnx file. where: its path, for messages. chosen: see providers. Raises CheckpointError."""
         self._content, self._where, self._providers = content, where, chosen
-        self._threads = 0
-        session = self._open()
-        self.inputs: dict[str, list[int | str]] = {one.name: list(one.shape) for one in session.get_inputs()}
+        self._session: Any = self._open()
+        self.inputs: dict[str, list[int | str]] = {one.name: list(one.shape) for one in self._session.get_inputs()}
         """Shapes of the inputs by their names; dynamic axes have names."""
-        self.outputs: list[str] = [one.name for one in session.get_outputs()]
+        self.outputs: list[str] = [one.name for one in self._session.get_outputs()]
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """All outputs, in order. Inputs that the graph does not have are ignored."""
         if torch.get_num_threads() != self._threads:
-            self._open()
+            self._session = self._open()
         return [np.asarray(x) for x in self._session.run(None, {k: x for k, x in inputs.items() if k in self.inputs})]
 
     def _open(self) -> Any:
-        """Creates the session."""
+        """A session with torch's current number of threads."""
         onnxruntime, settings = runtime(), runtime().SessionOptions()
         self._threads = torch.get_num_threads()
         settings.intra_op_num_threads, settings.log_severity_level = self._threads, FATAL
         # Idle threads sleep instead of spinning, as torch's do here: see policies.threads.wait_passively.
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session: Any = onnxruntime.InferenceSession(self._content, settings, providers=list(self._providers))
+            session: Any = onnxruntime.InferenceSession(self._content, settings, providers=list(self._providers))
         except Exception as error:  # onnxruntime's exceptions have no common base class
             raise CheckpointError(
                 f"{self._where} cannot be loaded by onnxruntime {onnxruntime.__version__}: {first_line(error)} If it "
                 "uses a newer version of ONNX, update onnxruntime, or export the policy again with an older --opset."
             ) from error
         asked = self._providers[0][0]
-        if self._session.get_providers()[0] != asked:
+        if session.get_providers()[0] != asked:
             raise ValueError(
                 f"onnxruntime has {asked} but cannot use it on this machine: its libraries (CUDA, cuDNN, TensorRT) or "
                 "the GPU are missing. Use cpu, or install the libraries."
             )
-        return self._session
+        return session
