@@ -69,7 +69,7 @@ def load_exported(checkpoint: Checkpoint, device: str) -> RT2Parts:
     model = exported_model(base, tables, graphs)
     if (directory / BASE / GENERATION_FILE).is_file():
         settings = read_object(directory / BASE / GENERATION_FILE, CheckpointError)
-        model.generation_config = GenerationConfig.from_dict(settings)  # type: ignore[assignment]
+        model.generation_config = GenerationConfig.from_dict(settings)
     if isinstance(processor, CombinedProcessor):
         processor.complete(model.config)
     return RT2Parts(model, processor, config, card)

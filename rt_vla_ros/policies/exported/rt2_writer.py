@@ -84,15 +84,13 @@ def copy_base(checkpoint: Checkpoint, new: Path) -> list[str]:
     """Copies the configuration, the processor and the tokenizer; returns the paths of the files in the directory."""
     model, processor = checkpoint.model_directory, checkpoint.place_of(*PROCESSOR_FILES)
     (new / BASE).mkdir()
-    places = [(model, (CONFIG, GENERATION_FILE))]
-    settings = [name for name in SETTINGS if name not in (CONFIG, GENERATION_FILE)]
-    places.append((processor, (*settings, TOKENIZER, *(name for name in (*OTHERS, *VOCABULARIES) if "/" not in name))))
-    copied = []
-    for place, patterns in places:
-        for path in sorted({path for pattern in patterns for path in place.glob(pattern)}):
-            shutil.copyfile(path, new / BASE / path.name)
-            copied.append(f"{BASE}/{path.name}")
-    return copied
+    own = (CONFIG, GENERATION_FILE)
+    others = [name for name in (*SETTINGS, TOKENIZER, *OTHERS, *VOCABULARIES) if name not in own and "/" not in name]
+    found = {path for name in own for path in model.glob(name)}
+    found |= {path for name in others for path in processor.glob(name)}
+    for path in found:
+        shutil.copyfile(path, new / BASE / path.name)
+    return [f"{BASE}/{path.name}" for path in found]
 
 
 def sample_prompts(parts: RT2Parts) -> list[Inputs]:
