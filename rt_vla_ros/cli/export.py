@@ -1,8 +1,8 @@
 """Export a policy to ONNX for small machines: `rt-vla export CHECKPOINT --to onnx --out DIR.onnx`.
 
 The directory is a policy like any other (`--policy DIR.onnx`, `policy:=DIR.onnx`), run by onnxruntime: an RT-1 as three
-graphs, an RT-2 (FastVLM models such as rt2-mini) as two, with its action card and what else it needs. Its logits are
-compared with the original's before anything is written.
+graphs, an RT-2 (rt2-mini and others, see docs/export.md) as two, with its action card and what else it needs. Its
+logits are compared with the original's before anything is written.
 """
 
 from __future__ import annotations

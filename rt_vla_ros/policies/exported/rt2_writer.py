@@ -37,7 +37,13 @@ from rt_vla_ros.policies.rt2.inputs.processor import Inputs
 from rt_vla_ros.policies.rt2.loading.parts import PROCESSOR_FILES, RT2Parts, load_rt2
 from rt_vla_ros.policies.rt2.prompting import rendered, state_words
 
-EXPORTABLE = {"fast_vlm": "FastVLM (rt2-mini)", "internvl": "InternVL", "llava": "LLaVA", "paligemma": "PaliGemma"}
+EXPORTABLE = {
+    "fast_vlm": "FastVLM (rt2-mini)",
+    "internvl": "InternVL",
+    "llava": "LLaVA",
+    "paligemma": "PaliGemma",
+    "smolvlm": "SmolVLM",
+}
 """Families by model_type whose exports are tested."""
 INSTRUCTION, QUESTION = "pick up the red cube", "what does the gripper hold?"
 

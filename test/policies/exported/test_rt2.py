@@ -42,7 +42,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scenes() -> Iterator[Scenes]:
     """Instructions, each with rendered images of a moving arm."""
     sim, found = TabletopSim(), []
-    for seed in range(4):
+    for seed in range(3):
         scene, seen = make_scene("pick-any", 850_000 + seed), []
         sim.reset(scene.layout)
         for step in range(3):
