@@ -30,6 +30,7 @@ from rt_vla_ros.policies.exported.writer import (
     check_exportable,
     write_exported,
 )
+from rt_vla_ros.policies.rt1.checkpoint import MODEL_CARD_FILE
 from rt_vla_ros.policies.rt2.configuration import plan_config, question_prompt, robot_prompt
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import placeholders
 from rt_vla_ros.policies.rt2.decoding.session import DecodingSession
@@ -79,6 +80,9 @@ def export_rt2(checkpoint: Checkpoint, directory: Path, original: str, *, opset:
     def write(new: Path) -> list[str]:
         safetensors.torch.save_file(tables, new / TABLES_FILE)
         parts.config.save(new)
+        described = checkpoint.place_of(MODEL_CARD_FILE) / MODEL_CARD_FILE
+        if described.is_file():
+            shutil.copyfile(described, new / MODEL_CARD_FILE)
         return [TABLES_FILE, RT2_CONFIG_FILE, *copy_base(checkpoint, new)]
 
     network = {"model_type": kind}

@@ -126,7 +126,7 @@ def test_its_folder_names_its_origin_and_no_place_of_this_machine(exported: Path
     assert resolve(exported).answers
     source = str(Path(rt_vla_ros.__file__).parent).encode()
     assert not any(source in path.read_bytes() for path in exported.rglob("*") if path.is_file())
-    assert {path.suffix for path in exported.rglob("*") if path.is_file()} == {".json", ".onnx", ".safetensors"}
+    assert {path.suffix for path in exported.rglob("*") if path.is_file()} == {".json", ".onnx", ".safetensors", ".md"}
     findings = look_at_checkpoint(str(exported), {}).findings
     assert all(one.fine for one in findings), findings
     assert any("an RT-2 model in ONNX" in one.sentence for one in findings)
