@@ -43,13 +43,15 @@ Imitation learning (behavior cloning) on {datasets}: {training} episodes for tra
 {frames:,} frames in all. Use of the card's ranges by the {actions} actions; values outside are clipped:
 
 {use}"""
-DISTILLATION = "Distillation: the teacher's actions are learned instead of the recorded ones. The teacher is {teacher}.\n"
+DISTILLATION = (
+    "Distillation: the teacher's actions are learned instead of the recorded ones. The teacher is {teacher}.\n"
+)
 LIMITS = """\
 - It is limited to its datasets{teacher}.
-- The loss measures how well recorded actions are predicted, not the success rate."""
+- The loss measures how well the {actions} actions are predicted, not the success rate."""
 BY_COMMANDERS = (
-    "Frames cannot be selected or weighted by who commanded them (--intervention-weight, --before-takeover, --commanders) "
-    "with --teacher, because all actions are then the teacher's. Leave these options out."
+    "With --teacher all actions are the teacher's, so frames cannot be selected or weighted by who commanded them: leave "
+    "out --intervention-weight, --before-takeover and --commanders."
 )
 
 
@@ -225,12 +227,13 @@ class DatasetSource(BatchSource):
         counts |= {"training": len(self.training), "validation": len(self.validation), "frames": self.windows.frames}
         names = ", ".join(f"`{dataset.directory.name}`" for dataset in self._datasets)
         teacher = self.teacher
-        method = METHOD.format(datasets=names, actions="recorded" if teacher is None else "teacher's", **counts)
+        actions = "recorded" if teacher is None else "teacher's"
+        method = METHOD.format(datasets=names, actions=actions, **counts)
         if teacher is not None:
             method = DISTILLATION.format(teacher=teacher.described) + method
         learned = "".join(f"\n- {sentence}" for sentence in self.effect())
         command = f"rt-vla train rt1 --data ... {f'--teacher {teacher.name} ' if teacher else ''}--out DIR"
-        limits = LIMITS.format(teacher=", and its teacher" if teacher else "")
+        limits = LIMITS.format(teacher=" and its teacher" if teacher else "", actions=actions)
         method += f"\n{learned}" * bool(learned)
         return SourceDescription(command, method, limits, **({"license": teacher.license} if teacher else {}))
 

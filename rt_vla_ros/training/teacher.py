@@ -72,10 +72,15 @@ class Teacher:
         """Raises TrainingError for a teacher in the directory that the run writes to."""
         directory = self.checkpoint.adapter or self.checkpoint.directory
         if directory is not None and directory.resolve().is_relative_to(run.resolve()):
-            raise TrainingError(f"The teacher {directory} is inside --out {run}, which is written; choose another --out.")
+            raise TrainingError(
+                f"The teacher {directory} is inside {run}, where the run is written; use another --out."
+            )
 
     def open(self, device: str, say: Say) -> Policy:
-        """Load it. device: as in load_policy; a remote teacher's is set on its server. Raises ValueError, ImportError."""
+        """Load it. device: as in load_policy; a remote teacher's is set on its server.
+
+        Raises ValueError, ImportError.
+        """
         there = self.checkpoint.family in (REMOTE, ENGINE)
         say(f"loading the teacher {self.name}")
         return load_policy(self.checkpoint, device="auto" if there else device, tell=say)

@@ -103,9 +103,9 @@ def _label(missing: Sequence[tuple[LabelFiles, int]], teacher: Teacher, device: 
     total = sum(store.dataset.parts[episode].length for store, episode in missing)
     done, started = 0, time.monotonic()
     for store, episode in missing:
-        chunks = list[list[NDArray[np.float64]]]()
+        chunks, part = list[list[NDArray[np.float64]]](), store.dataset.parts[episode]
         try:
-            asked.reset(store.dataset.parts[episode].instruction)
+            asked.reset(part.instruction)
             for observation in observations(store.dataset, episode):
                 chunks.append([tokenizer.from_step(step) for step in asked.plan(observation, horizon)])
                 done += 1
@@ -113,7 +113,7 @@ def _label(missing: Sequence[tuple[LabelFiles, int]], teacher: Teacher, device: 
                 left = duration((total - done) * per_frame)
                 say(f"{done:,} of {total:,} frames labeled by {teacher.name}, {per_frame:.3g} s each, {left} left")
         except ValueError as error:
-            where = f"frame {len(chunks)} of episode {store.dataset.parts[episode].recorded} of {store.dataset.directory}"
+            where = f"frame {part.first + len(chunks)} of episode {part.recorded} of {store.dataset.directory}"
             raise TrainingError(
                 f"The teacher {teacher.name!r} gave no label for {where}: {error} Labels of earlier episodes are kept; "
                 "run the same command again to resume."
@@ -168,22 +168,27 @@ def _check_ranges(card: ActionCard, values: NDArray[np.float64], teacher: Teache
 
 def agreement(datasets: Sequence[LeRobotDataset], labels: TaughtActions, teacher: Teacher) -> str:
     """A sentence on the number of labels, and how far they are from the recorded actions. Raises DatasetError."""
-    card = datasets[0].card
+    card, roles = datasets[0].card, {one.role for one in teacher.card.dimensions}
     recorded = np.concatenate([dataset.labels(i).values for dataset in datasets for i in range(len(dataset))])
-    ours = _first_steps(labels)
-    parts = list[str]()
+    ours, near, same = _first_steps(labels), list[str](), list[str]()
     for dimension, mine, its in zip(card.dimensions, ours.T, recorded.T, strict=True):
         if dimension.role == "terminate":
             end = dimension.modes.index("terminate")
-            parts.append(f"terminate is the same in {((mine == end) == (its == end)).mean():.1%}")
+            same.append(f"terminate in {((mine == end) == (its == end)).mean():.1%}")
         elif dimension.role == "gripper":
             middle = (card.gripper_open + card.gripper_closed) / 2
-            parts.append(f"the gripper in {((mine > middle) == (its > middle)).mean():.1%}")
+            same.append(f"the gripper command in {((mine > middle) == (its > middle)).mean():.1%}")
         elif dimension.role != "unused":
             unit = {"m": "mm", "rad": "mrad"}[dimension.unit]
-            parts.append(f"{dimension.role} differs by {1000 * np.abs(mine - its).mean():.2f} {unit}")
-    text = f"{len(ours):,} frames are labeled by the teacher {teacher.name}. Compared with the recorded actions: "
-    return text + ", ".join(parts) + " (mean absolute difference)."
+            near.append(f"{dimension.role} by {1000 * np.abs(mine - its).mean():.2f} {unit}")
+    said = [f"{len(ours):,} frames are labeled by the teacher {teacher.name}."]
+    if near:
+        said.append(f"The recorded actions differ in {', '.join(near)} (mean absolute difference).")
+    if same:
+        said.append(f"They agree on {' and '.join(same)} of the frames.")
+    if lacking := [one.role for one in card.dimensions if one.role not in {*roles, "unused"}]:
+        said.append(f"The teacher does not command {', '.join(lacking)}: none is learned.")
+    return " ".join(said)
 
 
 def duration(seconds: float) -> str:
