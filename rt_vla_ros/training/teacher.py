@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.evaluation.provenance import checkpoint_hash
+from rt_vla_ros.json_file import read_text
 from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE
 from rt_vla_ros.policies.checkpoint.resolve import ENGINE, MADE_IN_MEMORY, REMOTE, Checkpoint, resolve
 from rt_vla_ros.policies.load import load_policy
@@ -32,11 +33,15 @@ LONGEST_README = 1 << 20  # [bytes]
 
 @dataclass(frozen=True)
 class Teacher:
-    """card: of its actions. sha256: of its weights. license: by its README, or UNKNOWN_LICENSE."""
+    """card: of its actions. sha256: of its weights. prompt: its rt2_config.json; empty if it has none.
+
+    license: by its README, or UNKNOWN_LICENSE.
+    """
 
     checkpoint: Checkpoint
     card: ActionCard
     sha256: str
+    prompt: str
     license: str
 
     @property
@@ -47,12 +52,8 @@ class Teacher:
     @property
     def identity(self) -> str:
         """Changes with its weights, its card, and its prompt."""
-        directory = self.checkpoint.adapter or self.checkpoint.directory
-        prompt = None if directory is None else directory / RT2_CONFIG_FILE
-        digest = hashlib.sha256(self.sha256.encode())
-        digest.update(json.dumps(self.card.to_dict(), sort_keys=True).encode())
-        digest.update(prompt.read_bytes() if prompt is not None and prompt.is_file() else b"")
-        return f"teacher {self.name} {digest.hexdigest()[:16]}"
+        everything = json.dumps([self.sha256, self.card.to_dict(), self.prompt], sort_keys=True)
+        return f"teacher {self.name} {hashlib.sha256(everything.encode()).hexdigest()[:16]}"
 
     @property
     def described(self) -> str:
@@ -98,7 +99,10 @@ def find_teacher(name_or_path: str, remote: RemoteSettings | None = None) -> Tea
     sha256 = checkpoint_hash(name_or_path, remote)
     if sha256 is None:
         raise TrainingError(f"The teacher {checkpoint.name!r} has no weights in a safetensors or ONNX file.")
-    return Teacher(checkpoint, checkpoint.read_card(), sha256, _license(checkpoint.adapter or checkpoint.directory))
+    prompt = None if checkpoint.directory is None else checkpoint.place_of(RT2_CONFIG_FILE) / RT2_CONFIG_FILE
+    text = read_text(prompt, TrainingError) if prompt is not None and prompt.is_file() else ""
+    license_ = _license(checkpoint.adapter or checkpoint.directory)
+    return Teacher(checkpoint, checkpoint.read_card(), sha256, text, license_)
 
 
 def mismatches(teacher: ActionCard, card: ActionCard) -> Iterator[str]:
