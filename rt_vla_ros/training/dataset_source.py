@@ -50,8 +50,8 @@ LIMITS = """\
 - It is limited to its datasets{teacher}.
 - The loss measures how well the {actions} actions are predicted, not the success rate."""
 BY_COMMANDERS = (
-    "With --teacher all actions are the teacher's, so frames cannot be selected or weighted by who commanded them. Leave "
-    "out --intervention-weight, --before-takeover and --commanders."
+    "With --teacher all actions are the teacher's, so frames cannot be selected or weighted by who commanded them. "
+    "Leave out --intervention-weight, --before-takeover and --commanders."
 )
 
 

@@ -125,7 +125,7 @@ def mismatches(teacher: ActionCard, card: ActionCard) -> Iterator[str]:
     if card.postprocessing:
         yield f"actions with the postprocessing {card.postprocessing!r} cannot be encoded"
     if teacher.horizon < card.horizon:
-        yield f"it plans {teacher.horizon} step(s) at once, fewer than network.horizon, {card.horizon}"
+        yield f"its horizon is {teacher.horizon}, shorter than network.horizon, {card.horizon}"
 
 
 def _missing_inputs(teacher: ActionCard, card: ActionCard) -> Iterator[str]:

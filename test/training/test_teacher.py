@@ -51,9 +51,9 @@ def test_all_differences_are_in_one_refusal() -> None:
         with_card(theirs).check(ours, "the dataset data/x")
     assert str(refusal.value) == (
         "The teacher 'rt1-mini' does not fit the dataset data/x: its control_rate is 3.0, not 5.0; its frame_id is "
-        "'world', not 'panda_link0'; the width of its camera 'front' is 64, not 96; the height of its camera 'front' is "
-        "64, not 96; its camera 'wrist' is missing, there is front; its state panda_joint1 is missing; it commands "
-        "rotation_z, for which there is no dimension; it plans 1 step(s) at once, fewer than network.horizon, 2."
+        "'world', not 'panda_link0'; the width of its camera 'front' is 64, not 96; the height of its camera 'front' "
+        "is 64, not 96; its camera 'wrist' is missing, there is front; its state panda_joint1 is missing; it commands "
+        "rotation_z, for which there is no dimension; its horizon is 1, shorter than network.horizon, 2."
     )
 
 
