@@ -33,21 +33,17 @@ LONGEST_README = 1 << 20  # [bytes]
 
 @dataclass(frozen=True)
 class Teacher:
-    """card: of its actions. sha256: of its weights. prompt: its rt2_config.json; empty if it has none.
+    """name: for messages and cards, such as "rt2-mini". card: of its actions. sha256: of its weights.
 
-    license: by its README, or UNKNOWN_LICENSE.
+    prompt: its rt2_config.json; empty if it has none. license: by its README, or UNKNOWN_LICENSE.
     """
 
+    name: str
     checkpoint: Checkpoint
     card: ActionCard
     sha256: str
     prompt: str
     license: str
-
-    @property
-    def name(self) -> str:
-        """Short name for messages, such as "rt2-mini"."""
-        return self.checkpoint.name
 
     @property
     def identity(self) -> str:
@@ -96,13 +92,17 @@ def find_teacher(name_or_path: str, remote: RemoteSettings | None = None) -> Tea
     checkpoint = resolve(name_or_path, remote=remote)
     if checkpoint.family in MADE_IN_MEMORY:
         raise TrainingError(f"The teacher {checkpoint.name!r} has random weights; there is nothing to learn from it.")
-    sha256 = checkpoint_hash(name_or_path, remote)
-    if sha256 is None:
+    if checkpoint.family == REMOTE:
+        welcome = checkpoint.welcome()
+        name, card, sha256 = welcome.policy, welcome.card, welcome.model
+    else:
+        name, card, sha256 = checkpoint.name, checkpoint.read_card(), checkpoint_hash(name_or_path) or ""
+    if not sha256:
         raise TrainingError(f"The teacher {checkpoint.name!r} has no weights in a safetensors or ONNX file.")
     prompt = None if checkpoint.directory is None else checkpoint.place_of(RT2_CONFIG_FILE) / RT2_CONFIG_FILE
     text = read_text(prompt, TrainingError) if prompt is not None and prompt.is_file() else ""
     license_ = _license(checkpoint.adapter or checkpoint.directory)
-    return Teacher(checkpoint, checkpoint.read_card(), sha256, text, license_)
+    return Teacher(name, checkpoint, card, sha256, text, license_)
 
 
 def mismatches(teacher: ActionCard, card: ActionCard) -> Iterator[str]:

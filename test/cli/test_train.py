@@ -251,7 +251,7 @@ def test_a_teachers_labels_are_told_and_learned(tmp_path: Path, capsys: pytest.C
     command = ["train", "rt1", "--data", str(data), "--out", str(tmp_path / "run"), *OPTIONS, "--steps", "1"]
     assert main([*command, "--teacher", "rt1-mini"]) == 0
     said = capsys.readouterr().out
-    assert "1 of 10 frames labeled by rt1-mini, " in said
+    assert "loading the teacher rt1-mini\n" in said
     assert "10 frames are labeled by the teacher rt1-mini. The recorded actions differ in translation_x by " in said
     assert "The teacher's actions outside the action card's ranges: none." in said
     assert main(command) == 2

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.datasets import make_episode, write_dataset
+from support.policy_server import RunningServer
 from support.scripted_policy import ConstantPolicy
 
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
@@ -20,6 +22,7 @@ from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.checkpoint.resolve import CHECKPOINTS
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.policies.remote.settings import RemoteSettings
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.policies.rt1.policy import RT1Policy
 from rt_vla_ros.policies.tabletop_card import TABLETOP_STATE, tabletop_card
@@ -66,6 +69,16 @@ def test_labels_are_what_the_policy_answers_frame_by_frame(dataset: LeRobotDatas
     assert labels[1].shape == (6, 1, 6)
     assert said[-1].startswith(f"11 of 11 frames labeled by {name}, ")
     assert np.ptp(labels[1], axis=0).max() > 0.001, "it looks at the images"
+
+
+def test_a_teacher_on_a_server_gives_the_same_labels(dataset: LeRobotDataset, tmp_path: Path) -> None:
+    with closing(RunningServer({"rt1-mini": lambda: load_policy("rt1-mini", device="cpu")})) as server:
+        teacher = find_teacher(server.address, RemoteSettings(budget=60.0))
+        assert teacher.name == "rt1-mini"
+        (labels,) = taught_actions(tmp_path, [dataset], teacher, "cuda:7", ignore)
+    policy = load_policy("rt1-mini", device="cpu")
+    for episode in range(2):
+        np.testing.assert_array_equal(labels[episode], values_of(policy, dataset, episode))
 
 
 def every_second_step(tmp_path: Path) -> Path:
@@ -151,7 +164,7 @@ class OtherTeacher(Teacher):
 
 def taught_by(policy: Policy) -> OtherTeacher:
     given = find_teacher("rt1-mini")
-    teacher = OtherTeacher(given.checkpoint, policy.card, given.sha256, given.prompt, given.license)
+    teacher = OtherTeacher(given.name, given.checkpoint, policy.card, given.sha256, given.prompt, given.license)
     object.__setattr__(teacher, "policy", policy)
     return teacher
 
