@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def with_card(card: ActionCard) -> Teacher:
     return replace(find_teacher("rt1-mini"), card=card)
 
 
-def with_dimension(card: ActionCard, old: str, **changes: object) -> ActionCard:
+def with_dimension(card: ActionCard, old: str, **changes: Any) -> ActionCard:
     """The card with another dimension of the role `old`."""
     dimensions = tuple(replace(one, **changes) if one.role == old else one for one in card.dimensions)
     return replace(card, dimensions=dimensions)
