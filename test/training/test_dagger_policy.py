@@ -91,7 +91,7 @@ def test_noise_does_not_turn_the_gripper_of_a_teacher_that_cannot_turn_it_back(s
     teacher, noisy = ConstantPolicy(), WhoActs("expert", 1.0, 1.0)
     turned = []
     for dimensions in (CARD.dimensions, tuple(one for one in CARD.dimensions if one.role != "rotation_z")):
-        teacher.card = replace(CARD, dimensions=dimensions)  # type: ignore[misc]
+        teacher.card = replace(CARD, dimensions=dimensions)
         collected(sim, noisy, None, steps=6, teacher=teacher)
         turned.append(abs(sim.ee_yaw - make_scene("pick-any", 5).layout.start_yaw))
     assert turned[0] > 0.03

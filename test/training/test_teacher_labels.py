@@ -105,7 +105,7 @@ def test_a_teacher_that_decides_every_second_step_has_only_those_images_in_its_h
 
 def test_a_history_out_of_reach_is_refused_if_it_matters() -> None:
     policy = ConstantPolicy()
-    policy.card = replace(policy.card.with_horizon(4), execute_steps=2)  # type: ignore[misc]
+    policy.card = replace(policy.card.with_horizon(4), execute_steps=2)
     with pytest.raises(
         TrainingError, match=r"decides every 2 steps\. To be asked at every step, it must be loaded here"
     ):
