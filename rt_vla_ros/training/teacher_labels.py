@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.action_space.plausibility import MAX_CLIPPED, clipped_sentence, measure_use
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
+from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.fingerprint import fingerprint
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import write_json
@@ -112,6 +113,8 @@ def _label(missing: Sequence[tuple[LabelFiles, int]], teacher: Teacher, device: 
                 per_frame = (time.monotonic() - started) / done
                 left = duration((total - done) * per_frame)
                 say(f"{done:,} of {total:,} frames labeled by {teacher.name}, {per_frame:.3g} s each, {left} left")
+        except DatasetError:
+            raise
         except ValueError as error:
             where = f"frame {part.first + len(chunks)} of episode {part.recorded} of {store.dataset.directory}"
             raise TrainingError(
