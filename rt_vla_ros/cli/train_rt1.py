@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     if given:
         raise CliError(f"{', '.join(given)} requires {other} and cannot be used with {way}.")
     transformers_logging.disable_progress_bar()
-    with refused(SafetensorError, ValueError):
+    with refused(ImportError, SafetensorError, ValueError):
         if args.recipe is None:
             _from_datasets(args)
         elif is_launched():
