@@ -42,7 +42,7 @@ def measure(
     """
     rows = []
     with ExitStack() as stack:
-        addresses = [stack.enter_context(_server(policy, options)) for options in ways.values()]
+        addresses = [stack.enter_context(serving(policy, options)) for options in ways.values()]
         for count in robots:
             found = _clients(addresses, count, seconds * len(ways))
             for way, one in zip(ways, zip(*found, strict=True), strict=True):
@@ -74,7 +74,8 @@ def _row(found: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:
 
 
 @contextmanager
-def _server(policy: str, options: Sequence[str]) -> Iterator[str]:
+def serving(policy: str, options: Sequence[str] = ()) -> Iterator[str]:
+    """A server process; yields its address: remote:HOST:PORT, with a name if needed. Raises ValueError."""
     words = [sys.executable, "-m", "rt_vla_ros.cli", "serve", policy, "--port", "0", *options]
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None

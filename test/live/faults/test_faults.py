@@ -17,7 +17,7 @@ from rt_vla_ros.cli.main import main
 from rt_vla_ros.live.faults.motion import STILL_FOR, ArmMotion
 from rt_vla_ros.live.faults.run import HEAD, line, measure, table
 from rt_vla_ros.live.faults.soak import SOAK_HEAD, resident, summary
-from rt_vla_ros.live.faults.wire import Wire
+from rt_vla_ros.live.wire import Wire
 
 ros.ensure()
 
