@@ -28,6 +28,7 @@ NUMBER_TYPES = ("auto", "float32", "bfloat16")
 COST = ("rt1-mini", 3, 15.0, 4)  # defaults of `bench console`: policy, pages, duration of a round [s], rounds
 LONGEST_SOAK = 1440  # [min]
 MOST_ROBOTS = 64
+OWN_SERVER = "--policy is a remote policy; this command starts its own server: give a local policy."
 LONGEST_ROUND_TRIP, MOST_LOST, MOST_CUTS = 5000.0, 0.5, 1000  # [ms], share, number
 MOST = {"seconds": 3600, "repeats": 1000, "images": 10_000, "prompts": 10_000, "requests": 1_000_000, "viewers": 16}
 
@@ -100,6 +101,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seconds", type=float, default=10.0, metavar="S", help="duration per number of robots (default 10)"
     )
     serve.add_argument("--ray", action="store_true", help="compare with a replica on Ray instead of one by one")
+    soak = "instead: check each answer and the memory while the last number of robots come and go for this long"
+    serve.add_argument("--soak", type=float, default=0.0, metavar="MINUTES", help=soak)
     serve.set_defaults(measure=_serve, bounded=("seconds",))
     _link_arguments(
         what.add_parser("link", help="policy server: image to action over an emulated slow, lossy and cut link")
@@ -261,9 +264,19 @@ def _serve(args: argparse.Namespace) -> Any:
     words = args.robots.split(",")
     if not all(word.isdecimal() and 1 <= int(word) <= MOST_ROBOTS for word in words):
         raise CliError(f"--robots is {args.robots!r}, expected comma-separated numbers from 1 to {MOST_ROBOTS}.")
+    _check_soak(args.soak)
+    if is_remote(args.policy):
+        raise CliError(OWN_SERVER)
     from rt_vla_ros.benchmarks.serving import RAY, WAYS, measure, table
 
-    tell, robots = partial(print, file=sys.stderr), [int(word) for word in words]
+    tell, robots = partial(print, file=sys.stderr, flush=True), [int(word) for word in words]
+    if args.soak:
+        from rt_vla_ros.benchmarks import serving_soak
+
+        options = ("--ray", "--replicas", "2") if args.ray else ()
+        figures = serving_soak.measure(args.policy, robots[-1], args.soak, tell, options)
+        print(serving_soak.table(figures))
+        return figures
     figures = measure(args.policy, robots, args.seconds, tell, RAY if args.ray else WAYS)
     print(table(figures))
     return figures
@@ -280,7 +293,7 @@ def _link(args: argparse.Namespace) -> Any:
             raise CliError(f"{option} is {given}, expected 0 to {most:g}.")
     find_checkpoint(args.policy)
     if is_remote(args.policy):
-        raise CliError("--policy is a remote policy; this command starts its own server: give a local policy.")
+        raise CliError(OWN_SERVER)
     from rt_vla_ros.benchmarks.slow_link import table
     from rt_vla_ros.live.slow_link_run import measure
 
@@ -349,9 +362,13 @@ def _record(args: argparse.Namespace) -> Any:
     return figures
 
 
+def _check_soak(minutes: float) -> None:
+    if not 0 <= minutes <= LONGEST_SOAK:
+        raise CliError(f"--soak is {minutes:g}, expected up to {LONGEST_SOAK} minutes.")
+
+
 def _faults(args: argparse.Namespace) -> Any:
-    if not 0 <= args.soak <= LONGEST_SOAK:
-        raise CliError(f"--soak is {args.soak:g}, expected up to {LONGEST_SOAK} minutes.")
+    _check_soak(args.soak)
     from rt_vla_ros.live.faults.run import measure
 
     return measure(args.repeats, args.only, args.seed, partial(print, flush=True), soak=args.soak)

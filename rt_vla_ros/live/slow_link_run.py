@@ -29,11 +29,10 @@ def measure(
     cuts: how often the link is cut, at the last of the round trips and losses. Raises CliError or ValueError.
     """
     begin = time.time()
-    with serving(policy) as address:
-        host, slash, name = address.partition("/")
-        wire = Wire(int(host.rpartition(":")[2]))
+    with serving(policy) as server:
+        wire = Wire(int(server.address.rpartition(":")[2]))
         try:
-            with running(f"remote:127.0.0.1:{wire.port}{slash}{name}") as bench:
+            with running(f"remote:127.0.0.1:{wire.port}") as bench:
                 links, cut = list[dict[str, Any]](), list[dict[str, Any]]()
                 for wire.round_trip in round_trips:
                     for wire.loss in losses:
