@@ -27,6 +27,7 @@ from rt_vla_ros.policies.policy import Policy, PolicyLateError, PolicyLostError,
 from rt_vla_ros.policies.remote.connection import NoAnswerError
 from rt_vla_ros.policies.remote.policy import RemotePolicy
 from rt_vla_ros.policies.remote.settings import RemoteSettings
+from rt_vla_ros.policies.threads import set_threads
 from rt_vla_ros.serving.cluster.processes import PROC, descendants
 
 SCRIPTS, STEPS = 4, 30  # image sequences, and decisions in each
@@ -64,6 +65,7 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="rt-vla-soak-") as folder, serving(policy, options) as server:
         expected = Path(folder) / "expected.json"
         tell("computing the expected answers ...")
+        set_threads(1)  # as many as the server's, so that sums are taken in the same order
         expected.write_text(json.dumps(_expected(load_policy(policy, device="cpu"))))
         fleet = _Fleet(server.address, expected, Path(folder), source)
         try:
@@ -159,7 +161,7 @@ def _run(
             times.append(now)
             sizes.setdefault("server", []).append(resident(server))
             if kills_replicas:
-                others = [one for one in descendants(server) if _name(one) != REPLICA]
+                others = [resident(one) for one in descendants(server) if _name(one) != REPLICA]
                 sizes.setdefault("Ray, without replicas", []).append(
                     float(np.nansum([resident(one) for one in others]))
                 )
