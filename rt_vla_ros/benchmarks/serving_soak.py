@@ -37,6 +37,7 @@ KILLED = 1 / 3  # share of the robots that end by kill -9
 REPLICA_KILLS = 60.0  # between two kills of a replica [s]
 SAMPLE = 5.0  # between two samples of the memory [s]
 BUDGET = 2.0  # [s]
+ALIKE = ("--device", "cpu", "--threads", "1")  # so that sums are taken in the same order in all processes
 REPLICA = "ray::ServeRepli"
 
 
@@ -62,11 +63,12 @@ def measure(
 ) -> dict[str, Any]:
     """robots: at once. options: of the server; with --ray, a replica is killed each minute. Raises ValueError."""
     source = random.Random(0)
-    with tempfile.TemporaryDirectory(prefix="rt-vla-soak-") as folder, serving(policy, options) as server:
+    with tempfile.TemporaryDirectory(prefix="rt-vla-soak-") as folder, serving(policy, (*ALIKE, *options)) as server:
         expected = Path(folder) / "expected.json"
         tell("computing the expected answers ...")
-        set_threads(1)  # as many as the server's, so that sums are taken in the same order
-        expected.write_text(json.dumps(_expected(load_policy(policy, device="cpu"))))
+        local = load_policy(policy, device="cpu")
+        set_threads(1)
+        expected.write_text(json.dumps(_expected(local)))
         fleet = _Fleet(server.address, expected, Path(folder), source)
         try:
             times, sizes, kills = _run(fleet, server.pid, robots, 60 * minutes, "--ray" in options, tell)
@@ -165,9 +167,8 @@ def _run(
                 sizes.setdefault("Ray, without replicas", []).append(
                     float(np.nansum([resident(one) for one in others]))
                 )
-            tell(
-                f"{now / 60:.1f} min: {fleet.begun} robots, {_text(fleet.answers)}, server {sizes['server'][-1]:.0f} MiB"
-            )
+            said = f"{now / 60:.1f} min: {fleet.begun} robots, {_text(fleet.answers)}"
+            tell(f"{said}, server {sizes['server'][-1]:.0f} MiB")
         time.sleep(0.2)
     return times, sizes, kills
 
