@@ -68,7 +68,7 @@ def measure(
         tell("computing the expected answers ...")
         local = load_policy(policy, device="cpu")
         set_threads(1)
-        expected.write_text(json.dumps(_expected(local)))
+        expected.write_text(json.dumps(expected_tokens(local)))
         fleet = _Fleet(server.address, expected, Path(folder), source)
         try:
             times, sizes, kills = _run(fleet, server.pid, robots, 60 * minutes, "--ray" in options, tell)
@@ -79,7 +79,7 @@ def measure(
     return {**about, **asdict(fleet.answers), "memory": summary(times, sizes)}
 
 
-def _expected(policy: Policy) -> list[list[list[int]]]:
+def expected_tokens(policy: Policy) -> list[list[list[int]]]:
     """The tokens of each step of each script, by the policy in this process."""
     found = []
     for script in range(SCRIPTS):
