@@ -246,7 +246,11 @@ def _markdown(head: Sequence[str], rows: Sequence[Any]) -> str:
 def main() -> None:
     """One robot process: prints its counts as JSON after each decision."""
     address, expected, script, seconds = sys.argv[1], json.loads(Path(sys.argv[2]).read_text()), *sys.argv[3:5]
-    policy = load_policy(address, remote=RemoteSettings(budget=BUDGET))
+    try:
+        policy = load_policy(address, remote=RemoteSettings(budget=BUDGET))
+    except PolicyLostError:
+        print(json.dumps(asdict(Answers(lost=1))))
+        return
     if not isinstance(policy, RemotePolicy):
         raise SystemExit(f"{address} is not a policy server.")
     robot, begin = SoakRobot(policy, int(script), expected[int(script)]), time.monotonic()
