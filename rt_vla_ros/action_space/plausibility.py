@@ -112,7 +112,7 @@ def check_speed(largest: Mapping[ActionDimension, float], control_rate: float) -
 
 def table(uses: Sequence[DimensionUse]) -> str:
     """A Markdown table of the used range and the clipped share of each dimension."""
-    rows = ["| dimension | range | 1 % to 99 % of the recorded values | clipped |", "|---|---|---|---|"]
+    rows = ["| dimension | range | 1 % to 99 % of the values | clipped |", "|---|---|---|---|"]
     for use in uses:
         if use.dimension.role != "terminate":
             dimension = use.dimension

@@ -28,13 +28,14 @@ class PathTimes:
     """Times recorded by a subscriber in place of the arm [ns].
 
     inference: image stamp -> duration of the inference. accepted: image stamp -> arrival of its action at the smoother.
-    arrivals: command stamp, which is that of its tick -> arrival of the command. echoes: image stamp -> arrival of the
-    minimal pair's answer.
+    arrivals: command stamp, which is that of its tick -> arrival of the command. speeds: command stamp -> its largest
+    component [m/s or rad/s]. echoes: image stamp -> arrival of the minimal pair's answer.
     """
 
     inference: dict[int, int] = field(default_factory=dict)
     accepted: dict[int, int] = field(default_factory=dict)
     arrivals: dict[int, int] = field(default_factory=dict)
+    speeds: dict[int, float] = field(default_factory=dict)
     echoes: dict[int, int] = field(default_factory=dict)
 
 

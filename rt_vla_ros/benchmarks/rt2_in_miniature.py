@@ -20,7 +20,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -183,28 +183,28 @@ def _run(command: Sequence[str], log: Path) -> None:
 
 
 def make_all(chosen: Iterable[Arm], place: Place, jobs: int) -> None:
-    """Run several arms at a time, in single-threaded processes, each after its dependencies.
+    """Run several arms at a time, in single-threaded processes, in this order, but each after its dependencies.
 
     Raises the ArmError of the first failure, after the running arms have ended; no further ones are started.
     """
-    made = dict[str, Future[None]]()
 
     def make(arm: Arm) -> None:
-        for before in arm.behind & made.keys():
-            made[before].result()
         if not (place.out / arm.name / DONE).is_file():
             print(f"{arm.name} ...", flush=True)
             place.make(arm)
         print(f"{arm.name}: {_line(place, arm)}", flush=True)
 
+    waiting, running = list(chosen), dict[Future[None], Arm]()
     with ThreadPoolExecutor(jobs) as pool:
-        for arm in chosen:
-            made[arm.name] = pool.submit(make, arm)
-        ended, others = wait(made.values(), return_when=FIRST_EXCEPTION)
-        for future in others:
-            future.cancel()
-    for future in ended:
-        future.result()
+        while waiting or running:
+            missing = {arm.name for arm in (*waiting, *running.values())}
+            ready = [arm for arm in waiting if not arm.behind & missing]
+            for arm in ready[: jobs - len(running)]:
+                waiting.remove(arm)
+                running[pool.submit(make, arm)] = arm
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                del running[future]
+                future.result()
 
 
 def _needs_given_frames(arm: Arm, out: Path) -> bool:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def measure(
     """
     rows = []
     with ExitStack() as stack:
-        addresses = [stack.enter_context(_server(policy, options)) for options in ways.values()]
+        addresses = [stack.enter_context(serving(policy, options)).address for options in ways.values()]
         for count in robots:
             found = _clients(addresses, count, seconds * len(ways))
             for way, one in zip(ways, zip(*found, strict=True), strict=True):
@@ -73,8 +74,17 @@ def _row(found: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:
     return {"robots": len(found), **figures, "batch": float(np.mean(batches))}
 
 
+@dataclass(frozen=True)
+class ServerProcess:
+    """address: remote:HOST:PORT. pid: its process."""
+
+    address: str
+    pid: int
+
+
 @contextmanager
-def _server(policy: str, options: Sequence[str]) -> Iterator[str]:
+def serving(policy: str, options: Sequence[str] = ()) -> Iterator[ServerProcess]:
+    """A server of this policy on this machine. Raises ValueError."""
     words = [sys.executable, "-m", "rt_vla_ros.cli", "serve", policy, "--port", "0", *options]
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -90,7 +100,7 @@ def _server(policy: str, options: Sequence[str]) -> Iterator[str]:
                 raise ValueError(f"The policy server did not start: {' '.join(said[-3:])}")
             alarm.cancel()
             threading.Thread(target=process.stderr.read, daemon=True).start()
-            yield said[-1].split(READY)[1].split(". ")[0]
+            yield ServerProcess(said[-1].split(READY)[1].split(". ")[0], process.pid)
         finally:
             alarm.cancel()
             process.terminate()

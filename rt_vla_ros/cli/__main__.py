@@ -8,7 +8,15 @@ BEFORE = signal.getsignal(signal.SIGINT)
 if BEFORE is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from rt_vla_ros.cli.main import main  # noqa: E402
+try:
+    from rt_vla_ros.cli.main import main
+except ModuleNotFoundError as error:
+    if error.name is None or error.name.partition(".")[0] != "zenoh_ros":
+        raise
+    sys.exit(
+        "rt-vla: A colcon installation has the nodes and launch files only (ros2 run, ros2 launch). "
+        "For the commands, run ./rt-vla in the checkout."
+    )
 
 signal.signal(signal.SIGINT, BEFORE)
 

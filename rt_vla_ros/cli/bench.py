@@ -3,8 +3,8 @@
 `rt-vla bench rt1` times RT-1's networks, `rt-vla bench rt2` vision-language models, `rt-vla bench rt2-training` RT-2
 training throughput; `rt-vla bench rt2-weights` counts the actions that int8 and int4 weights change. `rt-vla bench
 batch` times several robots on one network, `rt-vla bench export` a policy and its ONNX exports, `rt-vla bench
-serve` a policy server, `rt-vla bench arm` the inverse kinematics solver, `rt-vla bench bag` the conversion of a bag,
-`rt-vla bench record` the cost of recording.
+serve` a policy server, `rt-vla bench link` one behind a slow link, `rt-vla bench arm` the inverse kinematics solver,
+`rt-vla bench bag` the conversion of a bag, `rt-vla bench record` the cost of recording.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from rt_vla_ros.cli.main import refused
 from rt_vla_ros.out_file import check_out, write_json
 from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS, find_checkpoint
+from rt_vla_ros.policies.remote.address import is_remote
 from zenoh_ros.commands.errors import CliError, did_you_mean
 from zenoh_ros.commands.numbers import positive_int
 
@@ -27,6 +28,8 @@ NUMBER_TYPES = ("auto", "float32", "bfloat16")
 COST = ("rt1-mini", 3, 15.0, 4)  # defaults of `bench console`: policy, pages, duration of a round [s], rounds
 LONGEST_SOAK = 1440  # [min]
 MOST_ROBOTS = 64
+OWN_SERVER = "--policy is a remote policy; this command starts its own server: give a local policy."
+LONGEST_ROUND_TRIP, MOST_LOST, MOST_CUTS = 5000.0, 0.5, 1000  # [ms], share, number
 MOST = {"seconds": 3600, "repeats": 1000, "images": 10_000, "prompts": 10_000, "requests": 1_000_000, "viewers": 16}
 
 
@@ -98,7 +101,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seconds", type=float, default=10.0, metavar="S", help="duration per number of robots (default 10)"
     )
     serve.add_argument("--ray", action="store_true", help="compare with a replica on Ray instead of one by one")
+    soak = "instead: check each answer and the memory while the last number of robots come and go for this long"
+    serve.add_argument("--soak", type=float, default=0.0, metavar="MINUTES", help=soak)
     serve.set_defaults(measure=_serve, bounded=("seconds",))
+    _link_arguments(
+        what.add_parser("link", help="policy server: image to action over an emulated slow, lossy and cut link")
+    )
     _bag_arguments(what.add_parser("bag", help="conversion speed of a bag with two VGA cameras, relative to real time"))
     _record_arguments(what.add_parser("record", help="recording two VGA cameras: lost messages and added latency"))
     for one in what.choices.values():
@@ -186,6 +194,32 @@ def _weights_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(measure=_weights, bounded=("prompts",))
 
 
+def _link_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="policy to serve (default rt1-mini)")
+    add(
+        "--round-trips",
+        type=_numbers,
+        default="0,20,80,200",
+        metavar="MS,MS...",
+        help="round-trip times of the link [ms] (default 0,20,80,200)",
+    )
+    add(
+        "--losses",
+        type=_numbers,
+        default="0,0.01",
+        metavar="P,P...",
+        help="shares of lost TCP segments, each with every round-trip time (default 0,0.01)",
+    )
+    add("--cuts", type=int, default=5, metavar="N", help="number of cuts of 2 s, over the last link (default 5)")
+    add("--seconds", type=float, default=10.0, metavar="S", help="duration for each link (default 10)")
+    parser.set_defaults(measure=_link, bounded=("seconds",))
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(part) for part in text.split(",")]
+
+
 def _bag_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--seconds", type=float, default=60.0, metavar="S", help="length of the bag (default 60)")
@@ -230,10 +264,42 @@ def _serve(args: argparse.Namespace) -> Any:
     words = args.robots.split(",")
     if not all(word.isdecimal() and 1 <= int(word) <= MOST_ROBOTS for word in words):
         raise CliError(f"--robots is {args.robots!r}, expected comma-separated numbers from 1 to {MOST_ROBOTS}.")
+    _check_soak(args.soak)
+    if is_remote(args.policy):
+        raise CliError(OWN_SERVER)
     from rt_vla_ros.benchmarks.serving import RAY, WAYS, measure, table
 
-    tell, robots = partial(print, file=sys.stderr), [int(word) for word in words]
+    tell, robots = partial(print, file=sys.stderr, flush=True), [int(word) for word in words]
+    if args.soak:
+        from rt_vla_ros.benchmarks import serving_soak
+
+        options = ("--ray", "--replicas", "2") if args.ray else ()
+        figures = serving_soak.measure(args.policy, robots[-1], args.soak, tell, options)
+        print(serving_soak.table(figures))
+        return figures
     figures = measure(args.policy, robots, args.seconds, tell, RAY if args.ray else WAYS)
+    print(table(figures))
+    return figures
+
+
+def _link(args: argparse.Namespace) -> Any:
+    for option, values, most in (
+        ("--round-trips", args.round_trips, LONGEST_ROUND_TRIP),
+        ("--losses", args.losses, MOST_LOST),
+        ("--cuts", [args.cuts], MOST_CUTS),
+    ):
+        if not all(0 <= value <= most for value in values):
+            given = ",".join(f"{value:g}" for value in values)
+            raise CliError(f"{option} is {given}, expected 0 to {most:g}.")
+    find_checkpoint(args.policy)
+    if is_remote(args.policy):
+        raise CliError(OWN_SERVER)
+    from rt_vla_ros.benchmarks.slow_link import table
+    from rt_vla_ros.live.slow_link_run import measure
+
+    tell = partial(print, file=sys.stderr, flush=True)
+    round_trips = [value / 1000 for value in args.round_trips]
+    figures = measure(args.policy, round_trips, args.losses, args.seconds, args.cuts, tell)
     print(table(figures))
     return figures
 
@@ -296,9 +362,13 @@ def _record(args: argparse.Namespace) -> Any:
     return figures
 
 
+def _check_soak(minutes: float) -> None:
+    if not 0 <= minutes <= LONGEST_SOAK:
+        raise CliError(f"--soak is {minutes:g}, expected up to {LONGEST_SOAK} minutes.")
+
+
 def _faults(args: argparse.Namespace) -> Any:
-    if not 0 <= args.soak <= LONGEST_SOAK:
-        raise CliError(f"--soak is {args.soak:g}, expected up to {LONGEST_SOAK} minutes.")
+    _check_soak(args.soak)
     from rt_vla_ros.live.faults.run import measure
 
     return measure(args.repeats, args.only, args.seed, partial(print, flush=True), soak=args.soak)

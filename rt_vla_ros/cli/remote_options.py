@@ -8,9 +8,9 @@ from dataclasses import replace
 from rt_vla_ros.policies.remote.settings import LONGEST_BUDGET, RemoteSettings
 
 
-def add_remote_options(parser: argparse.ArgumentParser) -> None:
-    """The same names and defaults as the policy node's parameters."""
-    title = "for --policy remote:HOST[:PORT][/NAME] and models in an engine, see docs/serving.md"
+def add_remote_options(parser: argparse.ArgumentParser, option: str = "--policy") -> None:
+    """The same names and defaults as the policy node's parameters. option: takes the policy."""
+    title = f"for {option} remote:HOST[:PORT][/NAME] and models in an engine, see docs/serving.md"
     add = parser.add_argument_group(title).add_argument
     add("--remote-token-file", default="", metavar="FILE", help="file with the server's token")
     add("--remote-ca", default="", metavar="FILE", help="CA certificate of the server, or system")

@@ -18,7 +18,7 @@ from zenoh_ros.commands.errors import CliError
 
 FAMILIES = {"rt1": train_rt1, "rt2": train_rt2}
 OF_ONE = {"--data": "rt1", "--preset": "rt1", "--base": "rt2", "--robot": "rt2", "--web": "rt2"}
-OF_ONE |= {"--weights": "rt1", "--share": "rt2"}
+OF_ONE |= {"--weights": "rt1", "--share": "rt2", "--teacher": "rt1"}
 """Options that belong to another family of policies."""
 
 

@@ -3,6 +3,8 @@
 rt-vla train rt1 --data data/expert data/corrected --out runs/mine
 rt-vla train rt1 --data data/demos data/takeovers --intervention-weight 4 --before-takeover 1 --out runs/second
 rt-vla train rt1 --recipe rt1-mini --out runs/mini
+rt-vla train rt1 --data data/expert --teacher rt2-mini --out runs/student        # learns another policy's actions
+rt-vla train rt1 --recipe rt1-mini --teacher rt2-mini --out runs/student2
 rt-vla train rt1 --data data/300px --preset rt1 --out runs/full                  # the paper's size; needs a GPU
 accelerate launch --num_processes 4 -m rt_vla_ros.cli train rt1 --data data/300px --preset rt1 --out runs/full
 
@@ -20,7 +22,9 @@ from transformers.utils import logging as transformers_logging
 
 from rt_vla_ros.cli.frame_weight_options import PLAIN, add_frame_weight_options, frame_weighting
 from rt_vla_ros.cli.main import refused
+from rt_vla_ros.cli.remote_options import add_remote_options, patient, remote_settings
 from rt_vla_ros.data.lerobot import load_datasets
+from rt_vla_ros.policies.remote.settings import RemoteSettings
 from rt_vla_ros.policies.rt1.configuration import PRESETS
 from rt_vla_ros.policies.threads import set_threads
 from rt_vla_ros.progress import Progress
@@ -38,7 +42,7 @@ from zenoh_ros.commands.numbers import nonnegative_int, positive_float, positive
 OF_DATA: dict[str, object] = {"preset": OWN, "validation": None, "cache_frames": False, "num_workers": 1}
 OF_DATA |= {"weights": None, **PLAIN}
 OF_RECIPES: dict[str, object] = {"collectors": None}  # options that belong to one of the two ways, and their defaults
-OF_BOTH = ("steps", "batch_size", "learning_rate", "init_from", "seed")
+OF_BOTH = ("steps", "batch_size", "learning_rate", "init_from", "teacher", "seed")
 """Options that are settings of the same name; None: from the preset or recipe."""
 DEFAULT = TrainingSettings()
 
@@ -57,13 +61,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch-size", type=positive_int, help="global batch size, in samples (default: see below)")
     add("--learning-rate", type=positive_float, help="peak learning rate (default: see below)")
     add("--init-from", metavar="CHECKPOINT", help="initialize from these weights (default: random)")
+    taught = "policy whose actions are learned (distillation): with --data on the datasets' frames, instead of the "
+    taught += "recorded actions; with --recipe in place of the scripted expert; a name, path or remote:HOST"
+    add("--teacher", metavar="CHECKPOINT", help=taught)
     add("--save-interval", type=positive_int, default=500, help="steps between checkpoints (default 500)")
     add(
         "--evaluate",
         type=nonnegative_int,
         help="evaluation episodes per suite after training (with --recipe 100, else 0)",
     )
-    add("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:N, also for the teacher (default auto)")
     add("--threads", type=positive_int, help="CPU threads (default: all; with --recipe 1)")
     data = parser.add_argument_group("from datasets")
     several = "dataset directories, all with the same action card"
@@ -82,6 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     other = "any other setting: a field of TrainingSettings (training/settings.py) or network.KEY of RT1Config; with "
     other += "--recipe also dagger.KEY of DaggerSettings"
     add("--set", action="append", default=[], metavar="KEY=VALUE", help=other)
+    add_remote_options(parser, "--teacher")
     parser.set_defaults(**OF_DATA, **OF_RECIPES)
     parser.epilog = f"settings by preset, with --data:\n{table_of_defaults()}"
 
@@ -95,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     if given:
         raise CliError(f"{', '.join(given)} requires {other} and cannot be used with {way}.")
     transformers_logging.disable_progress_bar()
-    with refused(SafetensorError, ValueError):
+    with refused(ImportError, SafetensorError, ValueError):
         if args.recipe is None:
             _from_datasets(args)
         elif is_launched():
@@ -116,11 +124,13 @@ def _by_recipe(args: argparse.Namespace) -> None:
         raise CliError(f"there is no recipe {args.recipe!r}. {did_you_mean(args.recipe, RECIPES)}")
     settings = with_settings(RECIPES[args.recipe], _changes(args, "dagger.collectors"))
     set_threads(args.threads or 1)
-    source, progress = DaggerSource(settings, args.recipe), Progress()
+    remote, progress = _remote(args, settings), Progress()
+    source = DaggerSource(settings, args.recipe, remote=remote)
     assert settings.dagger is not None
     with process_group(args.device) as group:
         made = TrainingRun(args.out, source, settings, progress.update, group)
-        with collectors(args.out, settings.dagger.collectors) as source.check_collectors:
+        count = settings.dagger.collectors
+        with collectors(args.out, count, args.device, remote) as source.check_collectors:
             _train(made, args, progress)
         _evaluate(made, 100 if args.evaluate is None else args.evaluate, progress)
 
@@ -141,7 +151,16 @@ def _from_datasets(args: argparse.Namespace) -> None:
         progress = Progress(None if group.is_main else io.StringIO())
         frames, workers = args.cache_frames, args.num_workers
         weighting = frame_weighting(args, args.weights)
-        source = DatasetSource(datasets, settings, group, weighting=weighting, cache_frames=frames, num_workers=workers)
+        source = DatasetSource(
+            datasets,
+            settings,
+            group,
+            weighting=weighting,
+            cache_frames=frames,
+            num_workers=workers,
+            device=args.device,
+            remote=_remote(args, settings),
+        )
         made = TrainingRun(args.out, source, settings, progress.update, group)
         together = "" if group.size == 1 else f" and {group.size - 1} more"
         episodes = f"{len(source.training)} training episodes, {len(source.validation)} held out"
@@ -149,10 +168,19 @@ def _from_datasets(args: argparse.Namespace) -> None:
         for sentence in source.effect():
             progress.line(sentence)
         clipped = [f"{use.clipped:.2%} of {use.dimension.name}" for use in source.windows.use if use.clipped]
-        progress.line(f"Recorded actions outside the action card's ranges: {', '.join(clipped) or 'none'}.")
+        whose = "Recorded actions" if source.teacher is None else "The teacher's actions"
+        progress.line(f"{whose} outside the action card's ranges: {', '.join(clipped) or 'none'}.")
         _train(made, args, progress)
         if group.is_main:
             _evaluate(made, args.evaluate or 0, progress)
+
+
+def _remote(args: argparse.Namespace, settings: TrainingSettings) -> RemoteSettings:
+    """Of the teacher. Raises CliError if they are given without one."""
+    remote = remote_settings(args)
+    if remote != RemoteSettings() and not settings.teacher:
+        raise CliError("the options --remote-... are for a teacher; give one with --teacher.")
+    return patient(remote)
 
 
 def _train(made: TrainingRun, args: argparse.Namespace, progress: Progress) -> None:

@@ -34,14 +34,19 @@ class BenchListener(Node):  # type: ignore[misc]
         self._spinner = SingleThreadedExecutor()
         self._spinner.add_node(self)
         self.instructions = self.create_publisher(String, "instruction", 10)
-        self.create_subscription(TwistStamped, "delta_twist_cmds", lambda m: self._arrived(self.times.arrivals, m), 100)
+        self.create_subscription(TwistStamped, "delta_twist_cmds", self._on_command, 100)
         self.create_subscription(TwistStamped, "echo", lambda m: self._arrived(self.times.echoes, m), 100)
         self.create_subscription(ChunkMsg, "action", self._on_action, 100)
         self.create_subscription(ControllerStatus, "controller_status", self._on_status, 100)
 
     def record(self, seconds: float) -> PathTimes:
         """Arrivals during this time [s]."""
-        self.times, end = PathTimes(), time.monotonic() + seconds
+        self.times = PathTimes()
+        return self.also(seconds)
+
+    def also(self, seconds: float) -> PathTimes:
+        """Records further [s], in addition to the last recording."""
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
             self._spinner.spin_once(timeout_sec=0.1)
         return self.times
@@ -76,6 +81,11 @@ class BenchListener(Node):  # type: ignore[misc]
 
     def _arrived(self, times: dict[int, int], message: TwistStamped) -> None:
         times[convert.nanoseconds(message.header.stamp)] = time.time_ns()
+
+    def _on_command(self, message: TwistStamped) -> None:
+        self._arrived(self.times.arrivals, message)
+        parts = [(part.x, part.y, part.z) for part in (message.twist.linear, message.twist.angular)]
+        self.times.speeds[convert.nanoseconds(message.header.stamp)] = max(abs(one) for part in parts for one in part)
 
     def _on_action(self, message: ChunkMsg) -> None:
         if message.plan.isdigit():

@@ -21,7 +21,7 @@ TO_NAMESPACE = ("--ros-args", "-r", f"__ns:={NAMESPACE}")
 
 
 class BenchGraph(NamedTuple):
-    """log: output of the processes. record: records for this time [s]; returns the PathTimes.
+    """log: output of the processes. record: records for this time [s]; returns the PathTimes. also: adds to the last.
 
     call: a service by type, name and request; its answer, or None.
     """
@@ -29,6 +29,7 @@ class BenchGraph(NamedTuple):
     graph: PrivateGraph
     log: Path
     record: Callable[[float], Any]
+    also: Callable[[float], Any]
     call: Callable[[Any, str, Any], Any]
 
 
@@ -70,7 +71,7 @@ def running(policy: str) -> Iterator[BenchGraph]:
         ]
         try:
             with listening(NAMESPACE, lambda: all(process.poll() is None for process in processes)) as listener:
-                yield BenchGraph(graph, log, listener.record, listener.call)
+                yield BenchGraph(graph, log, listener.record, listener.also, listener.call)
         except (RuntimeError, ValueError) as error:
             output = log.read_text(errors="replace").strip()
             raise CliError(f"{error}\n{output[-2000:]}") from error

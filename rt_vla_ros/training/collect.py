@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -18,14 +19,18 @@ from safetensors.torch import load_file
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.data.episode import Episode
 from rt_vla_ros.os_error import in_words
+from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.policies.remote.settings import RemoteSettings
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.policies.rt1.policy import RT1Policy
 from rt_vla_ros.sim.scenes import make_scene
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
+from rt_vla_ros.training.asked_teacher import AskedTeacher
 from rt_vla_ros.training.dagger_policy import collect_episode, draw_who_acts
 from rt_vla_ros.training.settings import TrainingSettings, collected_card, network_config, sentence_encoder
 from rt_vla_ros.training.settings_file import load_settings
+from rt_vla_ros.training.teacher import find_teacher
 
 SUFFIX = ".npz"
 OPTIONAL = ("scene", "states", "chunks")
@@ -68,8 +73,11 @@ COLLECTOR_SEEDS = 1 << 32  # every collector has this many seeds of its own
 class Collector:
     """Collects episodes; all randomness comes from its seed and the weights it finds."""
 
-    def __init__(self, run: Path, settings: TrainingSettings, number: int) -> None:
-        """run: directory of the training run. number: index of this collector."""
+    def __init__(self, run: Path, settings: TrainingSettings, number: int, teacher: Policy | None = None) -> None:
+        """run: directory of the training run. number: index of this collector. teacher: labels the states.
+
+        Without a teacher, the scripted expert does.
+        """
         if settings.dagger is None:
             raise ValueError(f"{run} is a training run from datasets, which needs no collectors.")
         self._run, self._settings, self._number = run, settings.dagger, number
@@ -79,6 +87,7 @@ class Collector:
         self._model = RT1Model(config)
         self._learner = RT1Policy(self._model, self._card, encoder=sentence_encoder(settings, config))
         self._sim = TabletopSim(size=(camera.width, camera.height))
+        self._teacher = None if teacher is None else AskedTeacher(teacher, self._card)
         self._version: int | None = None
         (run / EPISODES).mkdir(parents=True, exist_ok=True)
 
@@ -93,7 +102,8 @@ class Collector:
         suites = settings.suites if index < settings.later_from else settings.later_suites
         scene, there = make_scene(suites[index % len(suites)], seed), self._version is not None
         mixture = draw_who_acts(rng, settings.learner_share, settings.mixed_share, learner=there)
-        return collect_episode(self._card, self._learner, self._sim, scene, mixture, rng, settings.episode_steps)
+        steps = settings.episode_steps
+        return collect_episode(self._card, self._learner, self._sim, scene, mixture, rng, steps, self._teacher)
 
     def write(self, index: int) -> Episode:
         """Collect one and write it to the run's directory."""
@@ -113,11 +123,13 @@ def main() -> int:
     parser.add_argument(
         "--parent", type=int, required=True, help="ID of the parent process; collecting stops when it ends"
     )
+    parser.add_argument("--device", default="auto", help="device of the teacher, as in load_policy")
+    parser.add_argument("--remote", type=json.loads, default={}, help="fields of RemoteSettings for the teacher, JSON")
     args = parser.parse_args()
     torch.set_num_threads(1)
     try:
         _collect(args)
-    except (OSError, SafetensorError, ValueError) as error:
+    except (ImportError, OSError, SafetensorError, ValueError) as error:
         reason = in_words(error) if isinstance(error, OSError) else error
         print(f"Cannot continue to collect episodes: {reason}", file=sys.stderr)
         return 1
@@ -125,7 +137,8 @@ def main() -> int:
 
 
 def _collect(args: argparse.Namespace) -> None:
-    collector = Collector(args.run, load_settings(args.run), args.number)
+    settings = load_settings(args.run)
+    collector = Collector(args.run, settings, args.number, _teacher(args, settings))
     index = collector.next_index()
     while os.getppid() == args.parent:
         if (args.run / ENOUGH).exists():
@@ -133,6 +146,12 @@ def _collect(args: argparse.Namespace) -> None:
         else:
             collector.write(index)
             index += 1
+
+
+def _teacher(args: argparse.Namespace, settings: TrainingSettings) -> Policy | None:
+    if not settings.teacher:
+        return None
+    return find_teacher(settings.teacher, RemoteSettings(**args.remote)).open(args.device, lambda _: None)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Collects episodes: learner or expert acts, with perturbations, and the expert labels every state."""
+"""Collects episodes: learner or expert acts, with perturbations, and the expert labels every state.
+
+The expert is a scripted one, or a teacher: another policy.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from rt_vla_ros.sim.scenes import Scene, make_scene
 from rt_vla_ros.sim.scripted_expert import ScriptedExpert
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, find_suite
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
+from rt_vla_ros.training.asked_teacher import AskedTeacher
 from rt_vla_ros.training.checks import check_range
 
 DRIFT, TURN = 0.012, 0.08  # [m], [rad]: standard deviation per action at strength 1
@@ -89,33 +93,45 @@ def draw_who_acts(rng: Generator, learner_share: float, mixed_share: float, *, l
 
 
 class DaggerPolicy:
-    """A policy for `rollout` that uses the simulator's state through the expert, and records the expert's labels."""
+    """A policy for `rollout` that records the expert's labels. A scripted expert uses the simulator's state."""
 
     def __init__(
-        self, card: ActionCard, learner: Policy | None, sim: TabletopSim, scene: Scene, mixture: WhoActs, rng: Generator
+        self,
+        card: ActionCard,
+        learner: Policy | None,
+        sim: TabletopSim,
+        scene: Scene,
+        mixture: WhoActs,
+        rng: Generator,
+        teacher: AskedTeacher | None = None,
     ) -> None:
-        """For one episode. learner: None: the expert acts alone."""
+        """For one episode. learner: None: the expert acts alone. teacher: is the expert; None: the scripted one."""
         self.name, self._labels_card = "dagger", card
         self.card = card.with_horizon(1)  # it decides every period
         self._learner, self._sim, self._rng, self._from, self._mixture = learner, sim, rng, scene, mixture
         self._tokenizer, self._expert = ActionTokenizer(card), ScriptedExpert(scene)
         self._noise = ActionNoise(rng, mixture.noise)
-        self._turns = card.index("rotation_z") is not None
+        self._teacher = teacher
+        cards = (card,) if teacher is None else (card, teacher.policy.card)
+        self._turns = all(one.index("rotation_z") is not None for one in cards)
         self._expert_acts = rng.random() < mixture.beta
         self._done = 0
         self._rows: list[tuple[Observation, NDArray[np.float64], NDArray[np.float32]]] = []
 
     def reset(self, instruction: str) -> None:
         self._instruction = instruction
-        if self._learner is not None:
-            self._learner.reset(instruction)
+        for one in (self._learner, self._teacher):
+            if one is not None:
+                one.reset(instruction)
 
     def act(self, observation: Observation) -> ActionChunk:
         """Record the expert's plan; return its first step, or the learner's, perturbed."""
-        plan = self._expert.plan(self._sim, self._labels_card.horizon)
+        plan = self._plan(observation)
         self._record(observation, plan)
         label = plan[0]
         self._done += label.terminate
+        if label.terminate:  # a teacher may still command a motion with it, which nothing would execute
+            label = replace(label, translation=np.zeros(3), rotation=np.zeros(3))
         if self._learner is None or self._mixture.beta == 1.0:
             return self._noisy(label)
         wanted = self._learner.act(observation).steps[0]
@@ -124,6 +140,12 @@ class DaggerPolicy:
         if self._expert_acts:
             return self._noisy(label)
         return self._chunk(wanted) if wanted.terminate else self._noisy(wanted)
+
+    def _plan(self, observation: Observation) -> Sequence[EndEffectorStep]:
+        steps = self._labels_card.horizon
+        if self._teacher is not None:
+            return self._teacher.plan(observation, steps)
+        return self._expert.plan(self._sim, steps)
 
     def episode(self, success: bool) -> Episode:
         """The episode so far. Raises ValueError if it is empty."""
@@ -147,7 +169,7 @@ class DaggerPolicy:
 
     def _noisy(self, step: EndEffectorStep) -> ActionChunk:
         noisy = self._noise.apply(step)
-        rotation = noisy.rotation if self._turns else np.zeros(3)  # as the learner, where its actions have none
+        rotation = noisy.rotation if self._turns else np.zeros(3)  # as learner or teacher, if its actions have none
         return self._chunk(replace(noisy, rotation=rotation, terminate=self._done > LAST_STEPS))
 
     def _chunk(self, step: EndEffectorStep) -> ActionChunk:
@@ -163,10 +185,20 @@ class DaggerPolicy:
 
 
 def collect_episode(
-    card: ActionCard, learner: Policy | None, sim: TabletopSim, scene: Scene, who: WhoActs, rng: Generator, most: int
+    card: ActionCard,
+    learner: Policy | None,
+    sim: TabletopSim,
+    scene: Scene,
+    who: WhoActs,
+    rng: Generator,
+    most: int,
+    teacher: AskedTeacher | None = None,
 ) -> Episode:
-    """One episode of the simulator, labeled by the expert. most: maximum number of time steps."""
-    policy = DaggerPolicy(card, learner, sim, scene, who, rng)
+    """One episode of the simulator, labeled by the expert. most: maximum number of time steps. teacher: the expert.
+
+    An episode in which the teacher fails is an episode like any other: its labels are what the teacher does there.
+    """
+    policy = DaggerPolicy(card, learner, sim, scene, who, rng, teacher)
     return policy.episode(rollout(policy, scene, sim, make_controller(sim), max_steps=most).success)
 
 

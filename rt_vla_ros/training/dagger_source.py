@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from rt_vla_ros.data.episode import SCENE_SIZE, Episode
 from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.observations.scaled_state import scaled_state
+from rt_vla_ros.policies.remote.settings import RemoteSettings
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.training.background import in_background
@@ -31,6 +34,8 @@ from rt_vla_ros.training.paraphrase import paraphrase, training_sentences, zero_
 from rt_vla_ros.training.settings import TrainingSettings, collected_card, sentence_encoder
 from rt_vla_ros.training.settings_file import command
 from rt_vla_ros.training.source import BatchSource, Say, SourceDescription
+from rt_vla_ros.training.teacher import Teacher, find_teacher
+from rt_vla_ros.training.teacher_labels import duration
 
 
 class ReplayBuffer:
@@ -112,11 +117,13 @@ ORIGIN = """\
 Episodes on the simulated table, collected while the policy was trained (continuous DAgger). They are not kept;
 `{command}` collects them again, with the same scenes; the trajectories depend on the policy's versions in that run."""
 METHOD = """\
-Continuous DAgger: a scripted expert, a function of the simulator's state, labels every state that the policy visits.
+Continuous DAgger: {expert} labels every state that the policy visits.
 {frames:,} different images were collected by {collectors} process(es). Auxiliary heads predict the positions of target
 and tool in training; they are not part of the checkpoint.
 {words}
 `DATA_CARD.md` describes the episodes, and what is held out."""
+SCRIPTED = "a scripted expert, a function of the simulator's state,"
+TAUGHT = "instead of a scripted expert, the teacher {}"
 LIMITS = """\
 - It knows one skill, picking up one of the table's objects, and the words of that: colors red, orange, yellow, green,
   cyan, blue, purple; shapes {shapes}. Other words are ignored: it will pick
@@ -128,18 +135,33 @@ LIMITS = """\
 class DaggerSource(BatchSource):
     """Random windows of the newest episodes that collectors wrote to the run's directory."""
 
-    def __init__(self, settings: TrainingSettings, recipe: str, check: Callable[[], None] = lambda: None) -> None:
-        """recipe: its name, for the cards. check: called while waiting for episodes; raises if none will come."""
+    def __init__(
+        self,
+        settings: TrainingSettings,
+        recipe: str,
+        check: Callable[[], None] = lambda: None,
+        remote: RemoteSettings | None = None,
+    ) -> None:
+        """recipe: its name, for the cards. check: called while waiting for episodes; raises if none will come.
+
+        remote: for the settings' teacher, see load_policy. Raises ValueError for an unusable one.
+        """
         if settings.dagger is None:
             raise ValueError("These settings are for training from datasets; a recipe needs the group dagger.")
         self.settings, self.dagger, self._recipe, self.check_collectors = settings, settings.dagger, recipe, check
         self.card = collected_card(settings)
+        self.teacher: Teacher | None = None
+        if settings.teacher:
+            self.teacher = find_teacher(settings.teacher, remote)
+            self.identity = self.teacher.identity
         self._outcomes: deque[bool] = deque(maxlen=100)
         self._read: set[str] = set()
         self._last_published: int | None = None
 
     def check(self, config: RT1Config) -> TrainingSettings:
-        """Raises ValueError for episodes that are shorter than a window."""
+        """Raises ValueError for episodes that are shorter than a window, and a teacher that does not fit them."""
+        if self.teacher is not None:
+            self.teacher.check(self.card, "the simulated arm with this network")
         self._window = int(config.time_sequence_length)
         if self.dagger.episode_steps < self._window:
             raise ValueError(
@@ -151,6 +173,8 @@ class DaggerSource(BatchSource):
 
     def prepare(self, directory: Path, config: RT1Config, say: Say) -> None:
         self._directory, encoder = directory, sentence_encoder(self.settings, config)
+        if self.teacher is not None:
+            self.teacher.check_place(directory)
         paraphrase = 0.0 if self.settings.language else self.dagger.paraphrase
         self.replay = ReplayBuffer(self.dagger.capacity, self._window, self.card, encoder, paraphrase=paraphrase)
         self.collected = CollectedEpisodes(directory)
@@ -197,6 +221,7 @@ class DaggerSource(BatchSource):
             origin=ORIGIN.format(command=command(self.settings, self._recipe)),
             suites=self.dagger.all_suites,
             card=self.card,
+            teacher="" if self.teacher is None else self.teacher.name,
         )
         return {DATA_CARD: card} | ({TABLE_FILE: Path(self.settings.language)} if self.settings.language else {})
 
@@ -207,8 +232,14 @@ class DaggerSource(BatchSource):
         if self.settings.language:
             words = "Sentence embeddings come from a table in the checkpoint; other sentences are rejected."
         shapes = "cube (block, box), cylinder (can, tube), ball (sphere)" if paraphrased else "cube, cylinder, ball"
-        method = METHOD.format(frames=self.collected.frames, collectors=self.dagger.collectors, words=words)
-        return SourceDescription(command(self.settings, self._recipe), method, LIMITS.format(shapes=shapes))
+        counts, teacher = {"frames": self.collected.frames, "collectors": self.dagger.collectors}, self.teacher
+        expert = SCRIPTED if teacher is None else TAUGHT.format(teacher.described)
+        return SourceDescription(
+            command(self.settings, self._recipe),
+            METHOD.format(expert=expert, words=words, **counts),
+            LIMITS.format(shapes=shapes),
+            **({"license": teacher.license} if teacher else {}),
+        )
 
     def is_short_of_frames(self, step: int) -> bool:
         """Whether there are far fewer frames than required by the settings at this step."""
@@ -241,17 +272,26 @@ class DaggerSource(BatchSource):
 
     def _wait_for_frames(self, step: int, say: Say) -> None:
         self.read_episodes(step)
+        started, before = time.monotonic(), len(self.replay)
         while self.is_short_of_frames(step):
             self.check_collectors()
-            if len(self.replay) < self.dagger.first_frames:
-                say(f"collecting the first frames: {len(self.replay):,} of {self.dagger.first_frames:,}")
+            if (there := len(self.replay)) < (wanted := self.dagger.first_frames):
+                left = (time.monotonic() - started) * (wanted - there) / max(there - before, 1)
+                when = f", {duration(left)} left" if there > before else ""
+                say(f"collecting the first frames: {there:,} of {wanted:,}{when}")
             time.sleep(0.5)
             self.read_episodes(step)
 
 
-def collectors(directory: Path, count: int) -> AbstractContextManager[Callable[[], None]]:
-    """Context with running collector processes. The returned function raises ValueError if one of them has ended."""
+def collectors(
+    directory: Path, count: int, device: str = "auto", remote: RemoteSettings | None = None
+) -> AbstractContextManager[Callable[[], None]]:
+    """Context with running collector processes. The returned function raises ValueError if one of them has ended.
+
+    device, remote: to load the settings' teacher with, see load_policy.
+    """
     (directory / ENOUGH).unlink(missing_ok=True)
     command = [sys.executable, "-m", "rt_vla_ros.training.collect", "--run", str(directory)]
-    command += ["--parent", str(os.getpid())]
+    command += ["--parent", str(os.getpid()), "--device", device]
+    command += [] if remote is None else ["--remote", json.dumps(asdict(remote))]
     return in_background([[*command, "--number", str(number)] for number in range(count)], directory)

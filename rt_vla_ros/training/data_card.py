@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,14 @@ from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, UNSEEN_KINDS, AppearanceJ
 from rt_vla_ros.training.checks import TrainingError
 
 FILE = "DATA_CARD.md"
-LEADERS = {"expert": "the scripted expert", "mixed": "both in turn", "learner": "the policy"}
+SCRIPTED = "the scripted expert"
+LEADERS = {"expert": SCRIPTED, "mixed": "both in turn", "learner": "the policy"}
+OF_SCRIPTED = """\
+The expert is a function of the simulator's
+state and labels every state, including those that only the policy reaches."""
+OF_TEACHER = """\
+The teacher
+sees the images so far, as if it had acted, and labels every state, including those that only the policy reaches."""
 
 TEXT = """\
 # {title}
@@ -26,11 +33,10 @@ TEXT = """\
 
 ## Time steps
 
-{seen}, the instruction, and the scripted expert's action
+{seen}, the instruction, and {expert}'s action
 for it: terminate or move, a displacement of the gripper by up to 4 cm in x, y and z in the base frame, a rotation about
 the vertical axis, and the gripper command, all for 0.2 s (`action_card.json`). For auxiliary losses only: the
-positions of the named object and the gripper, in space and in the image. The expert is a function of the simulator's
-state and labels every state, including those that only the policy reaches.
+positions of the named object and the gripper, in space and in the image. {labels}
 
 ## Contents
 
@@ -40,7 +46,7 @@ state and labels every state, including those that only the policy reaches.
 |---|{ruler}
 {kinds}
 
-{phrasings} different instructions. Failed episodes are kept: the expert's labels are correct in them, too.
+{phrasings} different instructions. Failed episodes are kept: {kept}, too.
 
 ## Scenes
 
@@ -77,15 +83,24 @@ class EpisodeCounts:
         self.kinds[f"{colour} {shape}"] += 1
 
 
-def data_card(counts: EpisodeCounts, *, title: str, origin: str, suites: Iterable[str], card: ActionCard) -> str:
-    """Markdown. origin: of the episodes, and how to reproduce them. suites: of the scenes."""
+def data_card(
+    counts: EpisodeCounts, *, title: str, origin: str, suites: Iterable[str], card: ActionCard, teacher: str = ""
+) -> str:
+    """Markdown. origin: of the episodes, and how to reproduce them. suites: of the scenes.
+
+    teacher: the name of the policy that labels the states; empty: the scripted expert does.
+    """
+    expert = f"the teacher `{teacher}`" if teacher else SCRIPTED
     suites = list(dict.fromkeys(suites))
     return TEXT.format(
         title=title,
         origin=origin,
         seen=_seen(card),
         cameras="one camera" if len(card.cameras) == 1 else f"{len(card.cameras)} cameras",
-        leaders=_leaders(counts),
+        expert=expert,
+        labels=OF_TEACHER if teacher else OF_SCRIPTED,
+        kept="the labels are what the teacher does in them" if teacher else "the expert's labels are correct in them",
+        leaders=_leaders(counts, {**LEADERS, "expert": expert}),
         shapes=" | ".join(SHAPES),
         ruler="---|" * len(SHAPES),
         kinds="\n".join(
@@ -107,11 +122,11 @@ def _seen(card: ActionCard) -> str:
     return f"{images} ({first.width}x{first.height} pixels){state}"
 
 
-def _leaders(counts: EpisodeCounts) -> str:
+def _leaders(counts: EpisodeCounts, names: Mapping[str, str]) -> str:
     rows = ["| who acted | episodes | time steps | success |", "|---|---|---|---|"]
     for leader in sorted(counts.episodes, key=list(LEADERS).index):
         share = counts.successes[leader] / (episodes := counts.episodes[leader])
-        rows.append(f"| {LEADERS[leader]} | {episodes:,} | {counts.frames[leader]:,} | {share:.1%} |")
+        rows.append(f"| {names[leader]} | {episodes:,} | {counts.frames[leader]:,} | {share:.1%} |")
     rows.append(f"| all | {counts.episodes.total():,} | {counts.frames.total():,} | |")
     return "\n".join(rows)
 

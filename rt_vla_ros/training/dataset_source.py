@@ -22,6 +22,7 @@ from rt_vla_ros.data.held_out_episodes import HELD_OUT_FILE, EpisodeSplit, read_
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import SCENE
 from rt_vla_ros.language.instruction_table import TABLE_FILE
+from rt_vla_ros.policies.remote.settings import RemoteSettings
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.loss import IGNORED
 from rt_vla_ros.training.batch import Batch
@@ -31,18 +32,27 @@ from rt_vla_ros.training.learner import Learner
 from rt_vla_ros.training.run import CHECKPOINT
 from rt_vla_ros.training.settings import TrainingSettings, sentence_encoder
 from rt_vla_ros.training.source import BatchSource, Say, SourceDescription
+from rt_vla_ros.training.teacher import Teacher, find_teacher
+from rt_vla_ros.training.teacher_labels import TaughtActions, agreement, taught_actions
 from rt_vla_ros.training.windows import WindowDataset, cached_frames, parted, split
 
-FRAMES = "frames"
+FRAMES, TEACHER = "frames", "teacher"
 VALIDATION_WINDOWS = 256  # that a validation looks at, at most
 METHOD = """\
 Imitation learning (behavior cloning) on {datasets}: {training} episodes for training, {validation} held out,
-{frames:,} frames in all. Use of the card's ranges by the recorded actions; values outside are clipped:
+{frames:,} frames in all. Use of the card's ranges by the {actions} actions; values outside are clipped:
 
 {use}"""
+DISTILLATION = (
+    "Distillation: the teacher's actions are learned instead of the recorded ones. The teacher is {teacher}.\n"
+)
 LIMITS = """\
-- It is limited to its datasets.
-- The loss measures how well recorded actions are predicted, not the success rate."""
+- It is limited to its datasets{teacher}.
+- The loss measures how well the {actions} actions are predicted, not the success rate."""
+BY_COMMANDERS = (
+    "With --teacher all actions are the teacher's, so frames cannot be selected or weighted by who commanded them. "
+    "Leave out --intervention-weight, --before-takeover and --commanders."
+)
 
 
 class DatasetSource(BatchSource):
@@ -57,8 +67,13 @@ class DatasetSource(BatchSource):
         weighting: FrameWeighting = ALL_ALIKE,
         cache_frames: bool = False,
         num_workers: int = 1,
+        device: str = "auto",
+        remote: RemoteSettings | None = None,
     ) -> None:
-        """cache_frames: decode all frames into a file first. num_workers: prefetching threads."""
+        """cache_frames: decode all frames into a file first. num_workers: prefetching threads.
+
+        device, remote: to load the settings' teacher with, see load_policy. Raises ValueError for an unusable one.
+        """
         self.settings, self._datasets, self._group = settings, datasets, group
         self._weighting, self._cache_frames, self._num_workers = weighting, cache_frames, num_workers
         card = datasets[0].card
@@ -67,13 +82,23 @@ class DatasetSource(BatchSource):
         self.card = replace(card, name=f"{settings.preset}, {card.name}")
         rules = str(weighting)
         self.identity, self.status = fingerprint(datasets) + (f" ({rules})" if rules else ""), "validation -"
+        self.teacher: Teacher | None = None
+        self._device, self._agreement = device, ""
+        if settings.teacher:
+            self.teacher = find_teacher(settings.teacher, remote)
+            self.identity += f", {self.teacher.identity}"
 
     def check(self, config: RT1Config) -> TrainingSettings:
         """Without auxiliary losses if the data has no targets for them.
 
-        Raises TrainingError if they are requested anyway, DistributedError for an indivisible batch.
+        Raises TrainingError if they are requested anyway, and for a teacher that does not fit the datasets;
+        DistributedError for an indivisible batch.
         """
         settings = self.settings
+        if self.teacher is not None:
+            self.teacher.check(self.card, f"the dataset {self._datasets[0].directory}")
+            if replace(self._weighting, datasets=()) != ALL_ALIKE:
+                raise TrainingError(BY_COMMANDERS)
         self._group.shard(settings.micro_batch)
         names = ("heatmap_weight", "position_weight")
         asked = [name for name in settings.changed_by_user(names) if getattr(settings, name)]
@@ -95,7 +120,12 @@ class DatasetSource(BatchSource):
         self._padding = window - 1 if config.history_start == "zero_frames" else 0
         encoder = sentence_encoder(self.settings, config)
         self.windows = WindowDataset(
-            self._datasets, window, encoder, horizon=self.card.horizon, weighting=self._weighting
+            self._datasets,
+            window,
+            encoder,
+            horizon=self.card.horizon,
+            weighting=self._weighting,
+            taught=self._taught(directory, say),
         )
         if self._cache_frames:
             self.windows.use_cache(cached_frames(directory / FRAMES, self._datasets, say))
@@ -111,6 +141,15 @@ class DatasetSource(BatchSource):
             held_out = {number: one.held_out for number, one in enumerate(known)}
             self.training, self.validation = parted([one for one in there if one.length >= least], held_out)
 
+    def _taught(self, directory: Path, say: Say) -> TaughtActions | None:
+        """The teacher's actions, from the run's directory."""
+        if self.teacher is None:
+            return None
+        self.teacher.check_place(directory)
+        taught = taught_actions(directory / TEACHER, self._datasets, self.teacher, self._device, say)
+        self._agreement = agreement(self._datasets, taught, self.teacher)
+        return taught
+
     def _known_splits(self, checkpoint: Path) -> list[EpisodeSplit] | None:
         """The split of a resumed run, also of one that drew its episodes by an earlier rule; None for a new one."""
         found = [read_split(checkpoint, dataset) for dataset in self._datasets]
@@ -118,7 +157,7 @@ class DatasetSource(BatchSource):
         return known if len(known) == len(found) else None
 
     def effect(self) -> list[str]:
-        """Sentences on the frames used of each dataset and their shares, over the sampled windows."""
+        """Sentences on the teacher's labels, and on the frames used of each dataset and their shares in the windows."""
         used, draws = {span.index for span in self.training}, list[list[NDArray[np.float64]]]()
         for number in range(len(self._datasets)):
             own = [span for span in self.windows.episodes if span.dataset == number]
@@ -128,7 +167,8 @@ class DatasetSource(BatchSource):
                     for span in own
                 ]
             )
-        return effect(set_names(self._datasets), self.windows.learned, draws)
+        labels = [self._agreement] if self._agreement else []
+        return labels + effect(set_names(self._datasets), self.windows.learned, draws)
 
     def batches(self, first_step: int, say: Say) -> Iterator[Iterable[Batch]]:
         made = prefetch(self._calls(first_step), self._num_workers)
@@ -186,11 +226,16 @@ class DatasetSource(BatchSource):
         counts: dict[str, object] = {"use": table(self.windows.use)}
         counts |= {"training": len(self.training), "validation": len(self.validation), "frames": self.windows.frames}
         names = ", ".join(f"`{dataset.directory.name}`" for dataset in self._datasets)
-        method = METHOD.format(datasets=names, **counts)
+        teacher = self.teacher
+        actions = "recorded" if teacher is None else "teacher's"
+        method = METHOD.format(datasets=names, actions=actions, **counts)
+        if teacher is not None:
+            method = DISTILLATION.format(teacher=teacher.described) + method
         learned = "".join(f"\n- {sentence}" for sentence in self.effect())
-        return SourceDescription(
-            "rt-vla train rt1 --data ... --out DIR", method + f"\n{learned}" * bool(learned), LIMITS
-        )
+        command = f"rt-vla train rt1 --data ... {f'--teacher {teacher.name} ' if teacher else ''}--out DIR"
+        limits = LIMITS.format(teacher=" and its teacher" if teacher else "", actions=actions)
+        method += f"\n{learned}" * bool(learned)
+        return SourceDescription(command, method, limits, **({"license": teacher.license} if teacher else {}))
 
 
 T = TypeVar("T")

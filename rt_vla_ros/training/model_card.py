@@ -17,7 +17,7 @@ from rt_vla_ros.training.source import SourceDescription
 TEXT = """\
 ---
 library_name: transformers
-license: apache-2.0
+license: {license}
 tags: [robotics, rt-1, vision-language-action]
 ---
 

@@ -60,6 +60,7 @@ def check_settings(run: Path, settings: TrainingSettings, data: str = "") -> boo
     if not (run / FILE).is_file():
         return False
     there, ours = read_object(run / FILE, TrainingError), {**flat(settings), "datasets": data}
+    there.setdefault("teacher", "")  # a run that was started by an earlier version
     if settings.dagger is not None:
         there["steps"] = ours["steps"]
     check_same(run, there, ours)

@@ -20,11 +20,15 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class SourceDescription:
-    """Texts for the model card, Markdown. command: reproduces the training. method: training data. limits: a list."""
+    """Texts for the model card, Markdown. command: reproduces the training. method: training data. limits: a list.
+
+    license: of the checkpoint, an identifier of the Hugging Face Hub.
+    """
 
     command: str
     method: str
     limits: str
+    license: str = "apache-2.0"
 
 
 class BatchSource(Protocol):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.card import CameraSpec
-from rt_vla_ros.action_space.plausibility import check_recorded, check_recorded_state
+from rt_vla_ros.action_space.plausibility import check_recorded, check_recorded_state, measure_use
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.data.episode import SCENE_SIZE, DatasetError
 from rt_vla_ros.data.fingerprint import fingerprint
@@ -23,6 +23,7 @@ from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.observations.scaled_state import scaled_state
 from rt_vla_ros.training.batch import Batch, Shift, chunk_tokens, draw_shifts, shift_images
 from rt_vla_ros.training.source import Say
+from rt_vla_ros.training.teacher_labels import TaughtActions
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,11 @@ class WindowDataset:
         *,
         horizon: int = 1,
         weighting: FrameWeighting = ALL_ALIKE,
+        taught: TaughtActions | None = None,
     ) -> None:
         """window: time steps. horizon: predicted action steps at each. Images are decoded on demand.
 
+        taught: actions of a teacher instead of the recorded ones.
         Raises DatasetError for damaged data and an invalid weighting, and ImplausibleActionsError for
         actions and states that contradict the card.
         """
@@ -79,7 +82,8 @@ class WindowDataset:
         self.cameras, self.window = card.cameras, window
         self._encoder, tokenizer = encoder, ActionTokenizer(card)
         self._zero_action = np.tile(tokenizer.encode(np.zeros(len(card.dimensions))), horizon)
-        self.episodes, self.frames, values, scenes = list[EpisodeSpan](), 0, [], list[NDArray[np.float32]]()
+        self.episodes, self.frames, scenes = list[EpisodeSpan](), 0, list[NDArray[np.float32]]()
+        values = list[NDArray[np.float64]]()
         states = list[NDArray[np.float64]]()
         for number, dataset in enumerate(datasets):
             for episode, part in enumerate(dataset.parts):
@@ -92,13 +96,17 @@ class WindowDataset:
                 scenes.append(missing if labels.scene is None else labels.scene)
                 states.append(np.zeros((len(labels), 0)) if labels.states is None else labels.states)
                 self.frames += len(labels)
-        recorded = np.concatenate(values)
-        self.use = check_recorded(card, recorded)
+        self._reach = np.concatenate([one.reach for one in self._learned])
+        if taught is None:
+            self.use = check_recorded(card, np.concatenate(values))
+            tokens = [chunk_tokens(tokenizer.encode(one), horizon) for one in values]
+        else:  # whole chunks, whoever commanded the arm then
+            chunks = np.concatenate([one[:, :horizon] for parts in taught for one in parts])
+            self.use, tokens = measure_use(card, chunks[:, 0]), [tokenizer.encode(chunks).reshape(self.frames, -1)]
+            self._reach = np.where(self._reach > 0, horizon, 0)
         check_recorded_state(card, np.concatenate(states))
         self._states = scaled_state(np.concatenate(states), card)
-        tokens = [chunk_tokens(tokenizer.encode(one), horizon) for one in values]
         self._tokens, self._scene = np.concatenate(tokens).astype(np.int32), np.concatenate(scenes)
-        self._reach = np.concatenate([one.reach for one in self._learned])
         self._steps = np.repeat(np.arange(horizon), len(card.dimensions))  # of a chunk, for each of its tokens
         self.read_images: Callable[[EpisodeSpan, int, int], NDArray[np.uint8]]
         """`count` images of an episode from a step on: uint8 (count, K, H, W, 3)."""

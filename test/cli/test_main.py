@@ -210,3 +210,15 @@ def test_an_advice_names_the_options_of_the_command() -> None:
     parser.add_argument("--trust-remote-code", action="store_true")
     said = "Say weights:=int8 or int4, or trust_remote_code:=true, or device:=cpu."
     assert as_options(said, parser) == "Say --weights int8 or int4, or --trust-remote-code, or device:=cpu."
+
+
+def test_an_installation_without_commands_says_where_they_are() -> None:
+    as_by_colcon = "import runpy, sys; sys.modules['zenoh_ros'] = None; runpy.run_module('rt_vla_ros.cli')"
+    done = subprocess.run(
+        [sys.executable, "-c", as_by_colcon], cwd=ROOT, env=child_environment(), capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "rt-vla: A colcon installation has the nodes and launch files only (ros2 run, ros2 launch). "
+        "For the commands, run ./rt-vla in the checkout.\n"
+    )

@@ -16,6 +16,7 @@ from support.launching import REPOSITORY
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.data.parquet import arrow, read_table, write_table
 from rt_vla_ros.policies.load import load_policy
+from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.training.settings_file import load_settings
 
 OPTIONS = ["--batch-size", "1", "--save-interval", "1", "--threads", "1", "--device", "cpu"]
@@ -105,6 +106,7 @@ def test_bad_datasets_are_refused_with_a_sentence(
         (["--commanders", "human"], "no dataset says who commanded"),
         (["--weights", "1", "2"], "There are 2 weights for 1 datasets"),
         (["--weights", "0"], "All datasets have weight 0"),
+        (["--commanders", "human", "--teacher", "rt1-mini"], "The teacher 'rt1-mini' does not fit the dataset"),
     ],
 )
 def test_weights_that_mean_nothing_are_refused(
@@ -121,6 +123,12 @@ def test_weights_that_mean_nothing_are_refused(
         (["rt1", "--data", "x", "--recipe", "rt1-mini"], "give either --data"),
         (["rt3", "--data", "x"], "invalid choice: 'rt3'"),
         (["rt1", "--data", "x", "--base", "small"], "--base is an option of rt-vla train rt2."),
+        (["rt2", "--base", "small", "--teacher", "x"], "--teacher is an option of rt-vla train rt1."),
+        (
+            ["rt1", "--recipe", "rt1-mini", "--teacher", "rt2-minni"],
+            "There is no policy 'rt2-minni' and no directory",
+        ),
+        (["rt1", "--recipe", "rt1-mini", "--remote-jpeg", "80"], "--remote-... are for a teacher; give one"),
         (["rt2", "--base", "small", "--weights", "1", "2"], "--weights is an option of rt-vla train rt1."),
         (["rt1", "--data", "x", "--share", "x=0.5"], "--share is an option of rt-vla train rt2."),
         (
@@ -223,6 +231,31 @@ def test_a_recipe_is_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert [(camera.name, camera.width) for camera in card.cameras] == [("front", 32), ("wrist", 32)]
     assert (len(card.state), card.horizon) == (8, 2)
     assert "RGB images of front and wrist (32x32 pixels)" in (tmp_path / "checkpoint/DATA_CARD.md").read_text()
+
+
+@pytest.mark.slow
+def test_a_recipe_is_followed_with_a_teacher(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It labels in the collector's process."""
+    changes = [part for name in ("first_frames=3", "episode_steps=4") for part in ("--set", f"dagger.{name}")]
+    command = ["train", "rt1", "--recipe", "rt1-mini", "--teacher", "rt1-mini-h4", "--out", str(tmp_path)]
+    command += ["--steps", "1", "--batch-size", "1", "--device", "cpu", "--evaluate", "0", *changes]
+    assert main(command) == 0
+    assert f"Policy: {tmp_path / 'checkpoint'}" in capsys.readouterr().out
+    assert load_settings(tmp_path).teacher == "rt1-mini-h4"
+    assert "| the teacher `rt1-mini-h4` |" in (tmp_path / "checkpoint/DATA_CARD.md").read_text()
+
+
+def test_a_teachers_labels_are_told_and_learned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    card = tabletop_card("table")
+    data = write_dataset(tmp_path / "set", [make_episode(seed, 5, card) for seed in range(2)], card)
+    command = ["train", "rt1", "--data", str(data), "--out", str(tmp_path / "run"), *OPTIONS, "--steps", "1"]
+    assert main([*command, "--teacher", "rt1-mini"]) == 0
+    said = capsys.readouterr().out
+    assert "loading the teacher rt1-mini\n" in said
+    assert "10 frames are labeled by the teacher rt1-mini. The recorded actions differ in translation_x by " in said
+    assert "The teacher's actions outside the action card's ranges: none." in said
+    assert main(command) == 2
+    assert "contains a run with different settings (teacher 'rt1-mini', not ''; datasets '" in capsys.readouterr().err
 
 
 def test_frames_are_cached_where_that_is_asked_for(

@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rt_vla_ros.action_space.tokenizer import ActionTokenizer
+from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.sim.robot_state import state_of
 from rt_vla_ros.sim.scenes import Scene, make_scene
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED
@@ -53,6 +56,25 @@ def test_episodes_have_the_cameras_the_state_and_the_plan_that_the_network_learn
     assert np.ptp(episode.states[:, :7], axis=0).max() > 0.05
     Learner(settings, network_config(settings, collected_card(settings))).publish(tmp_path / WEIGHTS)
     assert collector.collect(0).leader == "learner"
+
+
+def test_a_real_teacher_labels_what_it_sees(tmp_path: Path) -> None:
+    """The labels are those of a policy that is asked about the episode's images afterwards."""
+    settings = replace(SETTINGS, teacher="rt2-mini")
+    teacher = load_policy("rt2-mini", device="cpu")
+    collector = Collector(tmp_path, settings, 0, teacher)
+    led = collector.collect(0)
+    Learner(settings, network_config(settings, collected_card(settings))).publish(tmp_path / WEIGHTS)
+    followed = collector.collect(0)
+    assert (led.leader, followed.leader) == ("expert", "learner")
+    assert (led.images["front"][-1] != followed.images["front"][-1]).any()
+    for episode in (led, followed):
+        teacher.reset(episode.instruction)
+        tokenizer = ActionTokenizer(episode.card)
+        seen = zip(episode.images["front"], episode.stamps, strict=True)
+        chunks = [teacher.act(Observation({"front": image}, float(stamp))) for image, stamp in seen]
+        np.testing.assert_array_equal(episode.values, [tokenizer.from_step(one.steps[0]) for one in chunks])
+        assert (episode.values[:, 4] == 0).all(), "rt2-mini does not turn the gripper"
 
 
 def test_written_episodes_are_numbered_on(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.scripted_policy import ConstantPolicy
@@ -10,16 +12,24 @@ from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.sim.scenes import make_scene
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
+from rt_vla_ros.training.asked_teacher import AskedTeacher
 from rt_vla_ros.training.dagger_policy import WhoActs, collect_episode, image_position
 
 EXPERT, LEARNER = WhoActs("expert", 1.0, 0.0), WhoActs("learner", 0.0, 0.0)
 CARD = tabletop_card("test")
 
 
-def collected(sim: TabletopSim, mixture: WhoActs, learner: Policy | None, seed: int = 5, steps: int = 40) -> Episode:
-    return collect_episode(
-        CARD, learner, sim, make_scene("pick-any", seed), mixture, np.random.default_rng(seed), steps
-    )
+def collected(
+    sim: TabletopSim,
+    mixture: WhoActs,
+    learner: Policy | None,
+    seed: int = 5,
+    steps: int = 40,
+    teacher: Policy | None = None,
+) -> Episode:
+    asked = None if teacher is None else AskedTeacher(teacher, CARD)
+    rng = np.random.default_rng(seed)
+    return collect_episode(CARD, learner, sim, make_scene("pick-any", seed), mixture, rng, steps, asked)
 
 
 def modes(episode: Episode) -> list[int]:
@@ -54,6 +64,38 @@ def test_both_act_in_turn(sim: TabletopSim) -> None:
     moved = heights(collected(sim, WhoActs("mixed", 0.5, 0.0), up, steps=30))
     assert (moved > 0.005).any()
     assert (moved < -0.005).any()
+
+
+def test_a_teacher_acts_and_labels_in_place_of_the_scripted_expert(sim: TabletopSim) -> None:
+    """It never terminates, and the episode ends all the same."""
+    up = ConstantPolicy(translation=np.array([0.0, 0.0, 0.02]))
+    episode = collected(sim, EXPERT, None, steps=8, teacher=up)
+    assert (len(episode), episode.success, episode.leader) == (8, False, "expert")
+    np.testing.assert_array_equal(episode.values, np.tile([1.0, 0.0, 0.0, 0.02, 0.0, 0.0], (8, 1)))
+    assert heights(episode).min() > 0
+    down = ConstantPolicy(translation=np.array([0.0, 0.0, -0.01]))
+    episode = collected(sim, LEARNER, down, steps=8, teacher=up)
+    assert heights(episode).max() < 0, "the learner goes down"
+    assert (episode.values[:, 3] == 0.02).all(), "the teacher would go up"
+
+
+def test_a_teachers_terminate_ends_its_episode_without_a_motion(sim: TabletopSim) -> None:
+    done = ConstantPolicy(terminate=True, translation=np.array([0.0, 0.0, 0.04]))
+    episode = collected(sim, EXPERT, None, teacher=done)
+    assert modes(episode) == [0, 0, 0]
+    assert (episode.values[:, 3] == 0.04).all(), "the label is what it says"
+    assert np.abs(heights(episode)).max() < 0.002
+
+
+def test_noise_does_not_turn_the_gripper_of_a_teacher_that_cannot_turn_it_back(sim: TabletopSim) -> None:
+    teacher, noisy = ConstantPolicy(), WhoActs("expert", 1.0, 1.0)
+    turned = []
+    for dimensions in (CARD.dimensions, tuple(one for one in CARD.dimensions if one.role != "rotation_z")):
+        teacher.card = replace(CARD, dimensions=dimensions)
+        collected(sim, noisy, None, steps=6, teacher=teacher)
+        turned.append(abs(sim.ee_yaw - make_scene("pick-any", 5).layout.start_yaw))
+    assert turned[0] > 0.03
+    assert turned[1] < 0.01
 
 
 def test_image_positions_are_where_things_are_seen(sim: TabletopSim) -> None:

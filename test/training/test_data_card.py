@@ -29,3 +29,13 @@ def test_it_says_what_was_kept_out_and_nothing_else() -> None:
     assert "never named" not in card("pick-any", "unseen")
     assert "of `backgrounds` do not occur" in card("unseen")
     assert "Nothing is held out" in card("unseen", "backgrounds")
+
+
+def test_it_names_the_teacher_that_labeled_the_states() -> None:
+    counts, made = EpisodeCounts(), tabletop_card("x")
+    counts.add("pick up the red cube", "expert", 20, False)
+    text = data_card(counts, title="T", origin="O.", suites=["pick-any"], card=made, teacher="rt2-mini")
+    assert "and the teacher `rt2-mini`'s action" in text
+    assert "| the teacher `rt2-mini` | 1 | 20 | 0.0% |" in text
+    assert "Failed episodes are kept: the labels are what the teacher does in them, too." in text
+    assert "scripted" not in text

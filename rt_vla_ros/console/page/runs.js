@@ -35,7 +35,7 @@ export class Runs {
     });
     const mark = run.good === null ? "open" : run.good ? "good" : "bad";
     const facts = make("span", "facts", this.facts(run));
-    item.append(again, make("span", `outcome ${mark}`, run.outcome || "not over yet"), facts);
+    item.append(again, make("span", `outcome ${mark}`, run.outcome || "running"), facts);
     if (!run.outcome) this.running = facts;
     else if (run.pictures > 1) item.append(this.playButton(run));
     else if (run.seconds > 0) facts.append(", no clip: no page was open");

@@ -25,8 +25,8 @@ from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
 from rt_vla_ros.live.faults.motion import ArmMotion
-from rt_vla_ros.live.faults.wire import Wire
 from rt_vla_ros.live.private_graph import PrivateGraph
+from rt_vla_ros.live.wire import Wire
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.nodes.conversions import nanoseconds, time_message

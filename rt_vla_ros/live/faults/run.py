@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from rt_vla_ros import ros
-from rt_vla_ros.live.faults.soak import SOAK_HEAD, resident, summary
+from rt_vla_ros.benchmarks.memory_growth import SOAK_HEAD, resident, summary
 from rt_vla_ros.live.private_graph import PrivateGraph
 from zenoh_ros.commands.errors import CliError
 

@@ -38,12 +38,16 @@ class NoAnswerError(ValueError):
 
 
 class RemoteConnection:
-    """welcome: the server's first message. lost: why the connection was lost, in a sentence; None while it is open."""
+    """welcome: the server's first message. lost: why the connection was lost, in a sentence; None while it is open.
+
+    dropped: number of answers to no waiting request: of those that came too late, and repeated ones.
+    """
 
     def __init__(self, address: RemoteAddress, settings: RemoteSettings, hello: Hello) -> None:
         """Raises PolicyLostError, RemoteRefusedError, and ValueError for unusable certificate or token files."""
         self._place = address.place
         self.lost: str | None = None
+        self.dropped = 0
         self._socket = _open(address, settings)
         self._changed = threading.Condition()
         self._answers: dict[int, RemoteMessage | None] = {}
@@ -127,8 +131,11 @@ class RemoteConnection:
                 answer = unpack(data, LARGEST_ANSWER)
                 with self._changed:
                     if answer.number in self._answers:
+                        self.dropped += self._answers[answer.number] is not None
                         self._answers[answer.number] = answer
                         self._changed.notify_all()
+                    else:
+                        self.dropped += 1
         except (ConnectionClosed, OSError) as error:
             self._lose(self._why(error))
         except RemoteWireError as error:

@@ -68,6 +68,11 @@ class RemotePolicy:
         """See policies.policy.TimedPolicy: network, queue and inference [s]."""
         return self._parts
 
+    @property
+    def dropped(self) -> int:
+        """Number of answers that came too late or again, on all connections so far."""
+        return self._link.dropped
+
     def close(self) -> None:
         """Closes the connection; the policy cannot be used afterwards."""
         self._end()
@@ -204,14 +209,20 @@ class _ServerLink:
     """The connection of a policy: one at a time, replaced when it was lost."""
 
     def __init__(self, connection: RemoteConnection) -> None:
-        self._connection = connection
+        self._connection, self._before = connection, 0
         self._lock = threading.Lock()
+
+    @property
+    def dropped(self) -> int:
+        """See RemotePolicy."""
+        return self._before + self._connection.dropped
 
     def get(self, make: Callable[[], RemoteConnection]) -> RemoteConnection:
         """The connection. Raises what `make` raises."""
         with self._lock:
             if self._connection.lost is not None:
-                self._connection = make()
+                made = make()
+                self._before, self._connection = self.dropped, made
             return self._connection
 
     def close(self) -> None:

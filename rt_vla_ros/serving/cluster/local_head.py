@@ -21,6 +21,9 @@ LOOPBACK = "127.0.0.1"
 LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """0: Ray keeps the node's address 127.0.0.1 instead of replacing it by that of the network, and listens there only."""
 
+WORKER_NICENESS = "RAY_worker_niceness"
+"""Ray runs workers at niceness 15 by default: a replica would wait for any other program on the machine."""
+
 
 def environment(directory: Path) -> dict[str, str]:
     """Variables of a local cluster, for it and the server. directory: of the cluster, with its token."""
@@ -30,6 +33,7 @@ def environment(directory: Path) -> dict[str, str]:
         "RAY_AUTH_TOKEN_PATH": str(directory / TOKEN),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DISABLE_IMPORT_WARNING": "1",
+        WORKER_NICENESS: "0",
     }
 
 

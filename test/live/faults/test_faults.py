@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import random
-import socket
-import threading
-from collections.abc import Iterator
 
 import pytest
 
 from rt_vla_ros import ros
+from rt_vla_ros.benchmarks.memory_growth import SOAK_HEAD, resident, summary
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.live.faults.motion import STILL_FOR, ArmMotion
 from rt_vla_ros.live.faults.run import HEAD, line, measure, table
-from rt_vla_ros.live.faults.soak import SOAK_HEAD, resident, summary
-from rt_vla_ros.live.faults.wire import Wire
 
 ros.ensure()
 
@@ -86,50 +81,6 @@ def test_memory_that_grows_after_the_first_part_is_not_flat() -> None:
     assert line(found[0]).count("|") == SOAK_HEAD.splitlines()[0].count("|")
     assert resident(os.getpid()) > 10
     assert math.isnan(resident(2**22 + 1))
-
-
-@pytest.fixture
-def echo() -> Iterator[tuple[Wire, socket.socket]]:
-    """A wire to a server that says again what it hears, and a socket at the other end."""
-    server = socket.create_server(("127.0.0.1", 0))
-
-    def answer() -> None:
-        with contextlib.suppress(OSError):
-            there, _ = server.accept()
-            while data := there.recv(100):
-                there.sendall(data)
-
-    threading.Thread(target=answer, daemon=True).start()
-    wire = Wire(server.getsockname()[1])
-    here = socket.create_connection(("127.0.0.1", wire.port), timeout=5.0)
-    yield wire, here
-    wire.close()
-    here.close()
-    server.close()
-
-
-def test_what_is_sent_while_a_wire_is_cut_arrives_when_it_is_whole(echo: tuple[Wire, socket.socket]) -> None:
-    wire, here = echo
-    here.sendall(b"one")
-    assert here.recv(100) == b"one"
-    wire.cut()
-    here.sendall(b"two")
-    here.settimeout(0.2)
-    with pytest.raises(TimeoutError):
-        here.recv(100)
-    wire.restore()
-    here.settimeout(5.0)
-    assert here.recv(100) == b"two"
-
-
-def test_a_wire_that_refuses_closes_what_there_is_and_what_comes(echo: tuple[Wire, socket.socket]) -> None:
-    wire, here = echo
-    here.sendall(b"one")
-    assert here.recv(100) == b"one"
-    wire.refuse()
-    assert here.recv(100) == b""
-    with socket.create_connection(("127.0.0.1", wire.port), timeout=5.0) as again:
-        assert again.recv(100) == b""
 
 
 @pytest.mark.slow

@@ -41,6 +41,7 @@ def test_a_server_on_ray_decides_as_a_local_policy_survives_a_replica_and_leaves
             assert all(one.local for one in listening({server.pid, *family}))
             replicas = [one for one in family if (PROC / str(one) / "comm").read_text().strip() == REPLICA]
             assert len(replicas) == 2
+            assert {os.getpriority(os.PRIO_PROCESS, one) for one in replicas} == {os.getpriority(os.PRIO_PROCESS, 0)}
             for step in range(12):
                 if step == 4:
                     os.kill(replicas[0], signal.SIGKILL)
