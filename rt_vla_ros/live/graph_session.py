@@ -150,7 +150,7 @@ class GraphSession:
 
         if not self.wait(ready, START_UP):
             missing = ", ".join(sorted(NODES - self._there)) or "the policy or a first image"
-            raise RunFailed(f"No sign of {START_UP:.0f} after {missing} s.")
+            raise RunFailed(f"No sign of {missing} after {START_UP:.0f} s.")
 
     def watch(self, limit: float, pause: float, terminated: Callable[[], bool]) -> bool:
         """Waits until `terminated` or `limit` (simulated [s]); whether it was the former. pause: between two polls
