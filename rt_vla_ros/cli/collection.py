@@ -68,13 +68,12 @@ def load(args: argparse.Namespace) -> Policy | None:
 
 @contextmanager
 def committed(writer: LeRobotWriter) -> Iterator[None]:
-    """Context in which episodes are added; they are on disk after it, also after Ctrl-C. Raises CliError."""
+    """Context in which episodes are added; they are on disk after it, however it ends. Raises CliError."""
     try:
-        yield
-        writer.commit()
-    except KeyboardInterrupt:
-        writer.commit()
-        raise
+        try:
+            yield
+        finally:
+            writer.commit()
     except OSError as error:
         kept = f"{writer.directory} has {writer.episodes} complete episodes; run the same command again to resume."
         raise CliError(f"{in_words(error)} {kept}") from error

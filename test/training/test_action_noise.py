@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from rt_vla_ros.action_space.chunk import EndEffectorStep
+from rt_vla_ros.environments.metaworld import metaworld_card
 from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.training.action_noise import ActionNoise
 
@@ -35,3 +36,16 @@ def test_lasts_for_some_steps() -> None:
     still = EndEffectorStep(np.zeros(3), np.zeros(3), 0.0)
     y = np.array([disturbance.apply(still).translation[1] for _ in range(2000)])
     assert np.corrcoef(y[:-1], y[1:])[0, 1] > 0.4
+
+
+def test_is_of_the_same_velocity_at_another_rate_and_within_its_ranges() -> None:
+    slow, fast = tabletop_card("test"), metaworld_card((32, 32), 10.0)
+    still = EndEffectorStep(np.zeros(3), np.zeros(3), 0.0)
+    moves = []
+    for card in (slow, fast):
+        disturbance = ActionNoise(np.random.default_rng(3), 0.5, card)
+        moves.append(np.array([disturbance.apply(still).translation for _ in range(50)]))
+    inside = np.abs(moves[0]).max(axis=1) < 0.04
+    np.testing.assert_allclose(moves[1][inside], moves[0][inside] / 2)
+    disturbed = ActionNoise(np.random.default_rng(3), 1.0, fast).apply(still)
+    assert not disturbed.rotation.any(), "Meta-World's actions do not turn"
