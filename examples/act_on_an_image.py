@@ -1,10 +1,10 @@
-"""Ask a policy for one action: an image and an instruction in, a motion in SI units out.
+"""Run one decision of a policy: an image and an instruction in, an action in SI units out.
 
     .venv/bin/python examples/act_on_an_image.py
     .venv/bin/python examples/act_on_an_image.py --image photo.png --instruction "pick up the green ball"
 
-Without --image, the simulated camera takes the picture. It prints the six dimensions of the decision and how sure the
-policy is; a robot would follow it for `period` seconds and then ask again with a new image.
+Without --image, the image is from the simulated camera. Prints the action, its period and the policy's confidence. A
+robot executes it for `period` seconds, then decides again from a new image.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.sim import TabletopSim, make_scene
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("--policy", default="rt1-mini", help="name, directory or Hugging Face name (default rt1-mini)")
+parser.add_argument("--policy", default="rt1-mini", help="checkpoint: name, directory or Hub name (default rt1-mini)")
 parser.add_argument("--image", type=Path, help="an image file; default: the simulated camera")
-parser.add_argument("--instruction", help="default: what the simulated scene asks for")
+parser.add_argument("--instruction", help="default: that of the simulated scene")
 args = parser.parse_args()
 
 scene = make_scene("pick-any", seed=3)

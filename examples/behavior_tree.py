@@ -1,11 +1,11 @@
-"""Give instructions from a behavior tree (py_trees): each leaf is a goal of the policy node's action `execute`.
+"""Run instructions from a behavior tree (py_trees): each leaf sends a goal to the policy node's action `~/execute`.
 
     .venv/bin/python examples/behavior_tree.py
     python3 examples/behavior_tree.py --running "pick up the cup" "put the cup on the tray"    # on your own graph
 
-Without --running it starts the simulated arm on a ROS graph that no robot is on. It prints the tree whenever a leaf
-changes. A failed leaf ends the tree and nothing is tried again, so that no tree takes back a stop by a human; a tree
-that is interrupted cancels its goal, and the arm brakes. behavior_tree.xml is the same for BehaviorTree.CPP.
+Without --running it starts the simulated arm on a private ROS graph. Prints the tree whenever a leaf changes. A failed
+leaf ends the tree: a retry could undo a stop by a human. An interrupted leaf cancels its goal, and the arm brakes.
+behavior_tree.xml is an example for BehaviorTree.CPP.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from py_trees.common import Status
 from rt_vla_ros import ros
 from rt_vla_ros.live.private_graph import PrivateGraph
 
-ros.ensure()  # the ROS 2 of this shell, or the embedded runtime where there is none
+ros.ensure()  # the ROS 2 sourced in this shell, or else the embedded runtime
 
 import rclpy  # noqa: E402
 from rclpy.action import ActionClient  # noqa: E402
@@ -26,19 +26,19 @@ from rt_vla_ros.action import ExecuteInstruction  # noqa: E402
 
 
 class Ready(py_trees.behaviour.Behaviour):
-    """Running until policy node and smoother are there."""
+    """Running until policy node and smoother are available."""
 
     def __init__(self, node, client):
-        super().__init__("policy node and smoother are there")
+        super().__init__("policy node and smoother are available")
         self.node, self.client = node, client
 
     def update(self):
-        there = self.client.server_is_ready() and self.node.count_publishers("controller_status")
-        return Status.SUCCESS if there else Status.RUNNING
+        available = self.client.server_is_ready() and self.node.count_publishers("controller_status")
+        return Status.SUCCESS if available else Status.RUNNING
 
 
 class Instruct(py_trees.behaviour.Behaviour):
-    """Running while the arm moves; success and failure are the policy's and the controller's, with their sentence."""
+    """Running while the arm moves; then the goal's outcome and sentence."""
 
     def __init__(self, instruction, client):
         super().__init__(instruction)
@@ -68,7 +68,7 @@ class Instruct(py_trees.behaviour.Behaviour):
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("instructions", nargs="*", default=["pick the yellow cylinder up"])
-parser.add_argument("--running", action="store_true", help="use the policy node that runs on this shell's graph")
+parser.add_argument("--running", action="store_true", help="use the policy node that is running on this shell's graph")
 args = parser.parse_args()
 
 with ExitStack() as stack:

@@ -1,11 +1,11 @@
-"""Judge a policy in a Gymnasium environment of others.
+"""Evaluate your own policy in a third-party Gymnasium environment.
 
     .venv/bin/python examples/outside_environment.py
     .venv/bin/python examples/outside_environment.py --episodes 50
 
-The environment (examples/reach_environment.py) runs unchanged in a process of its own. An action card says what its
-actions mean; the policy, which here is a few lines and no network, sees pixels and a sentence. It prints an episode a
-line and the success rate with its 95 % interval. `rt-vla evaluate --env` does the same (docs/evaluation.md).
+The environment (examples/reach_environment.py) runs unchanged in a separate process. An action card defines its
+actions. The policy, here a few lines instead of a network, sees pixels and an instruction. Prints one line per episode
+and the success rate with its 95% interval. `rt-vla evaluate --env` does the same (docs/evaluation.md).
 """
 
 import argparse
@@ -40,12 +40,12 @@ CARD = ActionCard(
 
 
 class TowardsTheMark:
-    """Goes from the white pixels to the red ones."""
+    """Moves from the white pixels to the red ones."""
 
     name, card = "towards-the-mark", CARD
 
     def reset(self, instruction):
-        """A network would read it."""
+        """A network would use it."""
 
     def act(self, observation):
         green = observation.images["top"][:, :, 1]
@@ -63,9 +63,9 @@ args = parser.parse_args()
 args.out.mkdir(parents=True, exist_ok=True)
 CARD.save(args.out)
 card, here = (args.out / CARD_FILE).resolve(), Path(__file__).resolve().parent
-# None: the Python that `rt-vla env install gymnasium` made.
+# None: the environment created by `rt-vla env install gymnasium`.
 python = Path(sys.executable) if find_spec("gymnasium") else None
-os.chdir(here)  # where the process finds the module reach_environment
+os.chdir(here)  # so that the process finds the module reach_environment
 choice = EnvironmentChoice("gymnasium:reach_environment:Reach-v0", python, card)
 
 with closing(choice.open(CARD)) as environment:

@@ -1,10 +1,10 @@
-"""Write the action card of a robot: what the numbers of a policy mean. No PyTorch is needed.
+"""Write the action card of your robot, which defines the numbers of a policy. Does not need PyTorch.
 
     .venv/bin/python examples/own_card.py
-    .venv/bin/python examples/own_card.py --out DIR      # beside the weights of a checkpoint, or for `rt-vla record`
+    .venv/bin/python examples/own_card.py --out DIR      # next to a checkpoint's weights, or for `rt-vla record`
 
-It prints the card's path, what a tuple of action tokens means by the card, and three mistakes with the message that
-refuses each. docs/action_card.md explains every field.
+Prints the card's path, the meaning of a tuple of action tokens, and the error messages of three mistakes.
+docs/action_card.md explains every field.
 """
 
 import argparse
@@ -32,14 +32,14 @@ card = ActionCard(
     frame="base",  # the axes of translation and rotation ...
     frame_id="base_link",  # ... and their name in the robot's TF tree
     rotation="rotation_vector",
-    gripper_open=1.0,  # this gripper counts the other way round
+    gripper_open=1.0,  # inverted: this gripper's 0 is closed
     gripper_closed=0.0,
     control_rate=10.0,  # Hz
     cameras=(CameraSpec("wrist", width=224, height=224, crop="center", vertical_fov=math.radians(42)),),
 )
 out.mkdir(parents=True, exist_ok=True)
 card.save(out)
-card = ActionCard.load(out)  # checks it again, as every program does that uses it
+card = ActionCard.load(out)  # checks it again, as every program that uses it does
 print(f"{out / CARD_FILE}: {len(card.dimensions)} dimensions at {card.control_rate:g} Hz.")
 
 step = ActionDecoder(card).from_tokens((1, 255, 128, 128, 128, 128, 128, 255), confidence=1.0).steps[0]

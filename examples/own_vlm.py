@@ -1,12 +1,12 @@
-"""Turn a vision-language model of transformers into an RT-2 policy, without training it.
+"""Use a vision-language model of transformers as an RT-2 policy, without training.
 
     .venv/bin/python examples/own_vlm.py
     .venv/bin/python examples/own_vlm.py MODEL_DIR      # any AutoModelForImageTextToText with its processor
 
-Without MODEL_DIR it makes a small Qwen2-VL with random weights in runs/own_vlm. Two files beside the weights turn a
-model into a policy: rt2_config.json says how it writes actions, action_card.json what the numbers mean. It prints the
-actions of a model that was never trained for any: decoding is constrained to the card's dimensions and bins, so even
-random weights write nothing but legal actions. How probable an action would be without that, it prints as well.
+Without MODEL_DIR it creates a small Qwen2-VL with random weights in runs/own_vlm. Two files next to the weights make a
+model a policy: rt2_config.json defines how it writes actions, action_card.json what the numbers mean. Prints actions of
+the untrained model: decoding is constrained to the card's dimensions and bins, so even random weights write only legal
+actions. Also prints the probability of a legal action without the constraint.
 """
 
 import argparse
@@ -42,6 +42,6 @@ for sentence in ("the first image", "the same image again"):
     print(f"{sentence}: tokens {chunk.tokens}, confidence {chunk.confidence:.1%}")
 names = [one.name for one in policy.card.dimensions]
 print(f"The tokens are bins 0 to {policy.card.bins - 1} of {', '.join(names)}.")
-print(f"Asked freely, it says: {policy.ask({'front': image}, 'what do you see?')[:60]!r}")
-print(f"Probability that it writes an action when left free: {chunk.legal_probability:.2g}. Train it:")
+print(f"Answer to a question: {policy.ask({'front': image}, 'what do you see?')[:60]!r}")
+print(f"Probability of a legal action without the constraint: {chunk.legal_probability:.2g}. Train it:")
 print(f"./rt-vla train rt2 --base {directory} --robot DATASET --out runs/rt2    (docs/rt2_training.md)")

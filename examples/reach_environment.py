@@ -1,13 +1,13 @@
-"""A Gymnasium environment as others have written theirs, for outside_environment.py: move the hand onto the mark."""
+"""A minimal Gymnasium environment for outside_environment.py: move the hand onto the mark."""
 
 import gymnasium
 import numpy as np
 
 
 class ReachEnvironment(gymnasium.Env):
-    """An action is a displacement in a plane, each entry -1 ... 1 for up to 2 cm; a pixel of the image is a cm."""
+    """Actions are displacements in a plane, -1 ... 1 for up to 2 cm per axis; one pixel is 1 cm."""
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 - as Gymnasium has it
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 - as in Gymnasium
     action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
     observation_space = gymnasium.spaces.Box(0, 255, (64, 64, 3), np.uint8)
 
@@ -26,9 +26,9 @@ class ReachEnvironment(gymnasium.Env):
 
     def render(self):
         image = np.full((64, 64, 3), 40, np.uint8)
-        for (x, y), colour in ((self.mark, (255, 0, 0)), (self.hand, (255, 255, 255))):
+        for (x, y), color in ((self.mark, (255, 0, 0)), (self.hand, (255, 255, 255))):
             row, column = 32 - round(y), 32 + round(x)  # y points up
-            image[row - 1 : row + 2, column - 1 : column + 2] = colour
+            image[row - 1 : row + 2, column - 1 : column + 2] = color
         return image
 
 

@@ -1,11 +1,11 @@
 """Record an episode from ROS topics into a dataset, and open it.
 
     .venv/bin/python examples/record.py
-    .venv/bin/python examples/record.py --out data/demos      # run it again: the dataset grows
+    .venv/bin/python examples/record.py --out data/demos      # again: adds an episode
 
-The simulated arm and recorder_node run in this process, on a ROS graph that no robot is on; this script publishes
-velocities as a human's teleoperation would. It prints what became of the episode and the first actions in it. A real
-robot is recorded in the same way: `rt-vla record` (docs/data.md).
+The simulated arm and recorder_node run in this process, on a private ROS graph; this script publishes velocities like a
+human operator. Prints the result of the recording and the first actions of the episode. For a real robot use
+`rt-vla record` (docs/own_robot.md).
 """
 
 import argparse
@@ -15,7 +15,7 @@ from rt_vla_ros import ros
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.live.private_graph import PrivateGraph
 
-ros.ensure()  # the ROS 2 of this shell, or the embedded runtime where there is none
+ros.ensure()  # the ROS 2 sourced in this shell, or else the embedded runtime
 
 import rclpy  # noqa: E402
 from geometry_msgs.msg import TwistStamped  # noqa: E402
@@ -31,7 +31,7 @@ parser.add_argument("--frames", type=int, default=10, help="length of the episod
 args = parser.parse_args()
 parameters = ["-p", f"recorder_node:card:={ROOT / 'rt_vla_ros/checkpoints/rt1-mini'}"]
 parameters += ["-p", f"recorder_node:out:={args.out}", "-p", "recorder_node:commander:=human"]
-# Time is the simulator's, so that a slow machine records the same.
+# Simulation time, so that slow machines record the same.
 parameters += ["-p", "sim_arm_node:publish_clock:=true"]
 parameters += ["-p", "recorder_node:use_sim_time:=true", "-p", "human:use_sim_time:=true"]
 

@@ -1,10 +1,10 @@
-"""Let a server decide for a robot: start `rt-vla serve`, connect a client, act.
+"""Run a policy on a server: start `rt-vla serve`, connect a client, act.
 
     .venv/bin/python examples/serve.py
-    .venv/bin/python examples/serve.py --address gpu-box:8790       # a server that runs already
+    .venv/bin/python examples/serve.py --address gpu-box:8790       # a running server
 
-To the client a remote policy is a policy like any other: the same three calls. It prints the action and where the time
-of each decision went. Nodes do the same with `policy:=remote:HOST` (docs/serving.md).
+A remote policy is used like a local one, with the same three calls. Prints each action and the time spent on the
+network, in the queue and in the model. Nodes do the same with `policy:=remote:HOST` (docs/serving.md).
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""Collect episodes, train an RT-1 on them, and measure how often it succeeds.
+"""Collect episodes, train an RT-1 on them, and measure its success rate.
 
     .venv/bin/python examples/train.py
     .venv/bin/python examples/train.py --episodes 200 --steps 20000      # hours on a CPU; use a GPU
 
-A scripted expert shows how a red cube is picked up. It prints the loss while it falls and the success rate afterwards,
-which is about 0 after the default's few steps. `./rt-vla collect`, `train` and `evaluate` do the same with reports.
+A scripted expert demonstrates picking up a red cube. Prints the loss of every step and the success rate, which is near
+0 after the few default steps. `./rt-vla collect`, `train` and `evaluate` do the same, with reports.
 """
 
 import argparse
@@ -23,9 +23,9 @@ from rt_vla_ros.training.settings import default_settings
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--out", type=Path, default=Path("runs/trained"), help="resumes if it exists")
-parser.add_argument("--episodes", type=int, default=20, help="to train on (default 20)")
-parser.add_argument("--steps", type=int, default=200, help="of the optimizer (default 200)")
-parser.add_argument("--trials", type=int, default=5, help="of the evaluation (default 5)")
+parser.add_argument("--episodes", type=int, default=20, help="training episodes (default 20)")
+parser.add_argument("--steps", type=int, default=200, help="optimizer steps (default 200)")
+parser.add_argument("--trials", type=int, default=5, help="evaluation episodes (default 5)")
 args = parser.parse_args()
 
 writer = LeRobotWriter(args.out / "data", tabletop_card("a red cube"), with_scene=True)

@@ -30,7 +30,7 @@ def header_token(path: str) -> str:
     """Like `token_of`, for a token that is sent in a request header."""
     token = token_of(path)
     if not token.isascii() or not token.isprintable() or " " in token:
-        raise ValueError(f"The token in {path} has other characters than letters, digits and signs, or spaces in it.")
+        raise ValueError(f"The token in {path} may contain only ASCII letters, digits and punctuation, without spaces.")
     return token
 
 
@@ -43,7 +43,7 @@ def token_of(path: str) -> str:
     except OSError as error:
         raise ValueError(f"The token cannot be read: {in_words(error)}") from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"The token in {path} is no text.") from error
+        raise ValueError(f"The token in {path} is not text.") from error
     if refusal is not None:
         raise ValueError(refusal)
     if not SHORTEST_TOKEN <= len(token) <= LONGEST_TOKEN:

@@ -109,7 +109,7 @@ class Environment:
             self.folder.mkdir(parents=True, exist_ok=True)
             ours = any(path.exists() for path in (self.stamp, self.installing, self.log))
             if not ours and any(self.folder.iterdir()):
-                raise Refusal(f"{self.folder} holds something that rt-vla did not make, so it stays as it is. {hint}")
+                raise Refusal(f"{self.folder} contains files that rt-vla did not create; it is unchanged. {hint}")
             self.log.touch()
         except OSError as error:
             raise Refusal(f"The environment cannot be made in {self.folder} ({error.strerror}). {hint}") from None
@@ -214,7 +214,7 @@ def pip_install(environment: Environment, title: str, *arguments: str, required:
     command = [str(environment.python), "-I", "-m", "pip", "install", *options, *arguments]
     status = run_logged(command, environment.log, title)
     if status < 0:
-        raise Refusal(f"{title}: pip was killed by signal {-status} (out of memory?). The next start begins anew.")
+        raise Refusal(f"{title}: pip was killed by signal {-status} (out of memory?). The next start tries again.")
     if status and required:
         environment.installing.unlink()  # pip has tidied up after itself, so what stands may stay
         raise Refusal(why_pip_failed(environment, title))
@@ -305,7 +305,7 @@ def install(environment: Environment, extras: Sequence[str]) -> None:
     """Brings the environment to what pyproject.toml and constraints.txt say."""
     if environment.installing.exists() or not environment.interpreter_stands():
         if environment.installing.exists():
-            say("rt-vla: an earlier installation was cut off; beginning anew.")
+            say("rt-vla: an earlier installation was interrupted; starting over.")
         environment.clear()
     environment.installing.touch()
     if not environment.python.exists():

@@ -256,7 +256,7 @@ def test_a_cut_off_installation_is_begun_anew(machine: Machine, number: signal.S
     assert (machine.venv / "rt-vla.installing").exists()
     again = machine.start("doctor")
     assert again.returncode == 7, again.stderr
-    assert "beginning anew" in again.stderr
+    assert "starting over" in again.stderr
     assert not (machine.venv / "half").exists()
 
 
@@ -291,7 +291,7 @@ def test_a_folder_of_someone_else_stays_as_it_is(machine: Machine, tmp_path: Pat
     (home / "thesis.tex").write_text("years of work")
     refused = machine.start("doctor", RT_VLA_VENV=str(home))
     assert refused.returncode == 2
-    assert "did not make" in refused.stderr
+    assert "did not create" in refused.stderr
     assert [path.name for path in home.iterdir()] == ["thesis.tex"]
 
 

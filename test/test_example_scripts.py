@@ -32,7 +32,7 @@ EXPECTED = {
     "own_vlm": [
         r"the same image again: tokens \([01](, \d+){5}\), confidence \d",
         r"bins 0 to 255 of terminate_episode, world_vector_x",
-        r"when left free: [\d.e-]+\. Train it:",
+        r"without the constraint: [\d.e-]+\. Train it:",
     ],
     "record": [
         r"Episode 0 of .*: \d+ frames, success\.",
@@ -53,7 +53,7 @@ EXPECTED = {
         r"(seed \d: 'move to the red mark': success after \d+ actions\n){5}5 of 5 succeeded \(57% to 100%\)",
     ],
     "behavior_tree": [
-        r"carry out \[\*\]\n.*\n.*are there \[\*\]\n.*cylinder up \[-\]",
+        r"carry out \[\*\]\n.*\n.*are available \[\*\]\n.*cylinder up \[-\]",
         r"carry out \[✓\]\n.*\n.*\n.*cylinder up \[✓\] -- The policy reports that the instruction is done",
     ],
 }

@@ -71,7 +71,7 @@ def decision(name: str, colour: str, top: int, until: float) -> list[str]:
     stamp, arrival = STAMPS[name], STAMPS[name] + LATE
     drawn = [f'<circle cx="{x(stamp):.1f}" cy="36" r="5" fill="{colour}"/>']
     drawn.append(box(stamp, arrival, 56, 20, f'fill="{colour}" stroke="{colour}" fill-opacity="0.25"'))
-    drawn.append(text(x(stamp + LATE / 2), 70, f"decides {name}", "middle", colour))
+    drawn.append(text(x(stamp + LATE / 2), 70, f"computes {name}", "middle", colour))
     end = stamp + len(SPEEDS[name]) * PERIOD
     drawn.append(box(stamp, arrival, top, 26, f'fill="{PASSED}" fill-opacity="0.6"'))
     drawn.append(box(arrival, until, top, 26, f'fill="{colour}" fill-opacity="0.55"'))
@@ -90,10 +90,10 @@ def velocities() -> list[str]:
     return [
         f'<path d="{path}" fill="none" stroke="#718096" stroke-width="1.5"/>',
         f'<polyline points="{line}" fill="none" stroke="{BLACK}" stroke-width="2"/>',
-        text(x(0.405), y(0.2) - 6, "demanded", "start"),
+        text(x(0.405), y(0.2) - 6, "requested", "start"),
         text(x(0.735), y(0.19), "sent to the arm", "start", BLACK),
-        text(x(0.61), 194, "makes up for the 5 mm that are missing", "start"),
-        text(x(0.0) + 4, 136, "passed: not done", "start"),
+        text(x(0.61), 194, "compensates for the missing 5 mm", "start"),
+        text(x(0.0) + 4, 136, "elapsed: skipped", "start"),
         text(x(0.6) + 4, 136, "dropped: B is newer", "start"),
     ]
 

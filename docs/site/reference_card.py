@@ -42,7 +42,7 @@ CHOICES = {
     "postprocessing": tuple(TRANSFORMS),
 }
 INTRODUCTION = (
-    "Every key of `action_card.json`. [The action card](../action_card.md) has an example and says what is refused; "
+    "Every key of `action_card.json`. [The action card](../action_card.md) has an example and lists what is rejected; "
     "the class is [ActionCard](python/action_space.md)."
 )
 

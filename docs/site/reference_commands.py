@@ -17,8 +17,8 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # of Python 3.14, in a terminal
 WIDTH = 92  # of usage lines [characters]
 INTRODUCTION = (
     "In a checkout the program is `./rt-vla`, which first installs what is missing. Without a ROS 2 installation, "
-    "`launch`, `run`, `topic`, `node`, `param`, `service`, `action`, `lifecycle`, `interface` and `bag` take the place "
-    "of those of `ros2`."
+    "`launch`, `run`, `topic`, `node`, `param`, `service`, `action`, `lifecycle`, `interface` and `bag` replace "
+    "those of `ros2`."
 )
 
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KINDS = {"msg": "Messages", "srv": "Services", "action": "Actions"}
 INTRODUCTION = (
     "The package's own types, with units and frames in the comments above the fields. "
-    "`rt-vla interface show rt_vla_ros/msg/ActionChunk` prints one, with the types within it."
+    "`rt-vla interface show rt_vla_ros/msg/ActionChunk` prints one with its nested types."
 )
 
 

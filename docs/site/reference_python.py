@@ -8,14 +8,14 @@ from tables import code, page, prose, table
 
 PACKAGE = "rt_vla_ros"
 INTRODUCTION = (
-    "What to import in scripts of your own. None of it needs ROS; `action_space`, `observations` and `control` load "
-    "without PyTorch. [The architecture](../../architecture.md) says how the parts fit together."
+    "Classes and functions for your own scripts. None needs ROS; `action_space`, `observations` and `control` load "
+    "without PyTorch. [The architecture](../../architecture.md) explains how the parts fit together."
 )
 # Title, what it is for, and the modules.
 PARTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "policies": (
         "Policies",
-        "Open a policy, or write one of your own.",
+        "Load a policy, or write your own.",
         tuple(
             f"policies.{name}"
             for name in ("load", "policy", "rt1.configuration", "rt1.modeling", "engine.description", "engine.policy")
@@ -31,10 +31,10 @@ PARTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "What a policy sees.",
         tuple(f"observations.{name}" for name in ("observation", "image", "history", "robot_state")),
     ),
-    "language": ("Language", "Sentences as vectors.", ("language.encoder", "language.sources")),
+    "language": ("Language", "Sentence embeddings.", ("language.encoder", "language.sources")),
     "environments": (
         "Environments",
-        "Worlds that a policy is evaluated in.",
+        "Environments for evaluating a policy.",
         ("environments.environment", "environments.opening"),
     ),
     "control": (

@@ -68,7 +68,7 @@ def _engine_arguments(engine: argparse.ArgumentParser) -> None:
     source = "an RT-2 checkpoint that writes numbers as text: its directory, or its name on the Hugging Face Hub"
     engine.add_argument("--from", dest="source", required=True, metavar="CHECKPOINT", help=source)
     engine.add_argument("--out", dest="directory", type=Path, required=True, metavar="DIR", help="a new directory")
-    url = "of the engine's OpenAI API (default http://127.0.0.1:8000/v1)"
+    url = "URL of the engine's OpenAI API (default http://127.0.0.1:8000/v1)"
     engine.add_argument("--url", default="http://127.0.0.1:8000/v1", help=url)
     engine.add_argument("--model", required=True, metavar="NAME", help="the model's name in the engine")
     kinds = "vllm (default); openai: another server with that API, which does not constrain its answers"
@@ -115,7 +115,7 @@ def _engine(args: argparse.Namespace) -> int:
         engine = EngineConfig(args.engine, args.url, args.model)
         checkpoint = resolve(args.source, print)
         written = write_engine_folder(checkpoint, args.directory, engine)
-    print(f"Written: {args.directory}. Its model is asked for at {engine.place}.")
+    print(f"Written: {args.directory}. Its model is expected in the engine at {engine.place}.")
     if written.template is not None:
         print(f"The engine needs {written.template} as its chat template: this checkpoint's prompts are not a chat.")
     if args.engine == "vllm":

@@ -57,7 +57,7 @@ def chosen(args: argparse.Namespace, usual_suite: str) -> EnvironmentChoice | No
     )
     tasks = choice.tasks
     if not choice.interpreter.is_file():
-        raise ValueError(f"There is no Python interpreter {choice.interpreter}: there is no such file.")
+        raise ValueError(f"--env-python {choice.interpreter}: there is no such file.")
     tick = choice.tick
     if choice.kind != GYMNASIUM and (args.instruction or args.env_card):
         raise ValueError(f"--instruction and --env-card are for {GYMNASIUM}; {choice.kind} has its own.")
@@ -91,7 +91,7 @@ def _check_states(choice: EnvironmentChoice, seed: int, episodes: int) -> None:
     if choice.kind == LIBERO and seed + episodes > STATES:
         raise ValueError(
             f"{LIBERO} has {STATES} initial states per task, the seeds 0 to {STATES - 1}; {episodes} episodes from the "
-            f"seed {seed} would repeat some, which are no further trials."
+            f"seed {seed} would repeat some, which adds no independent trials."
         )
 
 

@@ -1,6 +1,6 @@
 """`rt-vla evaluate --measures` and `--learning-curve`: several evaluations, summarized on one page and in one file.
 
-Each of them is an evaluation of its own, in a directory of its own below --out, and is resumed as any other.
+Each is a separate evaluation in its own subdirectory of --out, and can be resumed like any other.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ ABOUT = ("policy", "checkpoint_sha256", "versions", "environment")
 
 
 class MeasuresError(ValueError):
-    """The options do not go together; the message says which and what to do."""
+    """Options conflict or are missing; the message says which and what to do."""
 
 
 def add_measures_options(parser: argparse.ArgumentParser) -> None:
-    """To those of `rt-vla evaluate`."""
+    """Add the options to the parser of `rt-vla evaluate`."""
     group = parser.add_argument_group("several measures on one page")
     group.add_argument(
         "--measures",
@@ -41,7 +41,7 @@ def add_measures_options(parser: argparse.ArgumentParser) -> None:
         help="success rate, generalization gap, inference latency, robustness to delay and instruction following",
     )
     group.add_argument(
-        "--unseen", metavar="TASKS", help=f"with --measures: unseen suites (default {UNSEEN}), or an --env"
+        "--unseen", metavar="TASKS", help=f"with --measures: unseen suites (default {UNSEEN}), or other tasks, as --env"
     )
     group.add_argument(
         "--learning-curve",
@@ -82,11 +82,11 @@ def run_measures(args: Namespace, evaluate: Evaluate, usual_suite: str, command:
 def _check(args: Namespace) -> None:
     option = "--measures" if args.measures else "--learning-curve"
     if args.out is None:
-        raise MeasuresError(f"{option} writes several evaluations; name a directory by --out DIR.")
+        raise MeasuresError(f"{option} writes several evaluations; it needs --out DIR.")
     names = ("ablation", "against", "compare_with", "dataset", "stop_when_decided", "through_ros")
     given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name)]
     if given:
-        raise MeasuresError(f"{option} chooses the evaluations itself; without {' and '.join(given)}.")
+        raise MeasuresError(f"{option} chooses the evaluations itself; leave out {' and '.join(given)}.")
     if args.policy == EXPERT:
         raise MeasuresError(f"{EXPERT} uses neither images nor words; {option} is for a checkpoint.")
     if args.learning_curve and not args.measures and any(args.delay):
@@ -104,7 +104,7 @@ def _checkpoints(given: Sequence[str]) -> Iterator[tuple[str, str, int]]:
         episodes = int(number) if path != one else training_episodes(directory)
         if episodes is None:
             raise MeasuresError(
-                f"{path} does not say how many episodes it was trained on; write the number before it: 100={path}."
+                f"{path} does not record the number of its training episodes; write it before the name: 100={path}."
             )
         parts = Path(path).parts
         name = "/".join(parts[-2:]) if parts[-1] == "checkpoint" and len(parts) > 1 else parts[-1]
@@ -143,7 +143,7 @@ class _Plan:
         return self._runs("unseen", env=self._args.unseen) if self._args.unseen else {}
 
     def _delayed(self) -> list[Mapping[str, Any]]:
-        """One evaluation each, so that one of them can be asked for alone."""
+        """One evaluation per delay, so that each delay can be run alone."""
         runs = [self._runs(f"delay_{delay:g}", **self._one, delay=(delay,)) for delay in self._delays()]
         return [result for found in runs for result in found.values()]
 
@@ -159,7 +159,7 @@ class _Plan:
         return [one for one in ABLATIONS if not (missing and one == OTHER_INSTRUCTION)]
 
     def _runs(self, name: str, **changes: Any) -> Runs:
-        """One evaluation, made or gone on with, by suite."""
+        """Run or resume one evaluation; its results by suite."""
         out = self._args.out / name
         usual = {"measures": False, "learning_curve": None, "unseen": None, "delay": (0.0,), "videos": 0, "out": out}
         print(f"{name}:", flush=True)

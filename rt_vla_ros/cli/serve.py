@@ -92,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--gpus-per-replica",
         metavar="F",
-        help="with --ray: GPUs of each, or a fraction (default 1 if there are any)",
+        help="with --ray: GPUs per replica, or a fraction of one (default 1 if there are any)",
     )
     add("--ray-address", metavar="HOST:PORT", help="with --ray: an existing cluster (default: one on this machine)")
 

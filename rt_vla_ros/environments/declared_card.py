@@ -102,7 +102,7 @@ def _unusable_bounds(one: Mapping[str, Any]) -> Iterator[str]:
         if least == most:
             yield f"its dimension {label!r} cannot move (both bounds are {least:g})"
         elif one["control_mode"] in CONTROL_MODES and label != "gripper" and not least <= 0 <= most:
-            yield f"its dimension {label!r} goes from {least:g} to {most:g}, so it cannot stand still"
+            yield f"its dimension {label!r} goes from {least:g} to {most:g}, without 0: the arm could not rest"
 
 
 def _partly(one: Mapping[str, Any], policy: ActionCard) -> ActionCard | None:

@@ -21,7 +21,7 @@ class EnvironmentFailure(RuntimeError):
 
 
 class EnvironmentRefusal(ValueError):
-    """A request that an environment cannot fulfil; the message says what is available and what to do."""
+    """A request that an environment cannot fulfill; the message says what is available and what to do."""
 
     @classmethod
     def of_name(cls, problem: str, name: str, known: Sequence[str], listed: Sequence[str] = ()) -> EnvironmentRefusal:

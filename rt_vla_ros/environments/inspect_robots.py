@@ -19,10 +19,10 @@ from rt_vla_ros.environments.process import START_TIME, EnvironmentProcess
 
 INSPECT = "inspect"
 PROTOCOL = (
-    "the task's own step limit; an episode ends where the embodiment ends it",
+    "the task's own step limit; the embodiment may end an episode earlier",
     "seeds 0 to N-1 are the task's N scenes as in `inspect-robots run --seed 0`, N to 2N-1 their second epoch, ...",
-    "success is what the first of the task's scorers that says yes or no says; no grader and no operator",
-    "an action of the policy in equal parts over the steps of its period, clipped to the action space",
+    "the first of the task's scorers that returns yes or no determines success; no grader and no operator",
+    "an action of the policy is divided equally over the steps of its period, and clipped to the action space",
     "units are meters and radians, the gripper's upper bound is open: the conventions of its adapters, not declared",
 )
 

@@ -20,16 +20,16 @@ FAMILIES = tuple(REWARDS)
 UNTESTED = "this adapter was not tested with the real Language-Table"
 HOW = (
     "Language-Table is not on PyPI: git clone https://github.com/google-research/language-table, install its "
-    "requirements.txt in a Python environment of its own, and pass --env-checkout DIR and --env-python PATH"
+    "requirements.txt in a separate Python environment, and pass --env-checkout DIR and --env-python PATH"
 )
 SOURCE = Path("language_table") / "environments" / "language_table.py"
 PROTOCOL = (
     UNTESTED,
-    f"{STEPS} steps of 0.1 s, as its evaluation code takes; an episode ends at the first success",
-    "eight blocks; the start is the first one from the seed for which the benchmark's RRT oracle has a plan; its own "
-    "evaluation draws 50 starts of a family from one seed instead",
-    "the observation's image without the instruction in it; no crop",
-    "an action of the policy in equal parts over the steps of its period, without smoothing and limits",
+    f"{STEPS} steps of 0.1 s, as in its evaluation code; an episode ends at the first success",
+    "eight blocks; the initial state is the first one from the seed for which the benchmark's RRT oracle finds a plan; "
+    "its own evaluation draws 50 initial states of a family from one seed instead",
+    "the observation's image without the instruction drawn into it; no crop",
+    "an action of the policy is divided equally over the steps of its period, without smoothing or limits",
     "instructions are the benchmark's own",
 )
 
@@ -66,7 +66,7 @@ def check_checkout(checkout: Path | None) -> Path:
     if checkout is None:
         raise EnvironmentRefusal(f"{HOW} ({UNTESTED}).")
     if not (checkout / SOURCE).is_file():
-        raise EnvironmentRefusal(f"--env-checkout: {checkout} is no checkout of Language-Table, it has no {SOURCE}.")
+        raise EnvironmentRefusal(f"--env-checkout: {checkout} is not a checkout of Language-Table: it has no {SOURCE}.")
     return checkout.resolve()
 
 

@@ -30,14 +30,14 @@ JPEG_QUALITY = 95  # the default of tf.io.encode_jpeg, which OpenVLA uses
 PROTOCOL = (
     f"step limits of OpenVLA's evaluation: {', '.join(f'{name} {most}' for name, most in STEP_LIMITS.items())}; an "
     "episode ends at the first success",
-    f"seeds 0 to {STATES - 1} are the benchmark's initial states of a task; the generator that places fixtures is "
-    "seeded with 0 before each episode, so an episode does not depend on those before it",
+    f"seeds 0 to {STATES - 1} are the benchmark's initial states of a task; the random generator that places fixtures "
+    "is seeded with 0 before each episode, so an episode does not depend on those before it",
     f"before an episode, {SETTLING} steps without motion and with an open gripper, which do not count",
-    f"the cameras agentview (front) and robot0_eye_in_hand (wrist), drawn with {SIZE} px and turned by 180 "
-    "degrees; taken when the benchmark's own observations are, early in a step",
-    f"a policy with {SIZE} px sees them unchanged; for another size they are made as in OpenVLA's evaluation: JPEG of "
-    f"quality {JPEG_QUALITY} and back, then Lanczos (3 lobes, antialiased); a center crop belongs to the checkpoint",
-    "an action of the policy in equal parts over the steps of its period, without smoothing and limits; the gripper "
+    f"the cameras agentview (front) and robot0_eye_in_hand (wrist), rendered at {SIZE} px and rotated by 180 degrees, "
+    "early in a step like the benchmark's own observations",
+    f"a policy with {SIZE} px sees them unchanged; other sizes as in OpenVLA's evaluation: JPEG-encoded (quality "
+    f"{JPEG_QUALITY}), decoded, resized with Lanczos (3 lobes, antialiased); a center crop belongs to the checkpoint",
+    "an action of the policy is divided equally over the steps of its period, without smoothing or limits; the gripper "
     "closes or opens with the sign of its value",
     "instructions are the benchmark's own",
 )

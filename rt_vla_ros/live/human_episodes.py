@@ -208,7 +208,7 @@ def main(argv: list[str] | None = None) -> int:
     add("--bags", action="store_true", help="also record the raw messages to OUT/bags")
     args = parser.parse_args(argv)
     if args.bags and args.no_recording:
-        parser.error("--bags needs recorder_node, which tells where episodes begin and end: leave out --no-recording.")
+        parser.error("--bags needs recorder_node, which marks where episodes begin and end: leave out --no-recording.")
     options = {"record": not args.no_recording, "bags": args.bags}
     try:
         with claimed(args.out):

@@ -27,7 +27,7 @@ from rt_vla_ros.token_file import refuse_shared
 
 CHECK_PERIOD = 0.5  # of pending requests, and of the server [s]
 WITHOUT_SERVER = (
-    "The page needs Starlette, uvicorn and websockets ({}): pip install 'rt_vla_ros[console]', or beside a ROS 2 "
+    "The page needs Starlette, uvicorn and websockets ({}): pip install 'rt_vla_ros[console]', or with ROS 2 "
     "sudo apt install python3-starlette python3-uvicorn python3-websockets"
 )
 

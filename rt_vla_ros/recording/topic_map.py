@@ -71,7 +71,7 @@ class TopicMap:
         "messages arrive here.",
     )
     commander: str = _entry(
-        "", "Commander of all frames if no topic tells: human, policy or expert.", choices=COMMANDED_BY
+        "", "Commander of all frames if no topic provides it: human, policy or expert.", choices=COMMANDED_BY
     )
     max_image_age: float = _entry(
         0.5, "Maximum age of an image at a frame; otherwise the episode ends there [s].", 0.01, 60.0

@@ -131,7 +131,7 @@ def _held_out(suites: Sequence[str]) -> list[str]:
 
 def _rules(suite: Suite) -> str:
     objects = " to ".join(map(str, dict.fromkeys(suite.objects)))
-    what = "all of other colors" if suite.distinct == "colour" else "no two of the same color and shape"
+    what = "all of different colors" if suite.distinct == "colour" else "no two of the same color and shape"
     looks = "the default table, with small random changes of color and lighting"
     if not isinstance(suite.appearance, AppearanceJitter):
         looks = "tables of any muted color, plain or patterned, random lighting, the camera moved by up to "

@@ -38,10 +38,10 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path, capsys: pytest.Cap
     shutil.copytree(CHECKPOINTS / "rt1-mini", copy)
     out = ["--out", str(tmp_path / "out")]
     cases = [
-        (["--measures"], "name a directory by --out DIR"),
-        (["--measures", *out, "--ablation", "paraphrase"], "without --ablation"),
+        (["--measures"], "it needs --out DIR"),
+        (["--measures", *out, "--ablation", "paraphrase"], "leave out --ablation"),
         (["--measures", *out, "--policy", "expert"], "is for a checkpoint"),
-        (["--learning-curve", str(copy), *out], f"write the number before it: 100={copy}"),
+        (["--learning-curve", str(copy), *out], f"write it before the name: 100={copy}"),
         (["--learning-curve", f"1={copy}", f"2={copy}", *out], "names copy twice"),
         (["--learning-curve", f"1={copy}", "--delay", "0.2", *out], "--delay is for --measures"),
         (["--unseen", "unseen"], "--unseen is for --measures"),

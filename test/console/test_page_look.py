@@ -197,12 +197,12 @@ def test_the_page_says_what_to_do_next_and_offers_nothing_that_cannot_be_done(sh
     assert said == ["No picture yet on /late_image.", "No picture yet on /wrist_image."]
     page.click("#arm-stick")
     page.wait_for_selector("#sticks:visible")
-    page.wait_for_function("() => document.getElementById('held').textContent === 'let go'")
+    page.wait_for_function("() => document.getElementById('held').textContent === 'released'")
     page.keyboard.down("Shift")
     page.wait_for_function("() => document.getElementById('held').textContent.startsWith('held, but the arm does not')")
     page.keyboard.up("Shift")
     shown.state = State.STOPPED
-    page.wait_for_function("() => document.getElementById('reason').textContent.endsWith('Press Release to go on.')")
+    page.wait_for_function("() => document.getElementById('reason').textContent.endsWith('Press Release to continue.')")
     page.wait_for_selector("#release:enabled")
     shot(page, "look_stopped")
     shown.close()
@@ -261,7 +261,7 @@ def test_a_clip_of_a_run_is_played_and_one_that_nobody_watched_says_so(show: Any
     shown.board.concluded("lift the cube", "Carried out.", good=True)
     page = shown.open()
     page.wait_for_selector("#runs .play")
-    assert page.locator("#runs li").nth(1).inner_text().endswith("no clip: nobody watched")
+    assert page.locator("#runs li").nth(1).inner_text().endswith("no clip: no page was open")
     assert "from a page" in page.locator("#runs li").nth(0).inner_text()
     page.click("#runs .play")
     page.wait_for_selector("#player[data-played='3']")

@@ -35,7 +35,7 @@ def test_a_token_is_read_from_its_file_and_a_short_one_refused(file: Path) -> No
     with pytest.raises(ValueError, match="cannot be read"):
         read_token("localhost", f"{file}_none")
     file.write_bytes(b"\xff" * 20)
-    with pytest.raises(ValueError, match="is no text"):
+    with pytest.raises(ValueError, match="is not text"):
         read_token("localhost", str(file))
 
 

@@ -63,7 +63,10 @@ def test_the_name_of_the_base_frame_is_the_policys_and_the_rest_is_compared() ->
         ({"dim_labels": ["dx", "dy", "dz", "roll", "dpitch", "dyaw", "gripper"]}, "its dimensions 'roll' are unknown"),
         ({"dim_labels": ["dx", "dy", "dz", "droll", "dpitch", "drx", "gripper"]}, "name an axis twice"),
         ({"high": None}, "no finite bounds"),
-        ({"low": [0.01, *BRIDGE["low"][1:]]}, "'dx' goes from 0.01 to 0.05, so it cannot stand still"),
+        (
+            {"low": [0.01, *BRIDGE["low"][1:]]},
+            "'dx' goes from 0.01 to 0.05, without 0: the arm could not rest",
+        ),
         ({"low": [0.05, *BRIDGE["low"][1:]]}, "'dx' cannot move"),
     ],
 )

@@ -106,7 +106,7 @@ def test_what_raises_or_crashes_or_hangs_is_one_failed_episode(choice: Environme
         ("point-raech@point", "inspect: there is no task 'point-raech'. Did you mean point-reach"),
         ("point-reach@piont", "there is no embodiment 'piont'. Did you mean point"),
         ("point-reach", "there are several embodiments; write inspect:TASK@NAME with one of cubepick"),
-        ("point-reach@real-arm", "is a real robot, which this evaluation, without its guardrails, must not move"),
+        ("point-reach@real-arm", "is a real robot, which this evaluation must not move, as it has no guardrails"),
         ("point-operator@point", "is judged by an operator"),
     ],
 )
@@ -119,7 +119,7 @@ def test_a_score_that_is_no_verdict_is_refused(choice: EnvironmentChoice) -> Non
     length = replace(choice, env="inspect:point-length@point")
     with (
         closing(length.open(CARD)) as point,
-        pytest.raises(EnvironmentRefusal, match="no scorer of this task says yes or no: episode_length"),
+        pytest.raises(EnvironmentRefusal, match="no scorer of this task returns yes or no: episode_length"),
     ):
         played(point, ConstantPolicy(terminate=True), length.env)
 

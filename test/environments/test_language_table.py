@@ -53,7 +53,7 @@ def test_without_a_checkout_it_says_what_to_do(tmp_path: Path) -> None:
     choice = replace(choice, python=Path(sys.executable))
     with pytest.raises(EnvironmentRefusal, match=UNTESTED):
         choice.open(None)
-    with pytest.raises(EnvironmentRefusal, match="is no checkout of Language-Table"):
+    with pytest.raises(EnvironmentRefusal, match="is not a checkout of Language-Table"):
         replace(choice, checkout=tmp_path).open(None)
 
 

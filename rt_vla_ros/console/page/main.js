@@ -11,8 +11,8 @@ const plots = new Plots();
 const cameras = new Cameras();
 const stick = new Stick(link, tell, stop);
 const panels = new Panels(link, tell);
-const RELEASE = "Press Release to go on.";
-const RELEASED_ELSEWHERE = "The page that controls can release it.";
+const RELEASE = "Press Release to continue.";
+const RELEASED_ELSEWHERE = "The page in control can release it.";
 let notSent = "";
 
 function tell(answer) {
@@ -80,14 +80,14 @@ function showConnection() {
     $("release").disabled = true;
     $("take-control").hidden = true;
   }
-  const lost = "No connection to the console: what is shown is old, and nothing that is pressed here arrives.";
-  const slow = "The connection is slow: what is shown is late, and so is what is pressed.";
+  const lost = "No connection to the console: the data shown is old, and buttons have no effect.";
+  const slow = "The connection is slow: data and commands are delayed.";
   const alarm = condition === "lost" ? lost + notSent : condition === "slow" ? slow : "";
   $("alarm").hidden = !alarm;
   setText($("alarm"), alarm);
   if (condition === "lost" && link.everHeard) {
     setText($("word"), "Unknown");
-    setText($("reason"), "Nothing is heard of the console.");
+    setText($("reason"), "No messages from the console.");
     $("state").dataset.tone = "bad";
     document.title = "No connection – console";
   }

@@ -37,7 +37,7 @@ export class Panels {
         return option;
       }),
     );
-    $("instruction").placeholder = known.length ? `such as: ${known[0]}` : "what the arm shall do";
+    $("instruction").placeholder = known.length ? `such as: ${known[0]}` : "what the arm should do";
   }
 
   answers(answers) {

@@ -28,7 +28,7 @@ export class Runs {
     const item = make("li");
     const again = make("button", "again", run.text);
     again.type = "button";
-    again.title = "Put it into the box";
+    again.title = "Copy to the instruction box";
     again.addEventListener("click", () => {
       $("instruction").value = run.text;
       $("instruction").focus();
@@ -38,7 +38,7 @@ export class Runs {
     item.append(again, make("span", `outcome ${mark}`, run.outcome || "not over yet"), facts);
     if (!run.outcome) this.running = facts;
     else if (run.pictures > 1) item.append(this.playButton(run));
-    else if (run.seconds > 0) facts.append(", no clip: nobody watched");
+    else if (run.seconds > 0) facts.append(", no clip: no page was open");
     return item;
   }
 

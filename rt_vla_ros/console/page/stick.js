@@ -6,7 +6,7 @@ const PERIOD = 50; // ms
 const FOLLOWS = 500; // within which the arm follows a stick that is held [ms]
 const KEYS = { w: [0, 1], s: [0, -1], a: [1, 1], d: [1, -1], r: [2, 1], f: [2, -1], u: [3, -1], o: [3, 1],
   i: [4, 1], k: [4, -1], j: [5, 1], l: [5, -1] };
-const NOT_FOLLOWED = "held, but the arm does not follow: let go and hold again";
+const NOT_FOLLOWED = "held, but the arm does not follow: release and hold again";
 const REST = () => [0, 0, 0, 0, 0, 0];
 
 export class Stick {
@@ -49,13 +49,13 @@ export class Stick {
     this.armed = state.armed && controls;
     if (!this.armed) this.forget();
     const button = $("arm-stick");
-    setText(button, this.armed ? "Put the stick away" : "Take over");
+    setText(button, this.armed ? "Disable the stick" : "Take over");
     button.setAttribute("aria-pressed", String(this.armed));
     $("sticks").hidden = !this.armed;
     const at = performance.now();
     if (!state.held || followed) this.unfollowed = at;
-    const held = followed ? "held: you command" : at - this.unfollowed > FOLLOWS ? NOT_FOLLOWED : "held";
-    setText($("held"), !this.armed ? "" : state.held ? held : state.problem || "let go");
+    const held = followed ? "held: you are in control" : at - this.unfollowed > FOLLOWS ? NOT_FOLLOWED : "held";
+    setText($("held"), !this.armed ? "" : state.held ? held : state.problem || "released");
     $("held").classList.toggle("on", this.armed && state.held && followed);
     this.draw();
   }

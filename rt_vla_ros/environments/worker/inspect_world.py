@@ -37,8 +37,8 @@ class InspectWorld:
         info = self._embodiment.info
         if not info.is_simulated:
             raise ValueError(
-                f"the embodiment {name!r} is a real robot, which this evaluation, without its guardrails, must not "
-                f"move: run `inspect-robots run --policy rt_vla_ros --embodiment {name}` instead."
+                f"the embodiment {name!r} is a real robot, which this evaluation must not move, as it has no "
+                f"guardrails: run `inspect-robots run --policy rt_vla_ros --embodiment {name}` instead."
             )
         for task in tasks:
             made = self._tasks[task] = self._api.resolve("task", self._found("task", task))
@@ -86,14 +86,14 @@ class InspectWorld:
         return {"success": False, "ended": bool(result.terminated or result.truncated), "tells": True}
 
     def on_judge(self) -> dict[str, Any]:
-        """What the task's scorers say of the episode: the first one that says yes or no decides."""
+        """What the task's scorers say of the episode: the first one that returns yes or no decides."""
         if not (self._record.terminated or self._record.truncated):
             self._record.truncated, self._record.termination_reason = True, "max_steps"
         said = {one.name: one(self._record, self._scene.target) for one in self._task.scorers}
         for name, score in said.items():
             if isinstance(score.value, bool | np.bool_) and name != "operator":
                 return {"success": bool(score.value), "reason": f"{name}: {score.explanation or score.value}"}
-        raise ValueError(f"no scorer of this task says yes or no: {', '.join(said)}.")
+        raise ValueError(f"no scorer of this task returns yes or no: {', '.join(said)}.")
 
     def _found(self, kind: str, name: str) -> str:
         known = self._api.registered(kind)

@@ -27,7 +27,7 @@ TARGET = "rt_vla_ros_tabletop"
 """Kind of the targets of our tasks; its spec has `suite` and `seed`."""
 DOCS = """A simulated Panda arm at a table with objects; the instruction names one to pick up.
 - dx, dy, dz: displacement of the tool in meters: x away from the base, y to the left, z up.
-- drx, dry, drz: its rotation vector in radians in the same axes. The gripper points down at first.
+- drx, dry, drz: its rotation vector in radians in the same axes. Initially the gripper points down.
 - gripper: 0 closed, 1 open.
 An episode is judged when the policy stops (request_stop), after 20 s, or at the task's step limit if that is shorter:
 the named object, and no other, must be held 5 cm or more above the table for one second. The scenes of the tasks

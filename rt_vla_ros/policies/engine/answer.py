@@ -56,7 +56,7 @@ def read_answer(data: bytes) -> EngineAnswer:
         raise _refusal("it has no choices[0].message: is the url that of OpenAI's chat completions API?")
     text, finish = message.get("content"), choice.get("finish_reason")
     if not isinstance(text, str | None) or not isinstance(finish, str | None):
-        raise _refusal("its content or its finish_reason is no text")
+        raise _refusal("its content or its finish_reason is not text")
     if text is not None and len(text) > LONGEST_TEXT:
         raise _refusal(f"its text has {len(text)} characters, at most {LONGEST_TEXT} are read")
     return EngineAnswer(text or "", finish or "", _tokens(choice.get("logprobs")))

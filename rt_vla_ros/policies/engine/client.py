@@ -107,7 +107,7 @@ class EngineClient:
         if isinstance(error, ssl.SSLCertVerificationError):
             return f"No trusted engine at {place}: {error.verify_message}. See remote_ca."
         if isinstance(error, HTTPException) and not isinstance(error, OSError):
-            return f"What listens at {place} does not answer in HTTP as expected ({_plain(str(error) or repr(error))})."
+            return f"The server at {place} does not answer in HTTP as expected ({_plain(str(error) or repr(error))})."
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         return f"The engine at {place} cannot be reached ({_plain(reason)}): does it run there, with this port?"
 
@@ -177,7 +177,7 @@ class _Line:
             if len(data) > LARGEST_ANSWER:
                 raise AnswerTooLargeError
         if response.length:
-            raise ConnectionResetError("it ended amid an answer")
+            raise ConnectionResetError("it ended during an answer")
         response.close()  # read1 does not notice the end, and the connection could not be used again
         return response.status, bytes(data)
 

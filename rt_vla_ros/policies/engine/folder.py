@@ -123,6 +123,6 @@ def _plain_template(processor: Processor) -> str:
     if with_marks != [*bos, *plain] or rendered != (f"{tokenizer.bos_token}{prompt}" if bos else prompt):
         raise CheckpointError(
             "The prompts of this checkpoint cannot be rendered by a chat template: its tokenizer adds more than a "
-            "beginning. Use `rt-vla serve` for it."
+            "start token. Use `rt-vla serve` for it."
         )
     return template

@@ -146,7 +146,7 @@ class EnginePolicy:
         ended = ("stop", "length") if self._requests.cut else ("stop",)
         if answer.finish not in ended:
             raise DecodingError(
-                f"The engine's answer {answer.text[:120]!r} is not an action: it has not ended by itself "
+                f"The engine's answer {answer.text[:120]!r} is not an action: it was cut off "
                 f"(finish_reason {answer.finish[:40]!r}). It is not executed."
             )
         bins, plan = self._text.read(answer.text)

@@ -78,7 +78,7 @@ def check_plain(text: str) -> None:
     found = next((sign for sign in CONTROL if sign in text), None)
     if found is not None:
         raise InstructionError(
-            f"The text contains {found!r}, with which control tokens begin, and an engine reads them as such. "
+            f"The text contains {found!r}, which starts a control token, and an engine would read it as one. "
             "Rephrase it."
         )
 

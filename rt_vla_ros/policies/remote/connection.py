@@ -59,7 +59,7 @@ class RemoteConnection:
             self.welcome = Welcome.read(answer.meta)
         except NoAnswerError as error:
             self.close()
-            raise PolicyLostError(f"What listens at {self._place} does not respond like a policy server.") from error
+            raise PolicyLostError(f"The server at {self._place} does not respond like a policy server.") from error
         except RemoteWireError as error:
             self.close()
             raise RemoteRefusedError(f"The policy server at {self._place} cannot be used: {error}") from error
@@ -195,7 +195,7 @@ def _refused(address: RemoteAddress, settings: RemoteSettings, status: int) -> s
         )
     if status == 503:
         return f"The policy server at {address.place} has reached its maximum number of robots."
-    return f"What listens at {address.place} is not a policy server: it answers with the HTTP status {status}."
+    return f"The server at {address.place} is not a policy server: it answers with the HTTP status {status}."
 
 
 def _unreachable(address: RemoteAddress, encrypted: bool, error: Exception) -> str:

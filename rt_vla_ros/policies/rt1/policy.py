@@ -207,6 +207,6 @@ def _own_encoder(config: RT1Config, name: str) -> LanguageEncoder:
         return HashedWords(config.word_buckets)
     raise ValueError(
         f"The policy {name!r} takes sentence embeddings of {config.language_size} numbers and has no encoder of its "
-        "own; give one as RT1Policy(..., encoder=...), or put a table of them beside the weights: "
+        "own; give one as RT1Policy(..., encoder=...), or put a table of them next to the weights: "
         "rt-vla embed --encoder USE.onnx --to CHECKPOINT/instructions.safetensors 'pick up the red cube' ..."
     )

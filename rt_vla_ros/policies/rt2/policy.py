@@ -267,7 +267,7 @@ class RT2Policy:
             yield
         except torch.cuda.OutOfMemoryError as error:
             raise OutOfMemoryError(
-                f"The prompt does not fit into memory beside the model: {first_line(error)} Stop other programs "
+                f"The prompt does not fit into memory together with the model: {first_line(error)} Stop other programs "
                 f"on {self.parts.model.device}, or use weights:=int8 or int4."
             ) from error
         except Exception as error:  # a mismatched processor and model raise anything

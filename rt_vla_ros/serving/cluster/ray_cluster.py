@@ -47,8 +47,8 @@ class RayCluster:
         found = listening(self._processes())
         open_ports = [f"{one.process} on {one.address} port {one.port}" for one in found if not one.local]
         if open_ports:
-            return f"Ray listens beyond this machine, protected by a token of its own only: {', '.join(open_ports)}."
-        return f"Ray listens on {len(found)} ports of 127.0.0.1, with a token of its own." if found else ""
+            return f"Other machines can reach Ray, protected only by its own token: {', '.join(open_ports)}."
+        return f"Ray listens on {len(found)} ports of 127.0.0.1, with its own token." if found else ""
 
 
 @contextmanager

@@ -121,7 +121,7 @@ class RayReplicas:
             except Exception as error:  # Ray raises many kinds when its control processes are gone
                 silent += POLL
                 if silent >= UNREACHABLE:
-                    self._tell(f"The Ray cluster does not answer any more: {error}")
+                    self._tell(f"The Ray cluster no longer answers: {error}")
                     self._running, self._alive = 0, False
                     return
                 continue

@@ -74,7 +74,7 @@ def test_a_number_that_is_no_logprob_is_refused(logprob: object) -> None:
         (b'{"choices": []}', "it has no choices"),
         (b'{"choices": [{"text": "1 2"}]}', "it has no choices"),
         (b'{"choices": [{"message": {"content": "' + b"1 " * 40_000 + b'"}}]}', "its text has 80000 characters"),
-        (b'{"choices": [{"message": {"content": 5}}]}', "its content or its finish_reason is no text"),
+        (b'{"choices": [{"message": {"content": 5}}]}', "its content or its finish_reason is not text"),
         (b'{"choices": [{"message": {"content": "1"}, "logprobs": {"content": 5}}]}', "logprobs.content is not a list"),
         (b'{"choices": [{"message": {"content": "1"}, "logprobs": {"content": [5]}}]}', "'5' is not a token"),
     ],

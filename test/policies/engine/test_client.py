@@ -160,7 +160,7 @@ def test_what_comes_without_a_request_is_never_its_answer(folder: Path, engine: 
         ((422, {"detail": "Unexpected fields"}, {}), r"refuses the request \(HTTP status 422\): Unexpected fields"),
         ((500, b"Internal Server Error", {}), r"has failed \(HTTP status 500\)\.$"),
         ((503, {"detail": [{"msg": "x"}]}, {}), r"has failed \(HTTP status 503\)\.$"),
-        (Flaky.cut, r"cannot be reached \(it ended amid an answer\)"),
+        (Flaky.cut, r"cannot be reached \(it ended during an answer\)"),
         (Flaky.gibberish, r"does not answer in HTTP as expected"),
         (Flaky.flood, rf"sent an answer of more than {LARGEST_ANSWER:,} bytes"),
     ],

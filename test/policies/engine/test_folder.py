@@ -105,7 +105,7 @@ def test_a_tokenizer_that_adds_an_end_is_refused(tmp_path: Path) -> None:
         single="$A </s>", special_tokens=[("</s>", tokenizer.eos_token_id)]
     )
     tokenizer.save_pretrained(saved)
-    with pytest.raises(CheckpointError, match="adds more than a beginning"):
+    with pytest.raises(CheckpointError, match="adds more than a start token"):
         write_engine_folder(resolve(str(saved)), tmp_path / "far", VLLM)
 
 

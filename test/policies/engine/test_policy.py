@@ -122,8 +122,8 @@ def test_an_answer_that_is_no_action_moves_nothing(play: Play, tmp_path: Path) -
     policy.reset("pick up the red cube")
     for body, said in (
         (completion("I cannot do that."), r"'I cannot do that\.' is not an action"),
-        (completion(GOOD, finish="length"), r"has not ended by itself \(finish_reason 'length'\)"),
-        (completion(GOOD[:-1], finish=""), r"has not ended by itself \(finish_reason ''\)"),
+        (completion(GOOD, finish="length"), r"was cut off \(finish_reason 'length'\)"),
+        (completion(GOOD[:-1], finish=""), r"was cut off \(finish_reason ''\)"),
         (completion("9 " * 400_000), "its text has 800000 characters"),
         ({"error": "none"}, "has no choices"),
     ):
@@ -213,7 +213,7 @@ def test_images_may_be_sent_as_jpeg(play: Play, tmp_path: Path) -> None:
 def test_text_that_could_be_a_control_token_is_refused(play: Play, tmp_path: Path, text: str) -> None:
     policy = opened(engine_folder(tmp_path / "far", CARD, play(always())))
     for ask in (policy.reset, lambda words: policy.ask(seen().images, words)):
-        with pytest.raises(InstructionError, match="control tokens begin"):
+        with pytest.raises(InstructionError, match="starts a control token"):
             ask(text)
 
 

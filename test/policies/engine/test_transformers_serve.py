@@ -94,7 +94,7 @@ def test_without_its_length_the_model_goes_on_and_its_answer_is_refused(place: P
     shutil.copytree(place / "far", longer)
     engine = EngineConfig.load(longer)
     EngineConfig("openai", engine.url, engine.model).save(longer)
-    with pytest.raises(DecodingError, match=r"^The engine's answer '1 .*has not ended by itself|expected 5 numbers"):
+    with pytest.raises(DecodingError, match=r"^The engine's answer '1 .*was cut off|expected 5 numbers"):
         load_policy(str(longer))
 
 

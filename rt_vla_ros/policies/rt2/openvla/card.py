@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
 
 STATISTICS = "dataset_statistics.json"
-OWN_CARD = f"Put an {CARD_FILE} beside the weights that gives the ranges in m and rad (docs/action_card.md)."
+OWN_CARD = f"Put an {CARD_FILE} next to the weights that gives the ranges in m and rad (docs/action_card.md)."
 GRIPPER_ERROR = 0.05
 CROP_AREA = 0.9
 """Share of the image area kept by the center crop, for checkpoints fine-tuned with random crops."""
@@ -296,7 +296,7 @@ def _check_state(statistics: Mapping[str, Any], key: str) -> None:
     if isinstance(state, Mapping) and any(isinstance(v, list) and any(v) for v in state.values()):
         raise CheckpointError(
             f"The statistics of {key!r} contain the robot state (proprio), which OpenVLA does not use: this "
-            f"seems to be {OFT} If it is not, put an {CARD_FILE} beside the weights."
+            f"seems to be {OFT} If it is not, put an {CARD_FILE} next to the weights."
         )
 
 

@@ -46,7 +46,7 @@ Step {row[step]:,}: loss {row[training]:.3f}.
 
 - {row[step]:,} steps of {batch_size} frames, each with up to ten questions or instructions in one row,
   {minutes:.1f} minutes of wall time on {machine}, {frames}.
-- One loss, the cross-entropy of answers; for numbers, neighbouring values count as well. Auxiliary losses in training
+- One loss, the cross-entropy of answers; for numbers, neighboring values count as well. Auxiliary losses in training
   only, because the scene is known: one attention head is supervised with the position of the named object, another with
   that of the tool, and linear readouts with the content of each image position and the positions of target and tool
   (training/rt2/mini/losses.py). RT-2 has none of these.
