@@ -1,7 +1,8 @@
-"""Collect episodes in simulation as a dataset (LeRobot format v3.0).
+"""Collect episodes in simulation as a dataset (LeRobot format v3.0), on the built-in table or an external benchmark.
 
 rt-vla collect --suite pick-colours,pick-any --episodes 1000 --noise 0.5 --out data/expert
 rt-vla collect --suite pick-any --episodes 500 --policy rt1-mini --noise 0.3 --out data/corrected
+rt-vla collect --env metaworld:MT10 --episodes 500 --noise 0.3 --out data/metaworld     # see rt-vla env --help
 
 Without --policy a scripted expert acts; with --policy the policy acts and the expert labels each state (DAgger). Run
 the same command again to resume.
@@ -12,35 +13,45 @@ from __future__ import annotations
 import argparse
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.cli.collect_benchmark import (
+    add_benchmark_options,
+    collect_from_benchmark,
+    refuse_benchmark_options,
+)
+from rt_vla_ros.cli.collection import (
+    ABOUT,
+    DATASET_CARD,
+    about_policy,
+    check_policy_options,
+    check_same,
+    committed,
+    load,
+    policy_words,
+)
 from rt_vla_ros.cli.main import claims_out, refused
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import META, write_json
 from rt_vla_ros.data.lerobot_writer import LeRobotWriter
-from rt_vla_ros.evaluation.provenance import checkpoint_hash
-from rt_vla_ros.json_file import read_object
-from rt_vla_ros.os_error import in_words
-from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.environments.environment import EnvironmentFailure
+from rt_vla_ros.environments.opening import TABLETOP
 from rt_vla_ros.policies.tabletop_card import TABLETOP_STATE, tabletop_card
-from rt_vla_ros.policies.threads import wait_passively
 from rt_vla_ros.progress import Progress
-from rt_vla_ros.runtime.warm_up import warm_up
 from rt_vla_ros.training.dagger_policy import CollectionSettings, Demonstrator, measured_only
 from rt_vla_ros.training.data_card import EpisodeCounts, data_card
-from zenoh_ros.commands.errors import CliError
 from zenoh_ros.commands.numbers import nonnegative_int, positive_int
 
-ABOUT = "collection.json"
-DATASET_CARD = "---\nlicense: apache-2.0\ntask_categories: [robotics]\ntags: [LeRobot, rt-1]\n---\n\n"
+USUAL_SUITES = "pick-colours,pick-any"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--suite", default="pick-colours,pick-any", help="comma-separated task suites")
+    add("--suite", help=f"comma-separated task suites (default {USUAL_SUITES})")
     add("--episodes", type=positive_int, default=100, help="total episodes in the dataset (default 100)")
     add("--seed", type=nonnegative_int, default=0, help="random seed (default 0)")
     add("--out", type=Path, required=True, metavar="DIR", help="dataset directory; resumes if it exists")
@@ -53,44 +64,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--noise", type=float, default=0.5, help="perturbation strength of executed actions, 0 to 1 (default 0.5)")
     add("--image-size", type=positive_int, default=96, metavar="PX", help="camera image size (default 96)")
-    add("--cameras", default="front", help="comma-separated cameras to record: front,wrist (default front)")
+    add("--cameras", help="comma-separated cameras to record, such as front,wrist (default front, or the first)")
     add("--state", action="store_true", help="record the robot state: joints and gripper")
     add("--per-file", type=positive_int, default=50, help="episodes per file (default 50)")
     add("--device", default="auto", help="device of the policy: auto, cpu, cuda, cuda:N (default auto)")
+    add_benchmark_options(parser)
 
 
 @claims_out
-@refused(ValueError)
+@refused(ValueError, EnvironmentFailure)
 def run(args: argparse.Namespace) -> int:
     """Return 0 if the dataset has its episodes."""
-    if args.policy is None and (args.expert_share or args.device != "auto"):
-        given = "--expert-share" if args.expert_share else "--device"
-        raise ValueError(f"{given} needs a policy; give one with --policy.")
-    suites = tuple(name.strip() for name in args.suite.split(","))
+    check_policy_options(args)
+    if args.env != TABLETOP:
+        return collect_from_benchmark(args)
+    refuse_benchmark_options(args)
+    suites = tuple(name.strip() for name in (args.suite or USUAL_SUITES).split(","))
     collection, progress = CollectionSettings(suites, args.seed, args.noise, args.expert_share), Progress()
     about = _about(args, collection)
-    cameras = [name.strip() for name in args.cameras.split(",")]
+    cameras = [name.strip() for name in (args.cameras or "front").split(",")]
     state = TABLETOP_STATE if args.state else ()
     card = tabletop_card("tabletop", image_size=args.image_size, cameras=cameras, state=state)
-    _check_same(args.out, about)
-    demonstrator = Demonstrator(collection, card, _load(args))
+    check_same(args.out, about)
+    demonstrator = Demonstrator(collection, card, load(args))
     writer = LeRobotWriter(args.out, card, with_scene=True, episodes_per_file=args.per_file)
     write_json(args.out / META / ABOUT, about)
     for suite in measured_only(collection.suites):
         progress.line(f"Note: {suite!r} is an evaluation suite: a policy trained on it cannot be evaluated on it.")
     if writer.episodes:
         progress.line(f"Resuming: {args.out} already has {writer.episodes} episodes.")
-    try:
+    with closing(demonstrator), committed(writer):
         _collect_episodes(args, demonstrator, writer, progress)
-        writer.commit()
-    except KeyboardInterrupt:
-        writer.commit()
-        raise
-    except OSError as error:
-        kept = f"{args.out} has {writer.episodes} complete episodes; run the same command again to resume."
-        raise CliError(f"{in_words(error)} {kept}") from error
-    finally:
-        demonstrator.close()
     (args.out / "README.md").write_text(_data_card(args, collection, card), encoding="utf-8")
     progress.line(f"{args.out}: {writer.episodes} episodes, {writer.frames:,} frames.")
     return 0
@@ -117,8 +121,8 @@ def _data_card(args: argparse.Namespace, collection: CollectionSettings, card: A
     names = ",".join(camera.name for camera in card.cameras)
     options = "" if names == "front" else f" --cameras {names}"
     options += " --state" * args.state
-    options += "" if args.policy is None else f" --policy CHECKPOINT --expert-share {args.expert_share}"
-    digest = "" if args.policy is None else f"; CHECKPOINT's weights have the SHA-256 {checkpoint_hash(args.policy)}"
+    acting, digest = policy_words(args)
+    options += acting
     command = f"rt-vla collect --suite {','.join(collection.suites)} --episodes {len(rows)} --seed {args.seed} "
     command += f"--noise {args.noise} --image-size {args.image_size}{options} --out DIR"
     title, suites = f"Episodes of {', '.join(collection.suites)}", collection.suites
@@ -128,26 +132,4 @@ def _data_card(args: argparse.Namespace, collection: CollectionSettings, card: A
 
 def _about(args: argparse.Namespace, collection: CollectionSettings) -> dict[str, Any]:
     """The settings that the episodes depend on."""
-    policy, digest = ("", None) if args.policy is None else (Path(args.policy).name, checkpoint_hash(args.policy))
-    return {**asdict(collection), "suites": list(collection.suites), "policy": policy, "checkpoint_sha256": digest}
-
-
-def _check_same(out: Path, about: dict[str, Any]) -> None:
-    """Raises ValueError if a dataset was collected with other settings."""
-    path = out / META / ABOUT
-    there = read_object(path, ValueError) if path.is_file() else about
-    different = [f"{key} {there.get(key)!r}, not {value!r}" for key, value in about.items() if there.get(key) != value]
-    if different:
-        found = f"{out} was collected with different settings ({', '.join(different)})"
-        raise ValueError(f"{found}. Choose another directory; `rt-vla train` accepts several.")
-
-
-def _load(args: argparse.Namespace) -> Policy | None:
-    if args.policy is None:
-        return None
-    wait_passively()
-    from rt_vla_ros.policies.load import load_policy
-
-    policy = load_policy(args.policy, device=args.device)
-    warm_up(policy)
-    return policy
+    return {**asdict(collection), "suites": list(collection.suites), **about_policy(args)}

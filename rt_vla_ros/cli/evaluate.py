@@ -32,7 +32,7 @@ from rt_vla_ros.environments.opening import TABLETOP, EnvironmentChoice
 from rt_vla_ros.evaluation.baselines import ABLATIONS, EXPERT, OTHER_INSTRUCTION, AblatedPolicy, ExpertPolicy
 from rt_vla_ros.evaluation.delays import by_suite, delay_plot, delay_table
 from rt_vla_ros.evaluation.players import DirectPlayer, Player
-from rt_vla_ros.evaluation.provenance import checkpoint_hash, versions
+from rt_vla_ros.evaluation.provenance import center_cropped, checkpoint_hash, versions
 from rt_vla_ros.evaluation.report import run_title, write_report
 from rt_vla_ros.evaluation.rollout import LONGEST_DELAY, check_delay
 from rt_vla_ros.evaluation.suite_run import SuiteRun
@@ -270,7 +270,8 @@ def _about(args: argparse.Namespace) -> dict[str, Any]:
     """What was evaluated, and with which versions. Raises UnknownPolicyError."""
     digest = None if args.policy == EXPERT else checkpoint_hash(args.policy, remote_settings(args))
     options = ("seed", "through_ros", "ablation", "decoding", "plan", *THRESHOLDS, "weights")
-    about = {"policy": Path(args.policy).name, "checkpoint_sha256": digest}
+    cropped = None if args.policy == EXPERT else center_cropped(args.policy, remote_settings(args))
+    about = {"policy": Path(args.policy).name, "checkpoint_sha256": digest, "center_crop": cropped}
     return {**about, **{n: getattr(args, n) for n in options}, "command": _command(args), "versions": versions()}
 
 

@@ -13,6 +13,7 @@ from rt_vla_ros.observations.image import Pixels
 from rt_vla_ros.runtime.policy_stepper import StateSource
 
 SUCCESS, STOPPED_EARLY, TIMEOUT, FAILED = "success", "stopped_early", "timeout", "environment_failed"
+REFUSED = "instruction_refused"
 
 
 class EnvironmentFailure(RuntimeError):
@@ -51,7 +52,7 @@ class Ending:
 class Environment(Protocol):
     """A world with a robot and tasks, in simulated time with steps of tick_ns [ns].
 
-    outcomes: all possible outcomes except `environment_failed`. about: description for a report.
+    outcomes: all possible ones except `environment_failed` and `instruction_refused`. about: description for a report.
     """
 
     tick_ns: int

@@ -18,11 +18,13 @@ from rt_vla_ros.environments.environment import (
     EnvironmentRefusal,
     LaidTask,
 )
-from rt_vla_ros.environments.native_action import NativeActions, Values
+from rt_vla_ros.environments.native_action import NativeActions, Values, joined
 from rt_vla_ros.environments.process import START_TIME, EnvironmentProcess
 from rt_vla_ros.environments.serving_check import refuse_card
 from rt_vla_ros.observations.image import Pixels
 from rt_vla_ros.runtime.policy_stepper import StateSource
+from rt_vla_ros.sim.pacing import steps_per_action
+from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, SEEDS_PER_COLLECTION
 
 SENTENCES = {
     SUCCESS: "The environment reports success.",
@@ -77,11 +79,18 @@ class ForeignEnvironment:
         refuse_card(card, self._benchmark.card, self._benchmark.name)
 
     def lay(self, task: str, seed: int) -> LaidTask:
-        """See Environment. The process is restarted after a crash."""
+        """See Environment. The process is restarted after a crash.
+
+        Seeds of training (see sim.suites) have starts that no evaluation has; only benchmarks with an expert have them.
+        """
         if not self._process.runs:
             self._describe()
         own = self._own_task(task)
-        answer, _ = self._process.ask("lay", most=START_TIME, task=own, seed=seed)
+        start = {"seed": seed}
+        if seed >= FIRST_TRAINING_SEED:
+            collection, number = divmod(seed - FIRST_TRAINING_SEED, SEEDS_PER_COLLECTION)
+            start = {"seed": number, "collection": collection}
+        answer, _ = self._process.ask("lay", most=START_TIME, task=own, **start)
         self._native.reset()
         self._left, self._succeeded, self._over = int(answer["steps"]), False, False
         given = self._benchmark.instruction or self._benchmark.sentences.get(own) or str(answer["instruction"])
@@ -107,6 +116,16 @@ class ForeignEnvironment:
         answer = self._process.ask("expert", most=START_TIME)[0]
         self._left = 0
         return [self._native.values(action) for action in answer["actions"]], bool(answer["success"])
+
+    def expert_values(self, card: ActionCard) -> Values:
+        """The package's own expert's action from the present state, for one period of a policy with this card: (D,).
+
+        The state is left as it is. As float32 numbers, so that a dataset has exactly the action that was taken.
+        """
+        steps = steps_per_action(card.period, self.tick_ns)
+        actions = self._process.ask("label", steps=steps)[0]["actions"]
+        exact = joined([self._native.values(action) for action in actions], card)
+        return exact.astype(np.float32).astype(np.float64)
 
     def _own_task(self, task: str) -> str:
         """The worker's name of the task."""

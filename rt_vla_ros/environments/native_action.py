@@ -50,3 +50,16 @@ class NativeActions:
         share = (np.asarray(action, np.float64) - self._low) / (self._high - self._low)
         values: Values = self._from + np.clip(share, 0.0, 1.0) * self._span
         return values
+
+
+def joined(steps: ArrayLike, card: ActionCard) -> Values:
+    """Values (T, D) of consecutive steps of the environment -> those of one action (D,) of a policy, for their time.
+
+    Displacements add up, as an action is divided into equal parts over its steps; rotations are small enough for that.
+    The gripper command is the mean. card: of the policy, with the environment's dimensions.
+    """
+    array = np.asarray(steps, np.float64)
+    moves = [one.role.startswith(("translation_", "rotation_")) for one in card.dimensions]
+    low, high = np.array([(one.low, one.high) for one in card.dimensions]).T
+    values: Values = np.clip(np.where(moves, array.sum(axis=0), array.mean(axis=0)), low, high)
+    return values

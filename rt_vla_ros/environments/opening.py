@@ -37,6 +37,7 @@ from rt_vla_ros.environments.libero import (
 )
 from rt_vla_ros.environments.metaworld import SENTENCES, metaworld_benchmark, metaworld_card, tasks_of
 from rt_vla_ros.environments.process import ANSWER_TIME, EnvironmentProcess
+from rt_vla_ros.environments.worker.libero_suites import EXPERT_SUITE
 from rt_vla_ros.json_file import read_object
 
 TABLETOP, METAWORLD, GYMNASIUM = "tabletop", "metaworld", "gymnasium"
@@ -88,6 +89,16 @@ class EnvironmentChoice:
         if len(set(names)) < len(names):
             raise EnvironmentRefusal(f"--env {self.env} lists a task twice.")
         return [f"{kind}:{name}" for name in names]
+
+    @property
+    def tasks_with_expert(self) -> list[str]:
+        """As `tasks`. Raises EnvironmentRefusal also for those without a scripted expert."""
+        tasks = self.tasks
+        if self.kind != METAWORLD and not all(task.startswith(f"{LIBERO}:{EXPERT_SUITE}/") for task in tasks):
+            raise EnvironmentRefusal(
+                f"{self.env} has no scripted expert; there are experts for {METAWORLD} and {LIBERO}:{EXPERT_SUITE}."
+            )
+        return tasks
 
     @property
     def tick(self) -> float:

@@ -11,7 +11,7 @@ from rt_vla_ros.evaluation.delays import by_suite, delay_plot
 from rt_vla_ros.evaluation.learning_curve import curve_plot
 from rt_vla_ros.evaluation.measures import Evaluations
 from rt_vla_ros.evaluation.page import Markup, drawing, facts, page, table
-from rt_vla_ros.evaluation.report import environment_rows
+from rt_vla_ros.evaluation.report import crop_rows, environment_rows
 from rt_vla_ros.evaluation.report_plots import plot_interval
 from rt_vla_ros.out_file import replace_text
 
@@ -113,6 +113,7 @@ def _provenance(about: Mapping[str, Any]) -> str:
     rows: Sequence[tuple[str, str]] = [
         ("checkpoint (SHA-256 of its weights)", about["checkpoint_sha256"] or "none"),
         *environment_rows(about.get("environment")),
+        *crop_rows(about.get("center_crop")),
         *about["versions"].items(),
     ]
     name = "How this was measured"

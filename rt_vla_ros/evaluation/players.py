@@ -7,12 +7,13 @@ from fractions import Fraction
 from functools import partial
 from typing import Any, Protocol
 
-from rt_vla_ros.environments.environment import FAILED, Ending, Environment, EnvironmentFailure, LaidTask
+from rt_vla_ros.environments.environment import FAILED, REFUSED, Ending, Environment, EnvironmentFailure, LaidTask
 from rt_vla_ros.environments.tabletop import TabletopEnvironment
 from rt_vla_ros.evaluation.baselines import PrivilegedPolicy
 from rt_vla_ros.evaluation.record import EpisodeRecord, Trajectory, make_record
 from rt_vla_ros.evaluation.replay import draw_images, draw_run
 from rt_vla_ros.evaluation.rollout import Follower, RolloutStep, make_controller, play_episode
+from rt_vla_ros.language.encoder import InstructionError
 from rt_vla_ros.observations.image import Pixels
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.sim.scenes import make_scene
@@ -85,7 +86,10 @@ class DirectPlayer:
         return self._environment.about
 
     def play(self, suite: str, seed: int) -> tuple[EpisodeRecord, Trajectory]:
-        """See Player. A crash or timeout of the environment's process is stated in the record."""
+        """See Player. A crash or timeout of the environment's process is stated in the record.
+
+        So is an instruction of a foreign task that the policy refuses. Raises InstructionError for one of our own.
+        """
         trajectory, delay, environment = Trajectory(), self.delay, self._environment
         tabletop = environment if isinstance(environment, TabletopEnvironment) else None
 
@@ -105,6 +109,11 @@ class DirectPlayer:
             record = self._play(
                 self._policy, environment, task, self._follower, delay=delay, on_step=on_step, on_period=on_period
             )
+        except InstructionError as refusal:
+            if tabletop is not None:
+                raise
+            ending = Ending(REFUSED, f"The policy refused the instruction. {refusal}")
+            record = make_record(task, ending, [], seconds=0.0, terminated=False, refusal="", ended_by_itself=True)
         except EnvironmentFailure as failure:
             made = [(chunk, latency) for _, chunk, latency in trajectory.actions]
             seconds = trajectory.images[-1][0] if trajectory.images else 0.0

@@ -11,6 +11,7 @@ from rt_vla_ros.action_space.card import CARD_FILE
 from rt_vla_ros.policies.checkpoint.files import ENGINE_FILE, RT2_CONFIG_FILE
 from rt_vla_ros.policies.checkpoint.resolve import ENGINE, REMOTE, resolve
 from rt_vla_ros.policies.remote.settings import RemoteSettings
+from rt_vla_ros.policies.rt2.openvla.card import openvla_config
 
 WEIGHTS = ("*.safetensors", "*.onnx")
 DESCRIPTION = (CARD_FILE, ENGINE_FILE, RT2_CONFIG_FILE)
@@ -23,6 +24,15 @@ def versions() -> dict[str, str]:
     for package in PACKAGES:
         found[package] = metadata.version(package)
     return {**found, "machine": f"{platform.system()} {platform.machine()}"}
+
+
+def center_cropped(policy: str, remote: RemoteSettings | None = None) -> bool | None:
+    """Whether an OpenVLA checkpoint sees the center of its images only; None for other policies and those on a server.
+
+    Raises UnknownPolicyError, CheckpointError, RT2ConfigError.
+    """
+    checkpoint = resolve(policy, remote=remote)
+    return openvla_config(checkpoint).center_crop if checkpoint.family == "openvla" else None
 
 
 def checkpoint_hash(policy: str, remote: RemoteSettings | None = None) -> str | None:

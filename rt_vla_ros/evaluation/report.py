@@ -16,6 +16,7 @@ from rt_vla_ros.evaluation.page import Markup, drawing, facts, page, table
 from rt_vla_ros.evaluation.report_plots import plot_bars, plot_histogram, plot_interval, plot_rate
 from rt_vla_ros.evaluation.summary import wilson_interval
 from rt_vla_ros.out_file import replace_text
+from rt_vla_ros.policies.rt2.openvla.card import CROP_AREA
 
 MAX_FAILURES = 60  # listed
 
@@ -131,11 +132,20 @@ def _provenance(result: Mapping[str, Any]) -> str:
     rows = [
         ("checkpoint (SHA-256 of its weights)", result["checkpoint_sha256"] or "none: created in memory"),
         *environment_rows(result.get("environment")),
+        *crop_rows(result.get("center_crop")),
         ("ablation", result["ablation"] or "none"),
         *([("plan", "requested, in words before each action")] if result["plan"] else []),
         *result["versions"].items(),
     ]
     return f"<h2>How this was measured</h2><pre>{escape(result['command'])}</pre>{facts('How this was measured', rows)}"
+
+
+def crop_rows(center_crop: bool | None) -> list[tuple[str, str]]:
+    """What an OpenVLA checkpoint sees of its images; none for others. center_crop: see center_cropped."""
+    if center_crop is None:
+        return []
+    cropped = f"{CROP_AREA:g} of the area of an image, as the checkpoint was fine-tuned with random crops"
+    return [("center crop", cropped if center_crop else "none: the checkpoint does not say that it needs one")]
 
 
 def environment_rows(environment: Mapping[str, Any] | None) -> list[tuple[str, str]]:

@@ -22,7 +22,7 @@ JOURNAL, VIDEOS = "episodes.jsonl", "videos"
 PLAYBACK_RATE = Fraction(5)  # frames per second of the video
 LAST_FRAME_REPEATS = 5
 DEPENDS_ON = ("policy", "checkpoint_sha256", "through_ros", "ablation", "decoding", "weights")
-WHERE_GIVEN = (*THRESHOLDS, "delay", "plan", "environment")
+WHERE_GIVEN = (*THRESHOLDS, "delay", "plan", "environment", "center_crop")
 """As DEPENDS_ON, but only recorded if not the default, so that directories of earlier versions can be resumed."""
 
 

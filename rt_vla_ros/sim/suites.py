@@ -175,6 +175,8 @@ WORD_SUITES: tuple[str, ...] = tuple(suite.name for suite in SUITES.values() if 
 """Names of the suites with words that occur only in web data: for policies trained on web data."""
 FIRST_TRAINING_SEED = 1 << 40
 """Training uses seeds from here on, so scenes of smaller seeds are never trained on."""
+SEEDS_PER_COLLECTION, MOST_COLLECTIONS = 1 << 32, 1 << 16
+"""Of a dataset that is collected, and of the collections, by their seed, that have seeds of their own."""
 
 
 def find_suite(name: str) -> Suite:

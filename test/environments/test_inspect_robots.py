@@ -25,6 +25,7 @@ from rt_vla_ros.environments.inspect_robots import ask_declaration
 from rt_vla_ros.environments.opening import EnvironmentChoice
 from rt_vla_ros.evaluation.players import DirectPlayer
 from rt_vla_ros.evaluation.record import EpisodeRecord
+from rt_vla_ros.language.encoder import InstructionError
 
 CARD = ConstantPolicy.card
 TO_THE_MARK = np.array([0.0, 0.04, 0.0])
@@ -61,6 +62,24 @@ def test_a_task_is_done_in_the_embodiments_steps_and_judged_by_its_scorer(point:
     assert point.see("front").shape == (64, 48, 3)
     assert (point.see("front")[0, :, 0] == 255).all()
     assert point.about["environment"]["versions"]["inspect-robots"].startswith("0.60")
+
+
+def test_an_instruction_that_the_policy_refuses_is_one_failed_episode(point: ForeignEnvironment) -> None:
+    class Choosy(ConstantPolicy):
+        """Takes every second instruction."""
+
+        count = 0
+
+        def reset(self, instruction: str) -> None:
+            self.count += 1
+            if self.count % 2:
+                raise InstructionError(f"{instruction!r} is not in the table.")
+
+    player = DirectPlayer(Choosy(terminate=True), point, ExactFollower(point.tick_ns))
+    records = [player.play("inspect:point-reach@point", seed)[0] for seed in range(2)]
+    assert [one.outcome for one in records] == ["instruction_refused", "stopped_early"]
+    assert records[0].reason == "The policy refused the instruction. 'go to the mark' is not in the table."
+    assert not records[0].success
 
 
 def test_a_scorer_may_find_success_where_the_embodiment_ends_nothing(choice: EnvironmentChoice) -> None:

@@ -8,13 +8,20 @@ import numpy as np
 import pytest
 from support.scripted_policy import ConstantPolicy
 
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.chunk import ActionChunk
+from rt_vla_ros.action_space.decoder import ActionDecoder
 from rt_vla_ros.environments.exact_follower import ExactFollower
+from rt_vla_ros.environments.foreign import ForeignEnvironment
 from rt_vla_ros.environments.installs import installed
 from rt_vla_ros.environments.metaworld import metaworld_card
 from rt_vla_ros.environments.opening import EnvironmentChoice
 from rt_vla_ros.environments.serving_check import refuse_card
 from rt_vla_ros.evaluation.players import DirectPlayer
 from rt_vla_ros.evaluation.plumbing import Unseen, check_plumbing
+from rt_vla_ros.evaluation.rollout import play_episode
+from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED
 
 TASK = "metaworld:drawer-open-v3"
 needs_metaworld = pytest.mark.skipif(
@@ -58,3 +65,35 @@ def test_a_policy_that_sees_its_images_is_judged_by_meta_world() -> None:
 
 def test_a_policy_at_10_hz_with_its_card_is_served() -> None:
     refuse_card(metaworld_card((96, 96), 10.0), metaworld_card(), "Meta-World")
+
+
+@needs_metaworld
+def test_the_experts_labels_leave_the_simulation_as_it_is() -> None:
+    """Two trials of one episode at 10 Hz, with labels asked once and three times per step, are the same."""
+    card, seen = metaworld_card((32, 32), 10.0), []
+    with closing(EnvironmentChoice(TASK).open(card)) as environment:
+        for times in (1, 3):
+            laid = environment.lay(TASK, FIRST_TRAINING_SEED)
+            policy = ExpertAtRate(environment, card, times)
+            record = play_episode(policy, environment, laid, ExactFollower(environment.tick_ns))
+            assert record.success
+            seen.append(np.stack(policy.images))
+    np.testing.assert_array_equal(*seen)
+
+
+class ExpertAtRate:
+    """Does what the expert does in a period, asked this many times."""
+
+    name = "expert"
+
+    def __init__(self, environment: ForeignEnvironment, card: ActionCard, times: int) -> None:
+        self.card, self._environment, self._times = card, environment, times
+
+    def reset(self, instruction: str) -> None:
+        self.images: list[np.ndarray] = []
+
+    def act(self, observation: Observation) -> ActionChunk:
+        self.images.append(observation.images["corner2"])
+        values = [self._environment.expert_values(self.card) for _ in range(self._times)]
+        step = ActionDecoder(self.card).step(values[-1])
+        return ActionChunk((step,), self.card.period, frame_id=self.card.frame_id)

@@ -46,6 +46,7 @@ def test_a_report_is_whole_and_nothing_in_it_is_taken_for_html(tmp_path: Path) -
         "delay": 0.0,
         "ablation": None,
         "plan": True,
+        "center_crop": True,
         "command": "rt-vla evaluate --policy '<b>'",
         "versions": {"python": "3"},
     }
@@ -61,6 +62,7 @@ def test_a_report_is_whole_and_nothing_in_it_is_taken_for_html(tmp_path: Path) -
     assert {"table", "svg", "video", "details"} <= parser.seen
     assert "script" not in parser.seen
     assert "requested, in words before each action" in page
+    assert "0.9 of the area of an image, as the checkpoint was fine-tuned with random crops" in page
     assert "Failed episodes: 2" in page
     assert "33.3%" in page
     assert "<h2>pick-any, delay 0.4 s:" in page

@@ -13,7 +13,8 @@ from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.sim.scenes import make_scene
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
 from rt_vla_ros.training.asked_teacher import AskedTeacher
-from rt_vla_ros.training.dagger_policy import WhoActs, collect_episode, image_position
+from rt_vla_ros.training.dagger_policy import collect_episode, image_position
+from rt_vla_ros.training.labeling_policy import WhoActs
 
 EXPERT, LEARNER = WhoActs("expert", 1.0, 0.0), WhoActs("learner", 0.0, 0.0)
 CARD = tabletop_card("test")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
 from pathlib import Path
 
-from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.cli.main import refused
 from rt_vla_ros.environments.environment import EnvironmentFailure
-from rt_vla_ros.environments.metaworld import metaworld_card
-from rt_vla_ros.environments.opening import GYMNASIUM, METAWORLD, EnvironmentChoice
+from rt_vla_ros.environments.opening import GYMNASIUM, EnvironmentChoice
+from rt_vla_ros.environments.policy_card import policy_card
 from zenoh_ros.commands.errors import CliError
 from zenoh_ros.commands.numbers import positive_int
 
@@ -31,24 +29,6 @@ def run(args: argparse.Namespace) -> int:
     choice = EnvironmentChoice(args.env, args.env_python)
     if not choice.tasks or choice.kind == GYMNASIUM:
         raise CliError(f"{args.env} has no action card of its own; write one and pass it with --env-card.")
-    own = choice.own_card()
-    if args.image_size is not None:
-        cameras = tuple(replace(one, width=args.image_size, height=args.image_size) for one in own.cameras)
-        own = replace(own, cameras=cameras)
-    if args.rate is not None:
-        ratio = own.control_rate / args.rate if args.rate > 0 else 0.0
-        if ratio < 1 or abs(ratio - round(ratio)) > 1e-6:
-            raise CliError(f"--rate is {args.rate:g}, expected a divisor of {own.control_rate:g} Hz, such as 10.")
-        size = (own.cameras[0].width, own.cameras[0].height)
-        own = metaworld_card(size, args.rate) if choice.kind == METAWORLD else _slower(own, round(ratio), args.rate)
-    print(json.dumps(own.to_dict(), indent=2))
+    card = policy_card(choice.own_card(), rate=args.rate, image_size=args.image_size)
+    print(json.dumps(card.to_dict(), indent=2))
     return 0
-
-
-def _slower(card: ActionCard, ticks: int, rate: float) -> ActionCard:
-    """ticks: steps of the environment per action, each of which moves as far as it may; the gripper stays as it is."""
-    dimensions = tuple(
-        one if one.role == "gripper" else replace(one, low=one.low * ticks, high=one.high * ticks)
-        for one in card.dimensions
-    )
-    return replace(card, dimensions=dimensions, control_rate=rate)

@@ -18,13 +18,10 @@ from pathlib import Path
 from rt_vla_ros.cli.main import refused
 from rt_vla_ros.environments.environment import EnvironmentFailure
 from rt_vla_ros.environments.installs import version_note
-from rt_vla_ros.environments.libero import LIBERO
-from rt_vla_ros.environments.opening import METAWORLD, EnvironmentChoice
-from rt_vla_ros.environments.worker.libero_suites import EXPERT_SUITE
+from rt_vla_ros.environments.opening import EnvironmentChoice
 from rt_vla_ros.evaluation.plumbing import Unseen, check_plumbing, plumbing_sentence
 from rt_vla_ros.out_file import check_out, write_json
 from rt_vla_ros.progress import Progress
-from zenoh_ros.commands.errors import CliError
 from zenoh_ros.commands.numbers import nonnegative_int, positive_int
 
 ENOUGH = 0.9  # of the expert's successes
@@ -44,11 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Return 0 if the replayed actions succeed often enough in every task, else 1."""
     choice, progress = EnvironmentChoice(args.env, args.env_python), Progress()
-    tasks = choice.tasks
-    if choice.kind != METAWORLD and not all(task.startswith(f"{LIBERO}:{EXPERT_SUITE}/") for task in tasks):
-        raise CliError(
-            f"{args.env} has no scripted expert; the check supports {METAWORLD} and {LIBERO}:{EXPERT_SUITE}."
-        )
+    tasks = choice.tasks_with_expert
     check_out(args.out)
     environment = choice.open(None, Unseen)
     try:

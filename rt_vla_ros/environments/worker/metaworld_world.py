@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
 from importlib.metadata import version
 from typing import Any
 
@@ -12,12 +15,15 @@ import numpy as np
 from rt_vla_ros.environments.worker.main import image_answer
 
 STARTS = 50  # that MT1 draws from one seed
+FIRST_TRAINING_DRAW = 1 << 31  # evaluations draw from the seeds below, training from those above, up to 2^32 - 1
+DRAWS = 1 << 15  # of a collection of training episodes
 
 
 class MetaWorldWorld:
     """One task at a time, in the benchmark's own steps of 12.5 ms.
 
-    Seeds 0 to 49 are the 50 starts that MT1 draws from its seed 0, 50 to 99 those from its seed 1, and so on.
+    Seeds 0 to 49 are the 50 starts that MT1 draws from its seed 0, 50 to 99 those from its seed 1, and so on. The
+    starts of training are drawn from other seeds of MT1.
     """
 
     def __init__(self) -> None:
@@ -39,11 +45,11 @@ class MetaWorldWorld:
             "high": [1.0] * 4,
         }
 
-    def on_lay(self, task: str, seed: int) -> dict[str, Any]:
-        """The same start for the same seed."""
+    def on_lay(self, task: str, seed: int, collection: int | None = None) -> dict[str, Any]:
+        """The same start for the same seed. collection: of training episodes, whose starts no evaluation has."""
         if task not in self._experts:
             raise ValueError(f"this version has no task {task!r}; available: {', '.join(sorted(self._experts))}")
-        draw, number = divmod(seed, STARTS)
+        draw, number = _draw(seed, collection)
         if (task, draw) not in self._benchmarks:
             self._benchmarks[task, draw] = self._metaworld.MT1(task, seed=draw)
         benchmark = self._benchmarks[task, draw]
@@ -74,7 +80,46 @@ class MetaWorldWorld:
         actions: list[list[float]] = []
         done = {"success": False, "ended": False}
         while not done["ended"]:
-            action = np.clip(self._expert.get_action(self._seen), -1.0, 1.0)
-            actions.append([float(value) for value in action])
+            actions.append(self._expert_action())
             done = self.on_do(actions[-1])
         return {"actions": actions, "success": done["success"]}
+
+    def on_label(self, steps: int) -> dict[str, Any]:
+        """The actions that the expert would take in the next steps; fewer where the step limit is reached."""
+        actions: list[list[float]] = []
+        with self._tried():
+            while len(actions) < steps and self._env.curr_path_length < self._env.max_path_length:
+                actions.append(self._expert_action())
+                self.on_do(actions[-1])
+        return {"actions": actions}
+
+    def _expert_action(self) -> list[float]:
+        return [float(value) for value in np.clip(self._expert.get_action(self._seen), -1.0, 1.0)]
+
+    @contextmanager
+    def _tried(self) -> Iterator[None]:
+        """Steps in this context are taken in a copy of the simulation, and leave no trace."""
+        env, seen = self._env, self._seen
+        kept = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in vars(env).items()}
+        env.data = copy(env.data)
+        try:
+            yield
+        finally:
+            vars(env).clear()
+            vars(env).update(kept)
+            self._seen = seen
+
+
+def _draw(seed: int, collection: int | None) -> tuple[int, int]:
+    """The seed of MT1, and which of its starts. Raises ValueError where there are no more."""
+    draw, number = divmod(seed, STARTS)
+    if collection is None:
+        if draw >= FIRST_TRAINING_DRAW:
+            last = FIRST_TRAINING_DRAW * STARTS - 1
+            raise ValueError(
+                f"evaluations have the seeds 0 to {last}, there is no {seed}: training draws from the rest."
+            )
+        return draw, number
+    if draw >= DRAWS:
+        raise ValueError(f"a collection has {DRAWS * STARTS} starts per task; collect the rest with another --seed.")
+    return FIRST_TRAINING_DRAW + collection * DRAWS + draw, number

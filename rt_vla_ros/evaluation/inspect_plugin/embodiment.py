@@ -103,9 +103,10 @@ class TabletopEmbodiment:
     def reset(self, scene: inspect_robots.Scene, *, seed: int | None = None) -> inspect_robots.Observation:
         """The table of our suite and seed; for a scene of somebody else that of `seed`, with its instruction.
 
-        Raises EmbodimentFault for an instruction that names none of the objects.
+        Raises PolicyError for an instruction that names none of the objects: the errors of an embodiment would end the
+        whole evaluation, not only this sample.
         """
-        from inspect_robots.errors import EmbodimentFault
+        from inspect_robots.errors import PolicyError
 
         ours = scene.target is not None and scene.target.kind == TARGET
         try:
@@ -115,7 +116,7 @@ class TabletopEmbodiment:
             else:
                 made = make_scene(self._suite, seed or 0, scene.instruction)
         except ValueError as error:
-            raise EmbodimentFault(str(error)) from error
+            raise PolicyError(str(error)) from error
         laid = self._table.lay_scene(made)
         self._controller.reset()
         self._time, self._steps, self._instruction = 0, 0, scene.instruction

@@ -19,6 +19,7 @@ from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.environments.declared_card import refuse_declaration
 from rt_vla_ros.environments.worker.inspect_declaration import declaration_of
 from rt_vla_ros.environments.worker.inspect_world import STOP
+from rt_vla_ros.evaluation.inspect_plugin.controllers import refuse_controllers
 from rt_vla_ros.evaluation.inspect_plugin.spaces import box_of_card, cameras_of_card
 from rt_vla_ros.observations.image import fit_image
 from rt_vla_ros.observations.observation import Observation
@@ -107,12 +108,14 @@ class InspectPolicy:
     def act(self, observation: inspect_robots.Observation) -> inspect_robots.ActionChunk:
         """One decision, as so many of the embodiment's steps; the last one says so if the policy terminates.
 
-        Raises ValueError for a missing image and what the policy raises.
+        Raises CompatibilityError for an unsupported controller, ValueError for a missing image, and what the policy
+        raises.
         """
         from inspect_robots import ActionChunk as TheirChunk
 
         if self._own is None:
             raise RuntimeError("The policy is bound to no embodiment: call bind(embodiment.info) first.")
+        refuse_controllers(self.config.action_horizon)
         if observation.instruction and observation.instruction != self._instruction:
             self._begin(observation.instruction)
         number = observation.extra.get("env_step", self._acted)

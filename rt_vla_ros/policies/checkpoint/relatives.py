@@ -33,6 +33,9 @@ FILES = {
     "example_batch.msgpack": OCTO,
 }
 ECOT = r"ecot|embodied-?cot"
+RANDOM_CROPS = r"image_aug|openvla-7b-finetuned-libero"
+"""Checkpoints fine-tuned with random crops: OpenVLA's training code adds image_aug to the name of a run; the published
+ones for LIBERO, which have no such name, are evaluated with a center crop."""
 NAMES = {r"openvla.*[-_]oft": OFT, r"tracevla": TRACEVLA}
 """Relatives of OpenVLA that differ only in their training, by the names of their publishers."""
 TYPES = {"spatialvla": "SpatialVLA", "molmoact": "MolmoAct", "gr00t": "GR00T", "prismatic": "Prismatic"}

@@ -12,6 +12,7 @@ from support.scripted_policy import ConstantPolicy
 pytest.importorskip("inspect_robots", reason="needs inspect-robots: pip install 'rt_vla_ros[inspect]'")
 
 import inspect_robots as api
+from inspect_robots.controller import Controller, DefaultController, EnsemblingController, SmoothingController
 from inspect_robots.errors import CompatibilityError, ConfigError
 from support.inspect_point import Point, box, joints, reach, trouble
 
@@ -114,6 +115,26 @@ def test_cameras_of_other_names_are_named(tmp_path: Path) -> None:
     assert _names("front=top", ConstantPolicy.card) == {"front": "top"}
     with pytest.raises(ValueError, match=r"cameras is 'wrist=top', expected CARD=EMBODIMENT"):
         _names("wrist=top", ConstantPolicy.card)
+
+
+def test_controllers_that_change_its_actions_or_times_are_refused(tmp_path: Path) -> None:
+    """A terminate would be lost in an ensemble, and a stop would move when it is smoothed."""
+
+    def run(controller: Controller | None) -> None:
+        policy = InspectPolicy(ConstantPolicy(translation=TO_THE_MARK), {})
+        (log,) = api.eval(reach(), policy, Point(), log_dir=str(tmp_path), controller=controller)
+        assert log.status == "success"
+
+    for fine in (None, DefaultController(), DefaultController(2)):
+        run(fine)
+    for refused, name in (
+        (DefaultController(1), r"DefaultController\(replan_interval=1\)"),
+        (SmoothingController(DefaultController()), "SmoothingController"),
+        (SmoothingController(DefaultController(1)), r"SmoothingController around DefaultController\("),
+        (EnsemblingController(box(rotation_repr="none")), "EnsemblingController"),
+    ):
+        with pytest.raises(CompatibilityError, match=f"Unsupported controller: {name}.* once per 2 steps"):
+            run(refused)
 
 
 def test_an_embodiment_that_raises_halts_as_they_say(tmp_path: Path) -> None:

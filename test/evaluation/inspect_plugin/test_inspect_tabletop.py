@@ -10,13 +10,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from support.scripted_policy import ConstantPolicy
 
 pytest.importorskip("inspect_robots", reason="needs inspect-robots: pip install 'rt_vla_ros[inspect]'")
 
 import inspect_robots as api
 from inspect_robots import registry
 from inspect_robots.conformance import assert_embodiment_conformant
-from inspect_robots.errors import ConfigError, EmbodimentFault
+from inspect_robots.errors import ConfigError, PolicyError
 
 from rt_vla_ros.evaluation.inspect_plugin.embodiment import TabletopEmbodiment, open_embodiment
 from rt_vla_ros.evaluation.inspect_plugin.policy import InspectPolicy
@@ -131,8 +132,16 @@ def test_a_time_limit_is_a_truncation_whatever_the_outcome_but_success(
 
 def test_a_scene_of_somebody_else_is_laid_for_its_instruction(table: TabletopEmbodiment) -> None:
     assert table.reset(api.Scene("adhoc", "pick up the red cube"), seed=5).instruction == "pick up the red cube"
-    with pytest.raises(EmbodimentFault, match="teapot"):
+    with pytest.raises(PolicyError, match="teapot"):
         table.reset(api.Scene("adhoc", "pick up the teapot"), seed=5)
+
+
+def test_a_scene_that_cannot_be_laid_is_one_failed_sample(table: TabletopEmbodiment, tmp_path: Path) -> None:
+    scenes = [api.Scene(one, f"pick up the {one}") for one in ("teapot", "red cube")]
+    task = api.Task("foreign", scenes, "success_at_end", max_steps=1)
+    (log,) = api.eval(task, InspectPolicy(ConstantPolicy(terminate=True), {}), table, log_dir=str(tmp_path))
+    assert [one.status for one in log.samples] == ["error", "success"]
+    assert "teapot" in str(log.samples[0].error)
 
 
 def test_training_seeds_are_refused() -> None:

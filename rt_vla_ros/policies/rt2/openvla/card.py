@@ -14,7 +14,7 @@ from rt_vla_ros.action_space.plausibility import ImplausibleActionsError, check_
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE, RT2_CONFIG_FILE
-from rt_vla_ros.policies.checkpoint.relatives import ECOT, OFT, is_called
+from rt_vla_ros.policies.checkpoint.relatives import ECOT, OFT, RANDOM_CROPS, is_called
 from rt_vla_ros.policies.rt2.configuration import (
     ECOT_PROMPT,
     LONGEST_PLAN,
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 STATISTICS = "dataset_statistics.json"
 OWN_CARD = f"Put an {CARD_FILE} next to the weights that gives the ranges in m and rad (docs/action_card.md)."
 GRIPPER_ERROR = 0.05
+CROP_AREA = 0.9
+"""Share of the image area kept by the center crop, for checkpoints fine-tuned with random crops."""
 DEFAULTS = {
     "vocabulary": "openvla",
     "prompt": OPENVLA_PROMPT,
@@ -126,7 +128,7 @@ def _defaults(checkpoint: Checkpoint) -> Mapping[str, Any]:
             f"{checkpoint.model_directory / CONFIG_FILE}: the language model is {llm!r} ({kind}); of OpenVLA's "
             "relatives, only those based on Llama 2 (llama2-7b-pure) and Vicuna (vicuna-v15-7b) are supported."
         )
-    return DEFAULTS
+    return {**DEFAULTS, "center_crop": is_called(RANDOM_CROPS, checkpoint.called, data)}
 
 
 def checked_card(card: ActionCard, place: Path | str, bins: int, horizon: int) -> ActionCard:

@@ -14,12 +14,11 @@ from transformers import PreTrainedTokenizerBase
 
 from rt_vla_ros.language.plain_text import drop_separators
 from rt_vla_ros.policies.rt2.inputs.processor import Inputs, Pixels, ProcessorError
+from rt_vla_ros.policies.rt2.openvla.card import CROP_AREA
 
 EMPTY_TOKEN = 29871
 """Llama's token for an empty piece; in training it preceded every action."""
 STRATEGIES = ("resize-naive", "letterbox", "resize-crop")
-CROP_AREA = 0.9
-"""Share of the image area kept by the center crop, for checkpoints fine-tuned with random crops."""
 
 
 class OpenVLAProcessor:

@@ -30,7 +30,8 @@ from rt_vla_ros.sim.objects import SceneLayout
 from rt_vla_ros.sim.scenes import START_HIGH, START_LOW, Scene, Task
 from rt_vla_ros.sim.suites import triple
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
-from rt_vla_ros.training.dagger_policy import DaggerPolicy, WhoActs, draw_who_acts
+from rt_vla_ros.training.dagger_policy import DaggerPolicy, draw_who_acts
+from rt_vla_ros.training.labeling_policy import WhoActs
 from rt_vla_ros.training.rt2.mini.batches import mini_config
 from rt_vla_ros.training.rt2.mini.embodiments import Embodiment
 from rt_vla_ros.training.rt2.mini.frames import Frames, joined, observe, save_frames

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from support.vlms import SHARDS, random_image, rt2_card, save_openvla, statistics
 
 from rt_vla_ros.action_space.state import StateDimension
+from rt_vla_ros.evaluation.provenance import center_cropped
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE
@@ -136,6 +137,28 @@ def test_openvla_s_defaults_fill_rt2_config(given: dict[str, Any], prompt: str, 
     assert str(robot_prompt(config, "Pick UP the red cube.")) == prompt
     assert str(question_prompt(config, "What is red?")) == "In: What is red?\nOut:"
     assert config.center_crop == given.get("center_crop", False)
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "cropped"),
+    [
+        ("openvla-7b-finetuned-libero-goal", "openvla/openvla-7b", True),
+        ("openvla-7b+libero_10_no_noops+b16+lr-0.0005+lora-r32+dropout-0.0--image_aug", "openvla/openvla-7b", True),
+        ("mine", "openvla/openvla-7b-finetuned-libero-object", True),
+        ("openvla-7b", "openvla/openvla-7b", False),
+    ],
+)
+def test_the_center_crop_follows_from_what_the_checkpoint_says(
+    name: str, base: str, cropped: bool, tmp_path: Path
+) -> None:
+    directory = save_openvla(tmp_path / name)
+    config = json.loads((directory / "config.json").read_text())
+    (directory / "config.json").write_text(json.dumps({**config, "_name_or_path": base}))
+    assert openvla_config(resolve(directory)).center_crop is cropped
+    assert center_cropped(str(directory)) is cropped
+    (directory / RT2_CONFIG_FILE).write_text(json.dumps({"center_crop": not cropped}))
+    assert openvla_config(resolve(directory)).center_crop is not cropped, "the user's word counts"
+    assert center_cropped("rt1-untrained") is None
 
 
 def test_a_wrong_rt2_config_is_refused_by_its_path(tmp_path: Path) -> None:
