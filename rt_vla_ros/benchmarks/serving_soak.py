@@ -164,9 +164,7 @@ def _run(
             sizes.setdefault("server", []).append(resident(server))
             if kills_replicas:
                 others = [resident(one) for one in descendants(server) if _name(one) != REPLICA]
-                sizes.setdefault("Ray, without replicas", []).append(
-                    float(np.nansum([resident(one) for one in others]))
-                )
+                sizes.setdefault("Ray, without replicas", []).append(float(np.nansum(others)))
             said = f"{now / 60:.1f} min: {fleet.begun} robots, {_text(fleet.answers)}"
             tell(f"{said}, server {sizes['server'][-1]:.0f} MiB")
         time.sleep(0.2)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -271,13 +271,16 @@ def _serve(args: argparse.Namespace) -> Any:
 
     tell, robots = partial(print, file=sys.stderr, flush=True), [int(word) for word in words]
     if args.soak:
-        from rt_vla_ros.benchmarks import serving_soak
-
-        options = ("--ray", "--replicas", "2") if args.ray else ()
-        figures = serving_soak.measure(args.policy, robots[-1], args.soak, tell, options)
-        print(serving_soak.table(figures))
-        return figures
+        return _serve_soak(args, robots[-1], tell)
     figures = measure(args.policy, robots, args.seconds, tell, RAY if args.ray else WAYS)
+    print(table(figures))
+    return figures
+
+
+def _serve_soak(args: argparse.Namespace, robots: int, tell: Callable[[str], None]) -> Any:
+    from rt_vla_ros.benchmarks.serving_soak import measure, table
+
+    figures = measure(args.policy, robots, args.soak, tell, ("--ray", "--replicas", "2") if args.ray else ())
     print(table(figures))
     return figures
 

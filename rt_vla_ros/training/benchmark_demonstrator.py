@@ -16,6 +16,7 @@ from rt_vla_ros.environments.environment import EnvironmentFailure
 from rt_vla_ros.environments.exact_follower import ExactFollower
 from rt_vla_ros.environments.foreign import ForeignEnvironment
 from rt_vla_ros.evaluation.rollout import play_episode
+from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, MOST_COLLECTIONS, SEEDS_PER_COLLECTION
 from rt_vla_ros.training.checks import check_range
