@@ -83,7 +83,7 @@ def test_outside_localhost_a_token_or_certificates_are_needed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("short", "has 5 characters"), ("with a space in the token", "spaces in it")]
+    ("text", "said"), [("short", "has 5 characters"), ("with a space in the token", "without spaces")]
 )
 def test_an_invalid_token_is_refused(text: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "token"
