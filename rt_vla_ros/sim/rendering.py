@@ -5,7 +5,9 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import functools
 import importlib
+import importlib.util
 import os
 import sys
 import weakref
@@ -43,11 +45,25 @@ def choose_library() -> str:
     """MuJoCo's module for the OpenGL library to use: egl, osmesa or glfw; gl_context on other systems than Linux."""
     if not sys.platform.startswith("linux"):
         return "gl_context"
+    load_triton()
     chosen = os.environ.get("MUJOCO_GL", "").lower().strip()
     if chosen not in LIBRARIES:
         chosen = "egl" if egl_works() else "osmesa"
         os.environ["MUJOCO_GL"] = chosen
     return chosen
+
+
+@functools.cache
+def load_triton() -> None:
+    """Loads the library of triton, which comes with PyTorch's CUDA builds, if it is installed.
+
+    It must be loaded before Mesa: both contain LLVM, and Mesa makes its own symbols global. The symbols of a triton
+    that is imported later would bind to them, and the process would crash.
+    """
+    triton = importlib.util.find_spec("triton")
+    for directory in triton.submodule_search_locations or () if triton is not None else ():
+        with contextlib.suppress(OSError):  # without a library, or a damaged one: triton itself reports it
+            ctypes.CDLL(os.path.join(directory, "_C", "libtriton.so"))
 
 
 def egl_works() -> bool:

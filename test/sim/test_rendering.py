@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
+from support.launching import child_environment
+from support.processes import ROOT
 
 from rt_vla_ros.sim import rendering
 
@@ -58,3 +65,48 @@ def test_without_the_shared_libraries_egl_does_not_work(monkeypatch):
 
     monkeypatch.setattr(rendering.ctypes, "CDLL", absent)
     assert not rendering.egl_works()
+
+
+RENDER = """
+from rt_vla_ros.sim import TabletopSim, make_scene
+sim = TabletopSim()
+sim.reset(make_scene("pick-any", seed=3).layout)
+sim.render("front")
+sim.close()
+"""
+
+
+def run_python(code: str, *paths: Path) -> subprocess.CompletedProcess[str]:
+    environment = child_environment()
+    environment["PYTHONPATH"] = ":".join([*map(str, paths), str(ROOT)])
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+
+
+def test_the_library_of_triton_is_loaded_before_that_of_mesa(tmp_path: Path) -> None:
+    directory = tmp_path / "triton" / "_C"
+    directory.mkdir(parents=True)
+    (directory.parent / "__init__.py").write_text("raise AssertionError('only its library is loaded')")
+    code = "import ctypes, rt_vla_ros.sim.rendering as rendering; order, load = [], ctypes.CDLL\n"
+    code += "ctypes.CDLL = lambda name: (order.append(str(name)), load(name))[1]; rendering.choose_library()\n"
+    code += "print(*order, sep='\\n')"
+    done = run_python(code, tmp_path)
+    assert done.returncode == 0, done.stderr
+    loaded = done.stdout.split()
+    assert loaded[0] == str(directory / "libtriton.so")
+    assert len(loaded) > 1
+
+
+@pytest.mark.parametrize("content", [None, b"", b"damaged"])
+def test_a_triton_without_a_usable_library_does_not_prevent_rendering(content: bytes | None, tmp_path: Path) -> None:
+    directory = tmp_path / "triton" / "_C"
+    directory.mkdir(parents=True)
+    if content is not None:
+        (directory / "libtriton.so").write_bytes(content)
+    done = run_python("from rt_vla_ros.sim.rendering import choose_library; print(choose_library())", tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")
+def test_triton_can_be_imported_after_rendering() -> None:
+    done = run_python(RENDER + "import triton")
+    assert done.returncode == 0, done.stderr
