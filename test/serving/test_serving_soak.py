@@ -75,7 +75,7 @@ def test_a_soak_of_a_server_for_no_time_or_for_ever_is_refused(
 @pytest.mark.serial
 def test_a_soak_with_real_robots(tmp_path: Path) -> None:
     out = tmp_path / "soak.json"
-    assert main(["bench", "serve", "--robots", "2", "--soak", "0.25", "--out", str(out)]) == 0
+    assert main(["bench", "serve", "--robots", "2", "--soak", "0.15", "--out", str(out)]) == 0
     found = json.loads(out.read_text())
     assert found["robots"] >= 2
     assert (found["wrong"], found["twice"]) == (0, 0)
