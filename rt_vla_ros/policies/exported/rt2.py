@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+from torch import Tensor
 from transformers import AutoConfig, GenerationConfig
 
 from rt_vla_ros.json_file import read_object
@@ -15,7 +17,7 @@ from rt_vla_ros.policies.exported.graph import OnnxGraph, providers
 from rt_vla_ros.policies.exported.manifest import Manifest
 from rt_vla_ros.policies.exported.rt1 import check_weights
 from rt_vla_ros.policies.exported.rt2_graphs import RT2_GRAPHS
-from rt_vla_ros.policies.exported.rt2_model import exported_model
+from rt_vla_ros.policies.exported.rt2_model import HEAD, HEAD_BIAS, TABLE, exported_model
 from rt_vla_ros.policies.rt2.checkpoint import check_options, with_plan
 from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.policies.rt2.inputs.processor import CombinedProcessor
@@ -61,7 +63,7 @@ def load_exported(checkpoint: Checkpoint, device: str) -> RT2Parts:
     graphs = {
         name: OnnxGraph(manifest.graph(directory, name), f"{directory / name}.onnx", chosen) for name in RT2_GRAPHS
     }
-    tables = safetensors.torch.load(manifest.file(directory, TABLES_FILE))
+    tables = read_tables(directory / TABLES_FILE, manifest.file(directory, TABLES_FILE))
     try:
         base = AutoConfig.from_pretrained(directory / BASE, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # as for other checkpoints
@@ -73,3 +75,20 @@ def load_exported(checkpoint: Checkpoint, device: str) -> RT2Parts:
     if isinstance(processor, CombinedProcessor):
         processor.complete(model.config)
     return RT2Parts(model, processor, config, card)
+
+
+def read_tables(path: Path, content: bytes) -> dict[str, Tensor]:
+    """The tables of a file, see rt2_model. Raises CheckpointError for another content."""
+    try:
+        tables = safetensors.torch.load(content)
+    except safetensors.SafetensorError as error:
+        raise CheckpointError(f"{path} is not a safetensors file: {first_line(error)}") from error
+    shapes = {name: tuple(table.shape) for name, table in tables.items()}
+    table = shapes.get(TABLE, ())
+    expected = {TABLE: table, HEAD: table, HEAD_BIAS: table[:1]}
+    if len(table) != 2 or any(shape != expected.get(name) for name, shape in shapes.items()):
+        raise CheckpointError(
+            f"{path} has tensors of the shapes {shapes}, expected {TABLE!r} of the shape (V, C), and for some models "
+            f"{HEAD!r} of the same shape and {HEAD_BIAS!r} of the shape (V,). Export the policy again."
+        )
+    return tables
