@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rt_vla_ros.benchmarks.markdown import markdown
 from rt_vla_ros.evaluation.summary import wilson_interval
 from rt_vla_ros.json_lines import read_rows
 from rt_vla_ros.svg import COLOURS, GRID, curve, picture, text
@@ -119,12 +120,6 @@ def _rows(arms: Arms, shown: Mapping[str, str], only: Iterable[str] = ()) -> str
     if not rows:
         return ""
     return markdown(("", *columns), [[called, *(row.get(key, "") for key in columns)] for called, row in rows.items()])
-
-
-def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table."""
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
 TRAININGS = (("scratch", "scratch", 9), ("robot-only", "robot data only", 42), ("co", "co-fine-tuned", 44))

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from rt_vla_ros.benchmarks.markdown import markdown
 from rt_vla_ros.benchmarks.memory_growth import resident, summary
 from rt_vla_ros.benchmarks.serving import serving
 from rt_vla_ros.observations.observation import Observation
@@ -221,24 +222,11 @@ class SoakRobot:
 
 def table(figures: dict[str, Any]) -> str:
     """Two tables in Markdown: the answers, and the memory."""
-    names = ("minutes", "robots at once", "robots", "robots killed", "replicas killed", "right answers", "wrong")
-    return "\n\n".join(
-        [
-            _markdown([*names, "repeated", "late", "lost"], [[v for k, v in figures.items() if k not in _OTHER]]),
-            _markdown(
-                ["process", "start [MiB]", "end [MiB]", "growth [MiB/min]", "bound", "flat"],
-                [row.values() for row in figures["memory"]],
-            ),
-        ]
-    )
-
-
-_OTHER = ("policy", "memory")
-
-
-def _markdown(head: Sequence[str], rows: Sequence[Any]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(f"{cell}" for cell in line) + " |" for line in lines)
+    robots = ("minutes", "robots at once", "robots", "robots killed", "replicas killed", "right answers", "wrong")
+    counts = [str(value) for name, value in figures.items() if name not in ("policy", "memory")]
+    memory = ("process", "start [MiB]", "end [MiB]", "growth [MiB/min]", "bound", "flat")
+    sizes = (map(str, row.values()) for row in figures["memory"])
+    return "\n\n".join([markdown([*robots, "repeated", "late", "lost"], [counts]), markdown(memory, sizes)])
 
 
 def main() -> None:

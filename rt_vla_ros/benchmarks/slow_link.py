@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from rt_vla_ros.benchmarks.markdown import markdown
 from rt_vla_ros.benchmarks.node_path import NANO, PathTimes
 
 STILL = 1e-3  # largest component of a command of an arm that stands still [m/s or rad/s]
@@ -49,15 +50,11 @@ def table(figures: dict[str, Any]) -> str:
     """Both tables in Markdown."""
     links = ("round trip ms", "lost segments", "actions/s", "image to action p50 ms", "p99 ms", "max ms")
     cuts = ("cut", "standstill after s", "commands of motion after that", "resumed after s", "oldest image acted on ms")
-    numbered = [{"cut": f"{figures['cut_s']:g} s, {index}", **row} for index, row in enumerate(figures["cuts"], 1)]
-    return "\n\n".join([_markdown(links, figures["links"]), _markdown(cuts, numbered)])
+    numbered = ([f"{figures['cut_s']:g} s, {index}", *_cells(row)] for index, row in enumerate(figures["cuts"], 1))
+    return "\n\n".join([markdown(links, map(_cells, figures["links"])), markdown(cuts, numbered)])
 
 
-def _markdown(head: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
-    lines = [" | ".join(head), "|".join(["---"] * len(head))]
-    lines += [" | ".join(_cell(key, value) for key, value in row.items()) for row in rows]
-    return "\n".join(f"| {line} |" if "---" not in line else f"|{line}|" for line in lines)
-
-
-def _cell(key: str, value: Any) -> str:
-    return "none" if value is None else f"{value:.0%}" if key == "loss" else f"{value:g}" if key != "cut" else value
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    return [
+        "none" if value is None else f"{value:.0%}" if key == "loss" else f"{value:g}" for key, value in row.items()
+    ]

@@ -217,7 +217,10 @@ def _link_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _numbers(text: str) -> list[float]:
-    return [float(part) for part in text.split(",")]
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected comma-separated numbers, got {text!r}") from None
 
 
 def _bag_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any
 
 from rt_vla_ros.benchmarks.serving import serving
@@ -34,11 +35,11 @@ def measure(
         try:
             with running(f"remote:127.0.0.1:{wire.port}") as bench:
                 links, cut = list[dict[str, Any]](), list[dict[str, Any]]()
-                for wire.round_trip in round_trips:
-                    for wire.loss in losses:
-                        bench.record(SETTLE)
-                        links.append(link_row(bench.record(seconds), wire.round_trip, wire.loss, seconds))
-                        tell(f"round trip {1000 * wire.round_trip:g} ms, {wire.loss:.0%} lost: {links[-1]}")
+                for round_trip, loss in product(round_trips, losses):
+                    wire.round_trip, wire.loss = round_trip, loss
+                    bench.record(SETTLE)
+                    links.append(link_row(bench.record(seconds), round_trip, loss, seconds))
+                    tell(f"round trip {1000 * round_trip:g} ms, {loss:.0%} lost: {links[-1]}")
                 for index in range(cuts):
                     cut.append(_cut(wire, bench.record, bench.also))
                     tell(f"cut {index + 1} of {cuts}: {cut[-1]}")

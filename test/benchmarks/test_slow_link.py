@@ -51,6 +51,7 @@ def test_an_arm_that_never_stands_still_and_one_that_never_moves_again() -> None
     [
         (["--round-trips", "-1"], "--round-trips is -1, expected 0 to 5000."),
         (["--round-trips", "20,nan"], "--round-trips is 20,nan, expected 0 to 5000."),
+        (["--losses", "1%"], "expected comma-separated numbers, got '1%'"),
         (["--losses", "0.9"], "--losses is 0.9, expected 0 to 0.5."),
         (["--cuts", "-1"], "--cuts is -1, expected 0 to 1000."),
         (["--seconds", "0"], "--seconds is 0, expected 1 to 3600."),
