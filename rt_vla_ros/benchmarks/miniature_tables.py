@@ -66,7 +66,7 @@ def report(arms: Arms) -> str:
     tables = (
         ("(a) Scratch, robot data only, co-fine-tuned", _training(arms)),
         ("(b), (c) Words that only web data have; planning first", _words(arms)),
-        ("(d) Size", _rows(arms, {"robots-front": "1.3 M parameters", "co-small": "smaller"})),
+        ("(d) Size", _rows(arms, {"share-66": "1.3 M parameters", "small": "0.8 M parameters"})),
         ("(e) Share of robot frames", _rows(arms, {n: f"{n[6:]} %" for n in arms if n.startswith("share-")})),
         ("(f) Two robots", _rows(arms, {name: name for name in arms if name.startswith("robots-")})),
         ("All arms", _rows(arms, {name: name for name in arms})),

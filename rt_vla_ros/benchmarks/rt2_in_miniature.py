@@ -4,13 +4,12 @@ results.
 rt-vla train rt2 --recipe rt2-mini --out runs/mini
 python -m rt_vla_ros.benchmarks.rt2_in_miniature --frames-from runs/mini --out runs/miniature
 
-The arms with seeds in their names are trained on the frames of that finished run. `robots-frames` renders frames of two
-robots while it trains; the arms of claims (d) to (f), model size, share of robot data and two robots, are trained on
-these and need no `--frames-from`. At each step, arms with the same seed, frames and number of robot frames per batch
-get the same frames and instructions. They do not act during training; the policy in the episode frames is that of the
-run which rendered them, which was co-fine-tuned. A model of both robots sees each half as often per step as a model of
-one. Run the same command again to resume; finished arms are skipped. `--only ARM ...` selects arms; `--list` prints
-them.
+All arms but those named `robots-...` are trained on the frames of that finished run. `robots-frames` renders frames of
+two robots while it trains, and the other arms of claim (f), two robots, are trained on these. At each step, arms with
+the same seed, frames and number of robot frames per batch get the same frames and instructions. They do not act during
+training; the policy in the episode frames is that of the run which rendered them, which was co-fine-tuned. A model of
+both robots sees each half as often per step as a model of one. Run the same command again to resume; finished arms are
+skipped. `--only ARM ...` selects arms; `--list` prints them.
 """
 
 from __future__ import annotations
@@ -32,6 +31,8 @@ FRAMES = 24  # in a batch with web data
 ROBOT_FRAMES = 17  # of them from robot data, at the recipe's share; arms without web data have a batch of these alone
 SEEDS = (0, 1, 2)
 SHARES = (0.1, 0.3, 0.5, 0.66, 0.9, 1.0)
+SIZED_SHARE = 0.66
+"""At which the sizes of the model are compared."""
 SUITES = ("pick-any", "unseen")
 ROBOTS = ("front", "left")
 BOTH_ROBOTS = "robots-frames"  # the arm that renders the frames of both
@@ -89,12 +90,12 @@ def arms(steps: int = STEPS) -> list[Arm]:
         found.append(Arm(f"co-{seed}", co, f"web-{seed}", suites))
         found.append(Arm(f"plan-{seed}", {}, suites=WORDS, plan=True, of=f"co-{seed}"))
     found += _two_robots({**together, "robot_share": ROBOT_FRAMES / FRAMES})
+    known = SUITES[:1]
     for share in SHARES:
-        found.append(Arm(share_name(share), {**together, "robot_share": share}, "web-0", frames=BOTH_ROBOTS))
+        found.append(Arm(share_name(share), {**together, "robot_share": share}, "web-0", known))
     small = {"width": 64, "layers": 2}
-    smaller = {**together, **small, "robot_share": ROBOT_FRAMES / FRAMES}
-    found.append(Arm("web-small", {**web, **small}, suites=(), frames=BOTH_ROBOTS))
-    found.append(Arm("co-small", smaller, "web-small", frames=BOTH_ROBOTS))
+    found.append(Arm("web-small", {**web, **small}, suites=()))
+    found.append(Arm("small", {**together, **small, "robot_share": SIZED_SHARE}, "web-small", known))
     return found
 
 

@@ -34,13 +34,13 @@ def test_seeds_of_an_arm_are_counted_together_and_told_one_by_one() -> None:
     for name, unseen in (("scratch", 10), ("robot-only", 40), ("co", 60)):
         for seed in range(3):
             arms[f"{name}-{seed}"] = made({"pick-any": (90 + seed, 100), "unseen": (unseen + seed, 100)})
-    arms["co-small"] = made({"pick-any": (1, 100), "unseen": (0, 100)})
+    arms["small"] = made({"pick-any": (1, 100), "unseen": (0, 100)})
     lines = report(arms).splitlines()
     assert lines[0].startswith("### (a)")
     row = next(line for line in lines if line.startswith("| co-fine-tuned |"))
     assert "| 273 of 300 (87% to 94%): 90, 91, 92 | 183 of 300 (55% to 66%): 60, 61, 62 |" in row
     assert row.endswith("| 50.0%, 50.0%, 50.0% | 75.0%, 75.0%, 75.0% | 44 % |")
-    assert any(line.startswith("| smaller | 1 of 100 (0% to 5%) | 0 of 100 (0% to 4%) | 50.0%") for line in lines)
+    assert any(line.startswith("| 0.8 M parameters | 1 of 100 (0% to 5%) | 0 of 100 (0% to 4%) | 50.0%") for line in lines)
 
 
 def test_what_was_not_made_has_no_table() -> None:

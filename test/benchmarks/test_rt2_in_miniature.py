@@ -70,12 +70,12 @@ def test_all_arms_but_those_on_web_data_alone_have_the_given_number_of_steps() -
 
 
 def test_sizes_and_shares_are_compared_on_the_frames_of_one_robot() -> None:
-    compared = [arm for arm in arms() if arm.name.startswith("share-") or arm.name in ("co-small", "robots-front")]
-    assert len(compared) == len(SHARES) + 2
-    assert {arm.frames for arm in compared} == {"robots-frames"}
+    compared = [arm for arm in arms() if arm.name.startswith("share-") or arm.name == "small"]
+    assert len(compared) == len(SHARES) + 1
+    assert {arm.frames for arm in compared} == {""}
     assert {settings(arm).embodiments for arm in compared} == {"front"}
     assert {(settings(arm).steps, settings(arm).batch_size, settings(arm).seed) for arm in compared} == {(STEPS, 24, 0)}
-    assert {settings(arm).robot_share for arm in compared} == {*SHARES, ROBOT_FRAMES / 24}
+    assert {settings(arm).robot_share for arm in compared} == {*SHARES}
 
 
 def test_an_arm_that_fails_ends_all_of_them_with_the_place_of_its_message(
