@@ -40,7 +40,9 @@ def test_seeds_of_an_arm_are_counted_together_and_told_one_by_one() -> None:
     row = next(line for line in lines if line.startswith("| co-fine-tuned |"))
     assert "| 273 of 300 (87% to 94%): 90, 91, 92 | 183 of 300 (55% to 66%): 60, 61, 62 |" in row
     assert row.endswith("| 50.0%, 50.0%, 50.0% | 75.0%, 75.0%, 75.0% | 44 % |")
-    assert any(line.startswith("| 0.8 M parameters | 1 of 100 (0% to 5%) | 0 of 100 (0% to 4%) | 50.0%") for line in lines)
+    assert any(
+        line.startswith("| 0.8 M parameters | 1 of 100 (0% to 5%) | 0 of 100 (0% to 4%) | 50.0%") for line in lines
+    )
 
 
 def test_what_was_not_made_has_no_table() -> None:
