@@ -100,6 +100,7 @@ class ExpertAtRate:
 
 
 @needs_metaworld
+@pytest.mark.slow
 def test_tasks_in_turn_are_those_of_fresh_processes() -> None:
     """More tasks than are kept, so that some are replaced; nothing of an episode is left in a later one."""
     turn = [f"metaworld:{name}" for name in (*MT10, "coffee-pull-v3")]
