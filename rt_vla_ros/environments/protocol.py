@@ -61,7 +61,7 @@ def choices_of(environment: Mapping[str, Any]) -> dict[str, str]:
     if isinstance(protocol, Mapping) and all(isinstance(sentence, str) for sentence in protocol.values()):
         return dict(protocol)
     if isinstance(protocol, list) and all(isinstance(sentence, str) for sentence in protocol):
-        return {EARLIER.get(sentence, sentence): sentence for sentence in protocol}
+        return {EARLIER.get(sentence, str(sentence)): sentence for sentence in protocol}
     raise ValueError(f"the protocol of the environment is {str(protocol)[:80]!r}, expected sentences by their keys")
 
 
