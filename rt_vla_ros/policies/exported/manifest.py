@@ -98,7 +98,7 @@ class Manifest:
 
     def graph_path(self, directory: Path, name: str) -> Path:
         """Where the file of a graph is."""
-        return directory / f"{name}{'.so' if self.target else '.onnx'}"
+        return directory / graph_file(name, self.target)
 
     def file(self, directory: Path, name: str) -> bytes:
         """One of `files`. Raises CheckpointError if it is missing or was changed after the export."""
@@ -116,6 +116,11 @@ class Manifest:
                 f"{directory / added[0]} was added after the export. Remove it, or change the original checkpoint and "
                 "export it again."
             )
+
+
+def graph_file(name: str, target: Mapping[str, str]) -> str:
+    """The name of a graph's file: machine code for a target is a shared library."""
+    return f"{name}.so" if target else f"{name}.onnx"
 
 
 def sha256_of(path: Path) -> str:

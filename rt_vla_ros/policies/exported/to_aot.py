@@ -11,8 +11,9 @@ import torch
 from rt_vla_ros.policies.checkpoint.errors import first_line
 from rt_vla_ros.policies.exported.to_onnx import ExportError, GraphSource, dynamic_shapes, quiet
 
-OPTIONS = {"cpp.dynamic_threads": True}
-"""Inductor's: the number of threads is torch's when the graph runs, not when it is compiled."""
+OPTIONS = {"cpp.dynamic_threads": True, "aot_inductor.precompile_headers": False}
+"""Inductor's: the number of threads is torch's when the graph runs, not when it is compiled. Precompiling the headers
+takes longer than the two files of a graph save."""
 
 
 def check_compiler() -> None:

@@ -15,7 +15,7 @@ from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE, EXPORTED
 from rt_vla_ros.policies.checkpoint.resolve import REMOTE, Checkpoint
 from rt_vla_ros.policies.checkpoint.whole_folder import replace_folder
 from rt_vla_ros.policies.exported.engines import Engine
-from rt_vla_ros.policies.exported.manifest import Manifest, sha256_of, sha256_of_bytes
+from rt_vla_ros.policies.exported.manifest import Manifest, graph_file, sha256_of
 from rt_vla_ros.policies.exported.to_onnx import ExportError
 
 Graphs = dict[str, bytes]
@@ -74,11 +74,14 @@ def write_exported(directory: Path, folder: ExportedFolder) -> Manifest:
 
     def write(new: Path) -> None:
         folder.card.save(new)
+        files = {name: new / graph_file(name, folder.engine.target) for name in folder.graphs}
+        for name, content in folder.graphs.items():
+            files[name].write_bytes(content)
         fixed = folder.write(new)
         packages = folder.engine.packages
         versions = {"rt_vla_ros": __version__, **{name: metadata.version(name) for name in packages}}
         manifest = Manifest(
-            graphs={name: sha256_of_bytes(content) for name, content in folder.graphs.items()},
+            graphs={name: sha256_of(path) for name, path in files.items()},
             card=sha256_of(new / CARD_FILE),
             files={name: sha256_of(new / name) for name in sorted(fixed)},
             original=folder.original,
@@ -88,8 +91,6 @@ def write_exported(directory: Path, folder: ExportedFolder) -> Manifest:
             versions=versions,
             target=folder.engine.target,
         )
-        for name, content in folder.graphs.items():
-            manifest.graph_path(new, name).write_bytes(content)
         config = manifest.config(folder.model_type, folder.network)
         (new / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         made.append(manifest)
