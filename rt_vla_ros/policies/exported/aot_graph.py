@@ -62,10 +62,10 @@ class AotGraph:
             path = Path(private) / "graph.so"
             path.write_bytes(content)
             try:
-                self._runner: Any = torch._C._aoti.AOTIModelContainerRunnerCpu(str(path), 1)  # type: ignore[attr-defined]
+                self._runner: Any = torch._C._aoti.AOTIModelContainerRunnerCpu(str(path), 1)
             except RuntimeError as error:
                 raise CheckpointError(f"{where} cannot be loaded by torch: {first_line(error)}") from error
-        arguments: Any = treespec_loads(self._runner.get_call_spec()[0])  # type: ignore[no-untyped-call]
+        arguments: Any = treespec_loads(self._runner.get_call_spec()[0])
         self._inputs: list[str] = list(arguments.children()[1].context)
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
