@@ -99,7 +99,7 @@ def random_motion(rng: np.random.Generator) -> WantedMotion:
 
 
 @dataclass(frozen=True)
-class Watched:
+class WatchedRobot:
     """What is played: an arm or a base, with typical settings of its check. random, typical: for false alarms, and for
     detections.
     """
@@ -137,7 +137,7 @@ class Watched:
         return position + rotate(quaternion, way), multiply(quaternion, turn)
 
 
-def actions(motion: WantedMotion, rng: np.random.Generator, watched: Watched) -> Callable[[float], ActionChunk]:
+def actions(motion: WantedMotion, rng: np.random.Generator, watched: WatchedRobot) -> Callable[[float], ActionChunk]:
     """A policy: image timestamp -> action."""
     direction, axis = rng.normal(size=3), rng.normal(size=3)
 
@@ -160,7 +160,7 @@ def play(
     duration: float,
     begin: float,
     fault: Fault,
-    watched: Watched,
+    watched: WatchedRobot,
 ) -> tuple[float | None, str, float]:
     """Time of the alarm [s], its message, and the distance since `begin` [s], the start of the fault [m]."""
     controller = Controller(base=BASE_LIMITS)
@@ -228,7 +228,7 @@ FAULTS: dict[str, Fault] = {
 }
 USUAL = WantedMotion(0.2, 0.8, 0.1, 0.0)
 PLAIN = PlayedArm(0.1, 0.02, 4.0, 0.02, 0.002, 0.0003, 0.002)
-PLAYED_ARM = Watched(
+PLAYED_ARM = WatchedRobot(
     ARM,
     follow_time=0.4,
     tolerance=0.12,
@@ -236,7 +236,7 @@ PLAYED_ARM = Watched(
     typical=lambda rng: replace(random_arm(rng), lag=rng.uniform(0, 0.12), acceleration=4.0),
     usual=USUAL,
 )
-PLAYED_BASE = Watched(
+PLAYED_BASE = WatchedRobot(
     BASE,
     follow_time=1.0,
     tolerance=0.25,
@@ -246,7 +246,7 @@ PLAYED_BASE = Watched(
 )
 
 
-def detections(runs: int, watched: Watched, seed: int = 0) -> dict[str, Any]:
+def detections(runs: int, watched: WatchedRobot, seed: int = 0) -> dict[str, Any]:
     """Detection delay of each fault with random arms or bases and typical motions [s], from the start of motion."""
     found = {}
     for name, fault in FAULTS.items():
@@ -262,7 +262,7 @@ def detections(runs: int, watched: Watched, seed: int = 0) -> dict[str, Any]:
     return found
 
 
-def false_alarms(runs: int, watched: Watched, seed: int = 1) -> list[str]:
+def false_alarms(runs: int, watched: WatchedRobot, seed: int = 1) -> list[str]:
     """Messages of false alarms in `runs` runs of 10 s."""
     found = []
     for number in range(runs):

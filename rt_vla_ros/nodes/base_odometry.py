@@ -17,7 +17,7 @@ from rt_vla_ros.control.status import Command
 from rt_vla_ros.control.track import angle_of, conjugate, multiply, rotation
 from rt_vla_ros.nodes.arrival import MAX_AGE, Arrival
 from rt_vla_ros.nodes.conversions import NANOSECONDS, nanoseconds, refuse_stamp, seconds
-from rt_vla_ros.nodes.following import Following, Measured, Vector
+from rt_vla_ros.nodes.following import Following, MeasuredPose, Vector
 from rt_vla_ros.nodes.guarding import GuardedNode
 from rt_vla_ros.nodes.sources import Sources
 from rt_vla_ros.nodes.start_error import StartError
@@ -29,7 +29,7 @@ STEP, SPEED = 0.2, 3.0  # [m], [m/s]
 TURN, TURN_SPEED = 0.5, 10.0  # [rad], [rad/s]
 
 
-class _Heard(NamedTuple):
+class _BasePose(NamedTuple):
     """position (3,) [m] and quaternion (4,) of the base in `frame`, in the plane: x, y and the heading."""
 
     arrival: Arrival
@@ -46,7 +46,7 @@ class BaseOdometry:
     def __init__(self, node: GuardedNode, base_frame: str) -> None:
         """base_frame: the child frame that the odometry must have."""
         self._node, self._base_frame = node, base_frame.lstrip("/")
-        self._newest: _Heard | None = None
+        self._newest: _BasePose | None = None
         self._refused: str | None = None  # why the last message is invalid
         self._jump: tuple[int, str] | None = None  # when the pose jumped [ns], and how
         newest = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -55,7 +55,7 @@ class BaseOdometry:
         self._sources, self._several = Sources(node, self._topic), list[str]()
         node.create_timer(CHECK_PERIOD, self._look_for_others, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
-    def measured(self) -> Measured | str:
+    def measured(self) -> MeasuredPose | str:
         """The base's newest pose in the frame of the odometry, without height, roll and pitch."""
         if self._several:
             return (
@@ -69,9 +69,9 @@ class BaseOdometry:
         unusable = self._newest.arrival.unusable("odometry", now_ns)
         if unusable is not None:
             return unusable
-        if self._jump is not None and now_ns - self._jump[0] <= MAX_AGE * NANOSECONDS:
+        if self._jump is not None and 0 <= now_ns - self._jump[0] <= MAX_AGE * NANOSECONDS:
             return self._jump[1]
-        return Measured(seconds(self._newest.arrival.at_ns), self._newest.position, self._newest.quaternion)
+        return MeasuredPose(seconds(self._newest.arrival.at_ns), self._newest.position, self._newest.quaternion)
 
     def told(self, command: Command) -> Vector:
         """The base's commanded velocity, in its own axes."""
@@ -119,10 +119,10 @@ def _pose(message: Odometry) -> tuple[Vector, Vector]:
     return np.array([at.x, at.y, at.z]), np.array([turn.w, turn.x, turn.y, turn.z])
 
 
-def _heard(message: Odometry, now_ns: int) -> _Heard:
+def _heard(message: Odometry, now_ns: int) -> _BasePose:
     position, (w, x, y, z) = _pose(message)
     heading = math.atan2(2 * (w * z + x * y), w * w + x * x - y * y - z * z)
-    return _Heard(
+    return _BasePose(
         Arrival(nanoseconds(message.header.stamp), now_ns),
         message.header.frame_id.lstrip("/"),
         position * [1.0, 1.0, 0.0],
@@ -130,7 +130,7 @@ def _heard(message: Odometry, now_ns: int) -> _Heard:
     )
 
 
-def _jumped(before: _Heard, after: _Heard) -> str | None:
+def _jumped(before: _BasePose, after: _BasePose) -> str | None:
     """How the pose changed between two messages if no base moves like that, as the end of a sentence, else None."""
     reset = "was its source reset or restarted?"
     if before.frame != after.frame:

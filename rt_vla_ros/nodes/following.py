@@ -14,7 +14,7 @@ from rt_vla_ros.control.track import STILL
 Vector = NDArray[np.float64]
 
 
-class Measured(NamedTuple):
+class MeasuredPose(NamedTuple):
     """A pose in a frame that does not move. at: when [s]. position: [m], shape (3,). quaternion: w, x, y, z."""
 
     at: float
@@ -25,7 +25,7 @@ class Measured(NamedTuple):
 class WatchedMotion(Protocol):
     """What of the robot is watched, where it is, and what it is commanded."""
 
-    def measured(self) -> Measured | str:
+    def measured(self) -> MeasuredPose | str:
         """Its newest pose, or why it is unknown, as the end of a sentence without a full stop."""
 
     def told(self, command: Command) -> Vector:

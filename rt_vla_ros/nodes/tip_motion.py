@@ -11,7 +11,7 @@ from geometry_msgs.msg import Transform
 from rt_vla_ros.control.follow_watch import FollowWatch
 from rt_vla_ros.control.status import Command
 from rt_vla_ros.nodes.conversions import seconds
-from rt_vla_ros.nodes.following import Following, Measured, Vector
+from rt_vla_ros.nodes.following import Following, MeasuredPose, Vector
 from rt_vla_ros.nodes.start_error import StartError
 from rt_vla_ros.nodes.transform_tree import TransformTree, rotation_of
 
@@ -22,13 +22,13 @@ class TipMotion:
     def __init__(self, tree: TransformTree, tip_frame: str, workspace_frame: str) -> None:
         self._tree, self._tip_frame, self._workspace_frame = tree, tip_frame, workspace_frame
 
-    def measured(self) -> Measured | str:
+    def measured(self) -> MeasuredPose | str:
         """The tip's newest pose."""
         placed = self._tree.lookup(self._workspace_frame, self._tip_frame)
         if isinstance(placed, str):
             return placed
         at = placed.transform.translation
-        return Measured(seconds(placed.at_ns), np.array([at.x, at.y, at.z]), _quaternion(placed.transform))
+        return MeasuredPose(seconds(placed.at_ns), np.array([at.x, at.y, at.z]), _quaternion(placed.transform))
 
     def told(self, command: Command) -> Vector:
         """The tip's commanded velocity."""
