@@ -44,8 +44,10 @@ class Following:
         """Reads the newest pose; why nobody can know whether it follows, as a sentence, else None."""
         measured = self._motion.measured()
         if isinstance(measured, str):
-            followed = self._watch.followed
-            return f"Whether the {followed.name} follows cannot be checked ({followed.prefix}follow_time): {measured}."
+            followed, end = self._watch.followed, "" if measured.endswith("?") else "."
+            return (
+                f"Whether the {followed.name} follows cannot be checked ({followed.prefix}follow_time): {measured}{end}"
+            )
         self._watch.measure(*measured)
         return None
 
