@@ -20,6 +20,7 @@ ROWS = (
     (
         "environment.py",
         "git_lfs.py",
+        "host_memory.py",
         "json_file.py",
         "json_lines.py",
         "loopback.py",

@@ -17,7 +17,7 @@ from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION, Policy, WarmUpPolicy
 
-WEIGHTS = ("*.safetensors", "*.onnx")
+WEIGHTS = ("*.safetensors", "*.onnx", "*.so")
 PATCH = 16  # [pixel]
 
 

@@ -62,8 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _rt1_arguments(what.add_parser("rt1", help="RT-1: step time of each network, by component"))
     _rt2_arguments(what.add_parser("rt2", help="RT-2: this package's decoding compared with transformers' generate"))
     _batch_arguments(what.add_parser("batch", help="several robots on one network: batched compared with one by one"))
-    export = what.add_parser("export", help="a policy and its ONNX exports: latency, size, and token agreement")
-    export.add_argument("exported", nargs="+", metavar="DIR.onnx", help="directories written by `rt-vla export`")
+    export = what.add_parser("export", help="a policy and its exports: latency, size, and token agreement")
+    export.add_argument("exported", nargs="+", metavar="DIR", help="directories written by `rt-vla export`")
     export.add_argument(
         "--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="original policy (default rt1-mini)"
     )

@@ -37,7 +37,7 @@ SENTENCES = {
 class Benchmark:
     """Static description of an environment.
 
-    card: of its own actions, a step each, and its cameras. protocol: its choices, a sentence each, for the report.
+    card: of its own actions, a step each, and its cameras. protocol: its choices, see environments.protocol.
     sentences: instructions by task, if the environment has none. instruction: of every task, if given.
     describe: the first request to the worker.
     """
@@ -45,7 +45,7 @@ class Benchmark:
     name: str
     kind: str
     card: ActionCard
-    protocol: tuple[str, ...]
+    protocol: Mapping[str, str]
     sentences: dict[str, str]
     instruction: str
     describe: dict[str, Any]
@@ -72,7 +72,7 @@ class ForeignEnvironment:
     def about(self) -> Mapping[str, Any]:
         """Entry `environment`: its name, versions and options, which results depend on."""
         one = self._benchmark
-        return {"environment": {"name": one.name, "versions": self.versions, "protocol": list(one.protocol)}}
+        return {"environment": {"name": one.name, "versions": self.versions, "protocol": dict(one.protocol)}}
 
     def refuse(self, card: ActionCard) -> None:
         """See Environment."""

@@ -18,13 +18,21 @@ from rt_vla_ros.environments.foreign import SENTENCES, Benchmark, ForeignEnviron
 from rt_vla_ros.environments.process import START_TIME, EnvironmentProcess
 
 INSPECT = "inspect"
-PROTOCOL = (
-    "the task's own step limit; the embodiment may end an episode earlier",
-    "seeds 0 to N-1 are the task's N scenes as in `inspect-robots run --seed 0`, N to 2N-1 their second epoch, ...",
-    "the first of the task's scorers that returns yes or no determines success; no grader and no operator",
-    "an action of the policy is divided equally over the steps of its period, and clipped to the action space",
-    "units are meters and radians, the gripper's upper bound is open: the conventions of its adapters, not declared",
-)
+PROTOCOL = {
+    "own-limit": "the task's own step limit; the embodiment may end an episode earlier",
+    "scenes-by-epochs": (
+        "seeds 0 to N-1 are the task's N scenes as in `inspect-robots run --seed 0`, N to 2N-1 their second epoch, ..."
+    ),
+    "first-yes-or-no-scorer": (
+        "the first of the task's scorers that returns yes or no determines success; no grader and no operator"
+    ),
+    "equal-parts-clipped": (
+        "an action of the policy is divided equally over the steps of its period, and clipped to the action space"
+    ),
+    "meters-radians-upper-open": (
+        "units are meters and radians, the gripper's upper bound is open: the conventions of its adapters, not declared"
+    ),
+}
 
 
 def names_of(rest: str) -> list[str]:

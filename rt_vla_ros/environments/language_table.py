@@ -23,15 +23,21 @@ HOW = (
     "requirements.txt in a separate Python environment, and pass --env-checkout DIR and --env-python PATH"
 )
 SOURCE = Path("language_table") / "environments" / "language_table.py"
-PROTOCOL = (
-    UNTESTED,
-    f"{STEPS} steps of 0.1 s, as in its evaluation code; an episode ends at the first success",
-    "eight blocks; the initial state is the first one from the seed for which the benchmark's RRT oracle finds a plan; "
-    "its own evaluation draws 50 initial states of a family from one seed instead",
-    "the observation's image without the instruction drawn into it; no crop",
-    "an action of the policy is divided equally over the steps of its period, without smoothing or limits",
-    "instructions are the benchmark's own",
-)
+PROTOCOL = {
+    "untested": UNTESTED,
+    f"steps-{STEPS}-first-success": (
+        f"{STEPS} steps of 0.1 s, as in its evaluation code; an episode ends at the first success"
+    ),
+    "eight-blocks-first-plan": (
+        "eight blocks; the initial state is the first one from the seed for which the benchmark's RRT oracle finds a "
+        "plan; its own evaluation draws 50 initial states of a family from one seed instead"
+    ),
+    "image-without-text": "the observation's image without the instruction drawn into it; no crop",
+    "equal-parts": (
+        "an action of the policy is divided equally over the steps of its period, without smoothing or limits"
+    ),
+    "own-instructions": "instructions are the benchmark's own",
+}
 
 
 def language_table_card() -> ActionCard:

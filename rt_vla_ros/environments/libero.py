@@ -27,20 +27,33 @@ METRES, RADIANS, RATE = 0.05, 0.5, 20.0  # of a full action of robosuite's OSC_P
 SHORT = {name.removeprefix("libero_"): name for name in STEP_LIMITS} | {"long": "libero_10"}
 TASKS = dict.fromkeys(STEP_LIMITS, 10) | {"libero_90": 90}
 JPEG_QUALITY = 95  # the default of tf.io.encode_jpeg, which OpenVLA uses
-PROTOCOL = (
-    f"step limits of OpenVLA's evaluation: {', '.join(f'{name} {most}' for name, most in STEP_LIMITS.items())}; an "
-    "episode ends at the first success",
-    f"seeds 0 to {STATES - 1} are the benchmark's initial states of a task; the random generator that places fixtures "
-    "is seeded with 0 before each episode, so an episode does not depend on those before it",
-    f"before an episode, {SETTLING} steps without motion and with an open gripper, which do not count",
-    f"the cameras agentview (front) and robot0_eye_in_hand (wrist), rendered at {SIZE} px and rotated by 180 degrees, "
-    "early in a step like the benchmark's own observations",
-    f"a policy with {SIZE} px sees them unchanged; other sizes as in OpenVLA's evaluation: JPEG-encoded (quality "
-    f"{JPEG_QUALITY}), decoded, resized with Lanczos (3 lobes, antialiased); a center crop belongs to the checkpoint",
-    "an action of the policy is divided equally over the steps of its period, without smoothing or limits; the gripper "
-    "closes or opens with the sign of its value",
-    "instructions are the benchmark's own",
-)
+PROTOCOL = {
+    f"steps-{'-'.join(map(str, STEP_LIMITS.values()))}-first-success": (
+        f"step limits of OpenVLA's evaluation: {', '.join(f'{name} {most}' for name, most in STEP_LIMITS.items())}; an "
+        "episode ends at the first success"
+    ),
+    f"initial-states-{STATES}-fixtures-0": (
+        f"seeds 0 to {STATES - 1} are the benchmark's initial states of a task; the random generator that places "
+        "fixtures is seeded with 0 before each episode, so an episode does not depend on those before it"
+    ),
+    f"settling-{SETTLING}": (
+        f"before an episode, {SETTLING} steps without motion and with an open gripper, which do not count"
+    ),
+    f"agentview-eye-in-hand-{SIZE}": (
+        f"the cameras agentview (front) and robot0_eye_in_hand (wrist), rendered at {SIZE} px and rotated by 180 "
+        "degrees, early in a step like the benchmark's own observations"
+    ),
+    f"jpeg-{JPEG_QUALITY}-lanczos3": (
+        f"a policy with {SIZE} px sees them unchanged; other sizes as in OpenVLA's evaluation: JPEG-encoded (quality "
+        f"{JPEG_QUALITY}), decoded, resized with Lanczos (3 lobes, antialiased); a center crop belongs to the "
+        "checkpoint"
+    ),
+    "equal-parts-gripper-sign": (
+        "an action of the policy is divided equally over the steps of its period, without smoothing or limits; the "
+        "gripper closes or opens with the sign of its value"
+    ),
+    "own-instructions": "instructions are the benchmark's own",
+}
 
 
 def libero_card() -> ActionCard:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+
 from rt_vla_ros.action_space.card import ActionCard, ActionDimension, CameraSpec
 from rt_vla_ros.environments.foreign import Benchmark
 
@@ -18,13 +22,6 @@ MT10 = (
     "peg-insert-side-v3",
     "window-open-v3",
     "window-close-v3",
-)
-PROTOCOL = (
-    "500 steps of 12.5 ms; an episode ends at the first success, as in metaworld.evaluation",
-    "seeds 0 to 49 are the 50 starts that MT1 draws from its seed 0, 50 to 99 those from its seed 1, and so on",
-    "the camera corner2, which hangs upside down, turned by 180 degrees, drawn in the policy's size",
-    "an action of the policy in equal parts over the steps of its period, without smoothing and limits",
-    "the sentences are of rt_vla_ros: Meta-World has none",
 )
 SENTENCES = {
     "assembly-v3": "put the ring on the peg",
@@ -77,6 +74,26 @@ SENTENCES = {
     "sweep-v3": "sweep the block off the table",
     "window-close-v3": "close the window",
     "window-open-v3": "open the window",
+}
+
+
+def instructions_key(sentences: Mapping[str, str]) -> str:
+    """The key of this choice, which is another one as soon as the instruction of any task changes."""
+    return f"instructions-{sha256(json.dumps(dict(sentences), sort_keys=True).encode()).hexdigest()[:8]}"
+
+
+PROTOCOL = {
+    "steps-500-first-success": "500 steps of 12.5 ms; an episode ends at the first success, as in metaworld.evaluation",
+    "mt1-starts": (
+        "seeds 0 to 49 are the 50 starts that MT1 draws from its seed 0, 50 to 99 those from its seed 1, and so on"
+    ),
+    "corner2-rotated": (
+        "the camera corner2, which is mounted upside down, rotated by 180 degrees, rendered in the policy's size"
+    ),
+    "equal-parts": (
+        "an action of the policy is divided equally over the steps of its period, without smoothing or limits"
+    ),
+    instructions_key(SENTENCES): "instructions are defined by rt_vla_ros: Meta-World has none",
 }
 
 

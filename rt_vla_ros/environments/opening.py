@@ -48,12 +48,16 @@ FORMS = (
 )
 CLASSES: dict[str, type[ForeignEnvironment]] = {INSPECT: InspectEnvironment, LIBERO: LiberoEnvironment}
 CARDS = {METAWORLD: metaworld_card, LIBERO: libero_card, LANGUAGE_TABLE: language_table_card}
-PROTOCOL_OF_GYMNASIUM = (
-    "the environment's own max_episode_steps; an episode ends at its first success, which its info says",
-    "the seed of an episode is that of reset()",
-    "the image is the observation, an entry of it with the camera's name, or render()",
-    "an action of the policy in equal parts over the steps of its period, without smoothing and limits",
-)
+PROTOCOL_OF_GYMNASIUM = {
+    "own-limit-first-success": (
+        "the environment's own max_episode_steps; an episode ends at its first success, as reported in info"
+    ),
+    "reset-seed": "the seed of an episode is that of reset()",
+    "image-or-render": "the image is the observation, an entry of it with the camera's name, or render()",
+    "equal-parts": (
+        "an action of the policy is divided equally over the steps of its period, without smoothing or limits"
+    ),
+}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from rt_vla_ros.policies.checkpoint.resolve import ENGINE, REMOTE, resolve
 from rt_vla_ros.policies.remote.settings import RemoteSettings
 from rt_vla_ros.policies.rt2.openvla.card import openvla_config
 
-WEIGHTS = ("*.safetensors", "*.onnx")
+WEIGHTS = ("*.safetensors", "*.onnx", "*.so")
 DESCRIPTION = (CARD_FILE, ENGINE_FILE, RT2_CONFIG_FILE)
 PACKAGES = ("torch", "numpy", "mujoco", "transformers")
 
@@ -36,7 +36,7 @@ def center_cropped(policy: str, remote: RemoteSettings | None = None) -> bool | 
 
 
 def checkpoint_hash(policy: str, remote: RemoteSettings | None = None) -> str | None:
-    """SHA-256 of a policy's safetensors and ONNX files, in the order of their names, in hexadecimal.
+    """SHA-256 of a policy's safetensors, ONNX and compiled files, in the order of their names, in hexadecimal.
 
     None for a policy created in memory; for a remote policy, as reported by the server; for one whose model runs in an
     engine, of its description, as an engine does not report its weights. remote: connection options.

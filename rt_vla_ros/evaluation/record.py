@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.environments.environment import STOPPED_EARLY, SUCCESS, Ending, LaidTask
+from rt_vla_ros.environments.protocol import environment_identity
 from rt_vla_ros.json_lines import cut_unfinished, read_rows
 
 SAME_TIME = 1e-6  # simulated time is a sum of steps [s]
@@ -170,13 +171,14 @@ class Journal:
         try:
             first, *rest = read_rows(self._path, ValueError)
             records = [replace(EpisodeRecord(**line), latencies=tuple(line["latencies"])) for line in rest]
+            there, here = _identity(first), _identity(subject)
         except (ValueError, TypeError, KeyError) as error:
             raise JournalError(f"{self._path} is not a journal of an evaluation ({error}); remove it.") from error
-        if first != subject:
+        if there != here:
             other = ", ".join(
-                f"{key} {first.get(key)!r}, not {subject.get(key)!r}"
-                for key in {**subject, **first}
-                if first.get(key) != subject.get(key)
+                f"{key} {there.get(key)!r}, not {here.get(key)!r}"
+                for key in {**here, **there}
+                if there.get(key) != here.get(key)
             )
             raise JournalError(
                 f"{self._path.parent} contains a different evaluation ({other}). Choose another directory with "
@@ -184,3 +186,9 @@ class Journal:
             )
         self.records = {record.seed: record for record in records}
         cut_unfinished(self._path)
+
+
+def _identity(subject: Mapping[str, Any]) -> dict[str, Any]:
+    """What identifies an evaluation: of its environment not the words. Raises ValueError for a damaged subject."""
+    own = {key: value for key, value in subject.items() if key != "environment"}
+    return own | environment_identity(subject.get("environment"))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rt_vla_ros.environments.protocol import choices_of
 from rt_vla_ros.evaluation.delays import by_suite, delay_plot, median_text
 from rt_vla_ros.evaluation.page import Markup, drawing, facts, page, table
 from rt_vla_ros.evaluation.report_plots import plot_bars, plot_histogram, plot_interval, plot_rate
@@ -155,5 +156,5 @@ def environment_rows(environment: Mapping[str, Any] | None) -> list[tuple[str, s
     versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items())
     return [
         ("environment", f"{environment['name']} ({versions})"),
-        *(("protocol of the benchmark", one) for one in environment["protocol"]),
+        *(("protocol of the benchmark", one) for one in choices_of(environment).values()),
     ]

@@ -14,7 +14,8 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 
 from rt_vla_ros.nodes.conversions import time_message
-from rt_vla_ros.nodes.guarding import LOG_AGAIN, GuardedNode
+from rt_vla_ros.nodes.guarding import LOG_AGAIN
+from rt_vla_ros.nodes.running import ProgramNode
 
 PERIOD = 1.0  # [s]
 CHECK_PERIOD = 0.1  # [s]
@@ -48,7 +49,7 @@ class Diagnostics:
     Reports are only created in the executor's thread.
     """
 
-    def __init__(self, node: GuardedNode, report: Callable[[], Report]) -> None:
+    def __init__(self, node: ProgramNode, report: Callable[[], Report]) -> None:
         self._node, self._report = node, report
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._told: tuple[Level, str] | None = None
@@ -62,7 +63,7 @@ class Diagnostics:
             report = Report(
                 Level.WARN, "use_sim_time is set, but no /clock was received: is a simulator publishing it?"
             )
-        is_logged = report.message == self._node.recent_failure
+        is_logged = report.message in (self._node.recent_failure, self._node.failure)  # the latter as the process ends
         report = replace(report, message=_printable(report.message))
         changed = (report.level, report.message) != self._told
         if changed and not is_logged:

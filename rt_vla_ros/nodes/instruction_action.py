@@ -30,6 +30,7 @@ FEEDBACK = 4  # looks from one message of feedback to the next
 LASTING = 3.0
 # After this time [s] the result is sent even if the smoother does not report standstill.
 STANDSTILL = 2.0
+DRY_RUN = "This is a dry run (the smoother's parameter dry_run): the arm is not commanded."
 FAREWELL = 0.3  # for the result of a goal that ends with its node [s]
 RESULTS_KEPT = 3600  # [s]; rclpy counts from the acceptance, and an instruction may take long
 
@@ -76,7 +77,7 @@ class Goal:
     """One that runs, or whose request is over and whose arm still brakes.
 
     limit_ns: time limit on the node's clock, 0 for none. elapsed_ns: how much of it is used. looks: how often it was
-    looked at. ending: outcome and sentence, once the request is over.
+    looked at. dry: whether the smoother was seen in a dry run. ending: outcome and sentence, once the request is over.
     """
 
     handle: ServerGoalHandle
@@ -88,6 +89,7 @@ class Goal:
     braking: int = 0  # looks since the request is over
     began: dict[bool, float] = field(default_factory=dict)  # of SmootherWatch's paths [m]
     moved: dict[bool, float] = field(default_factory=lambda: {True: UNKNOWN, False: UNKNOWN})  # by a human or not [m]
+    dry: bool = False
     stamp_ns: int | None = None  # of the image behind the last action
     feedback: ExecuteInstruction.Feedback = field(
         default_factory=lambda: ExecuteInstruction.Feedback(confidence=UNKNOWN)
@@ -218,6 +220,7 @@ class InstructionAction:
         if goal.ending is None and self._smoother.waits_for is None:
             goal.elapsed_ns += max(0, now_ns - goal.last_ns)
         goal.last_ns = now_ns
+        goal.dry |= self._smoother.dry_run
         self._measure_paths(goal)
 
     def _measure_paths(self, goal: Goal) -> None:
@@ -259,13 +262,16 @@ class InstructionAction:
             feedback = goal.feedback
             feedback.distance = goal.moved[False]
             if goal.ending is None:  # after that the policy does not act again
-                feedback.waits_for = self._smoother.waits_for or self._requests.awaited() or ""
+                dry = DRY_RUN if self._smoother.dry_run else ""
+                feedback.waits_for = self._smoother.waits_for or self._requests.awaited() or dry
             feedback.image_age = UNKNOWN if goal.stamp_ns is None else (goal.last_ns - goal.stamp_ns) / NANOSECONDS
             goal.handle.publish_feedback(feedback)
 
     def _finish(self, goal: Goal) -> None:
         assert goal.ending is not None
         outcome, sentence = goal.ending
+        if goal.dry:
+            sentence = f"{sentence} {DRY_RUN}"
         self._tell(goal)
         with self._lock:
             self._goal = None

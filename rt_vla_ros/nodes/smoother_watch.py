@@ -94,6 +94,11 @@ class SmootherWatch:
         human = "is in control" if self._status.commander == "human" else "took over"
         return f"A human {human}: the policy's actions have no effect until {self._service('resume')} is called."
 
+    @property
+    def dry_run(self) -> bool:
+        """Whether the smoother computes commands without sending them to the arm."""
+        return self._status is not None and not self._lost and bool(self._status.dry_run)
+
     def _service(self, name: str) -> str:
         smoothers = dict.fromkeys(self._smoothers.names())
         return " and ".join(f"{smoother}/{name}" for smoother in smoothers) or f"its ~/{name}"

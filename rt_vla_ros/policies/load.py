@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rt_vla_ros.policies.checkpoint.errors import EngineDecidesError, ServerDecidesError, UnknownPolicyError
-from rt_vla_ros.policies.checkpoint.files import EXPORTED, RT1_ONNX, RT2_ONNX, Tell, say_nothing
+from rt_vla_ros.policies.checkpoint.files import EXPORTED, RT1_AOT, RT1_ONNX, RT2_ONNX, Tell, say_nothing
 from rt_vla_ros.policies.checkpoint.resolve import (
     ENGINE,
     REMOTE,
@@ -51,7 +51,8 @@ def load_policy(
     table beside its weights.
     weights: weight format: "auto", "float32", "bfloat16", and for RT-2 "int8" and "int4"; auto is bfloat16
     for RT-2 on a GPU, float32 for everything else.
-    trust_remote_code: whether Python code in the checkpoint may be run, for models that transformers does not have.
+    trust_remote_code: whether Python code in the checkpoint may be run, for models that transformers does not have, and
+    the machine code of an export (rt-vla export --to aot) that was not compiled on this machine.
     cuda_graphs: whether to use CUDA graphs for RT-2's passes (rt2.decoding.fixed_shapes) and RT-1's step.
     device_images: whether to preprocess RT-2's images on its GPU (rt2.inputs.device_images). Neither affects a CPU.
     plan: whether an RT-2 trained to plan on request (plan_on_request in rt2_config.json) writes a plan in words before
@@ -103,10 +104,10 @@ def _opener(family: str) -> Callable[..., Policy]:
         from rt_vla_ros.policies.rt1.checkpoint import open_policy as open_rt1
 
         return open_rt1
-    if family == RT1_ONNX:
-        from rt_vla_ros.policies.exported.rt1 import open_policy as open_rt1_onnx
+    if family in (RT1_ONNX, RT1_AOT):
+        from rt_vla_ros.policies.exported.rt1 import open_policy as open_exported_rt1
 
-        return open_rt1_onnx
+        return open_exported_rt1
     if family == RT2_ONNX:
         from rt_vla_ros.policies.exported.rt2 import open_policy as open_rt2_onnx
 

@@ -28,6 +28,10 @@ class PolicyLateError(ValueError):
     """The decision for this observation came too late; the message says why. The next one may be in time."""
 
 
+class PolicyFaultError(RuntimeError):
+    """A fault of a policy in another process; the message is complete: the type of the error, and where it arose."""
+
+
 @runtime_checkable
 class Policy(Protocol):
     """Maps camera images and an instruction to actions; keeps its own history between calls."""

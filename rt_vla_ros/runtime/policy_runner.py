@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from rt_vla_ros.action_space.decoder import DecodingError
-from rt_vla_ros.policies.policy import Policy, PolicyLateError, PolicyLostError
+from rt_vla_ros.policies.policy import Policy, PolicyFaultError, PolicyLateError, PolicyLostError
 from rt_vla_ros.runtime.frame_buffer import Frame, FrameBuffer
 from rt_vla_ros.runtime.policy_stepper import DueFrames, PolicyDecision, PolicyStepper
 from rt_vla_ros.runtime.warm_up import Warm, warm_up
@@ -317,7 +317,7 @@ def _is_late(decision: PolicyDecision, age_ns: int) -> bool:
 def _sentence(error: Exception) -> str:
     """The message for users: the error's own text if meant for them, otherwise with its location."""
     text = str(error).strip() or type(error).__name__
-    if isinstance(error, ValueError | OSError | ImportError):
+    if isinstance(error, ValueError | OSError | ImportError | PolicyFaultError):
         return text
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {text} ({last.name}, line {last.lineno})"

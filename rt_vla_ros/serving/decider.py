@@ -8,16 +8,23 @@ from typing import Protocol
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.policies.act_requests import ActRequest
-from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION, AnsweringPolicy, Policy, WarmUpPolicy
+from rt_vla_ros.policies.policy import (
+    WARM_UP_INSTRUCTION,
+    AnsweringPolicy,
+    Policy,
+    PolicyLateError,
+    PolicyLostError,
+    WarmUpPolicy,
+)
 from rt_vla_ros.policies.shared import SharedPolicy, share_policy
 from rt_vla_ros.runtime.warm_up import warm_up
 
 
-class LateRequestError(Exception):
+class LateRequestError(PolicyLateError):
     """The decision was too late or no longer needed; the message says which."""
 
 
-class ReplicaLostError(Exception):
+class ReplicaLostError(PolicyLostError):
     """A replica has ended, or did not answer, so that nothing was decided; another one may."""
 
 

@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from rt_vla_ros.language.encoder import InstructionError
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.policy import AnsweringPolicy, Policy
+from rt_vla_ros.policies.policy import AnsweringPolicy, Policy, PolicyLateError
 from rt_vla_ros.policies.remote import meta_fields as read
 from rt_vla_ros.policies.remote.chunk_wire import chunk_meta
+from rt_vla_ros.policies.remote.error_wire import error_meta
 from rt_vla_ros.policies.remote.image_wire import RAW, decode_images, raw_size
 from rt_vla_ros.policies.remote.settings import LONGEST_BUDGET
 from rt_vla_ros.policies.remote.wire import MessageKind, RemoteMessage, RemoteWireError, pack, unpack
 from rt_vla_ros.runtime.instruction_gate import LONGEST_TEXT, too_long
 from rt_vla_ros.runtime.question_queue import without_words
-from rt_vla_ros.serving.decider import LateRequestError
 from rt_vla_ros.serving.metrics import FleetMetrics, RobotTally
 from rt_vla_ros.serving.model_worker import Ticket
 from rt_vla_ros.serving.refusal import Refusal
@@ -110,7 +111,7 @@ class RobotSession:
     async def _reset(self, message: RemoteMessage) -> RemoteMessage:
         instruction = read.text(message.meta, "instruction")
         if (problem := too_long("instruction", instruction, LONGEST_TEXT)) is not None:
-            raise ValueError(problem)
+            raise InstructionError(problem)
         worker, session = self._policy.worker, self._session
         worker.forget(session, "A new instruction was set.")
         await asyncio.wrap_future(worker.call(lambda: session.reset(instruction)))
@@ -160,10 +161,9 @@ class RobotSession:
                 "decided",
             )
             packed = pack(answer)
-        except LateRequestError as late:
-            packed, outcome = pack(RemoteMessage(MessageKind.LATE, message.number, {"sentence": str(late)})), "late"
         except Exception as error:  # reported to the robot that asked
-            packed, outcome = pack(_refusal(message, error)), "refused"
+            packed = pack(_refusal(message, error))
+            outcome = "late" if isinstance(error, PolicyLateError) else "refused"
         self._metrics.answer(self._tally, outcome, self._clock() - arrival, batch)
         await self._send_packed(packed)
 
@@ -212,6 +212,5 @@ class RobotSession:
 
 def _refusal(message: RemoteMessage, error: Exception) -> RemoteMessage:
     refusal = Refusal.of(error)
-    return RemoteMessage(
-        MessageKind.REFUSED, message.number, {"sentence": refusal.sentence[:4000], "reason": refusal.reason}
-    )
+    kind = MessageKind.LATE if isinstance(error, PolicyLateError) else MessageKind.REFUSED
+    return RemoteMessage(kind, message.number, error_meta(refusal.kind, refusal.sentence))

@@ -18,6 +18,14 @@ from rt_vla_ros.policies.tabletop_card import tabletop_card
 
 SUPPORT = Path(__file__).resolve().parents[1] / "support"
 
+# The protocol of Gymnasium environments in evaluations of version 0.2.0.
+OF_0_2_0 = [
+    "the environment's own max_episode_steps; an episode ends at its first success, which its info says",
+    "the seed of an episode is that of reset()",
+    "the image is the observation, an entry of it with the camera's name, or render()",
+    "an action of the policy in equal parts over the steps of its period, without smoothing and limits",
+]
+
 
 @pytest.fixture
 def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -47,10 +55,18 @@ def test_an_evaluation_is_recorded_resumed_and_reported(
     assert "--env gymnasium:point_world:Point-v0" in data["command"]
     report = (tmp_path / "out" / "report.html").read_text()
     assert "The process of gymnasium ended by itself (exit code 3)" in report
-    assert all(choice in html.unescape(report) for choice in data["environment"]["protocol"])
-    first = (tmp_path / "out" / "episodes.jsonl").read_text()
+    assert all(choice in html.unescape(report) for choice in data["environment"]["protocol"].values())
+    journal = tmp_path / "out" / "episodes.jsonl"
+    first = journal.read_text()
     assert main([*words, *out, "--seed", "1000", "--episodes", "2"]) == 0
-    assert (tmp_path / "out" / "episodes.jsonl").read_text() == first, "nothing was played again"
+    assert journal.read_text() == first, "nothing was played again"
+    header, *episodes = first.splitlines(keepends=True)
+    subject = json.loads(header)
+    subject["environment"]["protocol"] = OF_0_2_0
+    earlier = json.dumps(subject) + "\n" + "".join(episodes)
+    journal.write_text(earlier)
+    assert main([*words, *out, "--seed", "1000", "--episodes", "2"]) == 0
+    assert journal.read_text() == earlier, "nor in a directory of an earlier version"
     assert list((tmp_path / "out" / "videos").iterdir())
 
 

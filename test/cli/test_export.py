@@ -16,6 +16,7 @@ from rt_vla_ros.cli.main import main
 from rt_vla_ros.evaluation.provenance import checkpoint_hash
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.resolve import resolve
+from rt_vla_ros.policies.exported.engines import OnnxEngine
 from rt_vla_ros.policies.exported.manifest import Manifest, sha256_of
 from rt_vla_ros.policies.exported.rt1 import WINDOW
 from rt_vla_ros.policies.exported.rt1_writer import export_rt1, sources
@@ -42,7 +43,7 @@ def export_int8(original: Path, out: Path) -> None:
         for number in range(4):
             policy.act(seen(number, number / 5))
 
-    export_rt1(resolve(original), out, "", opset=20, watch=watch, tell=lambda _: None)
+    export_rt1(resolve(original), out, "", engine=OnnxEngine(20), watch=watch, tell=lambda _: None)
 
 
 @pytest.fixture(scope="module")
@@ -159,5 +160,5 @@ def test_an_interrupted_export_leaves_nothing(original: Path, tmp_path: Path, mo
 
     monkeypatch.setattr("rt_vla_ros.policies.exported.writer.sha256_of", interrupted)  # when all files are there
     with pytest.raises(KeyboardInterrupt):
-        export_rt1(resolve(original), tmp_path / "half.onnx", "", opset=20, tell=lambda _: None)
+        export_rt1(resolve(original), tmp_path / "half.onnx", "", engine=OnnxEngine(20), tell=lambda _: None)
     assert list(tmp_path.iterdir()) == []

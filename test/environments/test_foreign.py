@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.policy_server import RunningServer
 from support.scripted_policy import ConstantPolicy
 
 from rt_vla_ros.action_space.card import ActionCardError
@@ -20,6 +21,10 @@ from rt_vla_ros.environments.foreign import ForeignEnvironment
 from rt_vla_ros.environments.opening import EnvironmentChoice
 from rt_vla_ros.evaluation.players import DirectPlayer
 from rt_vla_ros.evaluation.record import EpisodeRecord
+from rt_vla_ros.language.encoder import InstructionError
+from rt_vla_ros.policies.load import load_policy
+from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION, Policy
+from rt_vla_ros.policies.remote.settings import RemoteSettings
 
 CRASHES, HANGS = 1001, 1002  # of support/point_world.py
 TO_THE_MARK = np.array([0.0, 0.04, 0.0])
@@ -31,7 +36,7 @@ def environment(point_world: EnvironmentChoice) -> Iterator[ForeignEnvironment]:
         yield opened
 
 
-def play(environment: ForeignEnvironment, policy: ConstantPolicy, seed: int) -> EpisodeRecord:
+def play(environment: ForeignEnvironment, policy: Policy, seed: int) -> EpisodeRecord:
     player = DirectPlayer(policy, environment, ExactFollower(environment.tick_ns))
     return player.play("gymnasium:point_world:Point-v0", seed)[0]
 
@@ -69,6 +74,29 @@ def test_a_crash_is_one_episodes_and_the_rest_goes_on(environment: ForeignEnviro
         "The process of gymnasium ended by itself (exit code 3). Last output: the physics exploded"
     )
     assert play(environment, policy, 3).outcome == "success"
+
+
+class Choosy(ConstantPolicy):
+    """Takes every second instruction after its warm-up."""
+
+    count = 0
+
+    def reset(self, instruction: str) -> None:
+        self.count += instruction != WARM_UP_INSTRUCTION
+        if self.count % 2:
+            raise InstructionError(f"{instruction!r} is not in the table.")
+
+
+def test_an_instruction_that_a_served_policy_refuses_is_one_failed_episode(environment: ForeignEnvironment) -> None:
+    def make() -> Choosy:
+        return Choosy(translation=TO_THE_MARK)
+
+    with closing(RunningServer({"choosy": make})) as server:
+        remote = load_policy(server.address, remote=RemoteSettings(budget=20.0))
+        records = [[play(environment, policy, seed) for seed in range(2)] for policy in (remote, make())]
+    for refused, played in records:
+        assert (refused.outcome, played.outcome) == ("instruction_refused", "success")
+        assert refused.reason == "The policy refused the instruction. 'go to the mark' is not in the table."
 
 
 def test_a_hang_is_one_episodes_and_the_rest_goes_on(point_world: EnvironmentChoice) -> None:

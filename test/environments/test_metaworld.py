@@ -14,7 +14,7 @@ from rt_vla_ros.action_space.decoder import ActionDecoder
 from rt_vla_ros.environments.exact_follower import ExactFollower
 from rt_vla_ros.environments.foreign import ForeignEnvironment
 from rt_vla_ros.environments.installs import installed
-from rt_vla_ros.environments.metaworld import metaworld_card
+from rt_vla_ros.environments.metaworld import MT10, metaworld_card
 from rt_vla_ros.environments.opening import EnvironmentChoice
 from rt_vla_ros.environments.serving_check import refuse_card
 from rt_vla_ros.evaluation.players import DirectPlayer
@@ -97,3 +97,31 @@ class ExpertAtRate:
         values = [self._environment.expert_values(self.card) for _ in range(self._times)]
         step = ActionDecoder(self.card).step(values[-1])
         return ActionChunk((step,), self.card.period, frame_id=self.card.frame_id)
+
+
+@needs_metaworld
+@pytest.mark.slow
+def test_tasks_in_turn_are_those_of_fresh_processes() -> None:
+    """More tasks than are kept, so that some are replaced; nothing of an episode is left in a later one."""
+    turn = [f"metaworld:{name}" for name in (*MT10, "coffee-pull-v3")]
+    card = metaworld_card((48, 48), 10.0)
+    with closing(EnvironmentChoice("metaworld:MT50").open(card)) as environment:
+        for number, task in enumerate(turn):
+            trial(environment, task, 7, number)
+        seen = {task: trial(environment, task, 3, 0) for task in reversed(turn)}
+    for task in (turn[0], turn[3], turn[-2], turn[-1]):
+        with closing(EnvironmentChoice(task).open(card)) as environment:
+            for image, other in zip(trial(environment, task, 3, 0), seen[task], strict=True):
+                np.testing.assert_array_equal(image, other)
+
+
+def trial(environment: ForeignEnvironment, task: str, seed: int, noise: int) -> list[np.ndarray]:
+    """Images of an episode with random actions, and then the expert's actions, which depend on the whole state."""
+    environment.lay(task, seed)
+    rng, images = np.random.default_rng(noise), [environment.see("corner2")]
+    for _ in range(4):
+        for _ in range(5):
+            environment._step(rng.uniform(-1.0, 1.0, 4))
+        images.append(environment.see("corner2"))
+    actions, _ = environment.play_natively()
+    return [*images, np.stack(actions)]

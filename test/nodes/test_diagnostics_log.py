@@ -40,3 +40,16 @@ def test_a_sentence_that_comes_and_goes_is_logged_once(bench: NodeBench, capfd: 
     for _ in range(20):
         told._check()
     assert capfd.readouterr().err.count("no camera") == 1
+
+
+def test_why_a_process_ends_is_published_and_left_to_the_last_line_of_its_log(
+    bench: NodeBench, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arrays = bench.listen(diagnostics.DiagnosticArray, "/diagnostics")
+    node = bench.add(ProgramNode("arm"))
+    node.failure = "The policy 'mine' cannot be loaded."
+    told = Diagnostics(node, lambda: Report(Level.ERROR, node.failure or ""))
+    bench.until(lambda: arrays)
+    assert arrays[0].status[0].message == node.failure
+    assert node.failure not in capfd.readouterr().err
+    del told

@@ -76,6 +76,21 @@ def test_a_goal_begins_a_request_and_tells_how_far_it_is(rig: Rig, asker: Asker)
     assert not result.done()
 
 
+def test_in_a_dry_run_feedback_and_result_say_that_the_arm_is_not_commanded(rig: Rig, asker: Asker) -> None:
+    rig.smoother.tell(commanded_distance=0.0, dry_run=True)
+    result = asker.begin()
+    rig.until_action()
+    rig.bench.until(lambda: asker.feedback and asker.feedback[-1].waits_for == instruction_action.DRY_RUN)
+    rig.smoother.tell(dry_run=False)
+    rig.bench.until(lambda: asker.feedback[-1].waits_for == "")
+    rig.policy._action = one_step(terminate=True, frame_id=rig.policy.card.frame_id)
+    rig.until_action()
+    rig.smoother.tell(state=TERMINATED)
+    status, outcome, sentence = asker.end(result)
+    assert (status, outcome) == (GoalStatus.STATUS_SUCCEEDED, Result.SUCCEEDED)
+    assert sentence.endswith(f" {instruction_action.DRY_RUN}")
+
+
 def test_while_the_policy_is_loaded_a_goal_says_so_and_its_limit_counts(
     bench: NodeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

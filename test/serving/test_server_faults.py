@@ -21,13 +21,15 @@ import numpy as np
 import pytest
 from support.fleet_policies import CARD, SharedCounting, counting, view
 from support.policy_server import RunningServer
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from support.stranger import Stranger
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from rt_vla_ros.action_space.card import CameraSpec
 from rt_vla_ros.action_space.state import StateDimension
 from rt_vla_ros.console import web_thread
 from rt_vla_ros.console.attempts import MOST_ATTEMPTS
+from rt_vla_ros.language.encoder import InstructionError
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.policy import Policy, PolicyLostError
@@ -35,7 +37,7 @@ from rt_vla_ros.policies.remote.handshake import Hello
 from rt_vla_ros.policies.remote.image_wire import encode_images
 from rt_vla_ros.policies.remote.policy import RemoteLateError, RemotePolicy
 from rt_vla_ros.policies.remote.settings import RemoteSettings
-from rt_vla_ros.policies.remote.wire import HEADER, MAGIC, VERSION, MessageKind, RemoteMessage, pack, unpack
+from rt_vla_ros.policies.remote.wire import HEADER, MAGIC, VERSION, MessageKind, RemoteMessage
 from rt_vla_ros.serving import server as server_module
 from rt_vla_ros.serving.access import RobotAccess
 from rt_vla_ros.serving.server import RobotLimits
@@ -65,39 +67,6 @@ def drip(connection: socket.socket) -> None:
     while time.monotonic() < last:
         connection.sendall(b"G")
         time.sleep(0.05)
-
-
-class Stranger:
-    """Says what it likes to a server."""
-
-    def __init__(self, server: RunningServer, *, hello: bool = True) -> None:
-        self._opening = connect(f"ws://127.0.0.1:{server.port}/robot", compression=None, max_size=None)
-        self.socket: ClientConnection = self._opening.__enter__()
-        if hello:
-            assert (
-                self.ask(RemoteMessage(MessageKind.HELLO, 1, Hello("", "stranger").meta())).kind is MessageKind.WELCOME
-            )
-
-    def ask(self, message: RemoteMessage) -> RemoteMessage:
-        self.socket.send(pack(message))
-        return self.hear()
-
-    def hear(self) -> RemoteMessage:
-        data = self.socket.recv(timeout=PATIENCE)
-        assert isinstance(data, bytes)
-        return unpack(data, 1 << 20)
-
-    def gone(self) -> bool:
-        try:
-            while True:
-                self.socket.recv(timeout=PATIENCE)
-        except ConnectionClosed:
-            return True
-
-    def act(self, **changes: object) -> RemoteMessage:
-        described, body = encode_images(view().images, CARD)
-        meta = {"stamp": 0.0, "state": None, "images": described, "budget": 20.0, "trip": 0.0, **changes}
-        return self.ask(RemoteMessage(MessageKind.ACT, 2, meta, body))
 
 
 @pytest.fixture
@@ -242,9 +211,9 @@ def test_a_state_with_nan_does_not_leave_the_robot(serve: Serve) -> None:
 def test_an_instruction_of_a_megabyte_is_refused_and_the_robot_goes_on(server: RunningServer) -> None:
     policy = remote(server)
     for length, said in ((1_000_000, "is too large to send"), (2000, "has 2000 characters, expected at most 1000")):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(InstructionError, match=said):
             policy.reset("x" * length)
-    with pytest.raises(ValueError, match="nonsense"):
+    with pytest.raises(InstructionError, match="nonsense"):
         policy.reset("nonsense")
     policy.reset("go")
     assert policy.act(view()).tokens == (1, 100)
@@ -428,6 +397,7 @@ import sys, time
 sys.path[:0] = sys.argv[1:]
 from support.fleet_policies import SharedCounting, counting
 from support.policy_server import RunningServer
+from support.stranger import Stranger
 kept = []
 def share(policy):
     kept.append(SharedCounting(policy))

@@ -11,6 +11,7 @@ from support.scripted_policy import ConstantPolicy
 
 from rt_vla_ros.action_space.card import ActionCard, CameraSpec
 from rt_vla_ros.action_space.chunk import ActionChunk
+from rt_vla_ros.language.encoder import InstructionError
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import Policy
 
@@ -28,7 +29,7 @@ class CountingPolicy(ConstantPolicy):
 
     def reset(self, instruction: str) -> None:
         if "nonsense" in instruction:
-            raise ValueError("The instruction is nonsense.")
+            raise InstructionError("The instruction is nonsense.")
         self.steps = 0
         self.instructions.append(instruction)
 

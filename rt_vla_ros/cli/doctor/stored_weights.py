@@ -69,8 +69,9 @@ def look_at_weights(checkpoint: Checkpoint, card: ActionCard | None, options: Ma
 def _exported(checkpoint: Checkpoint, options: Mapping[str, Any]) -> str:
     """Load it entirely: it is small."""
     given = {name: options.get(name, "auto") for name in ("device", "weights")}
-    load_policy(checkpoint, **given, language=options.get("language") or None)
-    return f"The graphs of {checkpoint.name} and its card are unchanged since the export, and onnxruntime loads them."
+    trusted = bool(options.get("trust_remote_code"))
+    load_policy(checkpoint, **given, language=options.get("language") or None, trust_remote_code=trusted)
+    return f"The graphs of {checkpoint.name} and its card are unchanged since the export and can be loaded."
 
 
 def _engine(checkpoint: Checkpoint, card: ActionCard | None) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rt_vla_ros.environments.worker.kept_environments import KeptEnvironments
 from rt_vla_ros.environments.worker.main import image_answer
 
 STARTS = 50  # that MT1 draws from one seed
@@ -31,8 +32,8 @@ class MetaWorldWorld:
         self._metaworld = importlib.import_module("metaworld")
         self._experts = importlib.import_module("metaworld.policies").ENV_POLICY_MAP
         self._benchmarks: dict[tuple[str, int], Any] = {}
+        self._kept = KeptEnvironments(_close)
         self._env: Any = None
-        self._made: tuple[Any, ...] = ()
         self._size = (480, 480)
 
     def on_describe(self, size: list[int]) -> dict[str, Any]:
@@ -53,13 +54,8 @@ class MetaWorldWorld:
         if (task, draw) not in self._benchmarks:
             self._benchmarks[task, draw] = self._metaworld.MT1(task, seed=draw)
         benchmark = self._benchmarks[task, draw]
-        if self._made != (task, self._size):
-            if self._env is not None:
-                self._env.close()
-            width, height = self._size
-            kind = benchmark.train_classes[task]
-            self._env = kind(render_mode="rgb_array", camera_name="corner2", width=width, height=height)
-            self._made = (task, self._size)
+        self._env = self._kept.get((task, self._size), lambda: self._make(benchmark.train_classes[task]))
+        _make_current(self._env)
         self._env.set_task(benchmark.train_tasks[number])
         self._seen, _ = self._env.reset()
         self._expert = self._experts[task]()
@@ -93,6 +89,10 @@ class MetaWorldWorld:
                 self.on_do(actions[-1])
         return {"actions": actions}
 
+    def _make(self, kind: Any) -> Any:
+        width, height = self._size
+        return kind(render_mode="rgb_array", camera_name="corner2", width=width, height=height)
+
     def _expert_action(self) -> list[float]:
         return [float(value) for value in np.clip(self._expert.get_action(self._seen), -1.0, 1.0)]
 
@@ -108,6 +108,24 @@ class MetaWorldWorld:
             vars(env).clear()
             vars(env).update(kept)
             self._seen = seen
+
+
+def _make_current(env: Any) -> bool:
+    """Gymnasium renders in the OpenGL context that is current, whichever environment it belongs to.
+
+    False if this one has none yet: it is created, and made current, with the first image.
+    """
+    viewer = env.mujoco_renderer.viewer
+    if viewer is not None:
+        viewer.make_context_current()
+    return viewer is not None
+
+
+def _close(env: Any) -> None:
+    """Frees the graphics memory in the environment's own context: in another one, objects of the same numbers."""
+    if _make_current(env):
+        env.mujoco_renderer.viewer.con.free()
+    env.close()
 
 
 def _draw(seed: int, collection: int | None) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rt_vla_ros.environments.protocol import environment_identity
 from rt_vla_ros.evaluation.comparison.paired import PairedResult, paired_result
 from rt_vla_ros.evaluation.comparison.unpaired import UnpairedResult, unpaired_result
 from rt_vla_ros.evaluation.report import run_title
@@ -30,10 +31,11 @@ class Evaluation:
         return str(next(iter(self.runs.values())).get("policy", self.directory.name))
 
     def conditions(self) -> dict[str, object]:
-        """Non-default CONDITIONS, and versions of a benchmark."""
+        """Non-default CONDITIONS, and versions and choices of a benchmark. Raises ValueError for a damaged entry."""
         first = next(iter(self.runs.values()))
-        versions = dict((first.get("environment") or {}).get("versions", {}))
-        return {name: first[name] for name in CONDITIONS if first.get(name)} | versions
+        return {name: first[name] for name in CONDITIONS if first.get(name)} | environment_identity(
+            first.get("environment")
+        )
 
 
 def read_evaluation(directory: Path) -> Evaluation:

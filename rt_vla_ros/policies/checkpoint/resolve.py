@@ -26,6 +26,7 @@ from rt_vla_ros.policies.checkpoint.files import (
     ENGINE_FILE,
     EXPORTED,
     LEROBOT_VLA0,
+    RT1_AOT,
     RT1_ONNX,
     RT2_CONFIG_FILE,
     RT2_ONNX,
@@ -47,7 +48,7 @@ UNTRAINED, UNTRAINED_RT2 = MADE_IN_MEMORY = ("rt1-untrained", "rt2-untrained")
 """Policies with random weights, which have no files."""
 RT1_FAMILIES = ("rt1", UNTRAINED)
 """Families with a network that does not output text."""
-WORDLESS = (*RT1_FAMILIES, RT1_ONNX)
+WORDLESS = (*RT1_FAMILIES, RT1_ONNX, RT1_AOT)
 """Families that cannot answer questions."""
 REMOTE = "remote"
 """The family of policies on a server, `remote:HOST`."""

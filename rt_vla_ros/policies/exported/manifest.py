@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,11 @@ HASH = re.compile(r"[0-9a-f]{64}")
 class Manifest:
     """The contents of "exported" in config.json.
 
-    graphs: SHA-256 of each graph's file by its name without .onnx. card: SHA-256 of the action card. files: SHA-256 of
-    every other file that must not change, by its path in the directory.
+    graphs: SHA-256 of each graph's file by its name without .onnx or .so. card: SHA-256 of the action card.
+    files: SHA-256 of every other file that must not change, by its path in the directory.
     original: SHA-256 of the exported checkpoint's weights, empty for random ones; name: of that checkpoint. opset: ONNX
-    opset. int8: names of the graphs with int8 weights. versions: of the packages that wrote it.
+    opset, 0 for machine code. int8: names of the graphs with int8 weights. versions: of the packages that wrote it.
+    target: the machine and the torch that machine code was compiled for (aot_graph.target); empty for ONNX.
     """
 
     graphs: Mapping[str, str]
@@ -45,6 +46,7 @@ class Manifest:
     opset: int
     int8: tuple[str, ...]
     versions: Mapping[str, str]
+    target: Mapping[str, str] = field(default_factory=dict)
 
     def config(self, model_type: str, network: Mapping[str, Any]) -> dict[str, Any]:
         """The content of config.json. network: the configuration of the original's network."""
@@ -71,6 +73,7 @@ class Manifest:
             )
         values: dict[str, Any] = {key: found.get(key) for key in cls.__annotations__}
         values["int8"] = tuple(values["int8"]) if isinstance(values["int8"], list) else ()
+        values["target"] = values["target"] if isinstance(values["target"], dict) else {}
         one = cls(**values)
         tables = [table for table in (one.graphs, one.files) if isinstance(table, Mapping)]
         hashes = [one.card, *(value for table in tables for value in table.values())]
@@ -81,7 +84,7 @@ class Manifest:
     def check_card(self, directory: Path) -> None:
         """Raises CheckpointError if the card was changed after the export."""
         found = _bytes(directory / CARD_FILE)
-        if _sha256(found) != self.card:
+        if sha256_of_bytes(found) != self.card:
             raise CheckpointError(
                 f"{directory / CARD_FILE} was changed after this policy was exported. Change "
                 "the card of the original checkpoint and export it again, or restore the exported card."
@@ -91,7 +94,11 @@ class Manifest:
         """The file of a graph. Raises CheckpointError if it is missing or was changed after the export."""
         if name not in self.graphs:
             raise CheckpointError(f"{directory / CONFIG_FILE} names no graph {name!r}; export the policy again.")
-        return _unchanged(directory / f"{name}.onnx", self.graphs[name])
+        return _unchanged(self.graph_path(directory, name), self.graphs[name])
+
+    def graph_path(self, directory: Path, name: str) -> Path:
+        """Where the file of a graph is."""
+        return directory / graph_file(name, self.target)
 
     def file(self, directory: Path, name: str) -> bytes:
         """One of `files`. Raises CheckpointError if it is missing or was changed after the export."""
@@ -111,24 +118,30 @@ class Manifest:
             )
 
 
+def graph_file(name: str, target: Mapping[str, str]) -> str:
+    """The name of a graph's file: machine code for a target is a shared library."""
+    return f"{name}.so" if target else f"{name}.onnx"
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
-    return _sha256(path.read_bytes())
+    return sha256_of_bytes(path.read_bytes())
 
 
-def _sha256(content: bytes) -> str:
+def sha256_of_bytes(content: bytes) -> str:
+    """SHA-256 of the content of a file, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 
 def _own_hash(config: Mapping[str, Any]) -> str:
     """Of the content of config.json, however it is formatted, without the hash itself."""
     exported = {key: value for key, value in config["exported"].items() if key != OWN}
-    return _sha256(json.dumps({**config, "exported": exported}, sort_keys=True).encode())
+    return sha256_of_bytes(json.dumps({**config, "exported": exported}, sort_keys=True).encode())
 
 
 def _unchanged(path: Path, expected: str) -> bytes:
     content = _bytes(path)
-    if (digest := _sha256(content)) != expected:
+    if (digest := sha256_of_bytes(content)) != expected:
         raise CheckpointError(
             f"{path} was changed after the export: its SHA-256 is {digest[:12]}..., {CONFIG_FILE} says "
             f"{expected[:12]}... Copy the whole directory again, or export the policy again."

@@ -1,4 +1,4 @@
-"""An exported RT-1 policy: the same as the policy in torch, with onnxruntime running the network."""
+"""An exported RT-1 policy: the same as the policy in torch, with compiled graphs in place of the network."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from torch import Tensor
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
-from rt_vla_ros.policies.exported.graph import Arrays, OnnxGraph, providers
+from rt_vla_ros.policies.exported.compiled_graph import CompiledGraph
+from rt_vla_ros.policies.exported.graph import Arrays
 from rt_vla_ros.policies.exported.manifest import Manifest
+from rt_vla_ros.policies.exported.open_graphs import open_graphs
 from rt_vla_ros.policies.rt1.checkpoint import check_card, sentence_encoder
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.loss import legal_tokens
@@ -39,7 +41,7 @@ class ExportedNetwork:
 class ExportedSteps(Steps):
     """The three graphs of an exported RT-1, with the history of one robot."""
 
-    def __init__(self, config: RT1Config, graphs: Mapping[str, OnnxGraph]) -> None:
+    def __init__(self, config: RT1Config, graphs: Mapping[str, CompiledGraph]) -> None:
         legal = legal_tokens(config.action_token_counts, config.vocab_size)
         super().__init__(ExportedNetwork(config, legal, torch.device("cpu")))
         self._graphs = dict(graphs)
@@ -102,19 +104,20 @@ def open_policy(
     decoding: str | None = None,
     language: str | None = None,
     weights: str = "auto",
+    trust_remote_code: bool = False,
     **_options: Any,
 ) -> RT1Policy:
-    """Opens an exported policy. Arguments: see load_policy; device: see graph.providers.
+    """Opens an exported policy. Arguments: see load_policy; device: see open_graphs.
 
     Raises CheckpointError, ActionCardError, ValueError; ImportError without onnxruntime.
     """
     check_weights(checkpoint, weights)
-    chosen, directory = providers(device), checkpoint.model_directory
+    directory = checkpoint.model_directory
     config, manifest = network_config(checkpoint), Manifest.of(checkpoint.config, directory)
     manifest.check_card(directory)
     card = checkpoint.read_card()
     check_card(card, config, directory)
-    graphs = {name: OnnxGraph(manifest.graph(directory, name), f"{directory / name}.onnx", chosen) for name in GRAPHS}
+    graphs = open_graphs(manifest, directory, GRAPHS, device, trust=trust_remote_code)
     encoder = sentence_encoder(checkpoint, config, language)
     return RT1Policy(ExportedSteps(config, graphs), card, name=checkpoint.name, decoding=decoding, encoder=encoder)
 

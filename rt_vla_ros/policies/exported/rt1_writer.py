@@ -10,14 +10,14 @@ import numpy as np
 import torch
 
 from rt_vla_ros.language.instruction_table import TABLE_FILE
-from rt_vla_ros.policies.checkpoint.files import RT1_ONNX, Tell
+from rt_vla_ros.policies.checkpoint.files import RT1_AOT, RT1_ONNX, Tell
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
-from rt_vla_ros.policies.exported.graph import OnnxGraph, providers
+from rt_vla_ros.policies.exported.engines import Engine
 from rt_vla_ros.policies.exported.manifest import Manifest
 from rt_vla_ros.policies.exported.quantization import ImageRecorder, Watch, quantized
 from rt_vla_ros.policies.exported.rt1 import FRAME, INSTRUCTION, WINDOW, ExportedSteps
 from rt_vla_ros.policies.exported.rt1_graphs import FrameGraph, InstructionGraph, WindowGraph
-from rt_vla_ros.policies.exported.to_onnx import GraphSource, robots_axes, to_onnx
+from rt_vla_ros.policies.exported.to_onnx import GraphSource, robots_axes
 from rt_vla_ros.policies.exported.writer import (
     PATCH,
     ExportedFolder,
@@ -37,24 +37,24 @@ def export_rt1(
     directory: Path,
     original: str,
     *,
-    opset: int,
+    engine: Engine,
     watch: Watch | None = None,
     tell: Tell,
 ) -> Manifest:
     """Writes the directory atomically. original: SHA-256 of the checkpoint's weights, empty for random ones.
 
-    watch: runs the policy on calibration data, for int8; None: float32.
+    engine: that compiles the graphs. watch: runs the policy on calibration data, for int8 in ONNX; None: float32.
     tell: called with progress messages.
     Raises ExportError, CheckpointError, ActionCardError, OSError; ImportError for missing packages.
     """
-    check_exportable(checkpoint, directory)
+    check_exportable(checkpoint, directory, engine)
     model, card = read_model(checkpoint)
     fold_batch_norms(model)
     graphs: Graphs = {}
     for name, source in sources(model).items():
         tell(f"exporting {name}")
-        graphs[name] = to_onnx(name, source, opset)
-    steps = exported_steps(model, graphs)
+        graphs[name] = engine.compiled(name, source)
+    steps = exported_steps(model, graphs, engine)
     tell("comparing with torch")
     check_same(model, steps)
     small: Graphs = {}
@@ -71,9 +71,9 @@ def export_rt1(
         return []  # the table can be extended
 
     graphs |= small
-    network = model.config.to_diff_dict()
+    network, kind = model.config.to_diff_dict(), RT1_AOT if engine.target else RT1_ONNX
     folder = ExportedFolder(
-        RT1_ONNX, network, card, graphs, opset, original, checkpoint.name, int8=tuple(small), write=write
+        kind, network, card, graphs, engine, original, checkpoint.name, int8=tuple(small), write=write
     )
     return write_exported(directory, folder)
 
@@ -104,10 +104,9 @@ def sources(model: RT1Model) -> dict[str, GraphSource]:
     }
 
 
-def exported_steps(model: RT1Model, graphs: Mapping[str, bytes]) -> ExportedSteps:
+def exported_steps(model: RT1Model, graphs: Mapping[str, bytes], engine: Engine) -> ExportedSteps:
     """The graphs in the form in which a policy runs them, on the CPU."""
-    cpu = providers("cpu")
-    return ExportedSteps(model.config, {name: OnnxGraph(content, name, cpu) for name, content in graphs.items()})
+    return ExportedSteps(model.config, {name: engine.opened(content, name) for name, content in graphs.items()})
 
 
 @torch.inference_mode()

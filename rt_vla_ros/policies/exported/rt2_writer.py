@@ -16,12 +16,12 @@ from rt_vla_ros.model_folder import CONFIG, OTHERS, SETTINGS, TOKENIZER, VOCABUL
 from rt_vla_ros.observations.robot_state import middle_state
 from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE, RT2_ONNX, Tell
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
-from rt_vla_ros.policies.exported.graph import OnnxGraph, providers
+from rt_vla_ros.policies.exported.engines import OnnxEngine
 from rt_vla_ros.policies.exported.manifest import Manifest
 from rt_vla_ros.policies.exported.rt2 import BASE, GENERATION_FILE, TABLES_FILE
 from rt_vla_ros.policies.exported.rt2_graphs import rt2_sources, sample_pass
 from rt_vla_ros.policies.exported.rt2_model import exported_model, tables_of
-from rt_vla_ros.policies.exported.to_onnx import ExportError, to_onnx
+from rt_vla_ros.policies.exported.to_onnx import ExportError
 from rt_vla_ros.policies.exported.writer import (
     PATCH,
     ExportedFolder,
@@ -54,7 +54,8 @@ def export_rt2(checkpoint: Checkpoint, directory: Path, original: str, *, opset:
 
     Raises ExportError, CheckpointError, ProcessorError, ActionCardError, OSError; ImportError for missing packages.
     """
-    check_exportable(checkpoint, directory)
+    engine = OnnxEngine(opset)
+    check_exportable(checkpoint, directory, engine)
     kind = checkpoint.config.get("model_type")
     if checkpoint.family != "rt2" or kind not in EXPORTABLE:
         raise ExportError(
@@ -71,10 +72,9 @@ def export_rt2(checkpoint: Checkpoint, directory: Path, original: str, *, opset:
     graphs: Graphs = {}
     for name, source in rt2_sources(parts.model, sample_pass(parts.model, prompts[0])).items():
         tell(f"exporting {name}")
-        graphs[name] = to_onnx(name, source, opset)
+        graphs[name] = engine.compiled(name, source)
     tell("comparing with torch")
-    cpu = providers("cpu")
-    sessions = {name: OnnxGraph(one, name, cpu) for name, one in graphs.items()}
+    sessions = {name: engine.opened(one, name) for name, one in graphs.items()}
     check_same_logits(parts.model, exported_model(parts.model.config, tables, sessions), prompts)
 
     def write(new: Path) -> list[str]:
@@ -86,7 +86,7 @@ def export_rt2(checkpoint: Checkpoint, directory: Path, original: str, *, opset:
         return [TABLES_FILE, RT2_CONFIG_FILE, *copy_base(checkpoint, new)]
 
     network = {"model_type": kind}
-    folder = ExportedFolder(RT2_ONNX, network, parts.card, graphs, opset, original, checkpoint.name, write=write)
+    folder = ExportedFolder(RT2_ONNX, network, parts.card, graphs, engine, original, checkpoint.name, write=write)
     return write_exported(directory, folder)
 
 

@@ -78,12 +78,12 @@ def to_onnx(name: str, source: GraphSource, opset: int) -> bytes:
     import onnx
 
     try:
-        with _quiet():
+        with quiet():
             program: Any = torch.onnx.export(
                 source.module.eval(),
                 kwargs=dict(source.inputs),
                 dynamo=True,
-                dynamic_shapes=_shapes(source),
+                dynamic_shapes=dynamic_shapes(source),
                 opset_version=opset,
                 input_names=list(source.input_names),
                 output_names=list(source.outputs),
@@ -108,7 +108,7 @@ def to_onnx(name: str, source: GraphSource, opset: int) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def _shapes(source: GraphSource) -> Any:
+def dynamic_shapes(source: GraphSource) -> Any:
     """The dynamic axes in the form of torch.export; None without any."""
     if not source.axes:
         return None
@@ -142,7 +142,7 @@ def _strip(graph: Any) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silences the progress output of torch's exporter; errors are still raised."""
     levels = {name: logging.getLogger(name).level for name in LOGGERS}
     for name in LOGGERS:

@@ -14,13 +14,13 @@ from rt_vla_ros.action_space.card import CARD_FILE, ActionCard
 from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE, EXPORTED
 from rt_vla_ros.policies.checkpoint.resolve import REMOTE, Checkpoint
 from rt_vla_ros.policies.checkpoint.whole_folder import replace_folder
-from rt_vla_ros.policies.exported.manifest import Manifest, sha256_of
-from rt_vla_ros.policies.exported.to_onnx import ExportError, check_installed
+from rt_vla_ros.policies.exported.engines import Engine
+from rt_vla_ros.policies.exported.manifest import Manifest, graph_file, sha256_of
+from rt_vla_ros.policies.exported.to_onnx import ExportError
 
 Graphs = dict[str, bytes]
-WRITTEN_BY = ("torch", "transformers", "onnx", "onnxscript", "onnxruntime")
 TOLERANCE, PATCH = 1e-3, 16
-"""Largest difference of a logit between onnxruntime and torch, relative to the largest logit; and the patch size of the
+"""Largest difference of a logit between the graphs and torch, relative to the largest logit; and the patch size of the
 random test images [pixels]."""
 
 
@@ -29,27 +29,27 @@ class ExportedFolder:
     """What to write. model_type: of EXPORTED. network: configuration of the original's network. graphs: by their names.
 
     int8: names of those with int8 weights. write: writes further files to a directory, and returns the paths within it
-    of those that must not change. opset: ONNX opset. original: SHA-256 of the checkpoint's weights, empty for random
-    ones; name: of the checkpoint.
+    of those that must not change. engine: that compiled the graphs. original: SHA-256 of the checkpoint's weights,
+    empty for random ones; name: of the checkpoint.
     """
 
     model_type: str
     network: Mapping[str, Any]
     card: ActionCard
     graphs: Graphs
-    opset: int
+    engine: Engine
     original: str
     name: str
     int8: tuple[str, ...] = ()
     write: Callable[[Path], list[str]] = field(default=lambda _: [])
 
 
-def check_exportable(checkpoint: Checkpoint, directory: Path) -> None:
+def check_exportable(checkpoint: Checkpoint, directory: Path, engine: Engine) -> None:
     """Raises ExportError unless this is a checkpoint on this machine, to be exported to a new or empty directory.
 
-    Raises ImportError, with instructions, without the packages for exporting.
+    Raises ImportError or ExportError, with instructions, without what the engine needs.
     """
-    check_installed()
+    engine.check()
     if checkpoint.family == REMOTE:
         raise ExportError(f"{checkpoint.reference} is on a server: run `rt-vla export` there.")
     if checkpoint.family in EXPORTED:
@@ -62,7 +62,7 @@ def check_difference(difference: float, where: str) -> None:
     """difference: of a logit between onnxruntime and torch, relative to the largest logit. Raises ExportError."""
     if not difference <= TOLERANCE:
         raise ExportError(
-            f"onnxruntime's output differs from torch's ({where}: {difference:.1%} of the largest logit, "
+            f"The exported graphs' output differs from torch's ({where}: {difference:.1%} of the largest logit, "
             f"expected at most {TOLERANCE:.1%}), so nothing was written."
         )
 
@@ -70,22 +70,26 @@ def check_difference(difference: float, where: str) -> None:
 def write_exported(directory: Path, folder: ExportedFolder) -> Manifest:
     """Writes the directory atomically. Raises OSError."""
     made: list[Manifest] = []
+    folder.engine.finished(folder.graphs.values())
 
     def write(new: Path) -> None:
         folder.card.save(new)
+        files = {name: new / graph_file(name, folder.engine.target) for name in folder.graphs}
         for name, content in folder.graphs.items():
-            (new / f"{name}.onnx").write_bytes(content)
+            files[name].write_bytes(content)
         fixed = folder.write(new)
-        versions = {"rt_vla_ros": __version__, **{name: metadata.version(name) for name in WRITTEN_BY}}
+        packages = folder.engine.packages
+        versions = {"rt_vla_ros": __version__, **{name: metadata.version(name) for name in packages}}
         manifest = Manifest(
-            graphs={name: sha256_of(new / f"{name}.onnx") for name in folder.graphs},
+            graphs={name: sha256_of(path) for name, path in files.items()},
             card=sha256_of(new / CARD_FILE),
             files={name: sha256_of(new / name) for name in sorted(fixed)},
             original=folder.original,
             name=folder.name,
-            opset=folder.opset,
+            opset=folder.engine.opset,
             int8=folder.int8,
             versions=versions,
+            target=folder.engine.target,
         )
         config = manifest.config(folder.model_type, folder.network)
         (new / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.action_space.decoder import DecodingError
+from rt_vla_ros.language.encoder import InstructionError
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.observations.scaled_state import check_state
 from rt_vla_ros.policies.policy import NO_INSTRUCTION, PolicyLateError, PolicyLostError
@@ -22,6 +23,7 @@ from rt_vla_ros.policies.remote import meta_fields as read
 from rt_vla_ros.policies.remote.address import RemoteAddress
 from rt_vla_ros.policies.remote.chunk_wire import chunk_from_meta
 from rt_vla_ros.policies.remote.connection import NoAnswerError, RemoteConnection, refusal_of
+from rt_vla_ros.policies.remote.error_wire import KINDS, read_kind
 from rt_vla_ros.policies.remote.handshake import Hello, Welcome, refuse_other
 from rt_vla_ros.policies.remote.image_wire import encode_images, raw_size
 from rt_vla_ros.policies.remote.settings import SHORTEST_BUDGET, RemoteSettings
@@ -78,7 +80,7 @@ class RemotePolicy:
         self._end()
 
     def reset(self, instruction: str) -> None:
-        """See policies.policy.Policy. Raises PolicyLostError too."""
+        """See policies.policy.Policy. Raises InstructionError as the server's policy does, and PolicyLostError."""
         self._instruction = instruction
         if self._begun is not None and self._silence(self._begun) > self.budget + SILENCE:
             self._begun.close()
@@ -146,6 +148,8 @@ class RemotePolicy:
         except NoAnswerError as error:
             self._link.close()
             raise PolicyLostError(str(error)) from error
+        except RemoteWireError as error:  # too long to be sent
+            raise InstructionError(str(error)) from error
         self._explain(answer, MessageKind.DONE)
         self._begun, self._owed = connection, None
 
@@ -181,16 +185,13 @@ class RemotePolicy:
         return connection
 
     def _explain(self, answer: RemoteMessage, expected: MessageKind) -> None:
-        """Raises the error in the server's answer."""
+        """Raises the error in the server's answer, of the type that a local policy would raise."""
         if answer.kind is expected:
             return
         sentence = refusal_of(answer)
         if answer.kind is MessageKind.LATE:
             raise RemoteLateError(sentence)
-        reason = answer.meta.get("reason")
-        if reason == "decoding":
-            raise DecodingError(sentence)
-        raise ValueError(sentence) if reason == "value" else RuntimeError(sentence)
+        raise KINDS[read_kind(answer.meta)](sentence)
 
 
 class RemoteAnsweringPolicy(RemotePolicy):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 
+from rt_vla_ros.host_memory import free_memory
 from rt_vla_ros.policies.rt2.loading.quantization import GROUPS, QUANTIZED, number_type
 from rt_vla_ros.policies.rt2.loading.weight_files import WeightFiles
 
-CPU_MEMORY = Path("/proc/meminfo")
 WORKING_SHARE = 1.1
 """Weights plus 10% for caches and intermediate results."""
 CPU = torch.device("cpu")
@@ -64,8 +62,4 @@ def available_bytes(device: torch.device) -> int | None:
     """Free bytes of a device's memory, None if unknown."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    try:
-        lines = dict(line.split(":", 1) for line in CPU_MEMORY.read_text(encoding="ascii").splitlines())
-        return int(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return None
+    return free_memory()

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from support.vlms import rt2_card, save_openvla, save_vlm
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from rt_vla_ros import host_memory
 from rt_vla_ros.policies.checkpoint.errors import first_line
 from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE
 from rt_vla_ros.policies.checkpoint.resolve import resolve
@@ -360,6 +361,6 @@ def test_insufficient_memory_is_reported_in_bytes(
     assert memory.needed_bytes(files, torch.bfloat16) == pytest.approx(needed / 2, abs=1)
     little = tmp_path / "meminfo"
     little.write_text("MemTotal: 99999999 kB\nMemAvailable: 100 kB\n")
-    monkeypatch.setattr(memory, "CPU_MEMORY", little)
+    monkeypatch.setattr(host_memory, "MEMORY_FILE", little)
     with pytest.raises(memory.OutOfMemoryError, match=f"needs about {needed:,} bytes.* 102,400 bytes are free"):
         load_rt2(resolve(checkpoint), device=CPU)
