@@ -1,4 +1,4 @@
-"""The commanded path of an end effector: the integral of commanded velocities over time."""
+"""The commanded path of an end effector or a mobile base: the integral of commanded velocities over time."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 STILL: Vector = np.zeros(6)
-CAPACITY = 4096  # ticks; more than are asked for at 500 Hz
+# Ticks; half of them are kept, which is 12 s at 500 Hz: more than is asked for.
+CAPACITY = 12288
 # A velocity counts for this long [s]: an arm's driver stops by itself when velocities cease.
 LONGEST_HOLD = 0.1
 IDENTITY = np.array([1.0, 0.0, 0.0, 0.0])
 
 
 class Track:
-    """The motion over time. Times are on one clock [s]; poses are in one fixed frame.
+    """The motion over time. Times are on one clock [s]; poses are in one fixed frame, that of the first tick for
+    velocities in the moving body's own axes.
 
     Of each tick: position [m], shape (3,); orientation as a quaternion w, x, y, z; length of the path so far [m] and
     rotation so far [rad]; and the uncertainty of both because of late ticks.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, own_axes: bool = False) -> None:
+        """own_axes: velocities are in the axes of the body that moves, otherwise in those of the fixed frame."""
+        self._own_axes = own_axes
         self._rows = np.zeros((CAPACITY, 12))  # time, position (3), quaternion (4), path, angle, unknown path, angle
         self._velocity: Vector = STILL
         self._size = 0
@@ -40,7 +44,8 @@ class Track:
 
     def at(self, times: Vector) -> tuple[Vector, Vector, Vector]:
         """Positions (..., 3), quaternions (..., 4) and path, angle and their uncertainties (..., 4) at `times`."""
-        rows = self._rows[: self._size]
+        begin = int(np.searchsorted(self._rows[: self._size, 0], times.min(), side="right")) - 1
+        rows = self._rows[max(begin, 0) : self._size]
         found = np.stack([np.interp(times, rows[:, 0], rows[:, column]) for column in range(1, 12)], axis=-1)
         quaternions = found[..., 3:7]
         return found[..., :3], quaternions / np.linalg.norm(quaternions, axis=-1, keepdims=True), found[..., 7:]
@@ -56,10 +61,18 @@ class Track:
         speed, turn = float(np.linalg.norm(velocity[:3])), float(np.linalg.norm(velocity[3:]))
         row = self._rows[self._size]
         row[0] = now
-        row[1:4] = last[1:4] + velocity[:3] * interval
-        row[4:8] = multiply(rotation(velocity[3:] * interval), last[4:8]) if turn else last[4:8]
+        row[1:4], row[4:8] = self._moved(last[4:8], velocity, interval)
+        row[1:4] += last[1:4]
         row[8:] = last[8:] + np.array([speed * interval, turn * interval, speed * late, turn * late])
         self._size += 1
+
+    def _moved(self, quaternion: Vector, velocity: Vector, interval: float) -> tuple[Vector, Vector]:
+        """Displacement (3,) and the next orientation, of a body with the orientation `quaternion` (4,)."""
+        way, turn = velocity[:3] * interval, velocity[3:] * interval
+        if not self._own_axes:
+            return way, multiply(rotation(turn), quaternion) if turn.any() else quaternion
+        middle = multiply(quaternion, rotation(turn / 2))
+        return rotate(middle, way), multiply(quaternion, rotation(turn))
 
 
 def rotation(vector: Vector) -> Vector:
@@ -87,6 +100,12 @@ def conjugate(quaternion: Vector) -> Vector:
     """The inverse rotation; shape (..., 4)."""
     back: Vector = quaternion * np.array([1.0, -1.0, -1.0, -1.0])
     return back
+
+
+def rotate(quaternion: Vector, vector: Vector) -> Vector:
+    """Vectors (..., 3) turned by unit quaternions w, x, y, z, shape (..., 4)."""
+    pure = np.concatenate([np.zeros((*vector.shape[:-1], 1)), vector], axis=-1)
+    return multiply(multiply(quaternion, pure), conjugate(quaternion))[..., 1:]
 
 
 def angle_of(quaternion: Vector) -> Vector:

@@ -115,6 +115,14 @@ SMOOTHER_PARAMETERS = (
         Parameter(name, getattr(BASE_LIMITS, limit), text, low=1e-3, high=high)
         for name, (limit, text, high) in _BASE_LIMITS.items()
     ),
+    Parameter(
+        "base_follow_time",
+        0.0,
+        "Time within which the base must follow its commands, by base_odometry; 0: off [s].",
+        low=0.0,
+        high=2.0,
+    ),
+    Parameter("base_follow_tolerance", 0.25, "Tolerated share of missing motion of the base.", low=0.01, high=0.9),
     *(Parameter(name, getattr(_settings, name), text, low=low, high=high) for name, text, low, high in _SETTINGS),
     Parameter(
         "gripper_mode", _gripper.mode, "binary: send 0 or 1; continuous: send the policy's value.", choices=MODES

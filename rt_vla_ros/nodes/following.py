@@ -1,43 +1,58 @@
-"""Whether the arm follows: compares the tip's motion in TF with the commanded velocities, for the smoother node."""
+"""Whether an arm or a mobile base follows: compares its measured motion with what the smoother node commands."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import NamedTuple, Protocol
 
 import numpy as np
-from geometry_msgs.msg import Transform
+from numpy.typing import NDArray
 
 from rt_vla_ros.control.follow_watch import FollowWatch
 from rt_vla_ros.control.status import Command
 from rt_vla_ros.control.track import STILL
-from rt_vla_ros.nodes.conversions import seconds
-from rt_vla_ros.nodes.start_error import StartError
-from rt_vla_ros.nodes.transform_tree import TransformTree, rotation_of
+
+Vector = NDArray[np.float64]
+
+
+class MeasuredPose(NamedTuple):
+    """A pose in a frame that does not move. at: when [s]. position: [m], shape (3,). quaternion: w, x, y, z."""
+
+    at: float
+    position: Vector
+    quaternion: Vector
+
+
+class WatchedMotion(Protocol):
+    """What of the robot is watched, where it is, and what it is commanded."""
+
+    def measured(self) -> MeasuredPose | str:
+        """Its newest pose, or why it is unknown, as the end of a sentence without a full stop."""
+
+    def told(self, command: Command) -> Vector:
+        """Its commanded velocity, linear [m/s] and angular [rad/s], shape (6,); in which axes: see FollowWatch."""
 
 
 class Following:
-    """Feeds a FollowWatch, in the axes of `workspace_frame`: those of the actions may move with the arm."""
+    """Feeds a FollowWatch."""
 
-    def __init__(
-        self, tree: TransformTree, watch: FollowWatch, tip_frame: str, workspace_frame: str, gap: float
-    ) -> None:
-        """gap: a pause between two ticks [s] after which nobody knows what the arm did."""
-        self._tree, self._watch, self._gap = tree, watch, gap
-        self._tip_frame, self._workspace_frame = tip_frame, workspace_frame
+    def __init__(self, watch: FollowWatch, motion: WatchedMotion, gap: float) -> None:
+        """gap: a pause between two ticks [s] after which nobody knows what the robot did."""
+        self._watch, self._motion, self._gap = watch, motion, gap
         self._last: float | None = None
 
     def look(self) -> str | None:
-        """Reads the tip's newest pose; why nobody can know whether the arm follows, as a sentence, else None."""
-        placed = self._tree.lookup(self._workspace_frame, self._tip_frame)
-        if isinstance(placed, str):
-            return f"Whether the arm follows cannot be checked (follow_time): {placed}."
-        at = placed.transform.translation
-        self._watch.measure(seconds(placed.at_ns), np.array([at.x, at.y, at.z]), _quaternion(placed.transform))
+        """Reads the newest pose; why nobody can know whether it follows, as a sentence, else None."""
+        measured = self._motion.measured()
+        if isinstance(measured, str):
+            followed, end = self._watch.followed, "" if measured.endswith("?") else "."
+            return (
+                f"Whether the {followed.name} follows cannot be checked ({followed.prefix}follow_time): {measured}{end}"
+            )
+        self._watch.measure(*measured)
         return None
 
     def alarm(self) -> str | None:
-        """Describes the deviation of an arm that does not follow, as a sentence."""
+        """See FollowWatch."""
         return self._watch.alarm()
 
     def forgive(self) -> None:
@@ -50,43 +65,10 @@ class Following:
         return self._watch.alarms
 
     def tick(self, command: Command, now: float, *, commanding: bool, watching: bool) -> None:
-        """What the arm is commanded from `now` [s] on. commanding: whether a command is sent. watching: whether a
-        request runs.
+        """What is commanded from `now` [s] on. commanding: whether a command is sent. watching: whether a request
+        runs.
         """
         if self._last is not None and not 0 <= now - self._last <= self._gap:
             self._watch.reset()
         self._last = now
-        self._watch.tick(now, self._told(command) if commanding else STILL, watching=watching)
-
-    def _told(self, command: Command) -> np.ndarray:
-        told = np.stack([command.linear, command.angular])
-        if told.any() and command.frame_id.lstrip("/") != self._workspace_frame:
-            placed = self._tree.lookup(self._workspace_frame, command.frame_id)
-            if not isinstance(placed, str):
-                told = told @ rotation_of(placed.transform).T
-        return told.ravel()
-
-
-def _quaternion(transform: Transform) -> np.ndarray:
-    """As w, x, y, z."""
-    turn = transform.rotation
-    quaternion = np.array([turn.w, turn.x, turn.y, turn.z])
-    unit: np.ndarray = quaternion / np.linalg.norm(quaternion)
-    return unit
-
-
-def make_following(tree: TransformTree, values: Mapping[str, Any]) -> Following | None:
-    """None if follow_time is 0. values: the smoother's parameters. Raises StartError."""
-    if values["follow_time"] == 0:
-        return None
-    tip, workspace = values["tip_frame"].lstrip("/"), values["workspace_frame"].lstrip("/")
-    if not tip or not workspace or tip == workspace:
-        raise StartError(
-            "With follow_time the parameters 'tip_frame' and 'workspace_frame' must name the TF frames of the end "
-            f"effector and of one that does not move with the arm; they are {tip!r} and {workspace!r}."
-        )
-    try:
-        watch = FollowWatch(values["follow_time"], values["follow_tolerance"])
-    except ValueError as error:
-        raise StartError(f"Invalid parameters of the smoother: {error}.") from error
-    return Following(tree, watch, tip, workspace, values["max_tick_gap"])
+        self._watch.tick(now, self._motion.told(command) if commanding else STILL, watching=watching)

@@ -16,7 +16,7 @@ from rt_vla_ros.nodes.start_error import StartError
 Value = bool | int | float | str | list[str] | list[float]
 # Safety settings: a node does not start if one of them was given and has no effect.
 _SAFETY = re.compile(
-    r"dry_?run|(?:max|min)_\w+|workspace_\w+|tip_frame|\w+_timeout|halt_duration|require_\w+|follow_\w+|forbidden_\w+"
+    r"dry_?run|(?:max|min)_\w+|workspace_\w+|tip_frame|\w+_timeout|halt_duration|require_\w+|(?:base_)?follow_\w+|forbidden_\w+"
     r"|tip_radius|speed_scale|teleop_\w+|joy_map",
     re.IGNORECASE,
 )

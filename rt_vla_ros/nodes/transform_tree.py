@@ -12,14 +12,10 @@ from rclpy.time import Time
 from tf2_ros import Buffer, TransformException, TransformListener
 
 from rt_vla_ros.action_space.frames import refuse_frame
-from rt_vla_ros.control.watchdog import SMALL_STEP
-from rt_vla_ros.nodes.conversions import NANOSECONDS, nanoseconds, refuse_stamp, seconds
+from rt_vla_ros.nodes.arrival import MAX_AGE, Arrival
+from rt_vla_ros.nodes.conversions import nanoseconds, refuse_stamp
 from rt_vla_ros.nodes.guarding import GuardedNode
 from rt_vla_ros.recording.transform_streams import refuse_transform
-from rt_vla_ros.runtime.frame_buffer import ANOTHER_CLOCK
-
-# A transform older than this [s], or this far in the future, is ignored.
-MAX_AGE = 0.5
 
 
 class Placed(NamedTuple):
@@ -30,20 +26,10 @@ class Placed(NamedTuple):
 
 
 class _Heard(NamedTuple):
-    """The last transform of a frame. stamp_ns: None for a static one, which has no age."""
+    """The last transform of a frame; a static one has no age."""
 
     parent: str
-    stamp_ns: int | None
-    arrival_ns: int
-
-    @property
-    def lead(self) -> float:
-        """How far in the future it was on arrival [s]."""
-        return 0.0 if self.stamp_ns is None else seconds(self.stamp_ns - self.arrival_ns)
-
-    def from_future(self, frame: str) -> str:
-        """The problem of a stamp too far in the future, in words."""
-        return f"the transform of {frame!r} is stamped {self.lead:.2f} s in the future"
+    arrival: Arrival
 
 
 class TransformTree:
@@ -96,8 +82,8 @@ class TransformTree:
             found = self._buffer.lookup_transform(target, source, Time())
         except TransformException as error:
             return str(error).rstrip(".")  # it becomes part of a sentence
-        moving = [heard for frame in between if (heard := self._heard[frame]).stamp_ns is not None]
-        at_ns = min((min(heard.stamp_ns or 0, heard.arrival_ns) for heard in moving), default=now_ns)
+        arrivals = (self._heard[frame].arrival for frame in between)
+        at_ns = min((one.at_ns for one in arrivals if one.stamp_ns is not None), default=now_ns)
         return Placed(found.transform, at_ns)
 
     def root(self, frame: str) -> str:
@@ -107,8 +93,9 @@ class TransformTree:
 
     def stamp_ns(self, target: str, source: str) -> int | None:
         """The oldest stamp on the way between two frames [ns]; None if nothing that moves is known there."""
-        between = [self._heard[frame].stamp_ns for frame in self._between(target.lstrip("/"), source.lstrip("/"))]
-        return min((stamp_ns for stamp_ns in between if stamp_ns is not None), default=None)
+        between = self._between(target.lstrip("/"), source.lstrip("/"))
+        stamps = (self._heard[frame].arrival.stamp_ns for frame in between)
+        return min((stamp_ns for stamp_ns in stamps if stamp_ns is not None), default=None)
 
     def _accepts(self, transform: TransformStamped, topic: str) -> bool:
         refused = _refuse_transform(transform)
@@ -120,12 +107,12 @@ class TransformTree:
         child, parent = transform.child_frame_id.lstrip("/"), transform.header.frame_id.lstrip("/")
         self._names |= {child, parent}
         now_ns = self._clock()
-        heard = _Heard(parent, stamp_ns, now_ns)
-        if heard.lead < -MAX_AGE and child in self._heard and self._unknown(child, now_ns) is None:
+        arrival = Arrival(stamp_ns, now_ns)
+        if arrival.lead < -MAX_AGE and child in self._heard and self._unknown(child, now_ns) is None:
             return  # a newer one has overtaken it
-        self._heard[child] = heard
-        if heard.lead > MAX_AGE:
-            self._future[child] = heard.from_future(child)
+        self._heard[child] = _Heard(parent, arrival)
+        if (future := arrival.from_future(_transform_of(child))) is not None:
+            self._future[child] = future
         else:
             self._buffer.set_transform_static(transform, authority)
         self._on_transform()
@@ -145,17 +132,11 @@ class TransformTree:
 
     def _unknown(self, frame: str, now_ns: int) -> str | None:
         """Why the last transform of a frame is unusable now, else None."""
-        heard = self._heard[frame]
-        if heard.stamp_ns is None:
-            return None
-        if heard.lead > MAX_AGE:
-            return heard.from_future(frame)
-        if heard.arrival_ns > now_ns + SMALL_STEP * NANOSECONDS:
-            return f"no transform of {frame!r} was received since the clock jumped back"
-        age = seconds(now_ns - min(heard.stamp_ns, heard.arrival_ns))
-        if age > ANOTHER_CLOCK:
-            return f"the transforms of {frame!r} are stamped by another clock: is use_sim_time the same in all nodes?"
-        return f"the last transform of {frame!r} is {age:.2f} s old" if age > MAX_AGE else None
+        return self._heard[frame].arrival.unusable(_transform_of(frame), now_ns)
+
+
+def _transform_of(frame: str) -> str:
+    return f"transform of {frame!r}"
 
 
 def _refuse_transform(message: TransformStamped) -> str | None:

@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.control.track import IDENTITY, conjugate, multiply, rotation
+from rt_vla_ros.control.track import IDENTITY, conjugate, multiply, rotate, rotation
 from rt_vla_ros.recording.robot_streams import RobotStreams
 from rt_vla_ros.recording.sample_stream import JUMP_NS, SECOND, SampleStream
 from rt_vla_ros.recording.topic_audit import first_upper
-from rt_vla_ros.recording.transform_streams import Placement, rotate, turn_between
+from rt_vla_ros.recording.transform_streams import Placement, turn_between
 
 Vector = NDArray[np.float64]
 PATIENCE_NS = 2 * SECOND

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.rotation import rotation_vector_from_quaternion
-from rt_vla_ros.control.track import IDENTITY, conjugate, multiply, rotation
+from rt_vla_ros.control.track import IDENTITY, conjugate, multiply, rotate, rotation
 from rt_vla_ros.recording.sample_stream import SECOND, SampleStream
 
 Vector = NDArray[np.float64]
@@ -164,12 +164,6 @@ def inverse(placement: Placement) -> Placement:
     """The pose of the parent in the frame."""
     back = conjugate(placement.quaternion)
     return Placement(-rotate(back, placement.position), back)
-
-
-def rotate(quaternion: Vector, vector: Vector) -> Vector:
-    """A vector (3,) turned by a unit quaternion w, x, y, z."""
-    turned: Vector = multiply(multiply(quaternion, np.append(0.0, vector)), conjugate(quaternion))[1:]
-    return turned
 
 
 def turn_between(first: Vector, second: Vector) -> Vector:

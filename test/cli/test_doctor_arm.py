@@ -90,6 +90,12 @@ def test_a_base_that_is_driven_is_told_with_its_speed(look: Look) -> None:
     found = look(*GOOD, "drive_base:=true", world=bridge(True))
     sentence = "The base goes at most 0.09 m/s and 0.18 rad/s, has no walls, and brakes within 0.6 s."
     assert (True, sentence) in found
+    assert any(not fine and "set base_follow_time, e.g. 1.0, and remap base_odometry" in said for fine, said in found)
+
+
+def test_a_base_that_is_watched_is_told_of(look: Look) -> None:
+    found = look(*GOOD, "drive_base:=true", "base_follow_time:=1.0", world=bridge(True))
+    assert (True, "The base is checked for following its commands (base_follow_time 1 s).") in found
 
 
 def test_a_base_that_brakes_for_long_is_told_of(look: Look) -> None:

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from rt_vla_ros.console.projection import Pinhole, calibrated, refuse_shape
-from rt_vla_ros.control.track import conjugate
-from rt_vla_ros.recording.transform_streams import rotate
+from rt_vla_ros.control.track import conjugate, rotate
 from rt_vla_ros.sim import TabletopSim, make_scene
 
 MATRIX = (500.0, 0.0, 310.0, 0.0, 480.0, 250.0, 0.0, 0.0, 1.0)

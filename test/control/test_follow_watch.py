@@ -10,17 +10,28 @@ import pytest
 from rt_vla_ros.benchmarks.follow_watch import (
     FAULTS,
     PLAIN,
+    PLAYED_ARM,
     USUAL,
+    PlayedArm,
     WantedMotion,
     actions,
     play,
     random_arm,
     random_motion,
 )
-from rt_vla_ros.control.follow_watch import FLOOR, FollowWatch
+from rt_vla_ros.control.follow_watch import FollowWatch
+from rt_vla_ros.control.followed import ARM
 from rt_vla_ros.control.track import IDENTITY, rotation
 
 TICK = 0.02
+
+
+def played(
+    motion: WantedMotion, arm: PlayedArm, rng: np.random.Generator, duration: float, begin: float, fault: str = ""
+) -> tuple[float | None, str]:
+    """Time of the alarm [s] and its message; fault: from `begin` [s] on."""
+    act, broken = actions(motion, rng, PLAYED_ARM), FAULTS.get(fault, lambda velocity, _since: velocity)
+    return play(act, arm, rng, duration=duration, begin=begin, fault=broken, watched=PLAYED_ARM)[:2]
 
 
 def follow(speed: float, share: float, duration: float, *, told: float | None = None, turn: float = 0.0) -> str | None:
@@ -41,7 +52,7 @@ def follow(speed: float, share: float, duration: float, *, told: float | None = 
 def test_an_arm_that_follows_is_not_accused(seed: int) -> None:
     rng = np.random.default_rng([7, seed])
     arm, motion = random_arm(rng), random_motion(rng)
-    _, sentence, _ = play(actions(motion, rng), arm, rng, duration=3, begin=np.inf, fault=lambda v, _: v)
+    _, sentence = played(motion, arm, rng, 3, np.inf)
     assert not sentence, (arm, motion)
 
 
@@ -49,7 +60,7 @@ def test_an_arm_that_follows_is_not_accused(seed: int) -> None:
 def test_an_arm_that_does_not_follow_is_noticed_within_half_a_second(fault: str) -> None:
     rng = np.random.default_rng(3)
     motion = replace(USUAL, speed=0.3, turn=1.2)
-    end, sentence, _ = play(actions(motion, rng), PLAIN, rng, duration=3, begin=1.0, fault=FAULTS[fault])
+    end, sentence = played(motion, PLAIN, rng, 3, 1.0, fault)
     assert end is not None
     assert end - 1.0 <= 0.5
     assert "follow_time" in sentence
@@ -59,13 +70,13 @@ def test_an_arm_that_does_not_follow_is_noticed_within_half_a_second(fault: str)
 def test_a_lag_of_up_to_a_fifth_of_a_second_is_no_fault(lag: float) -> None:
     rng = np.random.default_rng(4)
     arm = replace(PLAIN, lag=lag, inertia=0.0)
-    assert play(actions(USUAL, rng), arm, rng, duration=3, begin=np.inf, fault=lambda v, _: v)[0] is None
+    assert played(USUAL, arm, rng, 3, np.inf)[0] is None
 
 
 def test_motions_that_no_measurement_resolves_are_no_fault() -> None:
     rng = np.random.default_rng(5)
     slow = WantedMotion(0.0004, 0.003, 0.5, 0.0)
-    assert play(actions(slow, rng), PLAIN, rng, duration=4, begin=0.0, fault=FAULTS["no motion at all"])[0] is None
+    assert played(slow, PLAIN, rng, 4, 0.0, "no motion at all")[0] is None
 
 
 def test_a_slow_motion_that_is_not_followed_shows_in_a_longer_window() -> None:
@@ -142,10 +153,21 @@ def test_old_measurements_and_a_reset() -> None:
         watch.measure(tick * TICK, np.zeros(3), IDENTITY)
         watch.measure(0.0, np.full(3, 9.0), IDENTITY)
     assert watch.alarm() is None
-    watch.measure(0.9, np.full(3, 2 * FLOOR[0]), IDENTITY)
+    watch.measure(0.9, np.full(3, 2 * ARM.floor[0]), IDENTITY)
     assert watch.alarm() is not None
     watch.reset()
     assert watch.alarm() is None
+
+
+def test_its_memory_is_long_enough_for_the_longest_time_at_the_highest_rate() -> None:
+    """At 500 Hz and with the longest follow_time: 10 s of commands, while older ones are dropped."""
+    watch, speed = FollowWatch(2.0, 0.12), 0.02
+    for tick in range(round(14 / 0.002)):
+        now = tick * 0.002
+        watch.tick(now, np.array([speed, 0, 0, 0, 0, 0]), watching=True)
+        if tick % 100 == 0:
+            watch.measure(now, np.array([speed * now, 0, 0]), IDENTITY)
+            assert watch.alarm() is None, now
 
 
 @pytest.mark.parametrize("follow_time", [0.1, -1.0, 3.0, np.nan, np.inf])

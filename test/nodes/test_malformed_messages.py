@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from geometry_msgs.msg import TransformStamped, TwistStamped
+from nav_msgs.msg import Odometry
 from numpy.typing import NDArray
 from rcl_interfaces.msg import Parameter as ParameterMsg
 from rcl_interfaces.msg import ParameterType, ParameterValue
@@ -45,6 +46,12 @@ LAST_PARAMETER_TYPE = ParameterType.PARAMETER_STRING_ARRAY
 WALLED = ("workspace_high:=[0.6, .inf, .inf]", "tip_frame:=tip", "workspace_frame:=base")
 
 
+WATCHED_BASE = ("drive_base:=true", "base_follow_time:=1.0")
+SMOOTHERS = [
+    (WALLED, ()),
+    (("use_sim_time:=true",), ("/clock", "/action")),
+    (WATCHED_BASE, ("/base_odometry",)),
+]
 SEEN = ("tip_frame:=tip", "base_frame:=base", "gripper_joint:=a", "gripper_joint_closed:=1.0")
 
 
@@ -84,6 +91,12 @@ def good_messages(now_ns: int) -> dict[type, Any]:
     joints.header.stamp = time_message(now_ns)
     value = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=False)
     parameters = [ParameterMsg(name="dry_run", value=value)]
+    odometry = Odometry(child_frame_id="base_link")
+    odometry.header.frame_id, odometry.header.stamp, odometry.pose.pose.orientation.w = (
+        "odom",
+        time_message(now_ns),
+        1.0,
+    )
     return {
         ChunkMsg: chunk_message(action((0.01, 0, 0)), now_ns, "base", 0),
         TFMessage: TFMessage(transforms=[tip]),
@@ -96,6 +109,7 @@ def good_messages(now_ns: int) -> dict[type, Any]:
         Float64: Float64(data=1.0),
         Float64MultiArray: Float64MultiArray(data=[0.1, 0.2]),
         JointState: joints,
+        Odometry: odometry,
         SetParameters.Request: SetParameters.Request(parameters=parameters),
         SetParametersAtomically.Request: SetParametersAtomically.Request(parameters=parameters),
         ResetScene.Request: ResetScene.Request(instruction="pick up the red cube"),
@@ -141,7 +155,7 @@ def restore(node: ProgramNode, parameters: Mapping[str, bool]) -> None:
     )
 
 
-@pytest.mark.parametrize(("arguments", "topics"), [(WALLED, ()), (("use_sim_time:=true",), ("/clock", "/action"))])
+@pytest.mark.parametrize(("arguments", "topics"), SMOOTHERS)
 def test_the_smoother_takes_everything(
     make_bench: Callable[..., NodeBench], arguments: tuple[str, ...], topics: tuple[str, ...]
 ) -> None:
@@ -162,6 +176,8 @@ def test_the_smoother_takes_everything(
     def moves() -> bool:
         messages = good_messages(node.get_clock().now().nanoseconds)
         node.transforms.set_transform(messages[TFMessage].transforms[0], "")
+        for odometry in (s for s in node.subscriptions if s.msg_type is Odometry):
+            odometry.callback(messages[Odometry])
         next(s for s in node.subscriptions if s.msg_type is ChunkMsg).callback(messages[ChunkMsg])
         bench.spin_for(0.05)
         return bool(statuses[-1].state == State.MOVING)

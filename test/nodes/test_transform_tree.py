@@ -72,7 +72,7 @@ def test_walls_whose_frames_have_a_slash_are_those_without(heard: Heard) -> None
 def test_stamps_of_another_clock_are_told_as_such(heard: Heard) -> None:
     heard.now_ns *= 1_000_000
     heard.hear(transform("base", "link"))
-    assert "'link' are stamped by another clock: is use_sim_time the same in all nodes?" in str(heard.at())
+    assert "'link' is stamped by another clock: is use_sim_time the same in all nodes?" in str(heard.at())
 
 
 def test_transforms_are_composed_along_the_tree(heard: Heard) -> None:

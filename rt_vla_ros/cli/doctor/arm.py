@@ -18,7 +18,7 @@ GUARDS = (
     *("dry_run", "require_arm_status", "follow_time", "speed_scale", "max_linear_velocity", "max_angular_velocity"),
     *("workspace_low", "workspace_high", "forbidden_boxes", "deadman_timeout"),
     *("drive_base", "max_base_linear_velocity", "max_base_angular_velocity"),
-    *("max_base_linear_acceleration", "max_base_angular_acceleration"),
+    *("max_base_linear_acceleration", "max_base_angular_acceleration", "base_follow_time"),
 )
 LONG_BRAKING = 1.0  # of a base [s]
 
@@ -134,6 +134,18 @@ def _guards(values: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(
             False, "The arm is not checked for following its commands: set follow_time, e.g. 0.4 (docs/safety.md)."
         )
+    if values.get("drive_base", False):
+        yield _base_follows(values.get("base_follow_time", 0.0))
     deadman = values.get("deadman_timeout", 0.0)
     if deadman:
         yield Finding(True, f"The arm moves only while the deadman switch is held ({deadman:g} s).")
+
+
+def _base_follows(follow_time: float) -> Finding:
+    if follow_time:
+        return Finding(True, f"The base is checked for following its commands (base_follow_time {follow_time:g} s).")
+    return Finding(
+        False,
+        "The base is not checked for following its commands: set base_follow_time, e.g. 1.0, and remap base_odometry "
+        "(docs/real_arm.md).",
+    )
