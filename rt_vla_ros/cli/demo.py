@@ -25,7 +25,7 @@ from rt_vla_ros.cli.remote_options import add_remote_options, launch_arguments, 
 from rt_vla_ros.evaluation.record import QuestionRecord
 from rt_vla_ros.live.demo_run import DemoOutcome, DemoSettings, perform
 from rt_vla_ros.live.private_graph import PrivateGraph
-from rt_vla_ros.policies.checkpoint.files import RT2_ONNX
+from rt_vla_ros.policies.checkpoint.files import RT2_AOT, RT2_ONNX
 from rt_vla_ros.policies.checkpoint.resolve import MADE_IN_MEMORY, UNTRAINED_RT2, Checkpoint, resolve
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.runtime.instruction_gate import LONGEST_TEXT, too_long
@@ -34,7 +34,7 @@ from zenoh_ros.commands.errors import CliError
 
 QUESTION = "what does the gripper hold?"
 """Default question to a policy that writes words as well as actions."""
-ANSWER_BY_DEFAULT = ("rt2", RT2_ONNX, UNTRAINED_RT2)
+ANSWER_BY_DEFAULT = ("rt2", RT2_ONNX, RT2_AOT, UNTRAINED_RT2)
 LAST_FRAME_REPEATS = 12  # a little more than a second
 WRITTEN = {"demo.mp4": "the video", "demo.png": "six frames of it", "demo.json": "the measurements"}
 

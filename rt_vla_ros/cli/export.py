@@ -2,8 +2,8 @@
 
 The directory is a policy like any other (`--policy DIR.onnx`, `policy:=DIR.onnx`), run by onnxruntime: an RT-1 as three
 graphs, an RT-2 (rt2-mini and others, see docs/export.md) as two, with its action card and what else it needs. Its
-logits are compared with the original's before anything is written. `--to aot` compiles an RT-1 to machine code for the
-CPU of this machine, with torch's AOTInductor.
+logits are compared with the original's before anything is written. `--to aot` compiles the graphs to machine code for
+the CPU of this machine, with torch's AOTInductor.
 """
 
 from __future__ import annotations
@@ -71,14 +71,12 @@ def run(args: argparse.Namespace) -> int:
         if not Path(source).expanduser().is_dir():
             find_suite(source)
         watch = partial(calibrate, source=source, episodes=episodes)
-    if args.to == AOT and checkpoint.family not in (*RT1_FAMILIES, *EXPORTED, REMOTE):
-        raise CliError(f"--to aot compiles RT-1 policies only, and {checkpoint.name} is none; use --to onnx.")
     original = "" if checkpoint.directory is None or checkpoint.family == REMOTE else checkpoint_hash(args.checkpoint)
+    engine = AotEngine() if args.to == AOT else OnnxEngine(opset)
     if checkpoint.family in RT1_FAMILIES:
-        engine = AotEngine() if args.to == AOT else OnnxEngine(opset)
         made = export_rt1(checkpoint, args.out, original or "", engine=engine, watch=watch, tell=tell)
     else:
-        made = export_rt2(checkpoint, args.out, original or "", opset=opset, tell=tell)
+        made = export_rt2(checkpoint, args.out, original or "", engine=engine, tell=tell)
     size = sum(made.graph_path(args.out, name).stat().st_size for name in made.graphs)
     bits = f", 8 bits in {' and '.join(made.int8)}" if made.int8 else ""
     form = "compiled for this machine" if made.target else f"in opset {made.opset}{bits}"

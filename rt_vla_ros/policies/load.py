@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rt_vla_ros.policies.checkpoint.errors import EngineDecidesError, ServerDecidesError, UnknownPolicyError
-from rt_vla_ros.policies.checkpoint.files import EXPORTED, RT1_AOT, RT1_ONNX, RT2_ONNX, Tell, say_nothing
+from rt_vla_ros.policies.checkpoint.files import EXPORTED, RT1_AOT, RT1_ONNX, RT2_AOT, RT2_ONNX, Tell, say_nothing
 from rt_vla_ros.policies.checkpoint.resolve import (
     ENGINE,
     REMOTE,
@@ -108,10 +108,10 @@ def _opener(family: str) -> Callable[..., Policy]:
         from rt_vla_ros.policies.exported.rt1 import open_policy as open_exported_rt1
 
         return open_exported_rt1
-    if family == RT2_ONNX:
-        from rt_vla_ros.policies.exported.rt2 import open_policy as open_rt2_onnx
+    if family in (RT2_ONNX, RT2_AOT):
+        from rt_vla_ros.policies.exported.rt2 import open_policy as open_exported_rt2
 
-        return open_rt2_onnx
+        return open_exported_rt2
     from rt_vla_ros.policies.rt2.checkpoint import open_policy as open_rt2
 
     return open_rt2

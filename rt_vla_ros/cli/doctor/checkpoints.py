@@ -14,7 +14,7 @@ from rt_vla_ros.cli.doctor.finding import Finding
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.checkpoint import resolve as catalogue
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
-from rt_vla_ros.policies.checkpoint.files import ADAPTER_CONFIG, RT1_AOT, RT1_ONNX, RT2_ONNX
+from rt_vla_ros.policies.checkpoint.files import ADAPTER_CONFIG, RT1_AOT, RT1_ONNX, RT2_AOT, RT2_ONNX
 
 FAMILIES = {
     "rt1": "an RT-1 network",
@@ -23,6 +23,7 @@ FAMILIES = {
     RT1_ONNX: "an RT-1 network in ONNX",
     RT2_ONNX: "an RT-2 model in ONNX",
     RT1_AOT: "an RT-1 network compiled for one machine",
+    RT2_AOT: "an RT-2 model compiled for one machine",
     "vla0": "a VLA-0 model in its published format",
     catalogue.ENGINE: "an RT-2 model in an inference engine, described",
     **dict.fromkeys(catalogue.MADE_IN_MEMORY, "random weights, for tests only"),

@@ -28,6 +28,7 @@ from rt_vla_ros.policies.checkpoint.files import (
     LEROBOT_VLA0,
     RT1_AOT,
     RT1_ONNX,
+    RT2_AOT,
     RT2_CONFIG_FILE,
     RT2_ONNX,
     WEIGHTS_FILE,
@@ -135,7 +136,7 @@ class Checkpoint:
             from rt_vla_ros.policies.rt2.openvla.card import openvla_config
 
             plans = openvla_config(self).plans
-        elif self.family in ("rt2", RT2_ONNX, ENGINE):
+        elif self.family in ("rt2", RT2_ONNX, RT2_AOT, ENGINE):
             from rt_vla_ros.policies.rt2.configuration import RT2Config
 
             plans = RT2Config.load(self.place_of(RT2_CONFIG_FILE)).plans

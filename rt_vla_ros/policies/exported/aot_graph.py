@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils._pytree import treespec_loads
 
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError, first_line
+from rt_vla_ros.policies.exported.compiled_graph import Signature
 
 CPU_INFO = Path("/proc/cpuinfo")
 MODEL_KEYS = ("model name", "CPU implementer", "CPU part")
@@ -53,7 +53,7 @@ def check_device(device: str) -> None:
 class AotGraph:
     """One graph. It uses torch's current number of threads."""
 
-    def __init__(self, content: bytes, where: str) -> None:
+    def __init__(self, content: bytes, where: str, signature: Signature) -> None:
         """content: of the .so file, whose code is run, so the caller has checked it. where: its path, for messages.
 
         The library is loaded from a private copy of `content`: what runs is what was checked. Raises CheckpointError.
@@ -65,12 +65,11 @@ class AotGraph:
                 self._runner: Any = torch._C._aoti.AOTIModelContainerRunnerCpu(str(path), 1)
             except RuntimeError as error:
                 raise CheckpointError(f"{where} cannot be loaded by torch: {first_line(error)}") from error
-        arguments: Any = treespec_loads(self._runner.get_call_spec()[0])
-        self._inputs: list[str] = list(arguments.children()[1].context)
+        self.inputs, self.outputs = signature.inputs, signature.outputs
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """See CompiledGraph."""
-        given = [torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in self._inputs]
+        given = [torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in self.inputs]
         return [output.numpy() for output in self._runner.run(given)]
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from rt_vla_ros.policies.exported import machine_code
 from rt_vla_ros.policies.exported.aot_graph import AotGraph, target
-from rt_vla_ros.policies.exported.compiled_graph import CompiledGraph
+from rt_vla_ros.policies.exported.compiled_graph import CompiledGraph, Signature
 from rt_vla_ros.policies.exported.graph import OnnxGraph, providers
 from rt_vla_ros.policies.exported.to_aot import check_compiler, to_aot
 from rt_vla_ros.policies.exported.to_onnx import GraphSource, check_installed, to_onnx
@@ -36,7 +36,7 @@ class Engine(Protocol):
         """The content of a graph's file. Raises ExportError."""
         ...
 
-    def opened(self, content: bytes, where: str) -> CompiledGraph:
+    def opened(self, content: bytes, name: str, signature: Signature) -> CompiledGraph:
         """A graph that was compiled just now, on the CPU."""
         ...
 
@@ -65,9 +65,9 @@ class OnnxEngine:
         """See Engine."""
         return to_onnx(name, source, self.opset)
 
-    def opened(self, content: bytes, where: str) -> OnnxGraph:
+    def opened(self, content: bytes, name: str, signature: Signature) -> OnnxGraph:
         """See Engine."""
-        return OnnxGraph(content, where, providers("cpu"))
+        return OnnxGraph(content, name, providers("cpu"))
 
     def finished(self, graphs: Iterable[bytes]) -> None:
         """ONNX graphs are data: nothing to allow."""
@@ -93,9 +93,9 @@ class AotEngine:
         """See Engine."""
         return to_aot(name, source)
 
-    def opened(self, content: bytes, where: str) -> AotGraph:
+    def opened(self, content: bytes, name: str, signature: Signature) -> AotGraph:
         """See Engine."""
-        return AotGraph(content, where)
+        return AotGraph(content, name, signature)
 
     def finished(self, graphs: Iterable[bytes]) -> None:
         """Records the graphs as compiled here."""

@@ -17,6 +17,7 @@ from rt_vla_ros.action_space.card import CARD_FILE
 from rt_vla_ros.json_file import check_file
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE
+from rt_vla_ros.policies.exported.compiled_graph import Signature
 
 FORMAT = 2
 """Version of the manifest's format."""
@@ -35,7 +36,8 @@ class Manifest:
     files: SHA-256 of every other file that must not change, by its path in the directory.
     original: SHA-256 of the exported checkpoint's weights, empty for random ones; name: of that checkpoint. opset: ONNX
     opset, 0 for machine code. int8: names of the graphs with int8 weights. versions: of the packages that wrote it.
-    target: the machine and the torch that machine code was compiled for (aot_graph.target); empty for ONNX.
+    target: the machine and the torch that machine code was compiled for (aot_graph.target), and signatures: inputs and
+    outputs of each graph (compiled_graph.Signature); both empty for ONNX.
     """
 
     graphs: Mapping[str, str]
@@ -47,6 +49,7 @@ class Manifest:
     int8: tuple[str, ...]
     versions: Mapping[str, str]
     target: Mapping[str, str] = field(default_factory=dict)
+    signatures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def config(self, model_type: str, network: Mapping[str, Any]) -> dict[str, Any]:
         """The content of config.json. network: the configuration of the original's network."""
@@ -73,7 +76,7 @@ class Manifest:
             )
         values: dict[str, Any] = {key: found.get(key) for key in cls.__annotations__}
         values["int8"] = tuple(values["int8"]) if isinstance(values["int8"], list) else ()
-        values["target"] = values["target"] if isinstance(values["target"], dict) else {}
+        values |= {key: values[key] if isinstance(values[key], dict) else {} for key in ("target", "signatures")}
         one = cls(**values)
         tables = [table for table in (one.graphs, one.files) if isinstance(table, Mapping)]
         hashes = [one.card, *(value for table in tables for value in table.values())]
@@ -99,6 +102,10 @@ class Manifest:
     def graph_path(self, directory: Path, name: str) -> Path:
         """Where the file of a graph is."""
         return directory / graph_file(name, self.target)
+
+    def signature(self, directory: Path, name: str) -> Signature:
+        """Of machine code. Raises CheckpointError if it is missing."""
+        return Signature.of(self.signatures.get(name), str(directory / CONFIG_FILE))
 
     def file(self, directory: Path, name: str) -> bytes:
         """One of `files`. Raises CheckpointError if it is missing or was changed after the export."""

@@ -30,4 +30,6 @@ def open_graphs(
     if not trust:
         for name, content in contents.items():
             machine_code.check_recorded(content, paths[name])
-    return {name: AotGraph(content, paths[name]) for name, content in contents.items()}
+    return {
+        name: AotGraph(content, paths[name], manifest.signature(directory, name)) for name, content in contents.items()
+    }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -51,10 +50,14 @@ def export_rt1(
     model, card = read_model(checkpoint)
     fold_batch_norms(model)
     graphs: Graphs = {}
-    for name, source in sources(model).items():
+    modules = sources(model)
+    signatures = {name: source.signature for name, source in modules.items()}
+    for name, source in modules.items():
         tell(f"exporting {name}")
         graphs[name] = engine.compiled(name, source)
-    steps = exported_steps(model, graphs, engine)
+    steps = ExportedSteps(
+        model.config, {name: engine.opened(content, name, signatures[name]) for name, content in graphs.items()}
+    )
     tell("comparing with torch")
     check_same(model, steps)
     small: Graphs = {}
@@ -73,7 +76,7 @@ def export_rt1(
     graphs |= small
     network, kind = model.config.to_diff_dict(), RT1_AOT if engine.target else RT1_ONNX
     folder = ExportedFolder(
-        kind, network, card, graphs, engine, original, checkpoint.name, int8=tuple(small), write=write
+        kind, network, card, graphs, engine, signatures, original, checkpoint.name, int8=tuple(small), write=write
     )
     return write_exported(directory, folder)
 
@@ -102,11 +105,6 @@ def sources(model: RT1Model) -> dict[str, GraphSource]:
         FRAME: GraphSource(FrameGraph(model), frame, ("tokens",), robots_axes(frame)),
         WINDOW: GraphSource(WindowGraph(model), window, ("logits",), robots_axes(window)),
     }
-
-
-def exported_steps(model: RT1Model, graphs: Mapping[str, bytes], engine: Engine) -> ExportedSteps:
-    """The graphs in the form in which a policy runs them, on the CPU."""
-    return ExportedSteps(model.config, {name: engine.opened(content, name) for name, content in graphs.items()})
 
 
 @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""An exported RT-2 policy: the same as the policy in torch, with onnxruntime running its images and language model."""
+"""An exported RT-2 policy: the same as the policy in torch, with compiled graphs for its images and language model."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rt_vla_ros.json_file import read_object
 from rt_vla_ros.model_folder import check_folder
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError, first_line
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
-from rt_vla_ros.policies.exported.graph import OnnxGraph, providers
 from rt_vla_ros.policies.exported.manifest import Manifest
+from rt_vla_ros.policies.exported.open_graphs import open_graphs
 from rt_vla_ros.policies.exported.rt1 import check_weights
 from rt_vla_ros.policies.exported.rt2_graphs import RT2_GRAPHS
 from rt_vla_ros.policies.exported.rt2_model import HEAD, HEAD_BIAS, TABLE, exported_model
@@ -38,31 +38,30 @@ def open_policy(
     language: str | None = None,
     weights: str = "auto",
     plan: bool = False,
+    trust_remote_code: bool = False,
     **_options: Any,
 ) -> RT2Policy:
-    """Opens an exported policy. Arguments: see load_policy; device: see graph.providers.
+    """Opens an exported policy. Arguments: see load_policy; device: see open_graphs.
 
     Raises CheckpointError, ActionCardError, RT2ConfigError, ProcessorError, ValueError; ImportError without
     onnxruntime.
     """
     check_options(checkpoint, decoding, language)
     check_weights(checkpoint, weights)
-    parts = load_exported(checkpoint, device)
+    parts = load_exported(checkpoint, device, trust=trust_remote_code)
     return RT2Policy(with_plan(parts) if plan else parts, name=checkpoint.name)
 
 
-def load_exported(checkpoint: Checkpoint, device: str) -> RT2Parts:
+def load_exported(checkpoint: Checkpoint, device: str, *, trust: bool = False) -> RT2Parts:
     """All parts of an exported checkpoint; see open_policy."""
-    chosen, directory = providers(device), checkpoint.model_directory
+    directory = checkpoint.model_directory
     manifest = Manifest.of(checkpoint.config, directory)
     manifest.check_card(directory)
     manifest.check_files(directory, BASE)
     card, config = checkpoint.read_card(), RT2Config.load(directory)
     check_folder(directory / BASE, CheckpointError)
     processor = load_processor(directory / BASE, config, len(card.cameras))
-    graphs = {
-        name: OnnxGraph(manifest.graph(directory, name), f"{directory / name}.onnx", chosen) for name in RT2_GRAPHS
-    }
+    graphs = open_graphs(manifest, directory, RT2_GRAPHS, device, trust=trust)
     tables = read_tables(directory / TABLES_FILE, manifest.file(directory, TABLES_FILE))
     try:
         base = AutoConfig.from_pretrained(directory / BASE, local_files_only=True, trust_remote_code=False)

@@ -1,4 +1,4 @@
-"""A vision-language model whose images and language model run in onnxruntime, with the interface of the original.
+"""A vision-language model whose images and language model are compiled graphs, with the interface of the original.
 
 It is the model's own class in transformers, with two parts replaced: what computes image embeddings, and the language
 model. The table of token embeddings and the output head stay in torch, which multiplies only the rows of the head that
@@ -18,7 +18,7 @@ from transformers import AutoModelForImageTextToText, DynamicCache, PreTrainedCo
 from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling
 
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError, first_line
-from rt_vla_ros.policies.exported.graph import OnnxGraph
+from rt_vla_ros.policies.exported.compiled_graph import CompiledGraph
 from rt_vla_ros.policies.exported.rt2_graphs import (
     DECODER,
     EMBEDDED,
@@ -42,7 +42,7 @@ Tables = Mapping[str, Tensor]
 class ExportedImages:
     """Replaces `get_image_features` of a model."""
 
-    def __init__(self, graph: OnnxGraph) -> None:
+    def __init__(self, graph: CompiledGraph) -> None:
         self._graph, self._single = graph, graph.outputs == [EMBEDDINGS]
 
     def __call__(self, pixel_values: Tensor, *_options: Any, **_more: Any) -> BaseModelOutputWithPooling:
@@ -63,7 +63,7 @@ class ExportedDecoder(nn.Module):
     once, as torch's own cache does. After rejected tokens, the next pass copies those that are left.
     """
 
-    def __init__(self, graph: OnnxGraph, embed_tokens: nn.Embedding) -> None:
+    def __init__(self, graph: CompiledGraph, embed_tokens: nn.Embedding) -> None:
         super().__init__()
         self.embed_tokens, self._graph = embed_tokens, graph
         self._past = [name for name in graph.inputs if name.startswith(PAST)]
@@ -118,7 +118,7 @@ def tables_of(model: PreTrainedModel) -> dict[str, Tensor]:
     return tables if head.bias is None else {**tables, HEAD_BIAS: head.bias.detach().contiguous()}
 
 
-def exported_model(config: PreTrainedConfig, tables: Tables, graphs: Mapping[str, OnnxGraph]) -> PreTrainedModel:
+def exported_model(config: PreTrainedConfig, tables: Tables, graphs: Mapping[str, CompiledGraph]) -> PreTrainedModel:
     """The model with exported parts. Raises CheckpointError."""
     try:
         with torch.device("meta"):  # no weights

@@ -14,9 +14,9 @@ from transformers import PreTrainedModel
 
 from rt_vla_ros.model_folder import CONFIG, OTHERS, SETTINGS, TOKENIZER, VOCABULARIES
 from rt_vla_ros.observations.robot_state import middle_state
-from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE, RT2_ONNX, Tell
+from rt_vla_ros.policies.checkpoint.files import RT2_AOT, RT2_CONFIG_FILE, RT2_ONNX, Tell
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
-from rt_vla_ros.policies.exported.engines import OnnxEngine
+from rt_vla_ros.policies.exported.engines import Engine
 from rt_vla_ros.policies.exported.manifest import Manifest
 from rt_vla_ros.policies.exported.rt2 import BASE, GENERATION_FILE, TABLES_FILE
 from rt_vla_ros.policies.exported.rt2_graphs import rt2_sources, sample_pass
@@ -49,12 +49,12 @@ EXPORTABLE = {
 INSTRUCTION, QUESTION = "pick up the red cube", "what does the gripper hold?"
 
 
-def export_rt2(checkpoint: Checkpoint, directory: Path, original: str, *, opset: int, tell: Tell) -> Manifest:
-    """Writes the directory atomically. original: SHA-256 of the checkpoint's weights. tell: called with progress.
+def export_rt2(checkpoint: Checkpoint, directory: Path, original: str, *, engine: Engine, tell: Tell) -> Manifest:
+    """Writes the directory atomically. original: SHA-256 of the checkpoint's weights. engine: that compiles the graphs.
+    tell: called with progress.
 
     Raises ExportError, CheckpointError, ProcessorError, ActionCardError, OSError; ImportError for missing packages.
     """
-    engine = OnnxEngine(opset)
     check_exportable(checkpoint, directory, engine)
     kind = checkpoint.config.get("model_type")
     if checkpoint.family != "rt2" or kind not in EXPORTABLE:
@@ -70,11 +70,13 @@ def export_rt2(checkpoint: Checkpoint, directory: Path, original: str, *, opset:
         raise ExportError(f"{checkpoint.name} cannot be exported: {error}.") from error
     prompts = sample_prompts(parts)
     graphs: Graphs = {}
-    for name, source in rt2_sources(parts.model, sample_pass(parts.model, prompts[0])).items():
+    modules = rt2_sources(parts.model, sample_pass(parts.model, prompts[0]))
+    signatures = {name: source.signature for name, source in modules.items()}
+    for name, source in modules.items():
         tell(f"exporting {name}")
         graphs[name] = engine.compiled(name, source)
     tell("comparing with torch")
-    sessions = {name: engine.opened(one, name) for name, one in graphs.items()}
+    sessions = {name: engine.opened(one, name, signatures[name]) for name, one in graphs.items()}
     check_same_logits(parts.model, exported_model(parts.model.config, tables, sessions), prompts)
 
     def write(new: Path) -> list[str]:
@@ -85,8 +87,10 @@ def export_rt2(checkpoint: Checkpoint, directory: Path, original: str, *, opset:
             shutil.copyfile(described, new / MODEL_CARD_FILE)
         return [TABLES_FILE, RT2_CONFIG_FILE, *copy_base(checkpoint, new)]
 
-    network = {"model_type": kind}
-    folder = ExportedFolder(RT2_ONNX, network, parts.card, graphs, engine, original, checkpoint.name, write=write)
+    network, family = {"model_type": kind}, RT2_AOT if engine.target else RT2_ONNX
+    folder = ExportedFolder(
+        family, network, parts.card, graphs, engine, signatures, original, checkpoint.name, write=write
+    )
     return write_exported(directory, folder)
 
 

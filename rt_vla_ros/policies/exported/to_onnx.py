@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from rt_vla_ros.policies.checkpoint.errors import first_line
+from rt_vla_ros.policies.exported.compiled_graph import Signature
 from rt_vla_ros.policies.exported.manifest import LARGEST_GRAPH
 
 INSTALL = "Exporting to ONNX needs onnx, onnxscript and onnxruntime: pip install 'rt_vla_ros[export]'."
@@ -55,6 +56,16 @@ class GraphSource:
             for name, count in each.items()
             for one in ([f"{name}_{i}" for i in range(count)] if count else [name])
         }
+
+    @property
+    def signature(self) -> Signature:
+        """The graph's inputs and outputs."""
+        shapes = dict[str, list[int | str]]()
+        for name, argument in self.input_names.items():
+            given, axes = self.inputs[argument], self.axes.get(argument, {})
+            example = given if isinstance(given, Tensor) else given[0]
+            shapes[name] = [axes.get(axis, length) for axis, length in enumerate(example.shape)]
+        return Signature(shapes, list(self.outputs))
 
 
 def robots_axes(inputs: Mapping[str, Tensor]) -> Axes:

@@ -14,6 +14,7 @@ from rt_vla_ros.action_space.card import CARD_FILE, ActionCard
 from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE, EXPORTED
 from rt_vla_ros.policies.checkpoint.resolve import REMOTE, Checkpoint
 from rt_vla_ros.policies.checkpoint.whole_folder import replace_folder
+from rt_vla_ros.policies.exported.compiled_graph import Signature
 from rt_vla_ros.policies.exported.engines import Engine
 from rt_vla_ros.policies.exported.manifest import Manifest, graph_file, sha256_of
 from rt_vla_ros.policies.exported.to_onnx import ExportError
@@ -29,7 +30,8 @@ class ExportedFolder:
     """What to write. model_type: of EXPORTED. network: configuration of the original's network. graphs: by their names.
 
     int8: names of those with int8 weights. write: writes further files to a directory, and returns the paths within it
-    of those that must not change. engine: that compiled the graphs. original: SHA-256 of the checkpoint's weights,
+    of those that must not change. engine: that compiled the graphs. signatures: of
+    the graphs. original: SHA-256 of the checkpoint's weights,
     empty for random ones; name: of the checkpoint.
     """
 
@@ -38,6 +40,7 @@ class ExportedFolder:
     card: ActionCard
     graphs: Graphs
     engine: Engine
+    signatures: Mapping[str, Signature]
     original: str
     name: str
     int8: tuple[str, ...] = ()
@@ -90,6 +93,7 @@ def write_exported(directory: Path, folder: ExportedFolder) -> Manifest:
             int8=folder.int8,
             versions=versions,
             target=folder.engine.target,
+            signatures={name: one.to_dict() for name, one in folder.signatures.items() if folder.engine.target},
         )
         config = manifest.config(folder.model_type, folder.network)
         (new / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

@@ -33,11 +33,8 @@ class GraphInTorch:
     """Runs a graph's module in torch, with the interface of OnnxGraph."""
 
     def __init__(self, source: GraphSource) -> None:
-        self._source, self.outputs = source, list(source.outputs)
-        examples = [
-            one for given in source.inputs.values() for one in ([given] if isinstance(given, Tensor) else given)
-        ]
-        self.inputs = dict(zip(source.input_names, [list(one.shape) for one in examples], strict=True))
+        self._source, signature = source, source.signature
+        self.inputs, self.outputs = signature.inputs, signature.outputs
 
     @torch.inference_mode()
     def run(self, inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
