@@ -20,7 +20,15 @@ from rt_vla_ros.training.rt2.fine_tuning import FineTuned, FineTuning, fine_tune
 
 CPU = torch.device("cpu")
 SETTINGS = FineTuneSettings(
-    steps=4, batch_size=4, micro_batch_size=2, learning_rate=1e-3, warmup=0, validation=0.25, held_out=4, jitter=0.1
+    steps=4,
+    batch_size=4,
+    micro_batch_size=2,
+    learning_rate=1e-3,
+    warmup=0,
+    validation=0.25,
+    held_out=4,
+    jitter=0.1,
+    precision="float32",  # auto is bfloat16 on some CPUs
 )
 
 

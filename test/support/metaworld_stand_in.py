@@ -37,10 +37,17 @@ class Data:
         return Data(self.point.copy())
 
 
+class Renderer:
+    """Without a graphics context: its images need none."""
+
+    viewer = None
+
+
 class Env:
     """A full action moves by 1 cm; the gripper must be closed at the mark."""
 
     max_path_length = 160
+    mujoco_renderer = Renderer()
 
     def __init__(self, name: str, **_: Any) -> None:
         self.name = name

@@ -33,7 +33,7 @@ fsdp_config:
   fsdp_reshard_after_forward: true
 """
 OPTIONS = ["--steps", "4", "--batch-size", "4", "--save-interval", "2", "--device", "cpu", "--threads", "1"]
-OPTIONS += ["--set", "validation=0.25", "--set", "warmup=0"]
+OPTIONS += ["--set", "validation=0.25", "--set", "warmup=0", "--set", "precision=float32"]
 # With so large an epsilon a step is as long as its gradient, so that one of another size leads to other weights.
 OPTIONS += ["--learning-rate", "3", "--set", "epsilon=10.0", "--set", "max_grad_norm=0.0"]
 
