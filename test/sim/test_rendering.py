@@ -86,7 +86,8 @@ def test_the_library_of_triton_is_loaded_before_that_of_mesa(tmp_path: Path) -> 
     directory = tmp_path / "triton" / "_C"
     directory.mkdir(parents=True)
     (directory.parent / "__init__.py").write_text("raise AssertionError('only its library is loaded')")
-    code = "import ctypes, rt_vla_ros.sim.rendering as rendering; order, load = [], ctypes.CDLL\n"
+    code = "import ctypes, os, rt_vla_ros.sim.rendering as rendering; order, load = [], ctypes.CDLL\n"
+    code += "os.environ.pop('MUJOCO_GL', None)\n"  # where it is set, no library of OpenGL is tried
     code += "ctypes.CDLL = lambda name: (order.append(str(name)), load(name))[1]; rendering.choose_library()\n"
     code += "print(*order, sep='\\n')"
     done = run_python(code, tmp_path)
