@@ -190,7 +190,7 @@ def _weights_arguments(parser: argparse.ArgumentParser) -> None:
     add("--images", type=Path, metavar="DIR", help="input images (default: random color blocks)")
     add("--instruction", nargs="+", action="extend", default=[], metavar="TEXT", help="instructions, used in turn")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
-    add("--trust-remote-code", action="store_true", help="run Python code of the checkpoint")
+    add("--trust-remote-code", action="store_true", help="run code of the checkpoint")
     parser.set_defaults(measure=_weights, bounded=("prompts",))
 
 

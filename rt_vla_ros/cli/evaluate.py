@@ -103,7 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
     add("--weights", choices=WEIGHTS, default="auto", help="weight format (default auto)")
     add("--threads", type=nonnegative_int, default=0, metavar="N", help="torch threads (default: as few as keep up)")
-    add("--trust-remote-code", action="store_true", help="run Python code of the checkpoint")
+    add("--trust-remote-code", action="store_true", help="run code of the checkpoint")
     add("--videos", type=int, metavar="N", help="videos of the first N successes and N failures (default 3)")
     add("--overwrite", action="store_true", help="overwrite an existing evaluation in the output directory")
     add_env_options(parser)

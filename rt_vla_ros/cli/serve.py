@@ -86,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--language", metavar="FILE", help="sentence encoder for an RT-1 with sentence embeddings")
     add("--plan", action="store_true", help="write a plan in words before each action (an RT-2 trained with plans)")
     add("--threads", type=nonnegative_int, default=0, metavar="N", help="torch threads (default: as few as keep up)")
-    add("--trust-remote-code", action="store_true", help="run Python code of the checkpoint")
+    add("--trust-remote-code", action="store_true", help="run code of the checkpoint")
     add("--ray", action="store_true", help="run the models in replicas on Ray Serve: several GPUs, several machines")
     add("--replicas", metavar="N", help="with --ray: replicas of each checkpoint, or MIN:MAX by load (default 1)")
     add(

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from support.rt1 import seen, tiny_card, tiny_model
+import torch._inductor.config as inductor
+from support.rt1 import check_same_decisions, seen, tiny_card, tiny_model
 
 from rt_vla_ros.benchmarks.exported import measure
 from rt_vla_ros.cli.doctor.checkpoints import look_at_checkpoint
@@ -20,12 +20,11 @@ from rt_vla_ros.evaluation.provenance import checkpoint_hash
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.exported import machine_code
+from rt_vla_ros.policies.exported.graph_source import ExportError
 from rt_vla_ros.policies.exported.manifest import Manifest, sha256_of
 from rt_vla_ros.policies.exported.to_aot import check_compiler
-from rt_vla_ros.policies.exported.to_onnx import ExportError
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.rt1.checkpoint import save_checkpoint
-from rt_vla_ros.policies.rt1.policy import RT1Policy
 
 pytestmark = pytest.mark.slow
 
@@ -68,13 +67,7 @@ def rewrite(directory: Path, **changes: object) -> None:
 
 
 def test_the_compiled_policy_chooses_the_same_tokens(original: Path, exported: Path) -> None:
-    policies = [load_policy(str(place), device="cpu") for place in (original, exported)]
-    for policy in policies:
-        policy.reset("pick up the red cube")
-    for number in range(8):
-        expected, found = (p.probabilities(seen(number, number / 5)) for p in policies if isinstance(p, RT1Policy))
-        np.testing.assert_allclose(found, expected, atol=1e-5)
-        assert (found.argmax(-1) == expected.argmax(-1)).all()
+    check_same_decisions(str(original), str(exported))
     kept = json.loads((exported / "config.json").read_text())["exported"]
     assert kept["original"] == checkpoint_hash(str(original))
     assert checkpoint_hash(str(exported)) not in (None, kept["original"])
@@ -142,15 +135,16 @@ def test_what_cannot_be_compiled_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CXX", "/nowhere/g++")
-    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("/nowhere/g++",))
-    for arguments, sentence in (
+    cases = (
         (["rt1-mini", "--int8"], "--int8 applies to --to onnx only"),
         (["rt1-mini", "--opset", "20"], "--opset applies to --to onnx only"),
         (["rt2-mini"], "needs a C++ compiler, and none was found"),
         (["rt1-mini"], "needs a C++ compiler, and none was found"),
-    ):
-        assert main(["export", *arguments, "--to", "aot", "--out", str(tmp_path / "out.aot")]) == 2
-        assert sentence in capsys.readouterr().err
+    )
+    with inductor.patch({"cpp.cxx": ("/nowhere/g++",)}):
+        for arguments, sentence in cases:
+            assert main(["export", *arguments, "--to", "aot", "--out", str(tmp_path / "out.aot")]) == 2
+            assert sentence in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

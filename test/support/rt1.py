@@ -9,6 +9,7 @@ import torch
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.policies.rt1.policy import RT1Policy
@@ -72,3 +73,14 @@ def picture(seed: int, side: int = SIDE) -> np.ndarray:
 
 def seen(seed: int, stamp: float = 0.0, side: int = SIDE) -> Observation:
     return Observation({"front": picture(seed, side)}, stamp)
+
+
+def check_same_decisions(original: str, exported: str) -> None:
+    """Both checkpoints give the same probabilities and most likely tokens, in short and in full windows."""
+    policies = [load_policy(place, device="cpu") for place in (original, exported)]
+    for policy in policies:
+        policy.reset("pick up the red cube")
+    for number in range(8):
+        expected, found = (p.probabilities(seen(number, number / 5)) for p in policies if isinstance(p, RT1Policy))
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        assert (found.argmax(-1) == expected.argmax(-1)).all()

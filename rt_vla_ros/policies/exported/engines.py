@@ -10,8 +10,9 @@ from rt_vla_ros.policies.exported import machine_code
 from rt_vla_ros.policies.exported.aot_graph import AotGraph, target
 from rt_vla_ros.policies.exported.compiled_graph import CompiledGraph, Signature
 from rt_vla_ros.policies.exported.graph import OnnxGraph, providers
+from rt_vla_ros.policies.exported.graph_source import GraphSource
 from rt_vla_ros.policies.exported.to_aot import check_compiler, to_aot
-from rt_vla_ros.policies.exported.to_onnx import GraphSource, check_installed, to_onnx
+from rt_vla_ros.policies.exported.to_onnx import check_installed, to_onnx
 
 
 class Engine(Protocol):

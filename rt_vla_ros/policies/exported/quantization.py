@@ -17,8 +17,8 @@ import numpy as np
 
 from rt_vla_ros.policies.checkpoint.errors import first_line
 from rt_vla_ros.policies.exported.graph import Arrays
+from rt_vla_ros.policies.exported.graph_source import ExportError
 from rt_vla_ros.policies.exported.rt1 import FRAME, WINDOW
-from rt_vla_ros.policies.exported.to_onnx import ExportError
 from rt_vla_ros.policies.policy import Policy
 
 Watch = Callable[[Policy], object]

@@ -12,11 +12,11 @@ from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.policies.checkpoint.files import RT1_AOT, RT1_ONNX, Tell
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
 from rt_vla_ros.policies.exported.engines import Engine
+from rt_vla_ros.policies.exported.graph_source import GraphSource, robots_axes
 from rt_vla_ros.policies.exported.manifest import Manifest
 from rt_vla_ros.policies.exported.quantization import ImageRecorder, Watch, quantized
 from rt_vla_ros.policies.exported.rt1 import FRAME, INSTRUCTION, WINDOW, ExportedSteps
 from rt_vla_ros.policies.exported.rt1_graphs import FrameGraph, InstructionGraph, WindowGraph
-from rt_vla_ros.policies.exported.to_onnx import GraphSource, robots_axes
 from rt_vla_ros.policies.exported.writer import (
     PATCH,
     ExportedFolder,

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import Cache, DynamicCache, PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-from rt_vla_ros.policies.exported.to_onnx import DERIVED, ROBOTS, ExportError, GraphSource
+from rt_vla_ros.policies.exported.graph_source import DERIVED, ROBOTS, ExportError, GraphSource
 from rt_vla_ros.policies.rt2.cache_argument import CACHE, cache_argument
 from rt_vla_ros.policies.rt2.decoding.batch import KNOWN
 from rt_vla_ros.policies.rt2.decoding.fixed_shapes import FixedShapesError, language_model

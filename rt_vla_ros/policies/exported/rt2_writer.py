@@ -17,11 +17,11 @@ from rt_vla_ros.observations.robot_state import middle_state
 from rt_vla_ros.policies.checkpoint.files import RT2_AOT, RT2_CONFIG_FILE, RT2_ONNX, Tell
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
 from rt_vla_ros.policies.exported.engines import Engine
+from rt_vla_ros.policies.exported.graph_source import ExportError
 from rt_vla_ros.policies.exported.manifest import Manifest
 from rt_vla_ros.policies.exported.rt2 import BASE, GENERATION_FILE, TABLES_FILE
 from rt_vla_ros.policies.exported.rt2_graphs import rt2_sources, sample_pass
 from rt_vla_ros.policies.exported.rt2_model import exported_model, tables_of
-from rt_vla_ros.policies.exported.to_onnx import ExportError
 from rt_vla_ros.policies.exported.writer import (
     PATCH,
     ExportedFolder,

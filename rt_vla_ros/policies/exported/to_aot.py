@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from rt_vla_ros.policies.checkpoint.errors import first_line
-from rt_vla_ros.policies.exported.to_onnx import ExportError, GraphSource, dynamic_shapes, quiet
+from rt_vla_ros.policies.exported.graph_source import ExportError, GraphSource, dynamic_shapes, quiet
 
 OPTIONS = {"cpp.dynamic_threads": True, "aot_inductor.precompile_headers": False}
 """Inductor's: the number of threads is torch's when the graph runs, not when it is compiled. Precompiling the headers

@@ -16,8 +16,8 @@ from rt_vla_ros.policies.checkpoint.resolve import REMOTE, Checkpoint
 from rt_vla_ros.policies.checkpoint.whole_folder import replace_folder
 from rt_vla_ros.policies.exported.compiled_graph import Signature
 from rt_vla_ros.policies.exported.engines import Engine
+from rt_vla_ros.policies.exported.graph_source import ExportError
 from rt_vla_ros.policies.exported.manifest import Manifest, graph_file, sha256_of
-from rt_vla_ros.policies.exported.to_onnx import ExportError
 
 Graphs = dict[str, bytes]
 TOLERANCE, PATCH = 1e-3, 16

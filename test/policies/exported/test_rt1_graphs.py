@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from support.rt1 import tiny_model
 from support.rt1_checkpoints import TINY
 
+from rt_vla_ros.policies.exported.graph_source import GraphSource
 from rt_vla_ros.policies.exported.rt1 import ExportedSteps
 from rt_vla_ros.policies.exported.rt1_writer import sources
-from rt_vla_ros.policies.exported.to_onnx import GraphSource
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.policies.rt1.policy import PlainSteps

@@ -13,9 +13,9 @@ from rt_vla_ros.cli.main import main
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.resolve import resolve
+from rt_vla_ros.policies.exported.graph_source import ExportError
 from rt_vla_ros.policies.exported.rt2_model import ExportedDecoder
 from rt_vla_ros.policies.exported.to_aot import check_compiler
-from rt_vla_ros.policies.exported.to_onnx import ExportError
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.policies.rt2.shared import SharedRT2

@@ -16,10 +16,10 @@ from transformers import PreTrainedModel
 
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.checkpoint.resolve import resolve
+from rt_vla_ros.policies.exported.graph_source import ExportError, GraphSource
 from rt_vla_ros.policies.exported.rt2_graphs import rt2_sources, sample_pass
 from rt_vla_ros.policies.exported.rt2_model import exported_model, tables_of
 from rt_vla_ros.policies.exported.rt2_writer import EXPORTABLE, check_same_logits, sample_prompts
-from rt_vla_ros.policies.exported.to_onnx import ExportError, GraphSource
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, load_rt2
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.policies.rt2.shared import SharedRT2
