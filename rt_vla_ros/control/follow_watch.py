@@ -97,9 +97,12 @@ class FollowWatch:
             self._measured.popleft()
         self._compare()
 
-    def alarm(self) -> str | None:
-        """Describes the deviation, as a sentence, if the newest measurement shows that it does not follow."""
-        return None if self._misfit is None else _in_words(self._misfit, self.followed)
+    def alarm(self, slowed: str | None = None) -> str | None:
+        """Describes the deviation, as a sentence, if the newest measurement shows that it does not follow.
+
+        slowed: the driver's own explanation why it falls short, as a sentence.
+        """
+        return None if self._misfit is None else _in_words(self._misfit, self.followed, slowed)
 
     def _compare(self) -> None:
         times = np.array([at for at, _ in self._measured])
@@ -161,7 +164,7 @@ def _misfit(kind: int, told: Vector, went: Vector, duration: float) -> Misfit:
     return Misfit(kind == 1, length, gone, float(told @ went) / length if length > 0 else 0.0, duration)
 
 
-def _in_words(misfit: Misfit, followed: Followed) -> str:
+def _in_words(misfit: Misfit, followed: Followed, slowed: str | None) -> str:
     turns, told, went, along, duration = misfit
     unit, scale = ("degrees", 180 / math.pi) if turns else ("mm", 1000.0)
     within, subject = f"within {duration:.1f} s", f"The {followed.name}"
@@ -175,7 +178,9 @@ def _in_words(misfit: Misfit, followed: Followed) -> str:
     order = f"commanded {'to turn by ' if turns else ''}{told * scale:.0f} {unit} {within}, "
     beside = math.degrees(math.acos(max(-1.0, min(1.0, along / went)))) if went > 0 else 0.0
     done = f"{'turned by' if turns else 'went'} {went * scale:.0f} {unit}"
-    if went < 0.1 * told:
+    if slowed is not None and along < told:
+        question = slowed
+    elif went < 0.1 * told:
         question = followed.blocked
     elif went > told / 3 and beside > 30:
         done += f" {'about another axis' if turns else 'in another direction'}, {beside:.0f} degrees off"

@@ -45,9 +45,17 @@ class ArmWatch:
         if time.monotonic() - self._came > MAX_AGE:
             return f"No arm status received on {self._topic!r} for more than {MAX_AGE:g} s: the arm's bridge is silent."
         if not self._newest.ready:
-            reason = self._newest.reason.strip()[:LONGEST_REASON]
-            return f"The arm is not ready: {reason or 'its bridge gives no reason.'}"
+            return f"The arm is not ready: {self._reason or 'its bridge gives no reason.'}"
         return None
+
+    @property
+    def slowed(self) -> str | None:
+        """Why the arm, though ready, moves less than commanded, as a sentence of its bridge."""
+        return None if self.problem is not None else self._reason or None
+
+    @property
+    def _reason(self) -> str:
+        return "" if self._newest is None else self._newest.reason.strip()[:LONGEST_REASON]
 
     def _on_status(self, status: ArmStatus) -> None:
         self._newest, self._came = status, time.monotonic()

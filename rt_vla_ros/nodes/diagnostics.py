@@ -19,6 +19,7 @@ from rt_vla_ros.nodes.running import ProgramNode
 
 PERIOD = 1.0  # [s]
 CHECK_PERIOD = 0.1  # [s]
+STARTING = 2.0  # after a node's start, problems that end by themselves within this time are not logged [s]
 MOST_LISTED, LONGEST_LISTED = 32, 120  # texts in a value, and characters of each
 LONGEST = 1000  # sentence; it may quote what others sent [characters]
 
@@ -53,7 +54,10 @@ class Diagnostics:
         self._node, self._report = node, report
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._told: tuple[Level, str] | None = None
+        self._log_of: tuple[Level, str] | None = None
         self._next = time.monotonic()
+        self._log_from = self._next + STARTING
+        self._problem_logged = False
         self._logged: deque[tuple[float, str]] = deque(maxlen=8)
         self._timer = node.create_timer(CHECK_PERIOD, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
@@ -65,10 +69,12 @@ class Diagnostics:
             )
         is_logged = report.message in (self._node.recent_failure, self._node.failure)  # the latter as the process ends
         report = replace(report, message=_printable(report.message))
-        changed = (report.level, report.message) != self._told
-        if changed and not is_logged:
-            self._log(report)
-        if changed or time.monotonic() >= self._next:
+        said = report.level, report.message
+        if said != self._log_of and time.monotonic() >= self._log_from:
+            self._log_of = said
+            if not is_logged:
+                self._log(report)
+        if said != self._told or time.monotonic() >= self._next:
             self._publish(report)
 
     def _with_failures(self, report: Report) -> Report:
@@ -79,15 +85,20 @@ class Diagnostics:
         return Report(report.level, report.message, values)
 
     def _log(self, report: Report) -> None:
-        """Errors and warnings; one that comes and goes is not repeated every time, nor are there many of many kinds."""
+        """Errors, warnings and their end; what comes and goes is not repeated, nor are there many of many kinds."""
+        if report.level is Level.OK and not self._problem_logged:
+            return
         recent = [sentence for time_, sentence in self._logged if time.monotonic() - time_ < LOG_AGAIN]
         if report.message in recent or len(recent) == self._logged.maxlen:
             return
         self._logged.append((time.monotonic(), report.message))
+        self._problem_logged = report.level is not Level.OK
         if report.level is Level.ERROR:
             self._node.get_logger().error(report.message)
         elif report.level is Level.WARN:
             self._node.get_logger().warning(report.message)
+        else:
+            self._node.get_logger().info(report.message)
 
     def _publish(self, report: Report) -> None:
         self._told, self._next = (report.level, report.message), time.monotonic() + PERIOD

@@ -51,9 +51,9 @@ class Following:
         self._watch.measure(*measured)
         return None
 
-    def alarm(self) -> str | None:
+    def alarm(self, slowed: str | None = None) -> str | None:
         """See FollowWatch."""
-        return self._watch.alarm()
+        return self._watch.alarm(slowed)
 
     def forgive(self) -> None:
         """See FollowWatch."""

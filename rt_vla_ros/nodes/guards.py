@@ -51,7 +51,9 @@ class Guards:
 
     def does_not_follow(self) -> str | None:
         """Describes the deviation of an arm or a base that does not follow, as a sentence."""
-        return next(filter(None, (following.alarm() for following in self._followings)), None)
+        slowed = self._arm.slowed if self._arm is not None else None
+        causes = ((one, slowed if one is self._arm_following else None) for one in self._followings)
+        return next(filter(None, (following.alarm(cause) for following, cause in causes)), None)
 
     @property
     def is_repeated(self) -> bool:

@@ -204,8 +204,10 @@ class Ros2ControlBridgeNode(ManagedNode):
         return self._rivals.problem or self._watch.problem or self.commander.reason
 
     def _publish_status(self) -> None:
-        reason = self._reason()
+        reason, commander = self._reason(), self.commander
         self._ready = reason is None
+        if reason is None and commander is not None:
+            reason = commander.warning
         message = ArmStatus(ready=self._ready, reason=(reason or "")[:LONGEST_REASON])
         message.header.stamp = convert.time_message(self._now_ns())
         self._statuses.publish(message)

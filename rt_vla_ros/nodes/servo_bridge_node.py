@@ -163,7 +163,8 @@ class ServoBridgeNode(ManagedNode):
     def _tell(self, now: float, *, due: bool = False) -> None:
         """Publishes the status, periodically and on change."""
         problem = self._problem(now)
-        told = (problem is None, (problem or "")[:LONGEST_REASON])
+        reason = self._watch.slow_down() if problem is None else problem
+        told = (problem is None, (reason or "")[:LONGEST_REASON])
         if due or told != self._told:
             self._told = told
             self._publish(*told)

@@ -85,9 +85,13 @@ class ServoWatch:
             return self._silence()
         return self._halt(now)
 
+    def slow_down(self) -> str | None:
+        """That Servo moves the arm less than commanded, as a sentence."""
+        return slow_down_of(self._code)
+
     def warning(self) -> str | None:
         """A problem that is no reason to stop, as a sentence."""
-        if (sentence := slow_down_of(self._code)) is not None:
+        if (sentence := self.slow_down()) is not None:
             return sentence
         halt = halt_of(self._code)
         return None if halt is None else f"Result of the last command: {halt}"

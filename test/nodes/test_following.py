@@ -7,6 +7,7 @@ from unittest.mock import MagicMock
 
 import pytest
 from geometry_msgs.msg import TransformStamped
+from rt_vla_ros.msg import ArmStatus
 from std_srvs.srv import Trigger
 from support.actions import action
 from support.node_bench import NodeBench
@@ -91,6 +92,19 @@ def test_an_arm_that_follows_goes_on(rig: Rig) -> None:
     arm = Arm(rig, share=1.0)
     arm.act_until(lambda: arm.x > 0.6)
     assert all(status.state != State.FAULT for status in rig.statuses)
+
+
+def test_an_arm_that_its_bridge_says_is_slowed_down_is_stopped_for_that_reason(
+    make_bench: Callable[..., NodeBench],
+) -> None:
+    rig = Rig(make_bench(*given(*WATCHED, "require_arm_status:=true")))
+    why = "Servo slows the arm down near a singularity (status 1): it moves less than commanded."
+    bridge = rig.bench.publisher(ArmStatus, "arm_status")
+    told = rig.bench.world.create_timer(0.05, lambda: bridge.publish(ArmStatus(ready=True, reason=why)))
+    arm = Arm(rig, share=0.4)
+    arm.act_until(lambda: rig.statuses[-1].state == State.FAULT)
+    assert f"(follow_time, follow_tolerance). {why} The request is over" in rig.statuses[-1].reason
+    told.cancel()
 
 
 def test_where_nobody_can_know_whether_it_follows_nothing_moves(rig: Rig) -> None:

@@ -211,7 +211,7 @@ def test_a_halt_is_told_at_once_and_readiness_comes_back(rig: ServoRig) -> None:
 def test_a_slow_down_is_a_warning(rig: ServoRig) -> None:
     servo_of(rig)._code = 4
     rig.bench.until_diagnostics("servo_bridge_node", WARN, "near a collision")
-    assert rig.statuses[-1].ready
+    rig.bench.until(lambda: rig.statuses[-1].ready and "near a collision" in rig.statuses[-1].reason)
 
 
 def test_its_last_word_is_that_it_is_gone(rig: ServoRig) -> None:

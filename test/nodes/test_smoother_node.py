@@ -21,6 +21,7 @@ from tf2_msgs.msg import TFMessage
 from tf2_ros import StaticTransformBroadcaster
 
 from rt_vla_ros.control.status import State
+from rt_vla_ros.nodes import diagnostics
 from rt_vla_ros.nodes.conversions import chunk_message, nanoseconds
 from rt_vla_ros.nodes.smoother_node import SmootherNode
 from rt_vla_ros.nodes.start_error import StartError
@@ -167,8 +168,9 @@ def test_a_followed_policy_that_left_is_noticed_though_others_publish_actions(
 
 
 def test_a_second_publisher_of_actions_is_named_until_it_is_gone(
-    make_bench: Callable[..., NodeBench], capfd: pytest.CaptureFixture[str]
+    make_bench: Callable[..., NodeBench], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(diagnostics, "STARTING", 0.0)
     rig = Rig(make_bench("-r", "action:=/shared/action"))
     other = rig.bench.add(Node("policy_node", namespace="/other"))
     rival = other.create_publisher(ChunkMsg, "action", 10)
