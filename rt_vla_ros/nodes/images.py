@@ -25,13 +25,14 @@ def open_bridge() -> CvBridge:
     """The process's CvBridge, after it has converted an image: this also loads what the import alone does not.
 
     Raises:
-        StartError: cv_bridge, or what it needs, is missing or was built for another NumPy.
+        StartError: cv_bridge, or what it needs, is missing, or was built for another NumPy or OpenCV.
     """
     try:
         from cv_bridge import CvBridge
 
         bridge = CvBridge()
-        bridge.imgmsg_to_cv2(Image(height=1, width=1, encoding="bgr8", step=3, data=[0, 0, 0]), "rgb8")
+        pixels = bridge.imgmsg_to_cv2(Image(height=1, width=1, encoding="bgr8", step=3, data=[0, 0, 0]), "rgb8")
+        bridge.cv2_to_imgmsg(pixels, "rgb8")
     except Exception as error:  # ImportError, AttributeError (_ARRAY_API not found), SystemError ...
         raise StartError(_cannot_convert(error)) from error
     return bridge
@@ -43,6 +44,13 @@ def _cannot_convert(error: Exception) -> str:
         cure = f"Install it: sudo apt install ros-{os.environ.get('ROS_DISTRO', 'DISTRO')}-cv-bridge"
     elif missing == "cv2":
         cure = "Install OpenCV: sudo apt install python3-opencv, or without ROS 2 pip install opencv-python-headless"
+    elif isinstance(error, KeyError):  # the numbers of its image types changed in OpenCV 5
+        import cv2
+
+        cure = (
+            f"It was built with another OpenCV than Python's {cv2.__version__}. For ROS 2's packages: pip uninstall "
+            "opencv-python opencv-python-headless, or pip install 'opencv-python-headless<5'"
+        )
     else:
         cure = (
             f"Install a cv_bridge and an OpenCV that were built for this Python's NumPy {np.__version__}; "

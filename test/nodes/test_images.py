@@ -222,11 +222,22 @@ class CvBridge:
 """
 
 
+BUILT_WITH_OPENCV_4 = """
+class CvBridge:
+    def imgmsg_to_cv2(self, img_msg, desired_encoding="passthrough"):
+        return None
+
+    def cv2_to_imgmsg(self, cvim, encoding="passthrough"):
+        raise KeyError(16)
+"""
+
+
 @pytest.mark.parametrize(
     ("package", "source", "words"),
     [
         ("cv_bridge", "raise AttributeError('_ARRAY_API not found')", ("_ARRAY_API not found", "'numpy<2'")),
         ("cv_bridge", "raise ImportError('numpy.core.multiarray failed')", ("multiarray failed", "'numpy<2'")),
+        ("cv_bridge", BUILT_WITH_OPENCV_4, ("another OpenCV than Python's ", "'opencv-python-headless<5'")),
         ("cv_bridge", WORKS_UNTIL_USED, ("SystemError: initialization of cv_bridge_boost", "'numpy<2'")),
         (
             "cv_bridge",
