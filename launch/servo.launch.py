@@ -43,17 +43,25 @@ ARGUMENTS = (
     ),
 )
 # Servo waits for a joint state that differs from the previous ones, but those of mock hardware never change. Therefore
-# the last joint of the Panda is rotated by 0.001 rad from its initial position in moveit_resources.
+# the last joint of the Panda is rotated by 0.001 rad from its initial position in moveit_resources, and a UR is bent:
+# its driver's initial position, stretched upwards, is a singularity.
 NUDGE_AFTER = 8.0
-NUDGE = (
+PANDA_NUDGE = (
+    "/panda_arm_controller/joint_trajectory",
+    "trajectory_msgs/msg/JointTrajectory",
     "{joint_names: [panda_joint1, panda_joint2, panda_joint3, panda_joint4, panda_joint5, panda_joint6, panda_joint7], "
-    "points: [{positions: [0.0, -0.785, 0.0, -2.356, 0.0, 1.571, 0.786], time_from_start: {sec: 1}}]}"
+    "points: [{positions: [0.0, -0.785, 0.0, -2.356, 0.0, 1.571, 0.786], time_from_start: {sec: 1}}]}",
 )
-# A real arm on this graph may have the same names, and would move to this position within a second.
-NUDGE_MOCK = f"""
+UR_NUDGE = (
+    "/forward_position_controller/commands",
+    "std_msgs/msg/Float64MultiArray",
+    "{data: [0.0, -1.57, 1.57, -1.57, -1.57, 0.0]}",
+)
+# A real arm on this graph may have the same names, and would move to this position at once.
+NUDGE_MOCK = """
 managers=$(ros2 node list --no-daemon --spin-time 3 2>/dev/null | grep -cx /controller_manager)
 if [ "$managers" = 1 ]; then
-  exec ros2 topic pub --once /panda_arm_controller/joint_trajectory trajectory_msgs/msg/JointTrajectory '{NUDGE}'
+  exec ros2 topic pub --once "$@"
 fi
 echo "The mock arm was not moved: there are $managers nodes /controller_manager, expected this one alone. \
 Is a real arm running? Then give servo:=real to policy.launch.py, or hardware:=real to servo.launch.py." >&2
@@ -103,6 +111,12 @@ def share(package: str, *parts: str) -> PathJoinSubstitution:
     return PathJoinSubstitution([FindPackageShare(package), *parts])
 
 
+def moved_once(nudge: tuple[str, str, str]) -> TimerAction:
+    """Moves the mock arm. nudge: topic, type and message."""
+    command = ["sh", "-c", NUDGE_MOCK, "sh", *nudge]
+    return TimerAction(period=NUDGE_AFTER, actions=[ExecuteProcess(cmd=command, output="screen")])
+
+
 def mock_panda(model: dict) -> list:
     """The mock Panda, as started by moveit_servo's demo."""
     manager = ["--controller-manager", "/controller_manager"]
@@ -128,12 +142,7 @@ def mock_panda(model: dict) -> list:
             Node(package="controller_manager", executable="spawner", arguments=[controller, *manager])
             for controller in ("joint_state_broadcaster", "panda_arm_controller", "panda_hand_controller")
         ),
-        TimerAction(
-            period=NUDGE_AFTER,
-            actions=[
-                ExecuteProcess(cmd=["sh", "-c", NUDGE_MOCK], output="screen"),
-            ],
-        ),
+        moved_once(PANDA_NUDGE),
     ]
 
 
@@ -147,7 +156,10 @@ def mock_ur(robot: str) -> list:
         "launch_rviz": "false",
     }
     file = share("ur_robot_driver", "launch", "ur_control.launch.py")
-    return [IncludeLaunchDescription(PythonLaunchDescriptionSource(file), launch_arguments=list(given.items()))]
+    return [
+        IncludeLaunchDescription(PythonLaunchDescriptionSource(file), launch_arguments=list(given.items())),
+        moved_once(UR_NUDGE),
+    ]
 
 
 def servo_and_arm(context: LaunchContext) -> list:

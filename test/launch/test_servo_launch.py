@@ -20,8 +20,9 @@ from rt_vla_ros.servo_robots import SERVO_ROBOTS
 ros.ensure()
 
 from launch import LaunchContext  # noqa: E402
+from launch.actions import TimerAction  # noqa: E402
 from launch.launch_description_sources import load_python_launch_file_as_module  # noqa: E402
-from launch.utilities import perform_substitutions  # noqa: E402
+from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions  # noqa: E402
 from launch_ros.actions import Node  # noqa: E402
 
 from rt_vla_ros.nodes.servo_settings import PREFIX, SERVO_NAMES, SmootherSpeeds, refuse_settings  # noqa: E402
@@ -74,21 +75,34 @@ def test_for_an_arm_whose_driver_runs_there_is_servo_alone(robot: str, monkeypat
     assert servo.node_executable == "servo_node"
 
 
+@pytest.mark.parametrize("robot", ["panda", "ur5e"])
 @pytest.mark.parametrize(("managers", "told"), [(1, True), (2, False), (0, False)])
-def test_the_mock_arm_is_turned_only_where_no_other_arm_may_hear_it(managers: int, told: bool, tmp_path: Path) -> None:
-    module = load_python_launch_file_as_module(str(REPOSITORY / "launch" / "servo.launch.py"))
+def test_the_mock_arm_is_moved_only_where_no_other_arm_may_hear_it(
+    robot: str, managers: int, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as nothing_runs:
+        play_ros2("/other", tmp_path, nothing_runs)
+        (timer,) = (one for one in started(monkeypatch, robot=robot) if isinstance(one, TimerAction))
+    (move,) = timer.actions
+    command = [perform_substitutions(LaunchContext(), normalize_to_list_of_substitutions(words)) for words in move.cmd]
     played = tmp_path / "ros2"
     nodes = "".join("echo /controller_manager; " for _ in range(managers))
     played.write_text(f'#!/bin/sh\n[ "$1" = node ] && {{ {nodes} echo /other; exit; }}\nprintf "%s\\n" "$@"\n')
     played.chmod(0o755)
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run(["sh", "-c", module.NUDGE_MOCK], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode == 0) is told
     if told:
-        assert done.stdout.splitlines() == [
-            *("topic", "pub", "--once", "/panda_arm_controller/joint_trajectory"),
-            *("trajectory_msgs/msg/JointTrajectory", module.NUDGE),
-        ]
+        *words, message = done.stdout.splitlines()
+        assert words[:3] == ["topic", "pub", "--once"]
+        assert (
+            words[3:]
+            == {
+                "panda": ["/panda_arm_controller/joint_trajectory", "trajectory_msgs/msg/JointTrajectory"],
+                "ur5e": ["/forward_position_controller/commands", "std_msgs/msg/Float64MultiArray"],
+            }[robot]
+        )
+        assert isinstance(yaml.safe_load(message), dict)
     else:
         assert done.stdout == ""
         assert f"there are {managers} nodes /controller_manager" in done.stderr
@@ -116,7 +130,7 @@ def test_with_mock_hardware_there_is_an_arm_too(tmp_path: Path, monkeypatch: pyt
     play_ros2("/other /left/controller_manager", tmp_path, monkeypatch)
     panda = [one.node_executable for one in started(monkeypatch) if isinstance(one, Node)]
     assert panda[:3] == ["servo_node", "ros2_control_node", "robot_state_publisher"]
-    assert len(started(monkeypatch, robot="ur5e")) == 2
+    assert len(started(monkeypatch, robot="ur5e")) == 3
 
 
 @pytest.mark.parametrize(("file", "argument"), [("servo", "hardware"), ("policy", "servo")])
