@@ -52,6 +52,10 @@ REMOTE = {  # parameters of the policy node
     "jpeg": "JPEG quality of sent images; empty: lossless",
     "budget": "discard answers that take longer [s]; empty: until the next decision is due",
 }
+BASE_TOPICS = {  # of the smoother; each argument has its topic's name, as a remap would
+    "base_twist_cmds": "topic of the base's driver for velocities (geometry_msgs/TwistStamped), for example /cmd_vel",
+    "base_odometry": "topic of the base's odometry (nav_msgs/Odometry), for example /odom",
+}
 # Any other arm starts slowly, unless a parameter file sets another scale. This is a file, not a dictionary, because ROS
 # orders sections by where they are first named: a dictionary would move later sections before that file.
 FIRST_RUNS = PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "first_runs.yaml"])
@@ -174,6 +178,10 @@ ARGUMENTS = (
         choices=["", *SWITCH],
         description="true: actions may also move a mobile base, on `base_twist_cmds`; empty: such actions are rejected",
     ),
+    *(
+        DeclareLaunchArgument(name, default_value=name, description=f"With drive_base:=true: {meaning}")
+        for name, meaning in BASE_TOPICS.items()
+    ),
     DeclareLaunchArgument(
         "params_file", default_value="", description="ROS parameter file for the nodes; launch arguments override it"
     ),
@@ -268,6 +276,14 @@ def smoother_for_servo(context: LaunchContext) -> tuple[list, list]:
         raise RuntimeError(f"servo_node:={servo} is not valid, expected a full name such as /servo_node")
     remaps = [("delta_twist_cmds", f"{servo.rstrip('/')}/delta_twist_cmds")]
     return [servo_file(context)], remaps
+
+
+def base_remaps(context: LaunchContext) -> list[tuple[str, str]]:
+    """The smoother's remaps to the topics of a mobile base's driver."""
+    chosen = {name: LaunchConfiguration(name).perform(context) for name in BASE_TOPICS}
+    if unnamed := [name for name, topic in chosen.items() if not topic]:
+        raise RuntimeError(f"{unnamed[0]}:= is empty, expected the name of a topic, such as {unnamed[0]}")
+    return [(name, topic) for name, topic in chosen.items() if topic != name]
 
 
 def servo_file(context: LaunchContext) -> PathJoinSubstitution:
@@ -391,7 +407,7 @@ def policy_and_smoother(context: LaunchContext) -> list[Node]:
                 *chosen_parameters(context, dry_run=bool, drive_base=bool),
                 *after,
             ],
-            remappings=remaps,
+            remappings=[*remaps, *base_remaps(context)],
             on_exit=ends_the_launch("The smoother has exited: the policy's actions are no longer executed."),
             **PATIENCE,
         ),

@@ -196,6 +196,7 @@ def test_another_transport_two_policies_and_nobody_who_listens(look: World) -> N
         smoother = add("smoother_node")
         smoother.create_publisher(TwistStamped, "delta_twist_cmds", 1)
         smoother.create_publisher(TwistStamped, "base_twist_cmds", 1)
+        smoother.create_publisher(TwistStamped, "cmd_vel", 1)
 
     said = wrong(look(make))
     assert "No publisher on /image, but /image/compressed exists: set image_transport to 'compressed'." in said
@@ -204,8 +205,12 @@ def test_another_transport_two_policies_and_nobody_who_listens(look: World) -> N
         in said
     )
     assert "No subscriber on /action: start the smoother node, or check the remaps." in said
-    for part, topic in (("arm", "/delta_twist_cmds"), ("base", "/base_twist_cmds")):
-        assert f"No subscriber of the velocities on {topic}: start the {part}'s driver, or remap the topic." in said
+    for driver, topic in (
+        ("the arm's driver", "/delta_twist_cmds"),
+        ("the base's driver", "/base_twist_cmds"),
+        ("the driver of the arm or the base", "/cmd_vel"),
+    ):
+        assert f"No subscriber of the velocities on {topic}: start {driver}, or remap the topic." in said
 
 
 STATE = (

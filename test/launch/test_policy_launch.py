@@ -36,6 +36,7 @@ ARGUMENTS = {
     *("arm", "policy", "cameras", "device", "namespace", "use_sim_time", "dry_run", "params_file", "respawn_policy"),
     *("lock_step", "suite", "seed", "instruction", "weights", "trust_remote_code", "plan"),
     *("robot", "servo", "servo_node", "autostart", "drive_base", "console", "console_port"),
+    *("base_twist_cmds", "base_odometry"),
 }
 
 
@@ -270,6 +271,19 @@ def test_a_base_is_driven_where_that_is_said_and_an_arm_on_a_table_has_none(monk
     assert "drive_base" not in Planned(monkeypatch, arm="none").parameters["smoother_node"]
     assert Planned(monkeypatch, arm="sim", drive_base="false").code == 0
     assert {Planned(monkeypatch, arm=arm, drive_base="true").code for arm in ("sim", "gazebo")} == {1}
+
+
+@pytest.mark.parametrize("arm", ["none", "servo"])
+def test_the_topics_of_a_base_are_those_of_its_driver(arm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"arm": arm, "drive_base": "true", "namespace": "lab"}
+    topics = {"base_twist_cmds": "/cmd_vel", "base_odometry": "/odom"}
+    remaps = Planned(monkeypatch, **given, **topics).values("smoother_node", "-r")
+    assert {"base_twist_cmds:=/cmd_vel", "base_odometry:=/odom"} < set(remaps)
+    assert ("delta_twist_cmds:=/servo_node/delta_twist_cmds" in remaps) == (arm == "servo")
+    only = Planned(monkeypatch, **given, base_odometry="odometry/filtered")
+    assert [one for one in only.values("smoother_node", "-r") if "base" in one] == ["base_odometry:=odometry/filtered"]
+    assert not any("base" in one for one in only.values("policy_node", "-r"))
+    assert Planned(monkeypatch, **given, base_twist_cmds="").code == 1
 
 
 @pytest.mark.parametrize(("name", "function"), [("policy", "chosen_parameters"), ("sim_arm", "sim_arm")])

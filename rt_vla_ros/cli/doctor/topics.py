@@ -29,6 +29,8 @@ PATIENCE = 10.0
 OLDEST_TRANSFORM = 0.5
 """Largest age, or lead, of a transform that the smoother accepts [s]."""
 ACTION_TYPE, TWIST_TYPE = "rt_vla_ros/msg/ActionChunk", "geometry_msgs/msg/TwistStamped"
+DRIVERS = {"delta_twist_cmds": "the arm's driver", "base_twist_cmds": "the base's driver"}
+"""Who subscribes to the velocities on a topic of this name; it may have been remapped to another."""
 IMAGE_TYPES = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
 
 
@@ -165,10 +167,8 @@ def _velocities(look: GraphLook, smoother: str | None) -> Iterator[Finding]:
         if listeners:
             yield Finding(True, f"The velocities on {topic} are subscribed by {' and '.join(listeners)}.")
         else:
-            part = "base" if topic.endswith("/base_twist_cmds") else "arm"
-            yield Finding(
-                False, f"No subscriber of the velocities on {topic}: start the {part}'s driver, or remap the topic."
-            )
+            driver = DRIVERS.get(topic.rpartition("/")[2], "the driver of the arm or the base")
+            yield Finding(False, f"No subscriber of the velocities on {topic}: start {driver}, or remap the topic.")
 
 
 def _frames(look: GraphLook, values: Mapping[str, Any], card: ActionCard | None) -> Iterator[Finding]:

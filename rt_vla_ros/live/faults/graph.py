@@ -1,10 +1,11 @@
-"""Policy, camera, smoother and simulated arm, a process each, and a node that injects faults and watches the arm."""
+"""The processes under test, and a node that injects faults and watches the arm."""
 
 from __future__ import annotations
 
 import copy
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -21,54 +22,43 @@ from rclpy.serialization import serialize_message
 from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock as ClockMsg
 from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import Float64MultiArray, String
+from std_msgs.msg import Float64, String
 from std_srvs.srv import Trigger
 
 from rt_vla_ros.live.faults.motion import ArmMotion
+from rt_vla_ros.live.faults.processes import NODES, SET_UPS, command
 from rt_vla_ros.live.private_graph import PrivateGraph
 from rt_vla_ros.live.wire import Wire
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.nodes.conversions import nanoseconds, time_message
-from rt_vla_ros.nodes.sim_arm_parameters import POLICY_WITH_SIM_ARM
 
 NAMESPACE = "/rt_vla_faults"
 START_UP = 120.0  # [s]
+GRIPPER_PATIENCE = 12.0  # the timeout of a goal, and more [s]
 FARTHEST = 0.15  # of an action: the smoother's max_translation [m]
-NODES = ("policy", "camera", "smoother", "arm")
-MODULES = {
-    "policy": ("rt_vla_ros.live.faults.nodes", "policy"),
-    "camera": ("rt_vla_ros.live.faults.nodes", "camera"),
-    "smoother": ("rt_vla_ros.nodes.smoother_node",),
-    "arm": ("rt_vla_ros.nodes.sim_arm_node",),
-    "gripper": ("rt_vla_ros.nodes.gripper_bridge_node",),
-}
 CLOCK_PERIOD = 0.005  # [s]
-# What must be restarted for a set-up of the graph, see FaultGraph.set_up.
-SET_UPS = {"clock": "smoother", "wire": "policy", "gripper": "gripper"}
-HAND = "hand_commands"
-# The simulated camera has no noise, but its images of a swinging arm differ.
-PARAMETERS: dict[str, dict[str, bool | int | float | str]] = {
-    "policy": {**POLICY_WITH_SIM_ARM, "max_frozen_way": 0.02, "policy": "rt1-mini"},
-    "gripper": {"kind": "topic", "server": HAND},
-}
+OPEN, CLOSED = 0.04, 0.0  # the gripper bridge's open_position and closed_position [m]
 
 
 class FaultGraph:
-    """Starts all four processes; `processes` are the current ones. motion: of the arm since the last `forget`.
-    said: messages of smoother and policy since then. Raises RuntimeError if something does not start.
+    """Starts the processes; `processes` are the current ones. motion: of the arm since the last `forget`.
+    said: messages of the nodes since then, and when each first came [ns]. Raises RuntimeError if something does not
+    start.
     """
 
     def __init__(self, graph: PrivateGraph, log: Path, seed: int) -> None:
         self._graph, self._log, self._random = graph, log, random.Random(seed)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.motion = ArmMotion()
-        self.said: set[str] = set()
+        self.said: dict[str, int] = {}
         self.ended_ns: int | None = None  # arrival of an action that terminates or is invalid
         self.clock_offset_ns = 0
         self.wire = Wire(int(graph.variables["RT_VLA_ROS_ROUTER"].rpartition(":")[2]))
         self._set_up, self._texts = "", 0
         self._action: ChunkMsg | None = None  # the last one
+        self._ended: set[tuple[str, int]] = set()  # publisher and number of ended requests
+        self._gripper_goal: float | None = None  # position of the last goal that its server began [m]
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         self.node = Node("faults", namespace=NAMESPACE)
         self._executor = SingleThreadedExecutor()
@@ -79,6 +69,7 @@ class FaultGraph:
         node.create_subscription(JointState, "joint_states", self._on_joints, 100)
         node.create_subscription(ControllerStatus, "controller_status", self._on_status, 100)
         node.create_subscription(ChunkMsg, "action", self._on_action, 100)
+        node.create_subscription(Float64, "gripper_goal", self._on_gripper_goal, 10)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
         services = ("smoother_node/stop", "smoother_node/release", "policy_node/stop")
         self._clients = {name: node.create_client(Trigger, name) for name in services}
@@ -86,7 +77,6 @@ class FaultGraph:
             name: node.create_publisher(kind, name, 10)
             for name, kind in (("action", ChunkMsg), ("instruction", String), ("seen_image", Image))
         }
-        self.find_hand()
         self._clock = node.create_publisher(ClockMsg, "/clock", 1)
         node.create_timer(CLOCK_PERIOD, self._tell_time, clock=Clock(clock_type=ClockType.STEADY_TIME))
         for name in NODES:
@@ -103,29 +93,19 @@ class FaultGraph:
         rclpy.try_shutdown()
 
     def _start(self, name: str) -> None:
-        module, *words = MODULES[name]
-        given = [word for key, value in PARAMETERS.get(name, {}).items() for word in ("-p", f"{key}:={value}")]
-        remapped = ("-r", "image:=seen_image") if name == "policy" else ()
         variables: dict[str, str] = {}
-        if SET_UPS.get(self._set_up) == name:
-            if name == "smoother":
-                given += ["-p", "use_sim_time:=true"]
-            elif name == "policy":
-                router = f"tcp/127.0.0.1:{self.wire.port}"
-                variables = {"RT_VLA_ROS_ROUTER": router, "ZENOH_CONFIG_OVERRIDE": "mode='client'"}
+        if (name, self._set_up) == ("policy", "wire"):
+            router = f"tcp/127.0.0.1:{self.wire.port}"
+            variables = {"RT_VLA_ROS_ROUTER": router, "ZENOH_CONFIG_OVERRIDE": "mode='client'"}
         self.processes[name] = self._graph.start(
-            *(module, *words, "--ros-args", "-r", f"__ns:={NAMESPACE}", *given, *remapped),
-            log=self._log,
-            variables=variables,
+            *command(name, self._set_up, NAMESPACE), log=self._log, variables=variables
         )
 
     def set_up(self, how: str) -> None:
-        """clock: the smoother goes by a clock of this node, which can jump. wire: the policy is connected through a
-        wire that can be cut. gripper: runs a gripper bridge, too. Empty: none of these.
-        """
+        """how: one of SET_UPS. Ends the processes that are others in it; `set_in_motion` starts them."""
         if how == self._set_up:
             return
-        for name in (SET_UPS[one] for one in (how, self._set_up) if one):
+        for name in {name for one in (how, self._set_up) for name in (*SET_UPS[one].changed, *SET_UPS[one].added)}:
             if (process := self.processes.pop(name, None)) is not None:
                 process.kill()
                 process.wait()
@@ -136,16 +116,27 @@ class FaultGraph:
         if self._set_up == "clock":
             self._clock.publish(ClockMsg(clock=time_message(time.time_ns() + self.clock_offset_ns)))
 
-    def lose_hand(self) -> None:
-        """Removes the gripper's server, once the gripper bridge has found it."""
-        self.spin(START_UP, lambda: self.node.count_publishers(HAND) > 0)
-        self.spin(0.3)
-        self.node.destroy_subscription(self._hand)
-        self.spin(2.0, lambda: any("No gripper server" in said for said in self.said))
+    def kill_gripper(self) -> None:
+        """Has the policy close the gripper, and kills its server during that goal."""
+        self._gripper_goal = None
+        self.tell("policy close")
+        if not self.spin(
+            GRIPPER_PATIENCE, lambda: self._gripper_goal == CLOSED
+        ):  # the request may be over: a busy host
+            self.set_in_motion()
+            self.spin(START_UP, lambda: self._gripper_goal == CLOSED)
+        self.processes["gripper"].kill()
+        self.spin(GRIPPER_PATIENCE, lambda: self.heard_ns("The gripper's action server") is not None)
 
-    def find_hand(self) -> None:
-        """Adds a gripper's server."""
-        self._hand = self.node.create_subscription(Float64MultiArray, HAND, lambda _message: None, 10)
+    def restart_gripper(self) -> None:
+        """Starts the gripper's server again, which gets the newest goal anew, and has the policy open the gripper."""
+        self._gripper_goal = None
+        self._start("gripper")
+        self.spin(START_UP, lambda: self._gripper_goal == CLOSED)
+        self.tell("policy none")
+        self.spin(START_UP, lambda: self._gripper_goal == OPEN)
+        self.said.clear()
+        self.spin(GRIPPER_PATIENCE, lambda: self.heard_ns("The gripper follows its commands") is not None)
 
     def orphans(self) -> int:
         """Number of ended processes that left a child behind."""
@@ -155,8 +146,9 @@ class FaultGraph:
         self.motion.add(nanoseconds(message.header.stamp), float(np.abs(message.velocity[:7]).max()))
 
     def _on_status(self, message: ControllerStatus) -> None:
-        self.said.add(message.reason)
-        self.said.update(refused.reason for refused in message.refused)
+        ended = {(refused.publisher, refused.request): refused.reason for refused in message.refused}
+        self._hear(message.reason, *(ended[request] for request in ended.keys() - self._ended))
+        self._ended.update(ended)
 
     def _on_action(self, message: ChunkMsg) -> None:
         self._action = message if message.steps else self._action
@@ -164,8 +156,19 @@ class FaultGraph:
         if self.ended_ns is None and (message.terminate or far):
             self.ended_ns = time.time_ns()
 
+    def _on_gripper_goal(self, message: Float64) -> None:
+        self._gripper_goal = message.data
+
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        self.said.update(status.message for status in message.status)
+        self._hear(*(status.message for status in message.status))
+
+    def _hear(self, *sentences: str) -> None:
+        for sentence in sentences:
+            self.said.setdefault(sentence, time.time_ns())
+
+    def heard_ns(self, pattern: str) -> int | None:
+        """When a message that the regular expression matches first came; None: not yet."""
+        return min((when for said, when in self.said.items() if re.search(pattern, said)), default=None)
 
     def spin(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
         """Spins for this long, or until the condition holds; whether it does."""
@@ -186,7 +189,7 @@ class FaultGraph:
 
     def set_in_motion(self) -> None:
         """Restarts ended processes, and publishes new instructions until the arm moves. Raises RuntimeError."""
-        for name in (*NODES, *(("gripper",) if self._set_up == "gripper" else ())):
+        for name in (*NODES, *SET_UPS[self._set_up].added):
             if name not in self.processes or self.processes[name].poll() is not None:
                 self._start(name)
         end = time.monotonic() + START_UP

@@ -19,11 +19,11 @@ IMAGE_AGE = 0.5  # max_image_age [s]
 @dataclass(frozen=True)
 class Fault:
     """One kind of fault. inject: causes it. repair: called before the next trial; dead processes are restarted anyway.
-    bound: time until the arm must stand still [s]. reason: regular expression for the reason given by policy or
-    smoother.
+    bound: time until the arm must stand still [s]. reason: regular expression for the reason that a node gives.
     stays: whether the arm must stand still until another instruction, even after the repair.
     begins: "inject" where time counts from before it was done, "stop" from after it, for what is a stop at its end,
-    "action" from the arrival of the action that it leads to. set_up: of the graph, see FaultGraph.
+    "action" from the arrival of the action that it leads to. ends: "still" where it counts until the arm stands still,
+    "told" where the reason must have been given, too. set_up: of the graph, see processes.SET_UPS.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Fault:
     repair: Callable[[FaultGraph], None] = lambda _graph: None
     stays: bool = False
     begins: str = "inject"
+    ends: str = "still"
     set_up: str = ""
 
 
@@ -89,13 +90,19 @@ def _rival(graph: FaultGraph) -> None:
     graph.call("smoother_node/stop")
 
 
-def _lose_hand(graph: FaultGraph) -> None:
-    graph.lose_hand()
+def _kill_gripper(graph: FaultGraph) -> None:
+    graph.kill_gripper()
     graph.call("smoother_node/stop")
 
 
-def _find_hand(graph: FaultGraph) -> None:
-    graph.find_hand()
+def _restart_gripper(graph: FaultGraph) -> None:
+    graph.kill_gripper()
+    graph.restart_gripper()
+    graph.call("smoother_node/stop")
+
+
+def _release_and_open(graph: FaultGraph) -> None:
+    graph.tell("none")
     graph.release()
 
 
@@ -133,18 +140,25 @@ FAULTS: tuple[Fault, ...] = (
         "smoother is gone|silent",
         _signal("smoother", signal.SIGCONT),
     ),
-    Fault("images cease", _told("camera silent"), IMAGE_AGE + LAST_STEP, NO_IMAGE, _told("none")),
-    Fault("images of one in ten", _told("camera slow"), IMAGE_AGE + LAST_STEP, NO_IMAGE, _told("none")),
-    Fault("the same image again", _told("camera frozen"), 1.0, "same image", _told("none"), stays=True),
+    Fault(
+        "SIGSTOP of the camera",
+        _signal("camera", signal.SIGSTOP),
+        IMAGE_AGE + LAST_STEP,
+        NO_IMAGE,
+        _signal("camera", signal.SIGCONT),
+    ),
+    Fault("images stop", _told("camera silent"), IMAGE_AGE + LAST_STEP, NO_IMAGE, _told("none")),
+    Fault("one image in ten", _told("camera slow"), IMAGE_AGE + LAST_STEP, NO_IMAGE, _told("none")),
+    Fault("frozen image", _told("camera frozen"), 1.0, "same image", _told("none"), stays=True),
     Fault("1,000 instructions in a second", _flood, 0.25, "stop service", _release, stays=True, begins="stop"),
-    Fault("damaged messages", _fuzz, 0.25, "stop service", _release, stays=True, begins="stop"),
+    Fault("malformed messages", _fuzz, 0.25, "stop service", _release, stays=True, begins="stop"),
     Fault(
         "two policies on one topic", _rival, 0.25, "the actions of .* are refused", _release, stays=True, begins="stop"
     ),
     Fault("clock jumps back", _clock(-5.0), 0.25, "jumped back", _clock(0.0), set_up="clock"),
     Fault("clock jumps ahead", _clock(5.0), 0.25, "No tick for", _clock(0.0), set_up="clock"),
     Fault(
-        "wire of the policy cut",
+        "connection of the policy cut",
         lambda graph: graph.wire.cut(),
         LAST_STEP,
         NO_IMAGE,
@@ -160,14 +174,72 @@ FAULTS: tuple[Fault, ...] = (
         set_up="wire",
     ),
     Fault(
-        "gripper's server gone",
-        _lose_hand,
+        "kill -9 of the gripper's server",
+        _kill_gripper,
         0.25,
-        "No gripper server",
-        _find_hand,
+        "action server disappeared during a goal|action server has not completed a goal",
+        _release_and_open,
         stays=True,
         begins="stop",
         set_up="gripper",
+    ),
+    Fault(
+        "restart of the gripper's server",
+        _restart_gripper,
+        0.25,
+        "The gripper follows its commands",
+        _release_and_open,
+        stays=True,
+        begins="stop",
+        set_up="gripper",
+    ),
+    Fault(
+        "halt of Servo",
+        _told("servo halt"),
+        0.5,
+        "The arm is not ready: Servo halted the arm because of a collision",
+        _told("none"),
+        stays=True,
+        ends="told",
+        set_up="Servo",
+    ),
+    Fault(
+        "kill -9 of Servo",
+        _signal("Servo", signal.SIGKILL),
+        0.5,
+        "The arm is not ready: (No MoveIt Servo|Servo is silent)",
+        stays=True,
+        ends="told",
+        set_up="Servo",
+    ),
+    Fault(
+        "SIGSTOP of Servo",
+        _signal("Servo", signal.SIGSTOP),
+        0.5,
+        "The arm is not ready: Servo is silent",
+        _signal("Servo", signal.SIGCONT),
+        stays=True,
+        ends="told",
+        set_up="Servo",
+    ),
+    Fault(
+        "kill -9 of the bridge to Servo",
+        _signal("Servo bridge", signal.SIGKILL),
+        0.5,
+        "the arm's bridge is silent",
+        stays=True,
+        ends="told",
+        set_up="Servo",
+    ),
+    Fault(
+        "SIGSTOP of the bridge to Servo",
+        _signal("Servo bridge", signal.SIGSTOP),
+        0.5,
+        "the arm's bridge is silent",
+        _signal("Servo bridge", signal.SIGCONT),
+        stays=True,
+        ends="told",
+        set_up="Servo",
     ),
     Fault("full disk", _full_disk, 0.25, "survive|stop service", _disk_again, stays=True),
 )

@@ -1,11 +1,13 @@
-"""The policy and camera processes of `rt-vla bench faults`, which fail on command.
+"""The processes of `rt-vla bench faults` that fail on command.
 
-`python -m rt_vla_ros.live.faults.nodes policy|camera --ros-args ...`. Both listen to the topic `fault` (String):
-"policy nan", "policy huge", "policy done", "camera frozen", "camera slow", "camera silent", and "none" for all.
+`python -m rt_vla_ros.live.faults.nodes policy|camera|gripper|servo --ros-args ...`. They listen to the topic `fault`
+(String): "policy nan", "policy huge", "policy done", "policy close" (the gripper), "camera frozen", "camera slow",
+"camera silent", "servo halt", and "none" for all.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import NoReturn
 
@@ -28,6 +30,10 @@ from rt_vla_ros.policies.tabletop_card import tabletop_card  # noqa: E402
 
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 SPEED, TURN_AROUND = 0.06, 5  # of the tool [m/s]; steps of 0.2 s from one turning point to the next
+ELSEWHERE = {  # with messages that ROS 2 does not always have
+    "gripper": ("rt_vla_ros.live.faults.gripper", "KillableGripper"),
+    "servo": ("rt_vla_ros.live.faults.servo", "FaultyServo"),
+}
 SLOW = 10  # a slow camera sends one of this many images
 
 
@@ -50,7 +56,8 @@ class Swing:
         side = 1 if (self._count // TURN_AROUND) % 2 else -1
         way = np.array([0.0, side * SPEED * self.card.period, 0.0])
         way = {"nan": np.full(3, np.nan), "huge": np.full(3, 3.0)}.get(self.fault, way)
-        step = EndEffectorStep(way, np.zeros(3), 0.0, terminate=self.fault == "done")
+        closed = 1.0 if self.fault == "close" else 0.0
+        step = EndEffectorStep(way, np.zeros(3), closed, terminate=self.fault == "done")
         return ActionChunk((step,), self.card.period, frame_id=self.card.frame_id)
 
 
@@ -96,7 +103,11 @@ class FaultyCamera(ProgramNode):
 
 def main() -> NoReturn:
     """Runs the program."""
-    end_process(run({"policy": FaultyPolicyNode, "camera": FaultyCamera}[sys.argv.pop(1)]))
+    what = sys.argv.pop(1)
+    if what in ELSEWHERE:
+        module, name = ELSEWHERE[what]
+        end_process(run(getattr(importlib.import_module(module), name)))
+    end_process(run({"policy": FaultyPolicyNode, "camera": FaultyCamera}[what]))
 
 
 if __name__ == "__main__":

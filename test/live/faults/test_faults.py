@@ -1,10 +1,12 @@
-"""`rt-vla bench faults`: how standstill is told, what is done to messages, and two faults for real."""
+"""`rt-vla bench faults`: how standstill is told, what is done to messages, and some faults for real."""
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import os
 import random
+from pathlib import Path
 
 import pytest
 
@@ -12,12 +14,13 @@ from rt_vla_ros import ros
 from rt_vla_ros.benchmarks.memory_growth import SOAK_HEAD, resident, summary
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.live.faults.motion import STILL_FOR, ArmMotion
-from rt_vla_ros.live.faults.run import HEAD, line, measure, table
+from rt_vla_ros.live.faults.run import HEAD, installed, line, measure, table
 
 ros.ensure()
 
 from rt_vla_ros.live.faults.graph import damaged  # noqa: E402
 from rt_vla_ros.live.faults.kinds import FAULTS  # noqa: E402
+from rt_vla_ros.live.faults.processes import MODULES, NODES, SET_UPS, command  # noqa: E402
 
 TICK = 20_000_000  # [ns]
 
@@ -59,6 +62,31 @@ def test_the_faults_have_names_of_their_own() -> None:
     assert len({fault.name for fault in FAULTS}) == len(FAULTS)
 
 
+def test_every_fault_has_a_set_up_with_its_processes() -> None:
+    assert {fault.set_up for fault in FAULTS} == set(SET_UPS)
+    assert {name for setup in SET_UPS.values() for name in (*NODES, *setup.added)} == set(MODULES)
+    smoother = command("smoother", "Servo", "/lab")
+    assert "delta_twist_cmds:=servo_node/delta_twist_cmds" in smoother
+    assert not any("delta_twist_cmds" in word for word in command("smoother", "", "/lab"))
+
+
+def test_the_page_has_a_row_for_every_fault() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "benchmarks.md").read_text()
+    _, _, section = page.partition("## Fault injection")
+    rows = [row.split("|")[1].strip() for row in section.partition("\n## ")[0].splitlines() if row.startswith("| ")]
+    assert sorted(row for row in rows if row != "fault") == sorted(fault.name for fault in FAULTS)
+
+
+def test_a_fault_whose_messages_are_not_installed_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    told = list[str]()
+    chosen = installed([fault for fault in FAULTS if fault.set_up in ("", "Servo")], told.append)
+    assert [fault for fault in chosen if fault.set_up] == []
+    assert told == ["The faults that need moveit_msgs are left out: it is not installed."]
+
+
 def test_a_fault_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "faults", "--only", "earthquake"]) == 2
     assert "there is no fault 'earthquake', expected one of 'stop'" in capsys.readouterr().err
@@ -90,3 +118,14 @@ def test_a_stop_and_a_terminate_bring_the_arm_to_rest_and_it_stays_there() -> No
     for result in results:
         assert (result["told"], result["moved_again"]) == (1, 0)
         assert result["largest"] < 2.0  # not a measurement: the machine may be busy
+
+
+@pytest.mark.slow
+@pytest.mark.serial
+def test_a_lost_gripper_and_a_halted_servo_are_told_and_the_gripper_comes_back() -> None:
+    names = ["kill -9 of the gripper's server", "restart of the gripper's server", "halt of Servo"]
+    results = measure(1, names, seed=1, tell=lambda _line: None)
+    assert [result["fault"] for result in results] == names
+    for result in results:
+        assert (result["told"], result["moved_again"]) == (1, 0)
+        assert result["largest"] < 2.0
