@@ -8,12 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Float64MultiArray, Header
 from tf2_msgs.msg import TFMessage
-from tf2_ros import StaticTransformBroadcaster
 
 from rt_vla_ros.action_space.frames import BASE_LINK
 from rt_vla_ros.nodes import conversions as convert
@@ -44,7 +43,9 @@ class SimPublishers:
         self._joints = node.create_publisher(JointState, "joint_states", 10)
         self._transforms = node.create_publisher(TFMessage, "/tf", 10)
         self._base = sim.arm.link_frames[0][1]
-        self._static = StaticTransformBroadcaster(node)
+        # Jazzy's StaticTransformBroadcaster ignores new poses of frames that it has sent.
+        lasting = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._static = node.create_publisher(TFMessage, "/tf_static", lasting)
         self.publish_mounts()
         self._whole_state = node.create_publisher(Float64MultiArray, "~/state", 100)
         self._clock = node.create_publisher(Clock, "/clock", 10) if clock else None
@@ -60,7 +61,7 @@ class SimPublishers:
         stamp = convert.time_message(0)
         mounts = {camera: self._sim.camera_mount(camera) for camera in self._images}
         cameras = [_transform(pose, parent, optical_frame(camera), stamp) for camera, (parent, pose) in mounts.items()]
-        self._static.sendTransform([_transform(base, BASE_LINK, self._base, stamp), *cameras])
+        self._static.publish(TFMessage(transforms=[_transform(base, BASE_LINK, self._base, stamp), *cameras]))
 
     def publish_images(self, stamp_ns: int) -> None:
         """What every camera sees now."""

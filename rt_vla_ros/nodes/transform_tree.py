@@ -81,7 +81,7 @@ class TransformTree:
         try:
             found = self._buffer.lookup_transform(target, source, Time())
         except TransformException as error:
-            return str(error).rstrip(".")  # it becomes part of a sentence
+            return str(error).rstrip(". ")  # it becomes part of a sentence
         arrivals = (self._heard[frame].arrival for frame in between)
         at_ns = min((one.at_ns for one in arrivals if one.stamp_ns is not None), default=now_ns)
         return Placed(found.transform, at_ns)
