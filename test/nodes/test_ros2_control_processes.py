@@ -49,7 +49,7 @@ class Processes:
                 line, status = (folder / "cmdline").read_bytes(), (folder / "status").read_text()
             except OSError:
                 continue
-            if b"rt_vla_ros.arms.ik_process" in line and f"PPid:\t{self.bridge.process.pid}\n" in status:
+            if b"ik_process" in line and f"PPid:\t{self.bridge.process.pid}\n" in status:
                 found.append(int(folder.name))
         return found
 
