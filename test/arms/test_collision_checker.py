@@ -11,7 +11,7 @@ import pytest
 
 from rt_vla_ros.arms.collision_checker import CollisionChecker
 from rt_vla_ros.arms.collision_protocol import CollisionQuestion, CollisionSetup, FoundCollision
-from rt_vla_ros.benchmarks.panda_urdf import NAMES, READY, TIP, panda_urdf
+from rt_vla_ros.arms.panda_urdf import NAMES, READY, TIP, panda_urdf
 
 PATIENCE = 60.0  # [s]
 FLOOR = [-2.0, -2.0, -1.0, 2.0, 2.0, 0.3]

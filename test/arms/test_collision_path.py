@@ -9,7 +9,7 @@ import pytest
 
 from rt_vla_ros.arms.collision_path import CollisionPath
 from rt_vla_ros.arms.collision_protocol import CollisionQuestion, CollisionSetup, FoundCollision
-from rt_vla_ros.benchmarks.panda_urdf import NAMES, READY, TIP, panda_urdf
+from rt_vla_ros.arms.panda_urdf import NAMES, READY, TIP, panda_urdf
 
 PANDA = panda_urdf(shapes=True)
 # Beside the elbow of the arm in READY, whose tip is half a meter before the base and 0.6 m high.

@@ -13,7 +13,7 @@ import pytest
 from support.played_joints import PlayedJoints
 
 from rt_vla_ros.arms import joint_commander, solver_process
-from rt_vla_ros.benchmarks.panda_urdf import NAMES, READY
+from rt_vla_ros.arms.panda_urdf import NAMES, READY
 
 
 @pytest.fixture(params=["position", "velocity"])

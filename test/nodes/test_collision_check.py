@@ -7,21 +7,20 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
-from support.actions import action, changed, chunk
+from support.actions import changed, chunk
 from support.node_bench import NodeBench
 from support.played_arm import PANDA, PlayedArm
 from support.smoother_rig import Rig, velocity
 
 from rt_vla_ros.arms.collision_checker import CollisionChecker
-from rt_vla_ros.benchmarks.panda_urdf import panda_urdf
+from rt_vla_ros.arms.panda_urdf import panda_urdf
 from rt_vla_ros.control.status import State
 from rt_vla_ros.nodes.smoother_node import SmootherNode
 from rt_vla_ros.nodes.start_error import StartError
 
-UP, DOWN, BACK = (0.0, 0.0, 0.02), (0.0, 0.0, -0.02), (-0.03, 0.0, 0.0)
-WALL_BEHIND = "[-0.8, -0.5, 0.3, -0.33, 0.5, 1.0]"  # beside the elbow, 0.6 m behind the tip
+UP, BACK = (0.0, 0.0, 0.02), (-0.03, 0.0, 0.0)
+WALL_BEHIND = "[-0.8, -0.5, 0.3, -0.27, 0.5, 1.0]"  # beside the elbow, 0.6 m behind the tip
 ON = ("collision_check:=mujoco", "tip_frame:=panda_link8", "workspace_frame:=panda_link0")
 NOTHING_CHECKED = "Collisions cannot be checked (collision_check): "
 
@@ -84,8 +83,8 @@ def test_a_chunk_whose_seventh_step_brings_the_elbow_into_a_box_moves_nothing(ma
     """The tip is 0.6 m away from the box, and its walls know nothing of it."""
     rig = make_rig(f"forbidden_boxes:={WALL_BEHIND}")
     rig.until_checking()
-    steps = [(0.0, 0.0, 0.001)] * 6 + [(-0.149, 0.0, 0.0), UP]
-    rig.decide(chunk(*steps, period=0.25))
+    steps = [(0.0, 0.0, 0.001)] * 6 + [(-0.05, 0.0, 0.0), UP]
+    rig.decide(chunk(*steps))
     told = rig.until_refused("would bring")
     link = told.partition(" would bring ")[2].split()[0]
     assert link in ("panda_link3", "panda_link4")
@@ -248,6 +247,5 @@ def test_where_it_is_off_nothing_of_it_is_there(bench: NodeBench) -> None:
     rig = Rig(bench)
     assert rig.node._collisions is None
     assert not rig.node.count_subscribers("joint_states")
-    assert np.isfinite(rig.act(translation=UP))
+    rig.act(translation=UP)
     rig.until_state(State.MOVING)
-    assert action is not None

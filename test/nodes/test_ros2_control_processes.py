@@ -18,7 +18,7 @@ from support.played_ros2_control import PlayedRos2Control, tip_poses
 from support.smoother_rig import transform
 from tf2_ros import StaticTransformBroadcaster
 
-from rt_vla_ros.benchmarks.panda_urdf import panda_urdf
+from rt_vla_ros.arms.panda_urdf import panda_urdf
 from rt_vla_ros.nodes.conversions import chunk_message
 
 pytest.importorskip("pinocchio")

@@ -10,7 +10,7 @@ from support.node_bench import NodeBench
 from support.smoother_rig import transform
 from tf2_ros import StaticTransformBroadcaster
 
-from rt_vla_ros.benchmarks.panda_urdf import NAMES, READY, TIP, panda_urdf
+from rt_vla_ros.arms.panda_urdf import NAMES, READY, TIP, panda_urdf
 from rt_vla_ros.nodes.conversions import time_message
 
 PANDA = panda_urdf(shapes=True)
