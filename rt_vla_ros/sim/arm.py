@@ -88,8 +88,8 @@ def _panda_with_gripper() -> str:
     """The Panda with gym-hil's Robotiq 2F-85, opened, in two cylinders."""
     base, tool = ArmDescription.link_frames[-1][1], ArmDescription.tool_frame
     shapes = "".join(
-        f'<collision><origin xyz="0 0 {(low + high) / 2}"/><geometry><cylinder radius="{radius}" length="{high - low}"/>'
-        "</geometry></collision>"
+        f'<collision><origin xyz="0 0 {(low + high) / 2}"/>'
+        f'<geometry><cylinder radius="{radius}" length="{high - low}"/></geometry></collision>'
         for radius, low, high in GRIPPER_CYLINDERS
     )
     parts = [

@@ -37,6 +37,7 @@ def test_only_an_action_whose_way_is_free_moves_the_joints(make_bench: Callable[
     )
     bridge = BridgeRig(bench, "position", panda_urdf(shapes=True))
     bridge.until_ready()
+    bench.world.destroy_publisher(bridge.smoother)  # the smoother of this test is a real one
     frames = StaticTransformBroadcaster(bench.world)
     frames.sendTransform(tip_of(bridge.arm.position))
     rig = Rig(bench)
