@@ -21,7 +21,8 @@ Vector = NDArray[np.float64]
 TIP_STEP, JOINT_STEP = 0.005, 0.02
 # A smaller approach of bodies that are close from the beginning is numerical [m].
 APPROACH = 1e-4
-DAMPING = 0.01
+# Of damped least squares, squared, in task space [m, rad].
+DAMPING = 0.01**2 * np.eye(6)
 # Motion is over if less is left of a step.
 REST = 1e-6
 
@@ -71,7 +72,7 @@ class CollisionPath:
         mujoco.mj_comPos(model, data)
         mujoco.mj_jacBody(model, data, self._jacobian[:3], self._jacobian[3:], self._tip)
         jacobian = self._jacobian[:, self._dofs]  # (6, n)
-        whole = jacobian.T @ np.linalg.solve(jacobian @ jacobian.T + DAMPING**2 * np.eye(6), way)  # (n,)
+        whole = jacobian.T @ np.linalg.solve(jacobian @ jacobian.T + DAMPING, way)  # (n,)
         far = max(float(np.linalg.norm(way[:3])) / TIP_STEP, float(np.abs(whole).max()) / JOINT_STEP, 1e-9)
         share = min(left, 1 / far)
         return share, share * whole

@@ -67,8 +67,8 @@ def _capsule(capsule: tuple[tuple[float, float, float], str, float, float]) -> s
     rpy = (f"0 {_TURN} 0", f"{_TURN} 0 0", "0 0 0")[along]
     parts = [(center, rpy, f'<cylinder radius="{radius}" length="{length}"/>')]
     for end in (-length / 2, length / 2):
-        place = tuple(value + end * (axis == along) for axis, value in enumerate(center))
-        parts.append((place, "0 0 0", f'<sphere radius="{radius}"/>'))
+        x, y, z = (value + end * (axis == along) for axis, value in enumerate(center))
+        parts.append(((x, y, z), "0 0 0", f'<sphere radius="{radius}"/>'))
     return "".join(
         f'<collision><origin xyz="{" ".join(map(str, xyz))}" rpy="{rpy}"/><geometry>{shape}</geometry></collision>'
         for xyz, rpy, shape in parts
