@@ -26,7 +26,12 @@ Decided = Callable[[ChunkMsg, ActionChunk, str | None], None]
 
 
 class CollisionChecking(Protocol):
-    """Answers one question at a time and never waits. problem: why it cannot be asked now, as a sentence."""
+    """Answers one question at a time and never waits. problem: why it cannot be asked now, as a sentence.
+
+    closeness: of two bodies that collide, in words.
+    """
+
+    closeness: str
 
     @property
     def problem(self) -> str | None: ...
@@ -65,7 +70,7 @@ class CollisionCheck:
     ) -> None:
         """See make_collision_check."""
         self._checking, self._outlook, self._decided = checking, outlook, decided
-        self._timeout, self._margin = values["collision_timeout"], values["collision_margin"]
+        self._timeout = values["collision_timeout"]
         self._asked: _Kept | None = None
         self._next: _Kept | None = None
         self._timer = node.create_timer(LOOK_AGAIN, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -136,7 +141,7 @@ class CollisionCheck:
     def _refusal(self, chunk: ActionChunk, found: FoundCollision) -> str:
         one, other = found.bodies
         place = [*places(len(chunk.steps))][found.step]
-        return f"The action{place} would bring {one} within {self._margin:g} m of {other} (collision_check)."
+        return f"The action{place} would bring {one} {self._checking.closeness} {other} (collision_check)."
 
 
 def make_collision_check(
@@ -152,4 +157,13 @@ def make_collision_check(
             "The collision check needs the parameter 'tip_frame': the link of the robot description that the actions "
             "move."
         )
-    return CollisionCheck(node, MujocoCheck(node, tree, values), values, outlook, decided)
+    if values["collision_check"] == "mujoco":
+        return CollisionCheck(node, MujocoCheck(node, tree, values), values, outlook, decided)
+    for name in ("workspace_frame", "moveit_group"):
+        if not values[name].strip("/"):
+            raise StartError(f"The collision check by MoveIt needs the parameter {name!r}.")
+    try:
+        from rt_vla_ros.nodes.moveit_check import MoveItCheck
+    except ImportError as error:
+        raise StartError(f"The collision check by MoveIt needs the package moveit_msgs: {error}.") from error
+    return CollisionCheck(node, MoveItCheck(node, tree, values), values, outlook, decided)

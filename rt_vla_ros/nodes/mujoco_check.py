@@ -36,6 +36,7 @@ class MujocoCheck:
         self._node, self._tree = node, tree
         self._tip, self._boxes_frame = (values[name].lstrip("/") for name in ("tip_frame", "workspace_frame"))
         self._margin = values["collision_margin"]
+        self.closeness = f"within {self._margin:g} m of"
         self._boxes = [
             np.clip([*box.low, *box.high], -FAR, FAR).tolist() for box in boxes_of(values["forbidden_boxes"])
         ]
