@@ -94,9 +94,8 @@ def test_the_forbidden_boxes_are_added_to_the_planning_scene_before_anything_mov
 def test_without_move_group_nothing_moves(make_rig: Callable[..., MoveItRig]) -> None:
     rig = make_rig(move_group=False)
     rig.act(translation=BACK)
-    assert rig.until_refused("move_group") == (
-        "Collisions cannot be checked (collision_check): nobody offers '/compute_cartesian_path': is move_group running?"
-    )
+    told = rig.until_refused("move_group")
+    assert told.endswith("nobody offers '/compute_cartesian_path': is move_group running?")
 
 
 def test_what_move_group_cannot_check_is_refused(make_rig: Callable[..., MoveItRig]) -> None:
