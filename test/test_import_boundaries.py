@@ -60,7 +60,7 @@ WITHOUT_TORCH = {*ROWS[0], *ROWS[1], "action_space", "arms", "observations", "co
 ROS_MODULES = {path.name for path in (ZENOH_ROS / "stand_ins").iterdir() if path.is_dir()} | {
     *("rclpy", "launch", "launch_ros", "std_msgs", "sensor_msgs", "geometry_msgs", "diagnostic_msgs", "rcl_interfaces"),
     *("builtin_interfaces", "std_srvs", "rosgraph_msgs", "tf2_msgs", "tf2_ros", "rosidl_runtime_py", "ros2cli"),
-    *("moveit_msgs", "control_msgs", "action_msgs", "lifecycle_msgs", "nav_msgs"),
+    *("moveit_msgs", "control_msgs", "shape_msgs", "action_msgs", "lifecycle_msgs", "nav_msgs"),
 }
 ON_RAY = ("ray_replica", "ray_replicas", "ray_router")  # of rt_vla_ros/serving/cluster; 500 MB that only --ray needs
 OWN_MESSAGES = {"rt_vla_ros.msg", "rt_vla_ros.srv", "rt_vla_ros.action"}

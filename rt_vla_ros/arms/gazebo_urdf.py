@@ -55,7 +55,7 @@ def urdf_for_gazebo(urdf: str, controllers: str, share: Callable[[str], str], ar
     for name, inertia in arm.inertia.items():
         _give_mass(robot, name, inertia)
     for mesh in robot.iter("mesh"):
-        mesh.set("filename", _in_share(mesh.get("filename", ""), share))
+        mesh.set("filename", in_share(mesh.get("filename", ""), share))
     _fix(robot, "world", arm.base, (0.0,) * 6, add="parent")
     _fix(robot, arm.hand, arm.tool_frame, (*arm.tool, 0.0, 0.0, 0.0), add="child")
     _fix(robot, arm.hand, "wrist_camera", arm.wrist_camera, add="child")
@@ -97,8 +97,8 @@ def _give_mass(robot: ET.Element, name: str, inertia: Inertia) -> None:
     ET.SubElement(inertial, "inertia", {name: f"{value:.9g}" for name, value in zip(names, moments, strict=True)})
 
 
-def _in_share(uri: str, share: Callable[[str], str]) -> str:
-    """Gazebo does not know packages: meshes are given by their path."""
+def in_share(uri: str, share: Callable[[str], str]) -> str:
+    """The URI of a file instead of one in a package, which only ROS knows. share: see `urdf_for_gazebo`."""
     found = IN_PACKAGE.match(uri)
     return uri if found is None else f"file://{share(found[1] or found[2])}/{uri[found.end() :]}"
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from rt_vla_ros.arms.chain import read_chain
 from rt_vla_ros.arms.ik_protocol import IkRequest, IkSetup
-from rt_vla_ros.arms.ik_solver import START_TIMEOUT, IkSolver
-from rt_vla_ros.benchmarks.panda_urdf import READY, TIP, panda_urdf
+from rt_vla_ros.arms.ik_solver import IkSolver
+from rt_vla_ros.arms.panda_urdf import READY, TIP, panda_urdf
+from rt_vla_ros.arms.solver_process import START_TIMEOUT
 
 PERIOD = 0.01  # [s]
 PATIENCE = 5.0  # [s]

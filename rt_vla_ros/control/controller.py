@@ -189,6 +189,14 @@ class Controller:
         self._look_for_terminate()
         return None
 
+    def outlook(self, chunk: ActionChunk, *, stamp: float, now: float) -> list[tuple[int, NDArray[np.float64]]]:
+        """Where a valid action would lead the end effector if it were accepted: displacements in order, translation [m]
+        and rotation vector [rad], shape (6,), in the axes of its frame, each with the number of its step.
+
+        The first one contains what is pending of the motion before. Changes nothing.
+        """
+        return self._motion.outlook(chunk, to_nanosecond(stamp), to_nanosecond(now))
+
     def refuse(self, sentence: str, stamp: float) -> str:
         """Refuses an unreadable action as `accept` does an invalid one. Returns the sentence."""
         if self._state is not State.STOPPED and not self._taken_over:

@@ -12,7 +12,7 @@ from rt_vla_ros.control.ema import DisplacementEma
 from rt_vla_ros.control.jerk_limit import JerkLimit
 from rt_vla_ros.control.limits import Limits
 from rt_vla_ros.control.odometer import Odometer
-from rt_vla_ros.control.schedule import Schedule, to_nanosecond
+from rt_vla_ros.control.schedule import Schedule, timed_chunk, to_nanosecond
 
 Vector = NDArray[np.float64]
 # Tolerance of a commanded displacement at standstill.
@@ -77,6 +77,15 @@ class Motion:
         """Whether it is the chunk that was followed last, with further steps."""
         return self._schedule.extends(chunk, stamp)
 
+    def outlook(self, chunk: ActionChunk, stamp: float, now: float) -> list[tuple[int, Vector]]:
+        """Where it would lead if it were followed from `now` [s] on, within the velocity limits: displacements (6,) in
+        order, each with the number of its step. The first one contains what is pending of the motion before.
+        """
+        timed = timed_chunk(chunk, stamp, now, self._max_chunk_age, self._demanded_since(stamp))
+        steps = [(i, self._limits.slow_down(way / seconds) * seconds) for i, way, seconds in timed.remaining(now)]
+        goes_on = steps and not self._halted and chunk.frame_id == self._frame_id
+        return [(steps[0][0], self._ema.owed + self._due + self._jerk.pending), *steps] if goes_on else steps
+
     def halt(self) -> None:
         """Drops all pending motion: from the next tick on the arm brakes."""
         self._drop()
@@ -119,7 +128,7 @@ class Motion:
             self._jerk.reset(self.velocity)
             self.forget()  # motion along other axes: the arm stands still
             self._frame_id = chunk.frame_id
-        demanded = self._demanded.since(stamp) if stamp >= self._known_from else None
+        demanded = self._demanded_since(stamp)
         if self._halted:  # it still brakes: the braking distance counts
             self._ema.account(np.zeros(6), self._jerk.pending)
             self._coasting = self._coasts
@@ -199,6 +208,10 @@ class Motion:
             self._due = self._due + self._target * to_nanosecond(end - time)
             self._demanded.add(time, end, self._target)
             self._collected = time = end
+
+    def _demanded_since(self, stamp: float) -> Vector | None:
+        """Displacement (6,); None if it is unknown."""
+        return self._demanded.since(stamp) if stamp >= self._known_from else None
 
     def _enter(self, time: float) -> None:
         """Another step is due from `time` [s] on, or none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,6 +95,18 @@ class TimedChunk:
         edge = self.edges[number] if number < len(self.edges) else math.inf
         return min(edge, self._caught_up) if time < self._caught_up else edge
 
+    def remaining(self, now: float) -> list[tuple[int, Vector, float]]:
+        """What is left of each step from `now` [s] on, up to one that terminates: its number, the displacement (6,)
+        and the time that it takes [s].
+        """
+        found = []
+        for number, (begin, end) in enumerate(pairwise(self.edges)):
+            begin, end = max(begin, now), min(end, self._terminates_at)
+            if begin < end:
+                extra = max(0.0, min(end, self._caught_up) - begin) * self._extra
+                found.append((number, (end - begin) * self._velocities[number] + extra, end - begin))
+        return found
+
     def terminated(self, time: float) -> bool:
         """Whether the terminating step has come due by a time, even if all steps have ended."""
         return time >= self._terminates_at
@@ -116,9 +129,7 @@ class Schedule:
         demanded: displacement (6,) demanded of the arm from `stamp` until `now` [s]; None if unknown.
         """
         before = self._chunks[:-1] if self.extends(chunk, stamp) else self._chunks
-        timed = TimedChunk(chunk, stamp, now, max_age)
-        if demanded is not None and len(chunk.steps) > 1 and chunk.ensemble.rule == "compensated":
-            timed.catch_up(demanded, now)
+        timed = timed_chunk(chunk, stamp, now, max_age, demanded)
         self._keep([*(one for one in before if one.chunk.frame_id == chunk.frame_id), timed])
 
     def extends(self, chunk: ActionChunk, stamp: float) -> bool:
@@ -157,6 +168,16 @@ class Schedule:
 
     def _keep(self, chunks: list[TimedChunk]) -> None:
         self._chunks, self.last = chunks, max(chunks, key=lambda one: one.end)
+
+
+def timed_chunk(
+    chunk: ActionChunk, stamp: float, now: float, max_age: float, demanded: Vector | None = None
+) -> TimedChunk:
+    """See TimedChunk and Schedule.add."""
+    timed = TimedChunk(chunk, stamp, now, max_age)
+    if demanded is not None and len(chunk.steps) > 1 and chunk.ensemble.rule == "compensated":
+        timed.catch_up(demanded, now)
+    return timed
 
 
 def _combined(due: list[tuple[TimedChunk, int]], time: float, until: float) -> Demand:

@@ -16,6 +16,8 @@ from rt_vla_ros.nodes.parameters import Parameter
 from rt_vla_ros.nodes.start_error import StartError
 from rt_vla_ros.nodes.velocity_rivals import ALLOW_OTHER_VELOCITIES
 
+COLLISION_CHECKS = ("mujoco", "moveit")
+
 _limits, _settings, _takeover = Limits(), ControllerSettings(), TakeoverSettings()
 _gripper = _settings.gripper
 _LIMITS = (
@@ -106,6 +108,16 @@ SMOOTHER_PARAMETERS = (
         "Boxes that the tip may not enter, six numbers each: low and high corner [m]; six zeros: none.",
     ),
     Parameter("tip_radius", 0.0, "Minimum distance of the tip from walls and boxes [m].", low=0.0, high=1.0),
+    Parameter(
+        "collision_check",
+        "",
+        "Check each action for collisions of the whole arm before it moves: by MuJoCo, or by MoveIt's move_group; "
+        "empty: off.",
+        choices=("", *COLLISION_CHECKS),
+    ),
+    Parameter("collision_margin", 0.01, "Minimum distance in collision checks [m].", low=0.001, high=0.2),
+    Parameter("collision_timeout", 0.3, "Actions whose check takes longer are rejected [s].", low=0.02, high=2.0),
+    Parameter("moveit_group", "", "Planning group of the arm in MoveIt; required for collision_check: moveit."),
     Parameter("speed_scale", 1.0, "Factor for the velocity and acceleration limits.", low=0.01, high=1.0),
     Parameter(
         "drive_base", False, "Actions may also move a mobile base, with base_twist_cmds; otherwise they are rejected."

@@ -17,7 +17,7 @@ Value = bool | int | float | str | list[str] | list[float]
 # Safety settings: a node does not start if one of them was given and has no effect.
 _SAFETY = re.compile(
     r"dry_?run|(?:max|min)_\w+|workspace_\w+|tip_frame|\w+_timeout|halt_duration|require_\w+|(?:base_)?follow_\w+|forbidden_\w+"
-    r"|tip_radius|speed_scale|teleop_\w+|joy_map",
+    r"|tip_radius|collision_\w+|speed_scale|teleop_\w+|joy_map",
     re.IGNORECASE,
 )
 

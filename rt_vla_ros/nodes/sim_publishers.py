@@ -1,4 +1,4 @@
-"""What the simulated arm publishes: images, joint states, transforms, the clock."""
+"""What the simulated arm publishes: its description, images, joint states, transforms, the clock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
-from std_msgs.msg import Float64MultiArray, Header
+from std_msgs.msg import Float64MultiArray, Header, String
 from tf2_msgs.msg import TFMessage
 
 from rt_vla_ros.action_space.frames import BASE_LINK
@@ -47,6 +47,10 @@ class SimPublishers:
         lasting = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._static = node.create_publisher(TFMessage, "/tf_static", lasting)
         self.publish_mounts()
+        if sim.arm.urdf:
+            lasting = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+            self._description = node.create_publisher(String, "robot_description", lasting)
+            self._description.publish(String(data=sim.arm.urdf))
         self._whole_state = node.create_publisher(Float64MultiArray, "~/state", 100)
         self._clock = node.create_publisher(Clock, "/clock", 10) if clock else None
 

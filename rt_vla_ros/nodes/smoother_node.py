@@ -12,6 +12,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool, Empty, Float64
 from std_srvs.srv import Trigger
 
+from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.control.controller import ACTIVE, LONGEST_REASON, Controller
 from rt_vla_ros.control.request_gate import RequestGate, RequestKey, refuse_unnamed
 from rt_vla_ros.control.status import Command, State
@@ -20,6 +21,7 @@ from rt_vla_ros.control.travel import Travel
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus, RefusedRequest
 from rt_vla_ros.nodes import conversions as convert
+from rt_vla_ros.nodes.collision_check import Way, make_collision_check
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS, make_controller
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
 from rt_vla_ros.nodes.first_action import FirstAction
@@ -66,6 +68,8 @@ class SmootherNode(ProgramNode):
         self._terminated = False
         self._early: ChunkMsg | None = None
         self._first = FirstAction(self, self._refuse_frame, self._take)
+        whether_free = (self._outlook_of, self._on_checked)
+        self._collisions = make_collision_check(self, self.transforms, settings, *whether_free)
         self._policy_seen: str | None = None  # whose actions are followed, by node name; empty: unknown
         self._sending = not self._dry_run
         self._commanding = False  # whether the last tick commanded a velocity
@@ -118,7 +122,7 @@ class SmootherNode(ProgramNode):
 
     def _refuse_frame(self, frame_id: str) -> str | None:
         """Why actions in a frame are not executed, as a sentence: with walls, TF must know the tip in it."""
-        unknown = self.transforms.refuse(frame_id) or self._denied()
+        unknown = self.transforms.refuse(frame_id) or self._denied() or self._unchecked()
         if unknown is None and self._tip is not None:
             self._tip.position(frame_id)
             return self._tip.problem
@@ -127,6 +131,12 @@ class SmootherNode(ProgramNode):
     def _denied(self) -> str | None:
         """Why the current commander may not move the arm, as a sentence."""
         return self._conditions.denied(human=self._controller.awaits_resume)
+
+    def _unchecked(self) -> str | None:
+        """Why collisions of an action cannot be checked, as a sentence. A human's velocities are not checked."""
+        if self._collisions is None or self._controller.awaits_resume:
+            return None
+        return self._collisions.problem
 
     def _on_action(self, message: ChunkMsg) -> None:
         """In simulated time there is one clock: an action from the future has overtaken /clock and waits for a tick."""
@@ -169,19 +179,59 @@ class SmootherNode(ProgramNode):
         try:
             chunk = convert.chunk_from_message(message)
         except ValueError as error:
+            self._drop_unchecked()
             self._controller.refuse(str(error), stamp)
         else:
-            if self._controller.accept(chunk, stamp=stamp, now=convert.seconds(now_ns)) is None:
-                self._gate.followed = True
-                if self._policy_seen is None:
-                    self._look_for_policy()  # it may be gone before the next look
+            if self._collisions is not None and self._is_to_check(chunk):
+                self._collisions.keep(message, chunk)
+                return
+            self._drop_unchecked()
+            self._accept(chunk, stamp)
         self._publish_status(now_ns, commanding=False, gripper_commanded=False)
+
+    def _accept(self, chunk: ActionChunk, stamp: float) -> None:
+        if self._controller.accept(chunk, stamp=stamp, now=convert.seconds(self._now_ns())) is None:
+            self._gate.followed = True
+            if self._policy_seen is None:
+                self._look_for_policy()  # it may be gone before the next look
+
+    def _is_to_check(self, chunk: ActionChunk) -> bool:
+        """Whether it would move the arm, as far as this is known without its collisions."""
+        moves = bool(chunk.steps) and not chunk.terminate and self._controller.state is not State.STOPPED
+        return moves and self._controller.limits.refuse(chunk) is None and self._unchecked() is None
+
+    def _outlook_of(self, message: ChunkMsg, chunk: ActionChunk) -> Way:
+        stamp = convert.stamp_seconds(message.header.stamp)
+        return self._controller.outlook(chunk, stamp=stamp, now=convert.seconds(self._now_ns()))
+
+    def _on_checked(self, message: ChunkMsg, chunk: ActionChunk, refusal: str | None) -> None:
+        """An action whose collisions were checked; its request may be over by now."""
+        if self._controller.awaits_resume or not self._passes(message):
+            return
+        stamp = convert.stamp_seconds(message.header.stamp)
+        if refusal is None:
+            self._accept(chunk, stamp)
+        else:
+            self._controller.refuse(refusal, stamp)
+        self._publish_status(self._now_ns(), commanding=False, gripper_commanded=False)
+
+    def _drop_unchecked(self) -> None:
+        if self._collisions is not None:
+            self._collisions.drop()
+
+    def _drop_pending(self) -> None:
+        """Forgets the actions that wait for something."""
+        self._early = None
+        self._first.drop()
+        self._drop_unchecked()
 
     def _on_tick(self) -> None:
         now_ns = self._now_ns()
         if self._tip is not None:
             self._watch_walls(self._tip)
         self._check_guards()
+        if self._collisions is not None:
+            self._collisions.tick()
         sending = not self._dry_run
         if sending != self._sending:
             self._sending = sending
@@ -214,8 +264,7 @@ class SmootherNode(ProgramNode):
             self._teleop.tick(lambda: self._conditions.denied(human=True))
         self._takeovers.keep()
         if self._controller.awaits_resume:
-            self._early = None
-            self._first.drop()
+            self._drop_pending()
             self._gate.wait(convert.seconds(self._now_ns()))
 
     def _on_human(self) -> None:
@@ -249,6 +298,7 @@ class SmootherNode(ProgramNode):
             self._controller.fault(sentence)
             self._gate.end(sentence)
             self._early = None
+            self._drop_unchecked()
 
     def _publish(self, command: Command, now_ns: int) -> None:
         if command.commanding:
@@ -314,11 +364,11 @@ class SmootherNode(ProgramNode):
             self._controller.fault(f"The policy is gone: {who} actions any more.")
             self._policy_seen = None
             self._gate.done()
+            self._drop_unchecked()
 
     def _stop(self, reason: str) -> str:
         """Latches a stop; returns a sentence about it."""
-        self._early = None
-        self._first.drop()
+        self._drop_pending()
         told = self._latch.stop(reason)
         self._tell()
         return told
@@ -365,15 +415,14 @@ class SmootherNode(ProgramNode):
         """A reply, extended by what still keeps the next action from moving the arm."""
         unheard = self._arm.unheard(moves=True)
         dry = "This is a dry run: no commands are sent to the arm." if self._dry_run else None
-        found = (self._denied(), self._tip and self._tip.problem, unheard and unheard[1], dry)
+        found = (self._denied(), self._unchecked(), self._tip and self._tip.problem, unheard and unheard[1], dry)
         reasons = list(dict.fromkeys(reason for reason in found if reason))
         return f"{told}, once this is resolved: {' '.join(reasons)}" if reasons else told
 
     def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._controller.reset()
         self._gate.reset()
-        self._early = None
-        self._first.drop()
+        self._drop_pending()
         self._tell()
         response.success = self._controller.state is not State.STOPPED
         release = self.resolve_service_name("~/release")
@@ -387,7 +436,7 @@ class SmootherNode(ProgramNode):
         controller = self._controller
         level = {State.FAULT: Level.ERROR, State.STOPPED: Level.WARN}.get(controller.state, Level.OK)
         message = controller.reason
-        if level is Level.OK and (denied := self._denied()) is not None:
+        if level is Level.OK and (denied := self._denied() or self._unchecked()) is not None:
             level, message = Level.ERROR, denied
         if level is Level.OK and self._tip is not None and self._tip.problem is not None:
             level, message = Level.ERROR, self._tip.problem
@@ -431,6 +480,8 @@ class SmootherNode(ProgramNode):
 
     def close(self) -> None:
         """Commands standstill as the last message."""
+        if self._collisions is not None:
+            self._collisions.close()
         now_ns = self._now_ns()
         self._controller.stop("The smoother node was shut down.")
         self._publish_status(now_ns, commanding=self._stand_still(now_ns), gripper_commanded=False)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from rt_vla_ros.arms.panda_urdf import panda_urdf
 
 ARM_MJCF_VARIABLE = "RT_VLA_ROS_ARM_MJCF"
 NO_ARM = (
@@ -13,6 +16,11 @@ NO_ARM = (
     "Install it with `pip install --no-deps gym-hil` (only its files are used), or give the path of another "
     "MJCF in the environment variable " + ARM_MJCF_VARIABLE + "."
 )
+
+# Of the gripper's frame in link 7 and of the tool in the gripper's frame [m].
+GRIPPER_Z, TOOL_Z = 0.1108, 0.145
+# Around the gripper's axis: radius, lower and upper end in its frame [m]; the palm, then the fingers.
+GRIPPER_CYLINDERS = ((0.05, -0.01, 0.08), (0.075, 0.08, 0.149))
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,7 @@ class ArmDescription:
     fingers: name prefixes of the bodies that contact a gripped object, one per finger.
     hand: first body with colliding geoms; the links before it are only visual.
     link_frames: body names and their frame ids in TF. tool_frame: frame id of the tool site.
+    urdf: of the same arm, with the frame ids as links and coarse collision shapes; empty: not published.
     """
 
     mjcf: Path
@@ -49,6 +58,7 @@ class ArmDescription:
         *((f"link{i}", f"panda_link{i}") for i in range(8)),
         ("base", "robotiq_85_base_link"),
     )
+    urdf: str = ""
 
 
 def find_arm() -> ArmDescription:
@@ -71,4 +81,23 @@ def find_arm() -> ArmDescription:
         raise FileNotFoundError(
             f"gym-hil is installed, but {path} is missing; reinstall it or set {ARM_MJCF_VARIABLE}."
         )
-    return ArmDescription(path)
+    return ArmDescription(path, urdf=_panda_with_gripper())
+
+
+def _panda_with_gripper() -> str:
+    """The Panda with gym-hil's Robotiq 2F-85, opened, in two cylinders."""
+    base, tool = ArmDescription.link_frames[-1][1], ArmDescription.tool_frame
+    shapes = "".join(
+        f'<collision><origin xyz="0 0 {(low + high) / 2}"/>'
+        f'<geometry><cylinder radius="{radius}" length="{high - low}"/></geometry></collision>'
+        for radius, low, high in GRIPPER_CYLINDERS
+    )
+    parts = [
+        f'<link name="{base}">{shapes}</link><link name="{tool}"/>',
+        *(
+            f'<joint name="{child}_fixed" type="fixed"><parent link="{parent}"/><child link="{child}"/>'
+            f'<origin xyz="0 0 {z}" rpy="0 0 {yaw}"/></joint>'
+            for parent, child, z, yaw in (("panda_link7", base, GRIPPER_Z, -math.pi / 4), (base, tool, TOOL_Z, 0.0))
+        ),
+    ]
+    return panda_urdf(shapes=True).replace("</robot>", f"{''.join(parts)}</robot>")

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from rt_vla_ros.arms.chain import ChainError, check_joints, read_chain
-from rt_vla_ros.benchmarks.panda_urdf import NAMES, TIP, panda_urdf
+from rt_vla_ros.arms.panda_urdf import NAMES, TIP, panda_urdf
 
 PANDA = panda_urdf()
 

@@ -6,7 +6,7 @@ import pytest
 
 from rt_vla_ros.arms.chain import ChainError
 from rt_vla_ros.arms.described_arm import describe_arm
-from rt_vla_ros.benchmarks.panda_urdf import FLANGE, JOINTS, NAMES, panda_urdf
+from rt_vla_ros.arms.panda_urdf import FLANGE, JOINTS, NAMES, panda_urdf
 
 
 def robot(*joints: tuple[str, str, str, str], extra: str = "") -> str:

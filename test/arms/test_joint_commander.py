@@ -12,8 +12,8 @@ import pinocchio  # noqa: F401
 import pytest
 from support.played_joints import PlayedJoints
 
-from rt_vla_ros.arms import ik_solver, joint_commander
-from rt_vla_ros.benchmarks.panda_urdf import NAMES, READY
+from rt_vla_ros.arms import joint_commander, solver_process
+from rt_vla_ros.arms.panda_urdf import NAMES, READY
 
 
 @pytest.fixture(params=["position", "velocity"])
@@ -158,7 +158,7 @@ def test_a_solver_that_is_killed_stands_still_and_is_started_again(one: PlayedJo
     while one.commander.velocities.any():
         one.tick(np.array([0.1, 0, 0, 0, 0, 0]))
     assert time.monotonic() - begin < 0.2
-    told = "The inverse kinematics process has ended (signal 9)", "has not answered within 20 ms"  # at first
+    told = "The inverse kinematics solver has ended (signal 9)", "has not answered within 20 ms"  # at first
     assert any(reason in one.commander.reason for reason in told)
     one.until_ready()
     assert one.commander.solver.pid not in (None, first)
@@ -194,7 +194,7 @@ def test_a_solver_that_cannot_start_is_given_up_with_its_reason(monkeypatch: pyt
         arm.tick(None)
         assert "cannot start" in arm.commander.reason
         assert "/nowhere/python" in arm.commander.reason
-    monkeypatch.setattr(ik_solver, "_BOOT", "raise SystemExit(3)")
+    monkeypatch.setattr(solver_process, "_BOOT", "raise SystemExit(3)")
     with PlayedJoints("position", shared=False) as arm:
         until = time.monotonic() + 60.0
         while "not restarted again" not in (arm.commander.reason or "") and time.monotonic() < until:

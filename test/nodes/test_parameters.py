@@ -58,7 +58,7 @@ def test_a_misspelt_safety_setting_ends_the_start(smoother: Declares, given: str
         smoother(given)
 
 
-@pytest.mark.parametrize("given", ["min_z:=0.1", "max_q:=1.0", "collision_timeout:=1.0"])
+@pytest.mark.parametrize("given", ["min_z:=0.1", "max_q:=1.0", "obstacle_timeout:=1.0"])
 def test_a_limit_that_there_is_not_ends_the_start(smoother: Declares, given: str) -> None:
     with pytest.raises(StartError, match="A safety setting must not be lost, so the node does not start"):
         smoother(given)

@@ -20,7 +20,7 @@ pytest.importorskip("pinocchio")
 from controller_manager_msgs.msg import ControllerState
 
 from rt_vla_ros.arms.controller_check import FORWARD
-from rt_vla_ros.benchmarks.panda_urdf import NAMES, READY, panda_urdf
+from rt_vla_ros.arms.panda_urdf import NAMES, READY, panda_urdf
 from rt_vla_ros.nodes import controller_watch
 from rt_vla_ros.nodes.ros2_control_bridge_node import Ros2ControlBridgeNode
 from rt_vla_ros.nodes.start_error import StartError

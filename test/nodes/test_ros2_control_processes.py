@@ -18,7 +18,7 @@ from support.played_ros2_control import PlayedRos2Control, tip_poses
 from support.smoother_rig import transform
 from tf2_ros import StaticTransformBroadcaster
 
-from rt_vla_ros.benchmarks.panda_urdf import panda_urdf
+from rt_vla_ros.arms.panda_urdf import panda_urdf
 from rt_vla_ros.nodes.conversions import chunk_message
 
 pytest.importorskip("pinocchio")
@@ -49,7 +49,7 @@ class Processes:
                 line, status = (folder / "cmdline").read_bytes(), (folder / "status").read_text()
             except OSError:
                 continue
-            if b"rt_vla_ros.arms.ik_process" in line and f"PPid:\t{self.bridge.process.pid}\n" in status:
+            if b"ik_process" in line and f"PPid:\t{self.bridge.process.pid}\n" in status:
                 found.append(int(folder.name))
         return found
 

@@ -13,7 +13,7 @@ from rt_vla_ros.arms.chain import read_chain
 from rt_vla_ros.arms.ik_protocol import IkRequest, IkSetup
 from rt_vla_ros.arms.ik_solver import IkSolver
 from rt_vla_ros.arms.joint_commander import CommanderSettings, JointCommander
-from rt_vla_ros.benchmarks.panda_urdf import JOINTS, NAMES, READY, TIP, panda_urdf
+from rt_vla_ros.arms.panda_urdf import JOINTS, NAMES, READY, TIP, panda_urdf
 
 PERIOD = 0.01
 PATIENCE = 60.0  # [s]

@@ -18,7 +18,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from support.node_bench import NodeBench
 
-from rt_vla_ros.benchmarks.panda_urdf import NAMES, READY, panda_urdf
+from rt_vla_ros.arms.panda_urdf import NAMES, READY, panda_urdf
 from rt_vla_ros.nodes.conversions import time_message
 from rt_vla_ros.nodes.ros2_control_bridge_node import Ros2ControlBridgeNode
 

@@ -17,7 +17,7 @@ import yaml
 
 from rt_vla_ros import ros
 from rt_vla_ros.action_space.card import ActionCard
-from rt_vla_ros.benchmarks.panda_urdf import panda_urdf
+from rt_vla_ros.arms.panda_urdf import panda_urdf
 from rt_vla_ros.cli.card.comparison import compare, guess_cameras
 from rt_vla_ros.cli.card.guesses import camera_names, guess_card, guess_topics, topic_map_text
 from rt_vla_ros.cli.card.survey import CameraSeen, JointsSeen, Survey
