@@ -34,6 +34,7 @@ def test_only_an_action_whose_way_is_free_moves_the_joints(make_bench: Callable[
     bench = make_bench(
         *(part for one in given for part in ("-p", f"smoother_node:{one}")),
         *("-p", "ros2_control_bridge_node:controller:=forward_position_controller"),
+        *("-p", "ros2_control_bridge_node:command_rate:=25.0"),  # several nodes share a thread here
     )
     bridge = BridgeRig(bench, "position", panda_urdf(shapes=True))
     bridge.until_ready()
