@@ -82,7 +82,8 @@ def collect_from_benchmark(args: argparse.Namespace) -> int:
         about = {**settings, **about_policy(args)}
         check_same(args.out, about)
         demonstrator = BenchmarkDemonstrator(collection, card, environment, load(args))
-        writer = LeRobotWriter(args.out, card, with_scene=False, episodes_per_file=args.per_file)
+        scene, per_file = environment.knows_scene, args.per_file
+        writer = LeRobotWriter(args.out, card, with_scene=scene, episodes_per_file=per_file)
         write_json(args.out / META / ABOUT, about)
         left_out = LeftOutAttempts(args.out / META / FILE)
         if writer.episodes:
