@@ -91,9 +91,13 @@ class MetaWorldWorld:
         return {"actions": actions}
 
     def on_scene(self) -> dict[str, Any]:
-        """Where the expert moves the hand, and the hand: both in the world frame [m], then both in the image."""
+        """Where the expert moves the hand, and the hand: both in the world frame [m], then both in the image.
+
+        As `scene` of data.episode.
+        """
         points, aspect = (aim(self._expert, self._seen), self._seen[:3]), self._size[0] / self._size[1]
-        return {"scene": [*points[0], *points[1], *(at for one in points for at in image_position(self._env, one, aspect))]}
+        pixels = [image_position(self._env, point, aspect) for point in points]
+        return {"scene": [float(value) for value in np.concatenate([*points, *pixels])]}
 
     def _make(self, kind: Any) -> Any:
         width, height = self._size
