@@ -27,10 +27,12 @@ from rt_vla_ros.cli.collect_benchmark import (
 from rt_vla_ros.cli.collection import (
     ABOUT,
     DATASET_CARD,
+    USUAL_SIZE,
     about_policy,
     check_policy_options,
     check_same,
     committed,
+    image_size,
     load,
     policy_words,
 )
@@ -63,7 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --policy: share of steps where the expert acts, 0 to 1 (default 0)",
     )
     add("--noise", type=float, default=0.5, help="perturbation strength of executed actions, 0 to 1 (default 0.5)")
-    add("--image-size", type=positive_int, default=96, metavar="PX", help="camera image size (default 96)")
+    add(
+        "--image-size",
+        type=positive_int,
+        metavar="PX",
+        help=f"camera image size (default {USUAL_SIZE}, with --policy the policy's)",
+    )
     add("--cameras", help="comma-separated cameras to record, such as front,wrist (default front, or the first)")
     add("--state", action="store_true", help="record the robot state: joints and gripper")
     add("--per-file", type=positive_int, default=50, help="episodes per file (default 50)")
@@ -84,9 +91,10 @@ def run(args: argparse.Namespace) -> int:
     about = _about(args, collection)
     cameras = [name.strip() for name in (args.cameras or "front").split(",")]
     state = TABLETOP_STATE if args.state else ()
-    card = tabletop_card("tabletop", image_size=args.image_size, cameras=cameras, state=state)
     check_same(args.out, about)
-    demonstrator = Demonstrator(collection, card, load(args))
+    policy = load(args)
+    card = tabletop_card("tabletop", image_size=image_size(args, policy), cameras=cameras, state=state)
+    demonstrator = Demonstrator(collection, card, policy)
     writer = LeRobotWriter(args.out, card, with_scene=True, episodes_per_file=args.per_file)
     write_json(args.out / META / ABOUT, about)
     for suite in measured_only(collection.suites):
@@ -124,7 +132,7 @@ def _data_card(args: argparse.Namespace, collection: CollectionSettings, card: A
     acting, digest = policy_words(args)
     options += acting
     command = f"rt-vla collect --suite {','.join(collection.suites)} --episodes {len(rows)} --seed {args.seed} "
-    command += f"--noise {args.noise} --image-size {args.image_size}{options} --out DIR"
+    command += f"--noise {args.noise} --image-size {card.cameras[0].width}{options} --out DIR"
     title, suites = f"Episodes of {', '.join(collection.suites)}", collection.suites
     origin = f"Collected in simulation; reproduce with `{command}`{digest}."
     return DATASET_CARD + data_card(counts, title=title, origin=origin, suites=suites, card=card)

@@ -17,6 +17,7 @@ from rt_vla_ros.cli.collection import (
     about_policy,
     check_same,
     committed,
+    image_size,
     load,
     policy_words,
 )
@@ -29,6 +30,7 @@ from rt_vla_ros.environments.libero import LIBERO
 from rt_vla_ros.environments.opening import METAWORLD, TABLETOP, EnvironmentChoice
 from rt_vla_ros.environments.policy_card import policy_card
 from rt_vla_ros.environments.process import ANSWER_TIME
+from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.training.benchmark_card import benchmark_card
 from rt_vla_ros.training.benchmark_demonstrator import BenchmarkCollection, BenchmarkDemonstrator, LeftOut
@@ -46,7 +48,12 @@ def add_benchmark_options(parser: argparse.ArgumentParser) -> None:
         default=TABLETOP,
         help=f"{TABLETOP} (default), {METAWORLD}:TASK (or several, MT10, MT50) or {LIBERO}:object[/TASK]",
     )
-    add("--rate", type=positive_float, metavar="HZ", help=f"actions per second of --env (default {METAWORLD} 10)")
+    add(
+        "--rate",
+        type=positive_float,
+        metavar="HZ",
+        help=f"actions per second of --env (default {METAWORLD} 10, with --policy the policy's)",
+    )
     add(
         "--env-python",
         type=Path,
@@ -73,16 +80,18 @@ def collect_from_benchmark(args: argparse.Namespace) -> int:
     """Return 0 if the dataset has its episodes. Raises ValueError, EnvironmentFailure."""
     choice, progress = EnvironmentChoice(args.env, args.env_python, answer_time=args.env_timeout), Progress()
     collection = BenchmarkCollection(tuple(choice.tasks_with_expert), args.seed, args.noise, args.expert_share)
-    card = _card(args, choice)
-    _refuse_options(args, choice, card)
+    _refuse_options(args, choice)
+    policy = load(args)
+    card = _card(args, choice, policy)
     with closing(choice.open(card)) as environment:
         if note := version_note(choice.kind, environment.versions):
             progress.line(note)
         settings = {**asdict(collection), "tasks": list(collection.tasks), "versions": environment.versions}
         about = {**settings, **about_policy(args)}
         check_same(args.out, about)
-        demonstrator = BenchmarkDemonstrator(collection, card, environment, load(args))
-        writer = LeRobotWriter(args.out, card, with_scene=False, episodes_per_file=args.per_file)
+        demonstrator = BenchmarkDemonstrator(collection, card, environment, policy)
+        scene, per_file = environment.knows_scene, args.per_file
+        writer = LeRobotWriter(args.out, card, with_scene=scene, episodes_per_file=per_file)
         write_json(args.out / META / ABOUT, about)
         left_out = LeftOutAttempts(args.out / META / FILE)
         if writer.episodes:
@@ -133,19 +142,20 @@ def _next_attempt(out: Path, writer: LeRobotWriter, collection: BenchmarkCollect
     return collection.attempt(str(last["suite"]), int(last["seed"])) + 1
 
 
-def _card(args: argparse.Namespace, choice: EnvironmentChoice) -> ActionCard:
+def _card(args: argparse.Namespace, choice: EnvironmentChoice, policy: Policy | None) -> ActionCard:
     own = choice.own_card()
     cameras = [own.cameras[0].name] if args.cameras is None else [name.strip() for name in args.cameras.split(",")]
-    rate = USUAL_RATES.get(choice.kind, own.control_rate) if args.rate is None else args.rate
-    return policy_card(own, rate=rate, image_size=args.image_size, cameras=cameras)
+    usual = USUAL_RATES.get(choice.kind, own.control_rate) if policy is None else policy.card.control_rate
+    rate = usual if args.rate is None else args.rate
+    return policy_card(own, rate=rate, image_size=image_size(args, policy), cameras=cameras)
 
 
-def _refuse_options(args: argparse.Namespace, choice: EnvironmentChoice, card: ActionCard) -> None:
+def _refuse_options(args: argparse.Namespace, choice: EnvironmentChoice) -> None:
     if args.suite is not None:
         raise ValueError(f"--suite is for {TABLETOP}; the tasks here are {', '.join(choice.tasks)}, from --env.")
     if args.state:
         raise ValueError(f"--state is for {TABLETOP}; {choice.kind} gives only images.")
-    if choice.kind == LIBERO and (args.policy is not None or card.control_rate != choice.own_card().control_rate):
+    if choice.kind == LIBERO and (args.policy is not None or args.rate not in (None, choice.own_card().control_rate)):
         given = "--rate" if args.policy is None else "--policy"
         raise EnvironmentRefusal(
             f"The scripted expert of {LIBERO} follows its own plan through an episode, step by step at "
@@ -164,7 +174,8 @@ def _data_card(
     acting, digest = policy_words(args)
     cameras = ",".join(one.name for one in card.cameras)
     command = f"rt-vla collect --env {shlex.quote(args.env)} --episodes {len(rows)} --seed {args.seed} "
-    command += f"--noise {args.noise} --rate {card.control_rate:g} --image-size {args.image_size} --cameras {cameras}"
+    command += f"--noise {args.noise} --rate {card.control_rate:g} --image-size {card.cameras[0].width} "
+    command += f"--cameras {cameras}"
     origin = f"Collected in simulation; reproduce with `{command}{acting} --out DIR`{digest}."
     tasks = ", ".join(collection.tasks)
     return DATASET_CARD + benchmark_card(

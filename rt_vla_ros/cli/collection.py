@@ -19,6 +19,7 @@ from rt_vla_ros.runtime.warm_up import warm_up
 from zenoh_ros.commands.errors import CliError
 
 ABOUT = "collection.json"
+USUAL_SIZE = 96  # of images [px]
 DATASET_CARD = "---\nlicense: apache-2.0\ntask_categories: [robotics]\ntags: [LeRobot, rt-1]\n---\n\n"
 
 
@@ -52,6 +53,13 @@ def check_same(out: Path, about: dict[str, Any]) -> None:
     if different:
         found = f"{out} was collected with different settings ({', '.join(different)})"
         raise ValueError(f"{found}. Choose another directory; `rt-vla train` accepts several.")
+
+
+def image_size(args: argparse.Namespace, policy: Policy | None) -> int:
+    """Width and height of the images [px]: as given, else as the policy's, else 96."""
+    if args.image_size is None:
+        return USUAL_SIZE if policy is None else policy.card.cameras[0].width
+    return int(args.image_size)
 
 
 def load(args: argparse.Namespace) -> Policy | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.control.status import Command
@@ -39,7 +40,7 @@ class Benchmark:
 
     card: of its own actions, a step each, and its cameras. protocol: its choices, see environments.protocol.
     sentences: instructions by task, if the environment has none. instruction: of every task, if given.
-    describe: the first request to the worker.
+    describe: the first request to the worker. knows_scene: whether the worker answers where target and tool are.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Benchmark:
     sentences: dict[str, str]
     instruction: str
     describe: dict[str, Any]
+    knows_scene: bool = False
 
 
 class ForeignEnvironment:
@@ -67,6 +69,11 @@ class ForeignEnvironment:
 
     def _describe(self) -> dict[str, Any]:
         return dict(self._process.ask("describe", most=START_TIME, **self._benchmark.describe)[0])
+
+    @property
+    def knows_scene(self) -> bool:
+        """Whether `scene` is known."""
+        return self._benchmark.knows_scene
 
     @property
     def about(self) -> Mapping[str, Any]:
@@ -126,6 +133,12 @@ class ForeignEnvironment:
         actions = self._process.ask("label", steps=steps)[0]["actions"]
         exact = joined([self._native.values(action) for action in actions], card)
         return exact.astype(np.float32).astype(np.float64)
+
+    def scene(self) -> NDArray[np.float32] | None:
+        """Where the expert's target and the tool are, see data.episode: (10,). None: the benchmark does not say."""
+        if not self.knows_scene:
+            return None
+        return np.array(self._process.ask("scene")[0]["scene"], np.float32)
 
     def _own_task(self, task: str) -> str:
         """The worker's name of the task."""

@@ -127,5 +127,5 @@ def tasks_of(given: str) -> list[str]:
 
 def metaworld_benchmark(size: tuple[int, int]) -> Benchmark:
     """size: of the policy's images [px]."""
-    describe = {"size": list(size)}
-    return Benchmark("Meta-World", "metaworld", metaworld_card(size), PROTOCOL, SENTENCES, "", describe)
+    card, describe = metaworld_card(size), {"size": list(size)}
+    return Benchmark("Meta-World", "metaworld", card, PROTOCOL, SENTENCES, "", describe, knows_scene=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.action_space.chunk import EndEffectorStep
@@ -37,6 +38,15 @@ class BenchmarkLabels(LabelingPolicy):
         """For one episode. learner: None: the expert acts alone. card: with chunks of one step."""
         super().__init__("benchmark labels", card, learner, mixture, rng)
         self._environment, self._decoder = environment, ActionDecoder(card)
+        self._scenes: list[NDArray[np.float32]] = []
+
+    def _scene(self) -> NDArray[np.float32] | None:
+        return np.stack(self._scenes) if self._scenes else None
+
+    def _record(self, observation: Observation, plan: Sequence[EndEffectorStep]) -> None:
+        super()._record(observation, plan)
+        if (scene := self._environment.scene()) is not None:
+            self._scenes.append(scene)
 
     def _plan(self, _observation: Observation) -> Sequence[EndEffectorStep]:
         return [self._decoder.step(self._environment.expert_values(self._labels_card))]

@@ -12,12 +12,15 @@ import pytest
 from support import metaworld_stand_in
 from support.metaworld_stand_in import CLUMSY, HOPELESS, TROUBLE
 from support.recorded_policy import RecordedPolicy
+from support.rt1 import tiny_model
 
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.environments.exact_follower import ExactFollower
+from rt_vla_ros.environments.metaworld import metaworld_card
 from rt_vla_ros.environments.opening import EnvironmentChoice
 from rt_vla_ros.evaluation.players import DirectPlayer
+from rt_vla_ros.policies.rt1.checkpoint import save_checkpoint
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED
 
 PYTHON = ["--env-python", sys.executable, "--image-size", "32"]
@@ -62,6 +65,20 @@ def test_the_expert_is_recorded_its_failures_are_left_out_and_the_command_resume
     assert "1 of 7 attempts are left out" in about
     assert collect("twice", tasks, "--episodes", "6", "--noise", "0.1") == 2
     assert "was collected with different settings (noise 0.5, not 0.1)" in capsys.readouterr().err
+
+
+def test_a_policy_collects_at_its_own_rate_and_image_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    card = metaworld_card((40, 40), 8.0)
+    sizes = {"input_height": 40, "input_width": 40, "tokens_per_dimension": [256] * 4, "vocab_size": 256}
+    save_checkpoint(tmp_path / "policy", tiny_model(language="hashed_words", **sizes), card, "# random\n")
+    words = ["collect", "--env", "metaworld:reach-v3", "--env-python", sys.executable, "--episodes", "1"]
+    assert main([*words, "--policy", "policy", "--out", "set"]) == 0
+    (episode,) = LeRobotDataset(tmp_path / "set")
+    assert (episode.card.control_rate, episode.images["corner2"].shape[1:]) == (8.0, (40, 40, 3))
+    assert (episode.leader, episode.scene is not None) == ("learner", True)
+    assert "--rate 8 --image-size 40 --cameras corner2" in (tmp_path / "set/README.md").read_text()
+    assert main([*words, "--policy", "policy", "--image-size", "32", "--out", "other"]) == 2
+    assert "has a different action card than the episodes" in capsys.readouterr().err
 
 
 def test_what_was_recorded_without_noise_succeeds_when_it_is_replayed(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from rt_vla_ros.action_space.decoder import ActionDecoder
 from rt_vla_ros.environments.exact_follower import ExactFollower
 from rt_vla_ros.environments.foreign import ForeignEnvironment
 from rt_vla_ros.environments.installs import installed
-from rt_vla_ros.environments.metaworld import MT10, metaworld_card
+from rt_vla_ros.environments.metaworld import MT10, SENTENCES, metaworld_card
 from rt_vla_ros.environments.opening import EnvironmentChoice
 from rt_vla_ros.environments.serving_check import refuse_card
 from rt_vla_ros.evaluation.players import DirectPlayer
@@ -79,6 +79,28 @@ def test_the_experts_labels_leave_the_simulation_as_it_is() -> None:
             assert record.success
             seen.append(np.stack(policy.images))
     np.testing.assert_array_equal(*seen)
+
+
+@needs_metaworld
+@pytest.mark.slow
+def test_the_scene_of_every_task_is_known_and_drawn_where_it_is_said_to_be() -> None:
+    """The experts of all tasks say where they move; the goal of reach-v3, a red dot, is in the image at that place."""
+    with closing(EnvironmentChoice("metaworld:MT50").open(metaworld_card((16, 16)))) as environment:
+        for task in SENTENCES:
+            environment.lay(f"metaworld:{task}", 0)
+            scene = environment.scene()
+            assert scene is not None, task
+            assert scene.shape == (10,), task
+            assert np.isfinite(scene).all(), task
+    with closing(EnvironmentChoice("metaworld:reach-v3").open(metaworld_card((320, 240)))) as environment:
+        for seed in range(3):
+            environment.lay("metaworld:reach-v3", seed)
+            image, scene = environment.see("corner2"), environment.scene()
+            assert scene is not None
+            column, row = (scene[6:8] * [320, 240]).astype(int)
+            red, green, blue = image[row - 1 : row + 2, column - 1 : column + 2].mean(axis=(0, 1))
+            assert red > 150
+            assert max(green, blue) < red / 2
 
 
 class ExpertAtRate:

@@ -27,7 +27,18 @@ def install(folder: Path) -> None:
     (folder / "metaworld" / "policies.py").write_text("from metaworld import ENV_POLICY_MAP\n")
 
 
-class Data:
+class Camera:
+    """Two meters above the origin, looking down; its images are upside down, as of Meta-World's."""
+
+    xpos, xmat, fovy = np.array([0.0, 0.0, 2.0]), np.diag([-1.0, -1.0, 1.0]).ravel(), np.array([90.0])
+
+
+class Model:
+    def camera(self, _: str) -> Camera:
+        return Camera()
+
+
+class Data(Model):
     """A copy of it is independent, as of MjData."""
 
     def __init__(self, point: Any) -> None:
@@ -46,7 +57,7 @@ class Renderer:
 class Env:
     """A full action moves by 1 cm; the gripper must be closed at the mark."""
 
-    max_path_length = 160
+    max_path_length, camera_name, model = 160, "corner2", Model()
     mujoco_renderer = Renderer()
 
     def __init__(self, name: str, **_: Any) -> None:
@@ -96,12 +107,16 @@ class MT1:
         self.train_classes = {name: lambda **given: Env(name, **given)}
 
 
+def move(from_xyz: Any, to_xyz: Any, p: float) -> Any:
+    return p * (to_xyz - from_xyz)
+
+
 class Expert:
     """With the gain of Meta-World's."""
 
     def get_action(self, seen: Any) -> Any:
-        way = seen[3:] - seen[:3]
-        return np.append(25.0 * way, 1.0 if np.linalg.norm(way) < 0.05 else -1.0)
+        near = np.linalg.norm(seen[3:] - seen[:3]) < 0.05
+        return np.append(move(seen[:3], to_xyz=seen[3:], p=25.0), 1.0 if near else -1.0)
 
 
 ENV_POLICY_MAP = dict.fromkeys(TASKS, Expert)

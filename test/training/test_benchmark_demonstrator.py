@@ -47,6 +47,24 @@ def test_the_learner_acts_and_the_benchmarks_expert_labels(environment: ForeignE
     np.testing.assert_array_equal(mixed.values[0], episode.values[0])
 
 
+def test_the_scene_is_what_the_expert_moves_to_and_its_hand(environment: ForeignEnvironment) -> None:
+    episode = BenchmarkDemonstrator(BenchmarkCollection(TASKS, 0, 0.0, 0.0), CARD, environment).collect(0)
+    assert episode.scene is not None
+    assert episode.success
+    target, tool, pixels = np.split(episode.scene, [3, 6], axis=1)
+    assert (target == target[0]).all(), "the mark"
+    assert target.min() >= 0.1
+    assert target.max() <= 0.2
+    np.testing.assert_array_equal(tool[0], [0, 0, 0])
+    moved = np.diff(tool, axis=0)
+    np.testing.assert_allclose(moved, episode.values[:-1, :3], atol=1e-6)
+    # An image of 90 degrees from a height of 2 m; in the worker's, which is upright, x is to the right and y up.
+    away = 2.0 - np.stack([target[:, 2], tool[:, 2]], axis=1)  # of the camera [m]
+    points = np.stack([target[:, :2], tool[:, :2]], axis=1)
+    upright = 0.5 + points * [1, -1] / (2 * away[..., None])
+    np.testing.assert_allclose(pixels.reshape(-1, 2, 2), upright, atol=1e-6)
+
+
 def test_a_policy_with_another_card_is_no_learner(environment: ForeignEnvironment) -> None:
     with pytest.raises(ActionCardError, match="'constant' has a different action card than the episodes"):
         BenchmarkDemonstrator(BenchmarkCollection(TASKS, 0, 0.0, 0.0), CARD, environment, ConstantPolicy())

@@ -16,10 +16,10 @@ FEWEST = 100  # time steps
 
 
 def aligned(first: Floats, second: Floats, lag: int) -> tuple[Floats, Floats]:
-    """`first` at k and `second` at k + lag, for every k that both have."""
-    count = min(len(first), len(second))
-    a, b = first[:count], second[:count]
-    return a[max(0, -lag) : count - max(0, lag)], b[max(0, lag) : count + min(0, lag)]
+    """`first` at k and `second` at k + lag, for every k that both have; none where they are shorter than the lag."""
+    count = max(0, min(len(first), len(second)) - abs(lag))
+    start = max(0, -lag)
+    return first[start : start + count], second[start + lag : start + lag + count]
 
 
 def blocks(rows: Floats) -> Floats:

@@ -91,6 +91,8 @@ class Comparison:
             yield DataFinding("motion-lag", f"The measured {self._kind} comes {steps} {side}.")
         sums = [blocks(self._rows(actions, motion, lag)) for _, actions, motion in self._pairs]
         everything = np.concatenate(sums)
+        if not len(everything):  # no episode is as long as WINDOW
+            return
         fit, axes = _fit(everything.sum(axis=0)), self._moving(everything.sum(axis=0))
         order, signs = _assigned(fit.correlation)
         yield from self._axes(fit, _fit(drawn(everything)), order, signs, axes)

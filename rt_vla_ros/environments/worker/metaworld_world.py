@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rt_vla_ros.environments.worker.expert_aim import aim, image_position
 from rt_vla_ros.environments.worker.kept_environments import KeptEnvironments
 from rt_vla_ros.environments.worker.main import image_answer
 
@@ -88,6 +89,15 @@ class MetaWorldWorld:
                 actions.append(self._expert_action())
                 self.on_do(actions[-1])
         return {"actions": actions}
+
+    def on_scene(self) -> dict[str, Any]:
+        """Where the expert moves the hand, and the hand: both in the world frame [m], then both in the image.
+
+        As `scene` of data.episode.
+        """
+        points, aspect = (aim(self._expert, self._seen), self._seen[:3]), self._size[0] / self._size[1]
+        pixels = [image_position(self._env, point, aspect) for point in points]
+        return {"scene": [float(value) for value in np.concatenate([*points, *pixels])]}
 
     def _make(self, kind: Any) -> Any:
         width, height = self._size

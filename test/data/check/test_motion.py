@@ -101,6 +101,13 @@ def test_labels_of_a_teacher_are_not_compared() -> None:
     assert finding.code == "motion-unseen"
 
 
+def test_episodes_that_are_shorter_than_the_longest_lag() -> None:
+    assert found(scaled([0], -1.0), episodes=60, steps=4) == [], "none lasts half a second"
+    long, short = (moving_set(scaled([0], -1.0), steps=steps) for steps in (50, 4))
+    (finding,) = motion_findings(moving_card(), 10.0, [*long, *short])
+    assert finding.code == "motion-sign"
+
+
 def test_nothing_or_little_is_no_finding() -> None:
     assert [one.code for one in motion_findings(moving_card(), 10.0, [])] == ["motion-unseen"]
     assert found(scaled([0], -1.0), episodes=1, steps=5) == []
