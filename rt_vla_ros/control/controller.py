@@ -99,6 +99,8 @@ class Controller:
         self._silence = SilenceWatchdog(self.settings.action_timeout)
         self._clock = ClockWatchdog(self.settings.max_tick_gap)
         self._state, self._reason = State.IDLE, "No action received yet."
+        self.faults = 0
+        """How often it came into State.FAULT, or had another reason for it."""
         self._pose: tuple[NDArray[np.float64], float] | None = None  # position (3,) [m], and when it was measured
         self._odometer = Odometer()
         self._last: float | None = None  # time of the last tick
@@ -298,6 +300,7 @@ class Controller:
     def fault(self, reason: str) -> None:
         """Stands still until the next valid action. Changes nothing while stopped."""
         if self._state is not State.STOPPED:
+            self.faults += 1
             self._halt(State.FAULT, reason)
 
     def release(self) -> None:

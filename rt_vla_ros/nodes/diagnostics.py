@@ -70,10 +70,9 @@ class Diagnostics:
         is_logged = report.message in (self._node.recent_failure, self._node.failure)  # the latter as the process ends
         report = replace(report, message=_printable(report.message))
         said = report.level, report.message
-        if said != self._log_of and time.monotonic() >= self._log_from:
+        due = said != self._log_of and time.monotonic() >= self._log_from
+        if due and (is_logged or self._log(report)):
             self._log_of = said
-            if not is_logged:
-                self._log(report)
         if said != self._told or time.monotonic() >= self._next:
             self._publish(report)
 
@@ -84,13 +83,16 @@ class Diagnostics:
             return Report(Level.ERROR, failure, values)
         return Report(report.level, report.message, values)
 
-    def _log(self, report: Report) -> None:
-        """Errors, warnings and their end; what comes and goes is not repeated, nor are there many of many kinds."""
+    def _log(self, report: Report) -> bool:
+        """Errors, warnings and their end; what comes and goes is not repeated, nor are there many of many kinds.
+
+        Returns whether nothing of it is left to be logged.
+        """
         if report.level is Level.OK and not self._problem_logged:
-            return
+            return True
         recent = [sentence for time_, sentence in self._logged if time.monotonic() - time_ < LOG_AGAIN]
         if report.message in recent or len(recent) == self._logged.maxlen:
-            return
+            return False
         self._logged.append((time.monotonic(), report.message))
         self._problem_logged = report.level is not Level.OK
         if report.level is Level.ERROR:
@@ -99,6 +101,7 @@ class Diagnostics:
             self._node.get_logger().warning(report.message)
         else:
             self._node.get_logger().info(report.message)
+        return True
 
     def _publish(self, report: Report) -> None:
         self._told, self._next = (report.level, report.message), time.monotonic() + PERIOD

@@ -35,6 +35,9 @@ MAX_STEP = 0.005  # between two states of the way [m]; MoveIt turns at most 3.5 
 BOXES_AGAIN = BOXES_COUNT = 1.0
 WHOLE = 1.0 - 1e-6
 UNCHECKED = "Collisions cannot be checked (collision_check): "
+NOT_FOLLOWED = (
+    "MoveIt does not follow the action's way to its end: a collision, or its inverse kinematics (collision_check)."
+)
 
 
 class MoveItCheck:
@@ -55,6 +58,7 @@ class MoveItCheck:
         newest = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
         node.create_subscription(JointState, "joint_states", self._on_joints, newest)
         self._positions: dict[str, float] = {}
+        self._arrivals: dict[str, Arrival] = {}
         self._heard: Arrival | None = None
         self._there_since: float | None = None  # move_group, of the steady clock [s]
         self._told_boxes = 0.0
@@ -78,7 +82,8 @@ class MoveItCheck:
 
     def poll(self) -> None:
         """See CollisionChecking."""
-        if not (self._paths.service_is_ready() and self._states.service_is_ready()):
+        ready = self._paths.service_is_ready() and self._states.service_is_ready()
+        if not ready or (self._boxes and not self._objects.get_subscription_count()):
             self._there_since = None
             return
         now = time.monotonic()
@@ -90,6 +95,7 @@ class MoveItCheck:
 
     def ask(self, frame_id: str, way: list[tuple[int, Vector]]) -> None:
         """See CollisionChecking."""
+        self.poll()  # also where one question follows another
         if (problem := self.problem) is not None:
             raise ValueError(problem)
         request = GetCartesianPath.Request(
@@ -129,9 +135,9 @@ class MoveItCheck:
         if self._pending is not None:
             self._paths.remove_pending_request(self._pending)
             self._states.remove_pending_request(self._pending)
-        self._pending = None
+        self._pending, self._there_since = None, None  # it may have been restarted without the boxes
         if self._blocked is not None:
-            return "The action's way is not free of collisions, says MoveIt."
+            return NOT_FOLLOWED
         return f"MoveIt's move_group has not answered within {1000 * timeout:.0f} ms (collision_timeout)."
 
     def close(self) -> None:
@@ -144,6 +150,9 @@ class MoveItCheck:
             unknown = [name for name in trajectory.joint_names if name not in self._positions]
             if unknown or not trajectory.joint_names:
                 raise ValueError(f"{UNCHECKED}the joint states lack {', '.join(unknown) or 'the arm'}.")
+            for name in trajectory.joint_names:
+                if (old := self._arrivals[name].unusable(f"joint state of {name!r}", self._now_ns())) is not None:
+                    raise ValueError(f"{UNCHECKED}{old}.")
             if reply.fraction >= WHOLE:
                 return ""
             count = len(self._steps)
@@ -163,7 +172,7 @@ class MoveItCheck:
     def _contact(self, reply: GetStateValidity.Response) -> FoundCollision:
         assert self._blocked is not None
         if not reply.contacts:
-            raise ValueError("The action's way is not free of collisions, says MoveIt.")
+            raise ValueError(NOT_FOLLOWED)
         contact = reply.contacts[0]
         return FoundCollision(self._blocked[0], (contact.contact_body_1, contact.contact_body_2))
 
@@ -175,7 +184,11 @@ class MoveItCheck:
                 raise ValueError(f"{UNCHECKED}{placed}.")
         at, turn = _position(tip), _quaternion(tip)
         turned = _quaternion(axes)
-        moves_along = self._tree.stamp_ns(self._frame, frame_id) is not None  # with the tip
+        moves_along = self._tree.stamp_ns(self._frame, frame_id) is not None
+        if moves_along and self._tree.stamp_ns(self._tip, frame_id) is not None:
+            raise ValueError(
+                f"{UNCHECKED}the action's frame {frame_id!r} moves, but not with {self._tip!r} (tip_frame)."
+            )
         poses = []
         for _, displacement in way:
             at = at + rotate(turned, displacement[:3])
@@ -199,6 +212,7 @@ class MoveItCheck:
             return
         self._positions |= dict(zip(message.name, message.position, strict=True))
         self._heard = Arrival(convert.nanoseconds(message.header.stamp), self._now_ns())
+        self._arrivals |= dict.fromkeys(message.name, self._heard)
 
 
 def _collision_object(name: str, box: ForbiddenBox, frame_id: str) -> CollisionObject:

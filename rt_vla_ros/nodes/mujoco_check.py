@@ -92,6 +92,11 @@ class MujocoCheck:
         placed = self._tree.lookup(self._robot.root, frame_id)
         if isinstance(placed, str):
             raise ValueError(f"Collisions cannot be checked (collision_check): {placed}.")
+        if self._tree.stamp_ns(self._robot.root, frame_id) is not None:
+            raise ValueError(
+                f"Collisions cannot be checked (collision_check): the action's frame {frame_id!r} moves, and is no "
+                "link of the robot description."
+            )
         self._checker.ask(CollisionQuestion(by_name, motion, "", rotation_of(placed.transform).ravel().tolist()))
 
     def answer(self) -> FoundCollision | str | None:

@@ -70,6 +70,7 @@ class SmootherNode(ProgramNode):
         self._first = FirstAction(self, self._refuse_frame, self._take)
         whether_free = (self._outlook_of, self._on_checked)
         self._collisions = make_collision_check(self, self.transforms, settings, *whether_free)
+        self._kept_in: tuple[RequestKey | None, int] | None = None  # see _moment
         self._policy_seen: str | None = None  # whose actions are followed, by node name; empty: unknown
         self._sending = not self._dry_run
         self._commanding = False  # whether the last tick commanded a velocity
@@ -183,10 +184,17 @@ class SmootherNode(ProgramNode):
             self._controller.refuse(str(error), stamp)
         else:
             if self._collisions is not None and self._is_to_check(chunk):
-                self._collisions.keep(message, chunk)
-                return
-            self._drop_unchecked()
-            self._accept(chunk, stamp)
+                if (unchecked := self._unchecked()) is None:
+                    if self._kept_in != self._moment:  # what is being checked belongs to what is over
+                        self._drop_unchecked()
+                    self._kept_in = self._moment
+                    self._collisions.keep(message, chunk)
+                    return
+                self._drop_unchecked()
+                self._controller.refuse(unchecked, stamp)
+            else:
+                self._drop_unchecked()
+                self._accept(chunk, stamp)
         self._publish_status(now_ns, commanding=False, gripper_commanded=False)
 
     def _accept(self, chunk: ActionChunk, stamp: float) -> None:
@@ -198,7 +206,12 @@ class SmootherNode(ProgramNode):
     def _is_to_check(self, chunk: ActionChunk) -> bool:
         """Whether it would move the arm, as far as this is known without its collisions."""
         moves = bool(chunk.steps) and not chunk.terminate and self._controller.state is not State.STOPPED
-        return moves and self._controller.limits.refuse(chunk) is None and self._unchecked() is None
+        return moves and self._controller.limits.refuse(chunk) is None
+
+    @property
+    def _moment(self) -> tuple[RequestKey | None, int]:
+        """The running request, and the number of faults: an action that was kept in another one moves nothing."""
+        return self._gate.running, self._controller.faults
 
     def _outlook_of(self, message: ChunkMsg, chunk: ActionChunk) -> Way:
         stamp = convert.stamp_seconds(message.header.stamp)
@@ -206,7 +219,8 @@ class SmootherNode(ProgramNode):
 
     def _on_checked(self, message: ChunkMsg, chunk: ActionChunk, refusal: str | None) -> None:
         """An action whose collisions were checked; its request may be over by now."""
-        if self._controller.awaits_resume or not self._passes(message):
+        if self._controller.awaits_resume or self._kept_in != self._moment:
+            self._controller.refused += 1
             return
         stamp = convert.stamp_seconds(message.header.stamp)
         if refusal is None:
@@ -290,6 +304,8 @@ class SmootherNode(ProgramNode):
         if not self._controller.commander and not faulty:
             return
         denied, lost = self._denied(), self._conditions.does_not_follow()
+        if waited > LONGEST_WAIT:
+            denied = denied or self._unchecked()
         if lost is not None and self._conditions.is_repeated:
             self._stop(f"{lost} This is a repeated failure.")
         elif denied is not None or lost is not None:

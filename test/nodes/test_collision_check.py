@@ -206,6 +206,38 @@ def test_an_action_of_a_request_that_is_over_by_then_counts_for_nothing(make_rig
     assert rig.still()
 
 
+def test_a_fault_during_the_check_counts_for_the_action_too(make_rig: MakeRig) -> None:
+    rig = make_rig("collision_timeout:=1.0")
+    rig.until_checking()
+    os.kill(rig.checker.pid or 0, signal.SIGSTOP)
+    rig.act(translation=UP)
+    rig.bench.until(lambda: rig.node._collisions._asked)  # type: ignore[union-attr]
+    rig.node._controller.fault("A callback failed.")
+    os.kill(rig.checker.pid or 0, signal.SIGCONT)
+    rig.bench.until(lambda: rig.node._controller.refused == 1)
+    rig.bench.spin_for(0.2)
+    assert rig.still()
+    assert rig.node._controller.state is State.FAULT
+    rig.decide(chunk(UP, UP))
+    rig.until_state(State.MOVING)
+
+
+def test_only_the_newest_request_moves_the_arm_after_a_check(make_rig: MakeRig) -> None:
+    rig = make_rig("collision_timeout:=1.0")
+    rig.until_checking()
+    os.kill(rig.checker.pid or 0, signal.SIGSTOP)
+    rig.act(translation=UP, publisher="/policy_node#1", request=1)
+    rig.bench.until(lambda: rig.node._collisions._asked)  # type: ignore[union-attr]
+    rig.act(translation=(0.0, 0.0, -0.02), publisher="/policy_node#1", request=2)
+    rig.bench.until(lambda: rig.node._gate.running and rig.node._gate.running.number == 2)
+    os.kill(rig.checker.pid or 0, signal.SIGCONT)
+    rig.until_state(State.MOVING)
+    rig.bench.spin_for(0.1)
+    assert rig.node._controller.accepted == 1
+    assert rig.node._gate.running.number == 2  # type: ignore[union-attr]
+    assert not any(velocity(twist)[2] > 0 for twist in rig.twists)
+
+
 def test_pairs_that_a_semantic_description_disables_may_touch(make_rig: MakeRig) -> None:
     rig = make_rig()
     rig.until_checking()
