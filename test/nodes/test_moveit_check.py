@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sensor_msgs.msg import JointState
 from support.actions import chunk
 from support.move_group_stand_in import GROUP, StandInMoveGroup
 from support.node_bench import NodeBench
@@ -129,3 +130,22 @@ def test_a_group_and_a_frame_are_needed(make_bench: Callable[..., NodeBench]) ->
     make_bench("-p", "smoother_node:collision_check:=moveit", "-p", "smoother_node:tip_frame:=panda_link8")
     with pytest.raises(StartError, match="needs the parameter 'workspace_frame'"):
         SmootherNode()
+
+
+def test_an_arm_that_is_silent_is_not_covered_by_the_gripper(make_rig: Callable[..., MoveItRig]) -> None:
+    rig = make_rig()
+    rig.until_checking()
+    rig.arm.silent = True
+    states = rig.bench.publisher(JointState, "joint_states", 10)
+
+    def tell() -> None:
+        message = JointState(name=["panda_finger_joint1"], position=[0.04])
+        message.header.stamp = rig.node.get_clock().now().to_msg()
+        states.publish(message)
+
+    gripper = rig.bench.world.create_timer(0.05, tell)
+    rig.bench.spin_for(0.8)
+    assert rig.node._unchecked() is None
+    rig.decide(chunk(BACK, BACK, BACK))
+    assert "joint state of 'panda_joint1'" in rig.until_refused("joint state of ")
+    gripper.cancel()
