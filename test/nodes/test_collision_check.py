@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -42,6 +43,16 @@ class CheckedRig(Rig):
 
     def until_checking(self) -> None:
         self.bench.until(lambda: self.node._unchecked() is None, "the check does not begin")
+
+    @contextmanager
+    def check_under_way(self, **fields: Any) -> Iterator[None]:
+        """Within it the check of an upward action lasts. fields: see `act`."""
+        self.until_checking()
+        os.kill(self.checker.pid or 0, signal.SIGSTOP)
+        self.act(translation=UP, **fields)
+        self.bench.until(lambda: self.node._collisions._asked)  # type: ignore[union-attr]
+        yield
+        os.kill(self.checker.pid or 0, signal.SIGCONT)
 
     def still(self) -> bool:
         return not any(velocity(twist).any() for twist in self.twists)
@@ -178,17 +189,13 @@ def test_without_joint_states_nothing_moves(make_rig: MakeRig) -> None:
 
 def test_a_terminate_and_a_stop_are_not_checked_and_end_a_check(make_rig: MakeRig) -> None:
     rig = make_rig("collision_timeout:=1.0")
-    rig.until_checking()
-    os.kill(rig.checker.pid or 0, signal.SIGSTOP)
-    rig.act(translation=UP)
-    rig.bench.spin_for(0.05)
-    rig.decide(changed(chunk(UP), 0, terminate=True))
-    rig.until_state(State.TERMINATED)
-    rig.act(translation=UP)
-    rig.bench.spin_for(0.05)
-    rig.node._stop("A test stops it.")
-    assert rig.node._controller.release() is None
-    os.kill(rig.checker.pid or 0, signal.SIGCONT)
+    with rig.check_under_way():
+        rig.decide(changed(chunk(UP), 0, terminate=True))
+        rig.until_state(State.TERMINATED)
+        rig.act(translation=UP)
+        rig.bench.spin_for(0.05)
+        rig.node._stop("A test stops it.")
+        assert rig.node._controller.release() is None
     rig.bench.spin_for(0.3)
     assert rig.still()
     assert rig.node._controller.accepted == 1  # the terminate
@@ -196,24 +203,16 @@ def test_a_terminate_and_a_stop_are_not_checked_and_end_a_check(make_rig: MakeRi
 
 def test_an_action_of_a_request_that_is_over_by_then_counts_for_nothing(make_rig: MakeRig) -> None:
     rig = make_rig("collision_timeout:=1.0")
-    rig.until_checking()
-    os.kill(rig.checker.pid or 0, signal.SIGSTOP)
-    rig.act(translation=UP, publisher="/policy_node#1", request=1)
-    rig.bench.until(lambda: rig.node._collisions._asked)  # type: ignore[union-attr]
-    rig.node._gate.end("It is over.")
-    os.kill(rig.checker.pid or 0, signal.SIGCONT)
+    with rig.check_under_way(publisher="/policy_node#1", request=1):
+        rig.node._gate.end("It is over.")
     rig.bench.until(lambda: rig.node._controller.refused == 1)
     assert rig.still()
 
 
 def test_a_fault_during_the_check_counts_for_the_action_too(make_rig: MakeRig) -> None:
     rig = make_rig("collision_timeout:=1.0")
-    rig.until_checking()
-    os.kill(rig.checker.pid or 0, signal.SIGSTOP)
-    rig.act(translation=UP)
-    rig.bench.until(lambda: rig.node._collisions._asked)  # type: ignore[union-attr]
-    rig.node._controller.fault("A callback failed.")
-    os.kill(rig.checker.pid or 0, signal.SIGCONT)
+    with rig.check_under_way():
+        rig.node._controller.fault("A callback failed.")
     rig.bench.until(lambda: rig.node._controller.refused == 1)
     rig.bench.spin_for(0.2)
     assert rig.still()
@@ -224,13 +223,9 @@ def test_a_fault_during_the_check_counts_for_the_action_too(make_rig: MakeRig) -
 
 def test_only_the_newest_request_moves_the_arm_after_a_check(make_rig: MakeRig) -> None:
     rig = make_rig("collision_timeout:=1.0")
-    rig.until_checking()
-    os.kill(rig.checker.pid or 0, signal.SIGSTOP)
-    rig.act(translation=UP, publisher="/policy_node#1", request=1)
-    rig.bench.until(lambda: rig.node._collisions._asked)  # type: ignore[union-attr]
-    rig.act(translation=(0.0, 0.0, -0.02), publisher="/policy_node#1", request=2)
-    rig.bench.until(lambda: rig.node._gate.running and rig.node._gate.running.number == 2)
-    os.kill(rig.checker.pid or 0, signal.SIGCONT)
+    with rig.check_under_way(publisher="/policy_node#1", request=1):
+        rig.act(translation=(0.0, 0.0, -0.02), publisher="/policy_node#1", request=2)
+        rig.bench.until(lambda: rig.node._gate.running and rig.node._gate.running.number == 2)
     rig.until_state(State.MOVING)
     rig.bench.spin_for(0.1)
     assert rig.node._controller.accepted == 1

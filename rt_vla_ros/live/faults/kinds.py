@@ -16,6 +16,9 @@ LAST_STEP = 0.5  # [s]
 IMAGE_AGE = 0.5  # max_image_age [s]
 
 
+def _nothing(graph: FaultGraph) -> None: ...
+
+
 @dataclass(frozen=True)
 class Fault:
     """One kind of fault. inject: causes it. repair: called before the next trial; dead processes are restarted anyway.
@@ -30,7 +33,7 @@ class Fault:
     inject: Callable[[FaultGraph], None]
     bound: float
     reason: str
-    repair: Callable[[FaultGraph], None] = lambda _graph: None
+    repair: Callable[[FaultGraph], None] = _nothing
     stays: bool = False
     begins: str = "inject"
     ends: str = "still"
@@ -113,6 +116,13 @@ def _clock(seconds: float) -> Callable[[FaultGraph], None]:
         graph.clock_offset_ns = round(seconds * 1e9)
 
     return jump
+
+
+def _of_servo(name: str, process: str, number: signal.Signals, reason: str) -> Fault:
+    """A signal to Servo, or to the bridge to it."""
+    repair = _signal(process, signal.SIGCONT) if number is signal.SIGSTOP else _nothing
+    inject = _signal(process, number)
+    return Fault(name, inject, 0.5, reason, repair, stays=True, ends="told", set_up="Servo")
 
 
 SILENCE = r"silent|waiting for the next|policy is gone"
@@ -203,43 +213,9 @@ FAULTS: tuple[Fault, ...] = (
         ends="told",
         set_up="Servo",
     ),
-    Fault(
-        "kill -9 of Servo",
-        _signal("Servo", signal.SIGKILL),
-        0.5,
-        "The arm is not ready: (No MoveIt Servo|Servo is silent)",
-        stays=True,
-        ends="told",
-        set_up="Servo",
-    ),
-    Fault(
-        "SIGSTOP of Servo",
-        _signal("Servo", signal.SIGSTOP),
-        0.5,
-        "The arm is not ready: Servo is silent",
-        _signal("Servo", signal.SIGCONT),
-        stays=True,
-        ends="told",
-        set_up="Servo",
-    ),
-    Fault(
-        "kill -9 of the bridge to Servo",
-        _signal("Servo bridge", signal.SIGKILL),
-        0.5,
-        "the arm's bridge is silent",
-        stays=True,
-        ends="told",
-        set_up="Servo",
-    ),
-    Fault(
-        "SIGSTOP of the bridge to Servo",
-        _signal("Servo bridge", signal.SIGSTOP),
-        0.5,
-        "the arm's bridge is silent",
-        _signal("Servo bridge", signal.SIGCONT),
-        stays=True,
-        ends="told",
-        set_up="Servo",
-    ),
+    _of_servo("kill -9 of Servo", "Servo", signal.SIGKILL, "The arm is not ready: (No MoveIt Servo|Servo is silent)"),
+    _of_servo("SIGSTOP of Servo", "Servo", signal.SIGSTOP, "The arm is not ready: Servo is silent"),
+    _of_servo("kill -9 of the bridge to Servo", "Servo bridge", signal.SIGKILL, "the arm's bridge is silent"),
+    _of_servo("SIGSTOP of the bridge to Servo", "Servo bridge", signal.SIGSTOP, "the arm's bridge is silent"),
     Fault("full disk", _full_disk, 0.25, "survive|stop service", _disk_again, stays=True),
 )
