@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from rt_vla_ros.arms.collision_protocol import CollisionQuestion, CollisionSetup, FoundCollision
-from rt_vla_ros.arms.ik_protocol import Kind
+from rt_vla_ros.arms.solver_messages import Kind
 from rt_vla_ros.arms.solver_process import SolverProcess, text_of
 
 

@@ -1,17 +1,15 @@
-"""The protocol between the node's process and the solver's over a pipe: small binary messages.
+"""What the inverse kinematics is asked and answers, as payloads of solver_messages.
 
-    header   4 bytes b"RVIK", the kind (uint32), the number of the request (uint64), the length of what follows (uint32)
-    SETUP    JSON: see IkSetup; answered by READY or by REFUSED with a sentence (UTF-8)
-    SOLVE    float64: positions (n), last velocities (n), twist (6), period; answered by SOLVED
+    SETUP    JSON: see IkSetup
+    SOLVE    float64: positions (n), last velocities (n), twist (6), period
     SOLVED   float64: velocities (n), the scale, the condition number, what limits it, which joint, the tip's pose (7)
 
-All numbers are little-endian. An invalid message ends the connection.
+All numbers are little-endian.
 """
 
 from __future__ import annotations
 
 import json
-import struct
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -20,19 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-HEADER = struct.Struct("<4sIQI")
-MAGIC = b"RVIK"
-LONGEST = 32_000_000  # [bytes]
-
-
-class Kind(IntEnum):
-    """Of a message."""
-
-    SETUP = 1
-    READY = 2
-    REFUSED = 3
-    SOLVE = 4
-    SOLVED = 5
 
 
 class LimitedBy(IntEnum):
@@ -43,14 +28,6 @@ class LimitedBy(IntEnum):
     JOINT_SPEED = 2
     JOINT_ACCELERATION = 3
     SINGULARITY = 4
-
-
-class IkMessage(NamedTuple):
-    """One message."""
-
-    kind: Kind
-    number: int
-    payload: bytes
 
 
 @dataclass(frozen=True)
@@ -140,23 +117,3 @@ def _numbers(payload: bytes, count: int) -> Floats:
     if len(payload) != 8 * count:
         raise ValueError(f"the message has {len(payload)} bytes, expected {8 * count}")
     return np.frombuffer(payload, "<f8").astype(np.float64)
-
-
-def frame(message: IkMessage) -> bytes:
-    """The bytes of a message."""
-    return HEADER.pack(MAGIC, message.kind, message.number, len(message.payload)) + message.payload
-
-
-def take(buffer: bytearray) -> IkMessage | None:
-    """Takes the first message out of the received bytes; None while it is incomplete. Raises ValueError."""
-    if len(buffer) < HEADER.size:
-        return None
-    magic, kind, number, length = HEADER.unpack_from(buffer)
-    if magic != MAGIC or length > LONGEST:
-        raise ValueError("received an invalid message")
-    end = HEADER.size + length
-    if len(buffer) < end:
-        return None
-    payload = bytes(buffer[HEADER.size : end])
-    del buffer[:end]
-    return IkMessage(Kind(kind), number, payload)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rt_vla_ros.arms.ik_protocol import IkMessage, IkRequest, IkSetup, IkSolution, Kind
+from rt_vla_ros.arms.ik_protocol import IkRequest, IkSetup, IkSolution
+from rt_vla_ros.arms.solver_messages import Kind, SolverMessage
 from rt_vla_ros.arms.solver_process import SolverProcess, text_of
 
 
@@ -41,7 +42,7 @@ class IkSolver(SolverProcess):
             return None
         return self._solution(answer)
 
-    def _solution(self, answer: IkMessage) -> IkSolution | None:
+    def _solution(self, answer: SolverMessage) -> IkSolution | None:
         """A refusal or non-finite values are not a solution, but no reason for a restart."""
         try:
             if answer.kind is not Kind.SOLVED:

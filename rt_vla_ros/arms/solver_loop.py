@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from rt_vla_ros.arms.ik_protocol import IkMessage, Kind, frame, take
+from rt_vla_ros.arms.solver_messages import Kind, SolverMessage, frame, take
 
 CHUNK = 65_536
 Answering = Callable[[bytes], bytes]
@@ -32,16 +32,16 @@ def answer_requests(set_up: Callable[[bytes], tuple[Answering, str]], remedy: st
         try:
             if message.kind is Kind.SETUP:
                 answering, about = set_up(message.payload)
-                answer = IkMessage(Kind.READY, message.number, about.encode())
+                answer = SolverMessage(Kind.READY, message.number, about.encode())
             else:
                 assert answering is not None
-                answer = IkMessage(Kind.SOLVED, message.number, answering(message.payload))
+                answer = SolverMessage(Kind.SOLVED, message.number, answering(message.payload))
         except Exception as error:  # the user gets every exception of the libraries
-            answer = IkMessage(Kind.REFUSED, message.number, _sentence(error, remedy).encode())
+            answer = SolverMessage(Kind.REFUSED, message.number, _sentence(error, remedy).encode())
         _send(out, frame(answer))
 
 
-def _receive(buffer: bytearray) -> IkMessage | None:
+def _receive(buffer: bytearray) -> SolverMessage | None:
     while (message := take(buffer)) is None:
         chunk = os.read(0, CHUNK)
         if not chunk:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from rt_vla_ros.arms.ik_protocol import IkMessage, Kind, frame, take
+from rt_vla_ros.arms.solver_messages import Kind, SolverMessage, frame, take
 from rt_vla_ros.parent_process import ends_with_this_process
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -108,9 +108,9 @@ class SolverProcess:
             self._give_up(f"{self.title} cannot start: {error}.")
             return
         os.set_blocking(self._process.stdin.fileno(), False)  # type: ignore[union-attr]
-        self._send(IkMessage(Kind.SETUP, 0, self._setup))
+        self._send(SolverMessage(Kind.SETUP, 0, self._setup))
 
-    def _take(self, answer: IkMessage) -> None:
+    def _take(self, answer: SolverMessage) -> None:
         """Handles messages that nobody waits for: ready, failed, or a late answer."""
         if answer.kind is Kind.READY:
             self._ready, self.problem = True, None
@@ -123,14 +123,14 @@ class SolverProcess:
     def _request(self, payload: bytes) -> None:
         self._number += 1
         self._since = self._clock()
-        self._send(IkMessage(Kind.SOLVE, self._number, payload))
+        self._send(SolverMessage(Kind.SOLVE, self._number, payload))
 
     def _late(self, timeout: float) -> None:
         """A late answer, or another process, ends the problem."""
         if self._process is not None:
             self.problem = f"{self.title} has not answered within {1000 * timeout:.0f} ms."
 
-    def _reply(self, timeout: float) -> IkMessage | None:
+    def _reply(self, timeout: float) -> SolverMessage | None:
         """The answer to the last request, if it comes within this time [s]."""
         deadline = self._clock() + timeout
         while self._process is not None and (answer := self._answer(deadline - self._clock())) is not None:
@@ -138,7 +138,7 @@ class SolverProcess:
                 return answer
         return None
 
-    def _send(self, message: IkMessage) -> None:
+    def _send(self, message: SolverMessage) -> None:
         """A message is far smaller than what a pipe holds."""
         assert self._process is not None
         assert self._process.stdin is not None
@@ -156,7 +156,7 @@ class SolverProcess:
         except OSError:
             self._lost(ENDED)
 
-    def _answer(self, timeout: float) -> IkMessage | None:
+    def _answer(self, timeout: float) -> SolverMessage | None:
         """The next message within this time [s]; None if there is none. A process that has ended counts as lost."""
         assert self._process is not None
         assert self._process.stdout is not None
@@ -206,7 +206,7 @@ class SolverProcess:
         return "" if code is None else f" (signal {-code})" if code < 0 else f" (exit code {code})"
 
 
-def text_of(answer: IkMessage) -> str:
+def text_of(answer: SolverMessage) -> str:
     """The words of a message."""
     return answer.payload.decode(errors="replace")[:500].rstrip(".")
 

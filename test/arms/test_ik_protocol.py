@@ -1,11 +1,11 @@
-"""The messages between the two processes."""
+"""What the inverse kinematics is asked and answers, as bytes."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from rt_vla_ros.arms.ik_protocol import HEADER, IkMessage, IkRequest, IkSetup, IkSolution, Kind, LimitedBy, frame, take
+from rt_vla_ros.arms.ik_protocol import IkRequest, IkSetup, IkSolution, LimitedBy
 
 N = 7
 REQUEST = IkRequest(np.arange(7.0), np.ones(7), np.arange(6.0), 0.01)
@@ -20,25 +20,6 @@ def test_every_message_comes_back_as_it_went() -> None:
     assert (back.scale, back.condition, back.limited_by, back.joint) == SOLUTION[1:5]
     setup = IkSetup("<robot/>", "tip", ["a"], [None], [1.0], [2.0], [3.0], 17.0, 30.0)
     assert IkSetup.from_bytes(setup.to_bytes()) == setup
-
-
-def test_messages_are_taken_one_by_one_from_what_has_come() -> None:
-    both = frame(IkMessage(Kind.SOLVE, 1, b"one")) + frame(IkMessage(Kind.SOLVED, 2**60, b""))
-    buffer, taken = bytearray(), []
-    for byte in both:
-        buffer.append(byte)
-        if (message := take(buffer)) is not None:
-            taken.append(message)
-    assert taken == [(Kind.SOLVE, 1, b"one"), (Kind.SOLVED, 2**60, b"")]
-    assert not buffer
-
-
-@pytest.mark.parametrize(
-    "header", [(b"HTTP", 1, 0, 0), (b"RVIK", 99, 0, 0), (b"RVIK", 1, 0, 2**32 - 1)], ids=["magic", "kind", "length"]
-)
-def test_what_is_no_message_is_refused(header: tuple) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        take(bytearray(HEADER.pack(*header)))
 
 
 def test_an_answer_of_another_length_or_about_no_joint_is_refused() -> None:

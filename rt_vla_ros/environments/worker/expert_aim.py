@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from math import radians, tan
 from typing import Any
-from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +22,11 @@ def aim(expert: Any, seen: Any) -> NDArray[np.float64]:
         points.append(np.array(to_xyz, np.float64))
         return own(from_xyz, to_xyz, p)
 
-    with mock.patch.object(module, "move", move):
+    module.move = move  # type: ignore[attr-defined]
+    try:
         expert.get_action(seen)
+    finally:
+        module.move = own  # type: ignore[attr-defined]
     return points[-1]
 
 
