@@ -32,6 +32,7 @@ from rt_vla_ros.live.wire import Wire
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.nodes.conversions import nanoseconds, time_message
+from rt_vla_ros.srv import ResetScene
 
 NAMESPACE = "/rt_vla_faults"
 START_UP = 120.0  # [s]
@@ -73,6 +74,7 @@ class FaultGraph:
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
         services = ("smoother_node/stop", "smoother_node/release", "policy_node/stop")
         self._clients = {name: node.create_client(Trigger, name) for name in services}
+        self._reset = node.create_client(ResetScene, "sim_arm_node/reset_scene")
         self._damaged = {
             name: node.create_publisher(kind, name, 10)
             for name, kind in (("action", ChunkMsg), ("instruction", String), ("seen_image", Image))
@@ -186,6 +188,11 @@ class FaultGraph:
         self.ended_ns = None
 
     # Faults --------------------------------------------------------------------------------------------------------
+
+    def to_start(self) -> None:
+        """Puts a running arm back to its initial pose: a policy that is restarted in every trial swings to one side."""
+        if self._reset.service_is_ready():
+            self.spin(5.0, self._reset.call_async(ResetScene.Request()).done)
 
     def set_in_motion(self) -> None:
         """Restarts ended processes, and publishes new instructions until the arm moves. Raises RuntimeError."""

@@ -81,6 +81,7 @@ def installed(faults: Sequence[Any], tell: Callable[[str], None]) -> list[Any]:
 def _try(graph: Any, fault: Any, source: random.Random) -> dict[str, Any]:
     """One trial: the time to standstill [s], whether the reason was reported, whether the arm moved again, orphans."""
     graph.set_up(fault.set_up)
+    graph.to_start()
     graph.set_in_motion()
     graph.spin(source.uniform(*AWAKE))
     graph.forget()
