@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
 from rt_vla_ros.sim.instructions import PICK_PHRASINGS, UNSEEN_PICK_PHRASINGS
 from rt_vla_ros.sim.objects import ALL_KINDS, PLAIN, RGB, Appearance, ObjectKind
 from rt_vla_ros.sim.word_suites import THING_PHRASINGS
+
+T = TypeVar("T")
 
 UNSEEN_KINDS: tuple[ObjectKind, ...] = (
     ObjectKind("yellow", "ball"),
@@ -49,45 +52,50 @@ class AppearanceJitter:
         return replace(usual, table=triple(table), light=float(light), light_direction=triple(direction))
 
 
+Range = tuple[float, float]
+
+
 @dataclass(frozen=True)
 class AppearanceRanges:
     """Appearances from sets and ranges, so that two suites can be disjoint.
 
-    tables: colors and patterns; empty: a pattern of `patterns` and any muted color (gray, with each channel shifted by
-    at most TINT) that is not close to one of `not_near`. light: range of the brightness (1 is the default).
-    azimuth: direction of the light, from the base's x axis [deg]. tilt: of the light from the vertical [deg].
-    camera, target: displacement of the front camera and of its look-at point from the default [m].
+    tables: colors and patterns; empty: a pattern of `patterns` and any muted color (a gray of `gray`, with each channel
+    shifted by at most `tint`) that is not close to one of `not_near`. light: ranges of the brightness (1 is the
+    default). azimuth: direction of the light, from the base's x axis [deg]. tilt: of the light from the vertical [deg].
+    camera, target: ranges of the displacement of the front camera and of its look-at point from the default [m].
+    Each of several ranges is equally likely.
     """
 
-    light: tuple[tuple[float, float], ...]
-    azimuth: tuple[float, float]
-    tilt: tuple[float, float]
-    camera: tuple[float, float]
-    target: tuple[float, float]
+    light: tuple[Range, ...]
+    azimuth: Range
+    tilt: Range
+    camera: tuple[Range, ...]
+    target: tuple[Range, ...]
     tables: tuple[tuple[RGB, str], ...] = ()
     patterns: tuple[str, ...] = (PLAIN,)
+    gray: Range = (0.15, 0.9)
+    tint: float = 0.15
     not_near: tuple[RGB, ...] = ()
 
     def draw(self, rng: np.random.Generator) -> Appearance:
         """Draws an appearance."""
         table, pattern = self._draw_table(rng)
-        light = rng.uniform(*self.light[int(rng.integers(len(self.light)))])
+        light = rng.uniform(*_one(rng, self.light))
         azimuth, tilt = np.deg2rad(rng.uniform(*self.azimuth)), np.deg2rad(rng.uniform(*self.tilt))
         direction = np.array([np.tan(tilt) * np.cos(azimuth), np.tan(tilt) * np.sin(azimuth), -1.0])
-        camera, target = (_shift(rng, distances) for distances in (self.camera, self.target))
+        camera, target = (_shift(rng, _one(rng, ranges)) for ranges in (self.camera, self.target))
         return Appearance(table, float(light), triple(direction), camera, target, pattern)
 
     def _draw_table(self, rng: np.random.Generator) -> tuple[RGB, str]:
         if self.tables:
-            return self.tables[int(rng.integers(len(self.tables)))]
-        pattern = self.patterns[int(rng.integers(len(self.patterns)))]
+            return _one(rng, self.tables)
+        pattern = _one(rng, self.patterns)
         while True:
-            colour = np.clip(rng.uniform(0.15, 0.9) + rng.uniform(-TINT, TINT, 3), 0.0, 1.0)
+            colour = np.clip(rng.uniform(*self.gray) + rng.uniform(-self.tint, self.tint, 3), 0.0, 1.0)
             if all(np.abs(np.subtract(colour, other)).max() >= MIN_COLOUR_DISTANCE for other in self.not_near):
                 return triple(colour), pattern
 
 
-TINT = 0.15  # largest difference of a muted color's channels from gray
 MIN_COLOUR_DISTANCE = 0.12  # colors that differ by less in every channel are close
 
 UNSEEN_TABLES: tuple[tuple[RGB, str], ...] = (
@@ -107,17 +115,29 @@ TRAINING_APPEARANCE = AppearanceRanges(
     light=((0.75, 1.25),),
     azimuth=(70.0, 220.0),
     tilt=(5.0, 35.0),
-    camera=(0.0, 0.015),
-    target=(0.0, 0.01),
+    camera=((0.0, 0.015),),
+    target=((0.0, 0.01),),
     patterns=(PLAIN, PLAIN, "checks", "speckles", "clouds"),
     not_near=tuple(colour for colour, _ in UNSEEN_TABLES),
 )
+WIDE_APPEARANCE = AppearanceRanges(
+    light=((0.75, 1.25), (0.75, 1.25), (0.35, 0.55), (1.45, 1.75)),
+    azimuth=(52.0, 238.0),
+    tilt=(0.0, 55.0),
+    camera=((0.0, 0.018), (0.037, 0.055)),
+    target=((0.0, 0.011), (0.022, 0.03)),
+    patterns=(PLAIN, PLAIN, "checks", "speckles", "clouds", "grid", "dots", "rings", "patches"),
+    gray=(0.0, 0.97),
+    tint=0.25,
+    not_near=tuple(colour for colour, _ in UNSEEN_TABLES),
+)
+"""Wider than TRAINING_APPEARANCE, on both sides of UNSEEN_APPEARANCE, whose ranges and tables are left out."""
 UNSEEN_APPEARANCE = AppearanceRanges(
     light=((0.55, 0.75), (1.25, 1.45)),
     azimuth=(-120.0, 50.0),
     tilt=(15.0, 45.0),
-    camera=(0.02, 0.035),
-    target=(0.012, 0.02),
+    camera=((0.02, 0.035),),
+    target=((0.012, 0.02),),
     tables=UNSEEN_TABLES,
 )
 
@@ -165,6 +185,8 @@ SUITES: Mapping[str, Suite] = {
         Suite("left-any", appearance=AppearanceJitter(around=LEFT_VIEW), view="left"),
         Suite("train-looks", appearance=TRAINING_APPEARANCE, training=True),
         Suite("train-clutter", objects=(3, 7), appearance=TRAINING_APPEARANCE, training=True),
+        Suite("train-wide", appearance=WIDE_APPEARANCE, training=True),
+        Suite("train-wide-clutter", objects=(3, 7), appearance=WIDE_APPEARANCE, training=True),
     )
 }
 
@@ -194,7 +216,12 @@ def triple(values: np.ndarray) -> tuple[float, float, float]:
     return x, y, z
 
 
-def _shift(rng: np.random.Generator, distances: tuple[float, float]) -> tuple[float, float, float]:
+def _one(rng: np.random.Generator, choices: Sequence[T]) -> T:
+    """Draws one of them."""
+    return choices[int(rng.integers(len(choices)))]
+
+
+def _shift(rng: np.random.Generator, distances: Range) -> tuple[float, float, float]:
     """Draws a displacement in a random direction, with a length in a range [m]."""
     direction = rng.normal(size=3)
     return triple(direction * (rng.uniform(*distances) / np.linalg.norm(direction)))

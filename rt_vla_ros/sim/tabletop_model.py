@@ -228,6 +228,9 @@ def draw_patterns() -> dict[str, NDArray[np.uint8]]:
             total += np.sin(2 * np.pi * (down * rows + across * columns + rng.random()))
         return np.asarray((total - total.min()) / np.ptp(total))
 
+    places = np.random.default_rng(9).random((14, 2))  # of the patches' centers
+    apart = np.abs(np.stack([rows, columns], axis=-1)[..., None, :] - places)
+    nearest = np.square(np.minimum(apart, 1 - apart)).sum(-1).argmin(-1)  # (128, 128)
     brightness = {
         "checks": ((rows < 0.5) ^ (columns < 0.5)).astype(np.float64),
         "speckles": np.random.default_rng(1).random((PATTERN_SIZE // 4, PATTERN_SIZE // 4)).repeat(4, 0).repeat(4, 1),
@@ -235,6 +238,10 @@ def draw_patterns() -> dict[str, NDArray[np.uint8]]:
         "wood": np.where((rows * 4) % 1 < 0.04, 0.0, 0.35 + 0.65 * cloud(3, 24, 12.0)),  # boards with a grain
         "gingham": 1.0 - 0.5 * ((rows * 2) % 1 < 0.5) - 0.5 * ((columns * 2) % 1 < 0.5),
         "marble": np.clip(6.0 * np.abs(cloud(5, 4, 1.0) - 0.5), 0.0, 1.0),  # thin dark veins
+        "grid": 1.0 - (((rows * 4) % 1 < 0.12) | ((columns * 4) % 1 < 0.12)),  # tiles
+        "dots": 1.0 - (np.hypot((rows * 3) % 1 - 0.5, (columns * 3) % 1 - 0.5) < 0.3),
+        "rings": 0.5 + 0.5 * np.cos(16 * np.pi * np.hypot(rows - 0.5, columns - 0.5)),
+        "patches": np.random.default_rng(11).random(len(places))[nearest],
         "stripes": (((rows + columns) * 3) % 1 < 0.5).astype(np.float64),
     }
     grey = {name: np.rint(255 * (DARKEST + (1.0 - DARKEST) * values)) for name, values in brightness.items()}

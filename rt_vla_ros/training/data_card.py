@@ -150,7 +150,7 @@ def _rules(suite: Suite) -> str:
     looks = "the default table, with small random changes of color and lighting"
     if not isinstance(suite.appearance, AppearanceJitter):
         looks = "tables of any muted color, plain or patterned, random lighting, the camera moved by up to "
-        looks += f"{100 * suite.appearance.camera[1]:.1f} cm"
+        looks += f"{100 * suite.appearance.camera[-1][1]:.1f} cm"
     return f"{objects} objects, {what}; {looks}; {len(suite.phrasings)} phrasings."
 
 

@@ -189,7 +189,22 @@ class TrainingSettings:
         return [name for name in names if getattr(self, name) != getattr(default, name)]
 
 
-RECIPES = {OWN: TrainingSettings(steps=9_200, validation=0.0, dagger=DaggerSettings())}
+WIDE = ("pick-colours", "train-wide", "train-wide-clutter", "pick-any", "train-wide", "train-wide-clutter")
+RECIPES = {
+    OWN: TrainingSettings(steps=9_200, validation=0.0, dagger=DaggerSettings()),
+    "rt1-mini-wide": TrainingSettings(
+        network={"decoding": "argmax"},
+        init_from="rt1-mini-1",
+        steps=5_000,
+        learning_rate=6e-4,
+        shift_rows=0.04,
+        shift_columns=0.04,
+        jitter=0.2,
+        validation=0.0,
+        dagger=DaggerSettings(suites=WIDE, later_suites=WIDE, later_from=0, reuse=4.0),
+    ),
+}
+"""rt1-mini: from random weights. rt1-mini-wide: from rt1-mini-1, with varied tables, light and camera poses."""
 
 
 def default_settings(preset: str, **changes: Any) -> TrainingSettings:

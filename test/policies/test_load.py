@@ -45,7 +45,10 @@ def test_a_path_is_a_policy_too(tmp_path: Path) -> None:
     ("name", "sentence"),
     [
         ("rt1-mimi", "Did you mean 'rt1-mini'?"),
-        ("nonsense", "Known policies: rt1-mini, rt1-mini-h4, rt2-mini, rt1-untrained, rt2-untrained; or give the path"),
+        (
+            "nonsense",
+            "Known policies: rt1-mini, rt1-mini-1, rt1-mini-h4, rt2-mini, rt1-untrained, rt2-untrained; or give",
+        ),
         ("no/such/directory", "There is no policy 'no/such/directory' and no directory"),
         ("", "No policy given."),
     ],

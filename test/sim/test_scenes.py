@@ -62,7 +62,12 @@ def test_scenes_keep_the_rules_of_their_suite(suite):
     assert phrasings == {phrasing.format(colour="C", shape="S") for phrasing in suite.phrasings}
     one_task = {ObjectKind("red", "cube")}
     assert targets == {"unseen": set(UNSEEN_KINDS), "red-cube": one_task}.get(suite.name, set(SEEN_KINDS))
-    other_counts = {"distractors": {6, 7, 8, 9}, "train-clutter": {3, 4, 5, 6, 7}, "red-cube": {1}}
+    other_counts = {
+        "distractors": {6, 7, 8, 9},
+        "train-clutter": {3, 4, 5, 6, 7},
+        "train-wide-clutter": {3, 4, 5, 6, 7},
+        "red-cube": {1},
+    }
     assert counts == other_counts.get(suite.name, {3})
 
 

@@ -12,17 +12,22 @@ from rt_vla_ros.sim.suites import SEEN_KINDS, UNSEEN_KINDS, UNSEEN_TABLES
 
 def test_what_is_measured_as_unseen_is_never_trained_on():
     trained = [suite for suite in SUITES.values() if suite.training or suite.name.startswith("pick-")]
-    assert len(trained) == 4
+    assert len(trained) == 6
     for suite in trained:
         assert not set(suite.phrasings) & set(SUITES["unseen"].phrasings)
         assert not set(suite.kinds) & set(SUITES["unseen"].targets)
+
+
+def not_between(values, others) -> bool:
+    """Whether none of the values lies between the smallest and the largest of the others."""
+    return not any(min(others) <= value <= max(others) for value in values)
 
 
 def test_appearances_of_backgrounds_and_of_training_have_nothing_in_common():
     measured = [make_scene("backgrounds", seed).layout.appearance for seed in range(200)]
     trained = [
         make_scene(suite, seed).layout.appearance
-        for suite in ("pick-colours", "pick-any", "train-looks", "train-clutter")
+        for suite in ("pick-colours", "pick-any", "train-looks", "train-clutter", "train-wide", "train-wide-clutter")
         for seed in range(200)
     ]
     assert {(look.table, look.pattern) for look in measured} == set(UNSEEN_TABLES)
@@ -30,11 +35,13 @@ def test_appearances_of_backgrounds_and_of_training_have_nothing_in_common():
     tables = np.array([look.table for look in trained])
     for table in {look.table for look in measured}:
         assert np.abs(tables - table).max(axis=1).min() > 0.05, table
-    trained_light = [look.light for look in trained]
-    for look in measured:
-        assert not min(trained_light) <= look.light <= max(trained_light)
-        assert np.linalg.norm(look.camera_shift) > max(np.linalg.norm(seen.camera_shift) for seen in trained)
-        assert np.linalg.norm(look.target_shift) > max(np.linalg.norm(seen.target_shift) for seen in trained)
+    dark = [look.light for look in measured if look.light < 1]
+    bright = [look.light for look in measured if look.light > 1]
+    assert not_between([look.light for look in trained], dark)
+    assert not_between([look.light for look in trained], bright)
+    for shift in ("camera_shift", "target_shift"):
+        seen, unseen = ([np.linalg.norm(getattr(look, shift)) for look in looks] for looks in (trained, measured))
+        assert not_between(seen, unseen)
     trained_azimuths = np.rad2deg([np.arctan2(*look.light_direction[1::-1]) % (2 * np.pi) for look in trained])
     measured_azimuths = np.rad2deg([np.arctan2(*look.light_direction[1::-1]) for look in measured])
     assert trained_azimuths.min() > 50 >= measured_azimuths.max()
