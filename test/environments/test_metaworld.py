@@ -131,7 +131,7 @@ def test_tasks_in_turn_are_those_of_fresh_processes() -> None:
         for number, task in enumerate(turn):
             trial(environment, task, 7, number)
         seen = {task: trial(environment, task, 3, 0) for task in reversed(turn)}
-    for task in (turn[0], turn[3], turn[-2], turn[-1]):
+    for task in (turn[0], turn[1], turn[3], turn[-2], turn[-1]):
         with closing(EnvironmentChoice(task).open(card)) as environment:
             for image, other in zip(trial(environment, task, 3, 0), seen[task], strict=True):
                 np.testing.assert_array_equal(image, other)

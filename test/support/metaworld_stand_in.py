@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
+from copy import copy
 from pathlib import Path
 from typing import Any
 
+import mujoco
 import numpy as np
 
 TROUBLE = "drawer-open-v3"  # crashes from the first of its starts, and hangs from the second
@@ -27,25 +29,21 @@ def install(folder: Path) -> None:
     (folder / "metaworld" / "policies.py").write_text("from metaworld import ENV_POLICY_MAP\n")
 
 
-class Camera:
-    """Two meters above the origin, looking down; its images are upside down, as of Meta-World's."""
-
-    xpos, xmat, fovy = np.array([0.0, 0.0, 2.0]), np.diag([-1.0, -1.0, 1.0]).ravel(), np.array([90.0])
-
-
-class Model:
-    def camera(self, _: str) -> Camera:
-        return Camera()
-
-
-class Data(Model):
-    """A copy of it is independent, as of MjData."""
-
-    def __init__(self, point: Any) -> None:
-        self.point = point
-
-    def __copy__(self) -> Data:
-        return Data(self.point.copy())
+MODEL = mujoco.MjModel.from_xml_string(
+    """
+    <mujoco>
+      <worldbody>
+        <camera name="corner2" pos="0 0 2" quat="0 0 0 1" fovy="90"/>
+        <site name="goal" pos="0.2 0.2 0"/>
+        <body>
+          <joint type="slide" axis="1 0 0"/><joint type="slide" axis="0 1 0"/><joint type="slide" axis="0 0 1"/>
+          <geom size="0.01"/>
+        </body>
+      </worldbody>
+    </mujoco>
+    """
+)
+"""A point, and a camera two meters above the origin, looking down; its images are upside down, as of Meta-World's."""
 
 
 class Renderer:
@@ -57,17 +55,20 @@ class Renderer:
 class Env:
     """A full action moves by 1 cm; the gripper must be closed at the mark."""
 
-    max_path_length, camera_name, model = 160, "corner2", Model()
+    max_path_length, camera_name = 160, "corner2"
     mujoco_renderer = Renderer()
 
     def __init__(self, name: str, **_: Any) -> None:
-        self.name = name
+        self.name, self.model, self.data = name, copy(MODEL), mujoco.MjData(MODEL)
 
     def set_task(self, task: tuple[int, Any]) -> None:
         self.number, self.mark = task
 
     def reset(self) -> tuple[Any, dict[str, Any]]:
-        self.data, self.curr_path_length, self.seen = Data(np.zeros(3)), 0, np.zeros(3)
+        mujoco.mj_resetData(self.model, self.data)
+        mujoco.mj_forward(self.model, self.data)
+        self.model.site("goal").pos = self.mark  # last, as in some of Meta-World's tasks
+        self.curr_path_length, self.seen = 0, np.zeros(3)
         return self._observe(), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -79,23 +80,24 @@ class Env:
         if self.curr_path_length >= self.max_path_length:
             raise ValueError("reset first")
         self.curr_path_length += 1
-        self.data.point += 0.01 * np.clip(np.asarray(action[:3], np.float64), -1, 1)
-        self.seen[:] = self.data.point  # kept in place: a trial must not change it
-        near = np.linalg.norm(self.data.point - self.mark) < 0.02 and action[3] > 0
+        self.data.qpos += 0.01 * np.clip(np.asarray(action[:3], np.float64), -1, 1)
+        self.seen[:] = self.data.qpos  # kept in place: a trial must not change it
+        near = np.linalg.norm(self.data.qpos - self.mark) < 0.02 and action[3] > 0
         hopeless = self.name == HOPELESS or (self.name == CLUMSY and self.number % 2)
         done = bool(near and not hopeless)
         return self._observe(), 0.0, False, self.curr_path_length == self.max_path_length, {"success": done}
 
     def render(self) -> Any:
         image = np.full((32, 32, 3), 90, np.uint8)
-        image[tuple(np.clip(16 + 100 * self.seen[:2], 0, 31).astype(int))] = 255
+        for (x, y, _), shade in ((self.seen, 255), (self.data.site("goal").xpos, 200)):
+            image[tuple(np.clip([16 + 70 * x, 16 + 70 * y], 0, 31).astype(int))] = shade
         return image
 
     def close(self) -> None:
         pass
 
     def _observe(self) -> Any:
-        return np.concatenate([self.data.point, self.mark])
+        return np.concatenate([self.data.qpos, self.mark])
 
 
 class MT1:

@@ -30,7 +30,7 @@ class MetaWorldWorld:
 
     def __init__(self) -> None:
         warnings.filterwarnings("ignore", message="Constant")  # an expert's action beyond the range
-        self._metaworld = importlib.import_module("metaworld")
+        self._metaworld, self._mujoco = importlib.import_module("metaworld"), importlib.import_module("mujoco")
         self._experts = importlib.import_module("metaworld.policies").ENV_POLICY_MAP
         self._benchmarks: dict[tuple[str, int], Any] = {}
         self._kept = KeptEnvironments(_close)
@@ -59,6 +59,8 @@ class MetaWorldWorld:
         _make_current(self._env)
         self._env.set_task(benchmark.train_tasks[number])
         self._seen, _ = self._env.reset()
+        # Some tasks move the mark of the goal last: the first image would have the mark of the episode before.
+        self._mujoco.mj_kinematics(self._env.model, self._env.data)
         self._expert = self._experts[task]()
         return {"steps": int(self._env.max_path_length), "instruction": ""}
 
