@@ -83,7 +83,7 @@ def stages(out: Path, size: ProofSize, suite: str, new: str, first_seed: int) ->
         return Stage(name, (*RT_VLA, "train", "rt1", "--data", *data, *words, "--out", str(out / name)))
 
     def fine_tune(name: str, data: Path) -> Stage:
-        return train(name, str(data), "--init-from", "rt1-mini", steps=size.few_steps)
+        return train(name, str(data), "--init-from", "rt1-mini-1", steps=size.few_steps)
 
     def evaluate(name: str, policy: str, of: str) -> Stage:
         words = ("--policy", policy, "--suite", of, "--episodes", str(size.evaluated), "--seed", "0", "--videos", "0")
@@ -106,7 +106,7 @@ def stages(out: Path, size: ProofSize, suite: str, new: str, first_seed: int) ->
         evaluate("longer-evaluation", longer, suite),
         human("few", 2, new, size.few, "--bags"),
         check("check-few", few),
-        evaluate("few-before", "rt1-mini", new),
+        evaluate("few-before", "rt1-mini-1", new),
         fine_tune("few-trained", few),
         evaluate("few-after", str(out / "few-trained" / "checkpoint"), new),
         Stage("few-from-bag", (*RT_VLA, "data", "from-bag", str(bags / "bag-*"), *split, "--out", str(read))),

@@ -144,13 +144,21 @@ def _held_out(suites: Sequence[str]) -> list[str]:
     return lines or ["- Nothing is held out: no suite measures generalization of a policy trained on this data."]
 
 
+MUTED = 0.15  # largest difference of a muted color's channels from gray
+
+
 def _rules(suite: Suite) -> str:
     objects = " to ".join(map(str, dict.fromkeys(suite.objects)))
     what = "all of different colors" if suite.distinct == "colour" else "no two of the same color and shape"
     looks = "the default table, with small random changes of color and lighting"
     if not isinstance(suite.appearance, AppearanceJitter):
-        looks = "tables of any muted color, plain or patterned, random lighting, the camera moved by up to "
-        looks += f"{100 * suite.appearance.camera[-1][1]:.1f} cm"
+        colors = "muted color" if suite.appearance.tint <= MUTED else "color"
+        moved = [
+            f"{100 * low:.1f} to {100 * high:.1f}" if low else f"up to {100 * high:.1f}"
+            for low, high in suite.appearance.camera
+        ]
+        looks = f"tables of any {colors}, plain or patterned, random lighting, "
+        looks += f"the camera moved by {' or '.join(moved)} cm"
     return f"{objects} objects, {what}; {looks}; {len(suite.phrasings)} phrasings."
 
 

@@ -111,9 +111,9 @@ class TrainingSettings:
 
     The defaults are those of the preset "rt1-mini" trained from datasets; see `default_settings`. preset: of RT1Config.
     network: overrides of its options. language: path of a table of sentence embeddings (`rt-vla embed`); empty: trained
-    embeddings of hashed words. init_from: path of a checkpoint whose weights initialize the network where names and
-    shapes match; empty: random initialization. teacher: name or path of a policy whose actions are learned; empty: the
-    recorded actions or the scripted expert's. steps: optimizer steps. batch_size: global batch size in samples
+    embeddings of hashed words. init_from: name or path of a checkpoint whose weights initialize the network where names
+    and shapes match; empty: random initialization. teacher: name or path of a policy whose actions are learned; empty:
+    the recorded actions or the scripted expert's. steps: optimizer steps. batch_size: global batch size in samples
     (windows of images). micro_batch_size: samples per forward pass, over all processes, for gradient accumulation;
     batch normalization is over these; 0: batch_size. learning_rate: peak. warmup: steps, with datasets at most a tenth
     of all. cosine: cosine decay to 2%. weight_decay (of matrices; 0 is plain Adam), beta2, epsilon: of AdamW.

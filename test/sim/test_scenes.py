@@ -21,6 +21,8 @@ FIRST_SEED = 1 << 40  # of training's scenes
 LAYOUTS = {
     "pick-colours": "92eb7560c591a786727c5a707afe6692d81a40aaa263f44c2a873319ab8cc5fe",
     "pick-any": "7a23b1a99458987082aaed7ffb3aec7485f9106db040754d7a2663e14ae0e537",
+    "backgrounds": "b264297d4fa270221dae334517e935385d57a2930a6347f143280c71742dcc75",
+    "train-clutter": "7750861f02d44fe22e2004364950d06bafef45f37c85de6ae4fbace4da05665d",
 }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from rt_vla_ros.sim import SUITES, make_scene
 from rt_vla_ros.sim.instructions import PICK_PHRASINGS, UNSEEN_PICK_PHRASINGS
 from rt_vla_ros.sim.objects import ALL_KINDS
-from rt_vla_ros.sim.suites import SEEN_KINDS, UNSEEN_KINDS, UNSEEN_TABLES
+from rt_vla_ros.sim.suites import SEEN_KINDS, UNSEEN_KINDS, UNSEEN_TABLES, WIDE_APPEARANCE
 
 
 def test_what_is_measured_as_unseen_is_never_trained_on():
@@ -46,6 +46,23 @@ def test_appearances_of_backgrounds_and_of_training_have_nothing_in_common():
     measured_azimuths = np.rad2deg([np.arctan2(*look.light_direction[1::-1]) for look in measured])
     assert trained_azimuths.min() > 50 >= measured_azimuths.max()
     assert trained_azimuths.max() < 240 <= measured_azimuths.min() + 360
+
+
+def test_wide_looks_are_on_both_sides_of_those_of_backgrounds():
+    looks = [make_scene("train-wide", seed).layout.appearance for seed in range(200)]
+    lights = [look.light for look in looks]
+    assert min(lights) < 0.5
+    assert max(lights) > 1.6
+    for shift, low, high in (("camera_shift", 0.015, 0.04), ("target_shift", 0.01, 0.022)):
+        lengths = [np.linalg.norm(getattr(look, shift)) for look in looks]
+        assert min(lengths) < low
+        assert max(lengths) > high
+    assert {look.pattern for look in looks} == {*WIDE_APPEARANCE.patterns}
+    assert len({*WIDE_APPEARANCE.patterns}) == 8
+    for table, _ in UNSEEN_TABLES:
+        assert min(np.abs(np.subtract(look.table, table)).max() for look in looks) >= 0.12
+    assert min(max(look.table) for look in looks) < 0.15
+    assert max(min(look.table) for look in looks) > 0.7
 
 
 def test_some_words_and_combinations_are_kept_for_later():

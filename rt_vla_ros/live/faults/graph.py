@@ -189,10 +189,17 @@ class FaultGraph:
 
     # Faults --------------------------------------------------------------------------------------------------------
 
-    def to_start(self) -> None:
-        """Puts a running arm back to its initial pose: a policy that is restarted in every trial swings to one side."""
-        if self._reset.service_is_ready():
-            self.spin(5.0, self._reset.call_async(ResetScene.Request()).done)
+    def to_start(self) -> bool:
+        """Puts a running arm back to its initial pose: a policy that is restarted in every trial swings to one side.
+
+        False while the arm is being started, in this pose. Raises RuntimeError.
+        """
+        if not self._reset.service_is_ready():
+            return False
+        answer = self._reset.call_async(ResetScene.Request())
+        if not self.spin(5.0, answer.done) or not answer.result().success:
+            raise RuntimeError("The simulated arm was not put back to its initial pose.")
+        return True
 
     def set_in_motion(self) -> None:
         """Restarts ended processes, and publishes new instructions until the arm moves. Raises RuntimeError."""

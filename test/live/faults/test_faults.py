@@ -18,7 +18,7 @@ from rt_vla_ros.live.faults.run import HEAD, installed, line, measure, table
 
 ros.ensure()
 
-from rt_vla_ros.live.faults.graph import damaged  # noqa: E402
+from rt_vla_ros.live.faults.graph import FaultGraph, damaged  # noqa: E402
 from rt_vla_ros.live.faults.kinds import FAULTS  # noqa: E402
 from rt_vla_ros.live.faults.processes import MODULES, NODES, SET_UPS, command  # noqa: E402
 
@@ -113,8 +113,12 @@ def test_memory_that_grows_after_the_first_part_is_not_flat() -> None:
 
 @pytest.mark.slow
 @pytest.mark.serial
-def test_a_stop_and_a_terminate_bring_the_arm_to_rest_and_it_stays_there() -> None:
+def test_a_stop_and_a_terminate_bring_the_arm_to_rest_and_it_stays_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    back, to_start = list[bool](), FaultGraph.to_start
+    monkeypatch.setattr(FaultGraph, "to_start", lambda graph: back.append(to_start(graph)))
     results = measure(1, ["stop", "terminate"], seed=1, tell=lambda _line: None)
+    assert len(back) == 2
+    assert back[-1], "the second trial begins in the pose of the first"
     for result in results:
         assert (result["told"], result["moved_again"]) == (1, 0)
         assert result["largest"] < 2.0  # not a measurement: the machine may be busy
