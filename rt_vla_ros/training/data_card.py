@@ -13,7 +13,14 @@ from rt_vla_ros.data.lerobot_layout import write_json
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.language.hashed_words import words
 from rt_vla_ros.sim.objects import COLOURS, SHAPE_WORDS, SHAPES
-from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, UNSEEN_KINDS, AppearanceJitter, Suite, find_suite
+from rt_vla_ros.sim.suites import (
+    FIRST_TRAINING_SEED,
+    UNSEEN_KINDS,
+    AppearanceJitter,
+    AppearanceRanges,
+    Suite,
+    find_suite,
+)
 from rt_vla_ros.training.checks import TrainingError
 
 FILE = "DATA_CARD.md"
@@ -144,15 +151,12 @@ def _held_out(suites: Sequence[str]) -> list[str]:
     return lines or ["- Nothing is held out: no suite measures generalization of a policy trained on this data."]
 
 
-MUTED = 0.15  # largest difference of a muted color's channels from gray
-
-
 def _rules(suite: Suite) -> str:
     objects = " to ".join(map(str, dict.fromkeys(suite.objects)))
     what = "all of different colors" if suite.distinct == "colour" else "no two of the same color and shape"
     looks = "the default table, with small random changes of color and lighting"
     if not isinstance(suite.appearance, AppearanceJitter):
-        colors = "muted color" if suite.appearance.tint <= MUTED else "color"
+        colors = "muted color" if suite.appearance.tint <= AppearanceRanges.tint else "color"
         moved = [
             f"{100 * low:.1f} to {100 * high:.1f}" if low else f"up to {100 * high:.1f}"
             for low, high in suite.appearance.camera
