@@ -6,6 +6,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+PATIENCE = 0.05
+"""For how long `low` waits for a gap in control [s]. A model that is always busy has none: a robot fleet's, say."""
+
 
 class PriorityLock:
     """A lock on which `high` waits for at most one holder of `low`."""
@@ -14,24 +17,33 @@ class PriorityLock:
         self._changed = threading.Condition()
         self._held = False
         self._waiting_high = 0
+        self._overdue = 0  # holders of `low` that have waited for PATIENCE
+        self._after_high = False  # whether the last holder was one of `high`
 
     @contextmanager
     def high(self) -> Iterator[None]:
         """Acquires the lock for control."""
         with self._changed:
             self._waiting_high += 1
-            self._changed.wait_for(lambda: not self._held)
+            self._changed.wait_for(lambda: not self._held and not self._low_is_next)
             self._waiting_high -= 1
-            self._held = True
+            self._held = self._after_high = True
         yield from self._released()
 
     @contextmanager
     def low(self) -> Iterator[None]:
-        """Acquires the lock for everything else."""
+        """Acquires the lock for everything else: in a gap, or after PATIENCE between two holders of `high`."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._held and not self._waiting_high)
-            self._held = True
+            if not self._changed.wait_for(lambda: not self._held and not self._waiting_high, PATIENCE):
+                self._overdue += 1
+                self._changed.wait_for(lambda: not self._held and (self._low_is_next or not self._waiting_high))
+                self._overdue -= 1
+            self._held, self._after_high = True, False
         yield from self._released()
+
+    @property
+    def _low_is_next(self) -> bool:
+        return self._overdue > 0 and self._after_high
 
     def _released(self) -> Iterator[None]:
         try:
