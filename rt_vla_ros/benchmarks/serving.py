@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -23,9 +24,11 @@ from rt_vla_ros.policies.remote.settings import RemoteSettings
 
 WAYS = {"batched": (), "one by one": ("--max-batch", "1")}
 RAY = {"batched": (), "on Ray": ("--ray",)}
+WHOLE = {"continuous": (), "whole batches": ("--whole-batches",)}
 """Options of the servers that are compared."""
 READY = "policy:="
 STARTING = 300.0  # [s]
+IMAGES = 8  # an unchanged image would spare an RT-2 nearly all passes
 SEGMENT = 0.43  # not a divisor of the interval of pings: they must hit all servers alike [s]
 
 
@@ -131,16 +134,17 @@ def ask_again_and_again(policies: Sequence[Policy], seconds: float) -> list[dict
     """
     card = policies[0].card
     noise, state = np.random.default_rng(0), middle_state(card.state)
-    images = {
-        camera.name: noise.integers(0, 256, (camera.height, camera.width, 3), np.uint8) for camera in card.cameras
-    }
+    images = [
+        {camera.name: noise.integers(0, 256, (camera.height, camera.width, 3), np.uint8) for camera in card.cameras}
+        for _ in range(IMAGES)
+    ]
     found: list[dict[str, Any]] = [{"times": [], "batches": [], "late": 0} for _ in policies]
-    start = time.monotonic()
+    numbers, start = itertools.count(), time.monotonic()
     while (passed := (began := time.monotonic()) - start) < seconds:
         turn = int(passed / SEGMENT) % len(policies)
         policy, one = policies[turn], found[turn]
         try:
-            policy.act(Observation(images, began, state))
+            policy.act(Observation(images[next(numbers) % IMAGES], began, state))
         except RemoteLateError:
             one["late"] += 1
         else:

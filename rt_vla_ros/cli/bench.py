@@ -100,7 +100,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     serve.add_argument(
         "--seconds", type=float, default=10.0, metavar="S", help="duration per number of robots (default 10)"
     )
-    serve.add_argument("--ray", action="store_true", help="compare with a replica on Ray instead of one by one")
+    other = serve.add_mutually_exclusive_group()
+    other.add_argument("--ray", action="store_true", help="compare with a replica on Ray instead of one by one")
+    whole = "compare continuous batching with whole batches instead of one by one (RT-2)"
+    other.add_argument("--whole-batches", action="store_true", help=whole)
+    serve.add_argument("--plan", action="store_true", help="an RT-2 writes a plan before each action")
     soak = "instead: check each answer and the memory while the last number of robots come and go for this long"
     serve.add_argument("--soak", type=float, default=0.0, metavar="MINUTES", help=soak)
     serve.set_defaults(measure=_serve, bounded=("seconds",))
@@ -268,14 +272,19 @@ def _serve(args: argparse.Namespace) -> Any:
     if not all(word.isdecimal() and 1 <= int(word) <= MOST_ROBOTS for word in words):
         raise CliError(f"--robots is {args.robots!r}, expected comma-separated numbers from 1 to {MOST_ROBOTS}.")
     _check_soak(args.soak)
+    if args.soak and (args.plan or args.whole_batches):
+        raise CliError("--plan and --whole-batches do not apply to --soak.")
     if is_remote(args.policy):
         raise CliError(OWN_SERVER)
-    from rt_vla_ros.benchmarks.serving import RAY, WAYS, measure, table
+    from rt_vla_ros.benchmarks.serving import RAY, WAYS, WHOLE, measure, table
 
     tell, robots = partial(print, file=sys.stderr, flush=True), [int(word) for word in words]
     if args.soak:
         return _serve_soak(args, robots[-1], tell)
-    figures = measure(args.policy, robots, args.seconds, tell, RAY if args.ray else WAYS)
+    ways = RAY if args.ray else WHOLE if args.whole_batches else WAYS
+    if args.plan:
+        ways = {way: (*options, "--plan") for way, options in ways.items()}
+    figures = measure(args.policy, robots, args.seconds, tell, ways)
     print(table(figures))
     return figures
 

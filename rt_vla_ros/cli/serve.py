@@ -72,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="maximum batch size (default 32); 1: no batching",
     )
+    add("--whole-batches", action="store_true", help="finish a batch before the next one starts, also for an RT-2")
     add("--max-wait", type=float, default=5.0, metavar="MS", help="maximum time a request waits for others (default 5)")
     add(
         "--max-robots",
@@ -217,7 +218,7 @@ def _load(name: str, args: argparse.Namespace, metrics: Any, limits: Any, cluste
     def load() -> Decider:
         if cluster is None:
             policy = load_policy(checkpoint, tell=_say, **options)
-            return LocalDecider(policy, threads=args.threads, batched=batched)
+            return LocalDecider(policy, threads=args.threads, batched=batched, whole_batches=args.whole_batches)
         path = str(Path(name).resolve()) if Path(name).exists() else name
         return cluster.open(called, ReplicaSource(path, options, model, batched, args.threads))
 

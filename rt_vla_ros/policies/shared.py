@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 from weakref import WeakSet
 
@@ -49,6 +49,33 @@ class SharedPolicy(Protocol):
         Raises ValueError, without any decision, for more requests than `max_batch_size`, two requests of one session,
         or a session of another policy.
         """
+
+
+class RunningDecisions(Protocol):
+    """Decisions in progress, which others may join between two steps. Used in one thread.
+
+    Every robot gets the same tokens as it would alone, regardless of when others join.
+    """
+
+    def admits(self, count: int) -> bool:
+        """Whether so many others should join now, or rather wait for the end of those in progress, to save time."""
+
+    def step(self, joining: Sequence[ActRequest]) -> Iterator[tuple[Policy, ActionChunk | Exception]]:
+        """One further pass for all, and the first for those who join; yields each robot's result once it is complete.
+
+        Must be exhausted. Raises ValueError as SharedPolicy.act; a session joins again only after its result.
+        """
+
+    def drop(self, session: Policy) -> None:
+        """Ends a session's unfinished decision; to be called before its `reset`."""
+
+
+@runtime_checkable
+class ContinuousPolicy(SharedPolicy, Protocol):
+    """A SharedPolicy whose decisions take several passes, which decisions that begin later can share."""
+
+    def running(self) -> RunningDecisions:
+        """Decisions in progress, at first none."""
 
 
 class SharingError(ValueError):

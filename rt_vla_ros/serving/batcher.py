@@ -24,6 +24,14 @@ class WaitingRequest(Generic[T]):
     deadline: float
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where a request is decided. end: estimate [s]."""
+
+    batch: int
+    end: float
+
+
 class Batcher(Generic[T]):
     """Collects requests and forms batches.
 
@@ -35,24 +43,28 @@ class Batcher(Generic[T]):
     The estimate expires: after a second without a batch, the next request is tried.
     - As many batches run at the same time as there are replicas, and free replicas divide the waiting requests. A
     session is in one batch at a time, as the next decision needs the history of the last one.
+    - Where requests may join a running batch, they do, unless that would make one of its requests late.
 
     replicas: number of batches that may run at the same time; may change at any time.
 
     Not thread-safe. All times are of one monotonic clock [s].
     """
 
-    def __init__(self, *, max_batch: int, max_wait: float) -> None:
-        """Raises ValueError for a batch of fewer than 1 or a negative wait."""
+    def __init__(self, *, max_batch: int, max_wait: float, joining: bool = False) -> None:
+        """joining: whether requests may join a running batch.
+
+        Raises ValueError for a batch of fewer than 1 or a negative wait.
+        """
         if max_batch < 1 or not 0 <= max_wait < float("inf"):
             raise ValueError(f"expected a batch of at least 1 and a wait of at least 0 s, got {max_batch}, {max_wait}")
-        self.max_batch, self.max_wait = max_batch, max_wait
+        self.max_batch, self.max_wait, self._joining = max_batch, max_wait, joining
         self._waiting: dict[object, WaitingRequest[T]] = {}
         self._asked: dict[object, float] = {}
         self._turns: dict[object, int] = {}
         self._turn = 0
         self._durations: dict[int, deque[float]] = {}
         self.replicas = 1
-        self._running: dict[object, float] = {}  # estimated end of its batch, by session
+        self._running: dict[object, _Place] = {}
         self._batches = 0
         self._computed_at = float("-inf")
 
@@ -86,12 +98,12 @@ class Batcher(Generic[T]):
 
     def late(self, now: float) -> list[T]:
         """Removes and returns the requests that cannot be decided in time."""
-        free = now if self._free() else max(now, min(self._running.values()))
+        free = now if self._joining or self._free() else max(now, min(one.end for one in self._running.values()))
         needed = 0.0 if self._probes(now) else self.expected(1)
         found = [
             one
             for one in self._waiting.values()
-            if one.deadline <= now or max(free, self._running.get(one.session, now)) + needed > one.deadline
+            if one.deadline <= now or max(free, self._end(one.session, now)) + needed > one.deadline
         ]
         for one in found:
             del self._waiting[one.session]
@@ -108,36 +120,36 @@ class Batcher(Generic[T]):
         patience = min(one.arrival for one in requests) + self._worth(len(requests), len(active))
         return min(patience, min(one.deadline for one in requests) - self.expected(len(requests)))
 
-    def take(self, now: float) -> list[WaitingRequest[T]]:
-        """The next batch, empty if there is none. Call `late` before and `done` or `lost` afterwards."""
+    def take(self, now: float, running: Sequence[WaitingRequest[T]] = ()) -> list[WaitingRequest[T]]:
+        """The next batch, or those who join an earlier one; empty if there is none.
+
+        Call `late` before and `done` or `lost` afterwards. running: the batch to join, without its finished requests.
+        """
         batch: list[WaitingRequest[T]] = []
-        requests = self._decidable()
-        most = min(self.max_batch, math.ceil(len(requests) / max(self._free(), 1)))
+        requests = self._decidable(joining=bool(running))
+        most = min(self.max_batch - len(running), math.ceil(len(requests) / max(self._free(), 1)))
+        deadlines = [one.deadline for one in running if one.deadline > now]
         for one in sorted(requests, key=lambda one: (self._turns.get(one.session, 0), one.arrival)):
             if len(batch) == most:
                 break
-            soonest = min(other.deadline for other in (*batch, one))
-            if batch and now + self.expected(len(batch) + 1) > soonest:
+            soonest = min((*deadlines, one.deadline))
+            if (running or batch) and now + self.expected(len(running) + len(batch) + 1) > soonest:
                 continue  # a larger batch would make one of them late
             batch.append(one)
-        self._turn += 1
-        for one in batch:
-            del self._waiting[one.session]
-            self._turns[one.session] = self._turn
-            self._running[one.session] = now + self.expected(len(batch))
-        self._batches += bool(batch)
+            deadlines.append(one.deadline)
+        if batch:
+            self._enter(batch, running, now)
         return batch
 
-    def done(self, batch: Sequence[WaitingRequest[T]], took: float, now: float) -> None:
-        """Reports that the batch was decided, in `took` [s]."""
-        self.lost(batch)
-        self._durations.setdefault(len(batch), deque(maxlen=REMEMBERED)).append(took)
+    def done(self, requests: Sequence[WaitingRequest[T]], took: float, now: float, *, size: int = 0) -> None:
+        """Reports that requests of a batch were decided, in `took` [s]. size: of the batch; 0: these are the batch."""
+        self.lost(requests)
+        self._durations.setdefault(size or len(requests), deque(maxlen=REMEMBERED)).append(took)
         self._computed_at = now
 
-    def lost(self, batch: Sequence[WaitingRequest[T]]) -> None:
-        """Reports that the batch has ended without decisions, which says nothing about durations."""
-        self._batches -= 1
-        for one in batch:
+    def lost(self, requests: Sequence[WaitingRequest[T]]) -> None:
+        """Reports that requests of a batch have ended without decisions, which says nothing about durations."""
+        for one in requests:
             self._running.pop(one.session, None)
 
     def expected(self, size: int) -> float:
@@ -145,12 +157,30 @@ class Batcher(Generic[T]):
         known = max((one for one in self._durations if one <= size), default=None)
         return 0.0 if known is None else min(self._durations[known])
 
+    def _enter(self, batch: Sequence[WaitingRequest[T]], running: Sequence[WaitingRequest[T]], now: float) -> None:
+        self._turn += 1
+        if running:
+            number = self._running[running[0].session].batch
+        else:
+            self._batches += 1
+            number = self._batches
+        end = now + self.expected(len(running) + len(batch))
+        for one in batch:
+            del self._waiting[one.session]
+            self._turns[one.session] = self._turn
+            self._running[one.session] = _Place(number, end)
+
     def _free(self) -> int:
         """Number of replicas without a batch."""
-        return max(self.replicas - self._batches, 0)
+        return max(self.replicas - len({one.batch for one in self._running.values()}), 0)
 
-    def _decidable(self) -> list[WaitingRequest[T]]:
-        return [one for one in self._waiting.values() if one.session not in self._running] if self._free() else []
+    def _end(self, session: object, now: float) -> float:
+        """When the session's running request is decided; now if it has none."""
+        return self._running[session].end if session in self._running else now
+
+    def _decidable(self, *, joining: bool = False) -> list[WaitingRequest[T]]:
+        waiting = self._waiting.values() if joining or self._free() else ()
+        return [one for one in waiting if one.session not in self._running]
 
     def _worth(self, waiting: int, active: int) -> float:
         """How long to wait for the missing robots [s]: at most the time that a joint batch saves."""
@@ -161,4 +191,4 @@ class Batcher(Generic[T]):
         return min(self.max_wait, max(apart - self.expected(whole), 0.0)) if self._durations else self.max_wait
 
     def _probes(self, now: float) -> bool:
-        return self._free() > 0 and now - self._computed_at > PROBE
+        return (self._joining or self._free() > 0) and now - self._computed_at > PROBE

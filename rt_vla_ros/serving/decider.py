@@ -16,7 +16,7 @@ from rt_vla_ros.policies.policy import (
     PolicyLostError,
     WarmUpPolicy,
 )
-from rt_vla_ros.policies.shared import SharedPolicy, share_policy
+from rt_vla_ros.policies.shared import ContinuousPolicy, RunningDecisions, SharedPolicy, share_policy
 from rt_vla_ros.runtime.warm_up import warm_up
 
 
@@ -59,6 +59,9 @@ class Decider(Protocol):
         patience: time after which an answer is of no use any more [s]. Raises ReplicaLostError.
         """
 
+    def running(self) -> RunningDecisions | None:
+        """For a thread that decides continuously, instead of `decide`; None: it decides whole batches."""
+
     def close(self) -> None:
         """Ends it."""
 
@@ -75,11 +78,13 @@ class LocalDecider:
         *,
         threads: int = 0,
         batched: bool = True,
+        whole_batches: bool = False,
         share: Callable[[Policy], SharedPolicy] | None = None,
     ) -> None:
         """Warms the policy up; it must not be used any more.
 
         threads: of torch, see policies.threads.choose_threads. batched: see share_policy, which `share` replaces.
+        whole_batches: whether to finish a batch before the next one starts.
         """
         warm_up(policy, threads)
         self.name, self.card, self.answers = policy.name, policy.card, isinstance(policy, AnsweringPolicy)
@@ -87,6 +92,7 @@ class LocalDecider:
             policy.warm_up_instruction if isinstance(policy, WarmUpPolicy) else WARM_UP_INSTRUCTION
         )
         self._shared = share_policy(policy, batched=batched) if share is None else share(policy)
+        self._whole_batches = whole_batches
         self.max_batch_size = self._shared.max_batch_size
 
     def session(self) -> Policy:
@@ -96,6 +102,12 @@ class LocalDecider:
     def decide(self, requests: Sequence[ActRequest], patience: float) -> list[ActionChunk | Exception]:
         """See Decider."""
         return self._shared.act(requests)
+
+    def running(self) -> RunningDecisions | None:
+        """See Decider."""
+        if self._whole_batches or not isinstance(self._shared, ContinuousPolicy):
+            return None
+        return self._shared.running()
 
     def close(self) -> None:
         """See Decider."""

@@ -14,6 +14,7 @@ from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.serving.batcher import Batcher, WaitingRequest
 from rt_vla_ros.serving.decider import Decider, LateRequestError, ReplicaLostError
+from rt_vla_ros.serving.running_batch import FinishedRequest, RunningBatch
 
 T = TypeVar("T")
 LOST = 2.0  # time after the last deadline of a batch without an answer until its replica is considered lost [s]
@@ -22,7 +23,10 @@ RETRY = 0.02  # pause after a lost batch [s]
 
 @dataclass(frozen=True)
 class Decided:
-    """queue: from the request's arrival to the start of its batch [s]. inference: of the batch [s]. batch: its size."""
+    """queue: from the request's arrival to the start of its decision [s]. inference: from then to its end [s].
+
+    batch: the largest number of robots in a step of it.
+    """
 
     chunk: ActionChunk
     queue: float
@@ -61,7 +65,8 @@ class ModelWorker:
         on_batch: Callable[[int, float], None],
         on_lost: Callable[[int], None] = lambda _size: None,
     ) -> None:
-        """load: called in the worker's thread. clock: monotonic [s]. on_batch: called with size and duration [s].
+        """load: called in the worker's thread. clock: monotonic [s]. on_batch: called with size and duration [s] of
+        each batch, or of each step if requests may join a running batch.
 
         on_lost: called with the size of a batch whose replica was lost.
         """
@@ -70,6 +75,8 @@ class ModelWorker:
         self._limits = max_batch, max_wait
         self._batcher: Batcher[Ticket] = Batcher(max_batch=max_batch, max_wait=max_wait)
         self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._running: RunningBatch[Ticket] | None = None
+        self._withdrawn: list[tuple[Policy, str]] = []  # from the running batch
         self._changed = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
@@ -89,7 +96,7 @@ class ModelWorker:
         return self.alive and self.loaded.done() and self.loaded.result().replicas > 0
 
     def call(self, function: Callable[[], T]) -> Future[T]:
-        """Runs a function between two batches, in one of the worker's threads."""
+        """Runs a function between two batches or steps, in one of the worker's threads."""
         future: Future[T] = Future()
         with self._changed:
             self._calls.append((function, future))
@@ -106,9 +113,11 @@ class ModelWorker:
         self.expire()
 
     def forget(self, session: Policy, sentence: str, *, for_good: bool = False) -> None:
-        """Drops a session's waiting request. for_good: the session is over."""
+        """Drops a session's request, if it is not part of a whole batch in progress. for_good: the session is over."""
         with self._changed:
             ticket = self._batcher.drop(session) if for_good else self._batcher.withdraw(session)
+            if self._running is not None:
+                self._withdrawn.append((session, sentence))
         if ticket is not None:
             ticket.late(sentence)
 
@@ -131,8 +140,10 @@ class ModelWorker:
     def _work(self) -> None:
         try:
             decider = self._load()
-            max_batch, max_wait = self._limits
-            self._batcher = Batcher(max_batch=min(max_batch, decider.max_batch_size), max_wait=max_wait)
+            (max_batch, max_wait), decisions = self._limits, decider.running()
+            self._running = None if decisions is None else RunningBatch(decisions, self._clock)
+            limits: dict[str, Any] = {"max_batch": min(max_batch, decider.max_batch_size), "max_wait": max_wait}
+            self._batcher = Batcher(**limits, joining=self._running is not None)
         except BaseException as error:
             _settle(self.loaded, error=error)
             return
@@ -142,24 +153,36 @@ class ModelWorker:
         self._decide_batches(decider)
 
     def _decide_batches(self, decider: Decider) -> None:
+        running = self._running
         while True:
             with self._changed:
                 if not self._wait(decider):
                     return
+                withdrawn, self._withdrawn = self._withdrawn, []
                 call = self._calls.popleft() if self._calls else None
                 now = self._clock()
                 late = self._batcher.late(now)
-                batch = [] if call is not None else self._batcher.take(now)
+                batch = [] if call is not None else self._take(now)
             for ticket in late:
                 ticket.late()
+            if running is not None:
+                self._drop(running, withdrawn)
             if call is not None:
                 _carry_out(*call)
+            elif running is not None:
+                self._step(running, batch)
             elif batch:
                 self._decide(decider, batch, now)
 
+    def _take(self, now: float) -> list[WaitingRequest[Ticket]]:
+        running = self._running
+        if not running:
+            return self._batcher.take(now)
+        return self._batcher.take(now, running.requests) if running.admits(len(self._batcher)) else []
+
     def _wait(self, decider: Decider) -> bool:
         """Waits, with the lock held, until there is something to do; False when the worker closes."""
-        while not self._closing and not self._calls:
+        while not (self._closing or self._calls or self._running):
             self._batcher.replicas = max(decider.replicas, 1)  # without any, a request waits in the decider for one
             now = self._clock()
             due = self._batcher.due(now)
@@ -183,14 +206,26 @@ class ModelWorker:
             self._batcher.done(batch, ended - began, ended)
             self._changed.notify_all()
         self._on_batch(len(tickets), ended - began)
-        for ticket, outcome in zip(tickets, outcomes, strict=True):
-            if isinstance(outcome, Exception):
-                _settle(ticket.answer, error=outcome)
-            elif ended > ticket.deadline:
-                ticket.late()
-            else:
-                decided = Decided(outcome, max(began - ticket.arrival, 0.0), ended - began, len(tickets))
-                _settle(ticket.answer, decided)
+        for request, outcome in zip(batch, outcomes, strict=True):
+            _answer(FinishedRequest(request, outcome, began, ended, len(batch)))
+
+    def _step(self, running: RunningBatch[Ticket], joining: list[WaitingRequest[Ticket]]) -> None:
+        size, began = len(running) + len(joining), self._clock()
+        if not size:
+            return
+        for one in running.step(joining):
+            with self._changed:
+                self._batcher.done([one.request], one.ended - one.began, one.ended, size=one.size)
+            _answer(one)
+        self._on_batch(size, self._clock() - began)
+
+    def _drop(self, running: RunningBatch[Ticket], withdrawn: list[tuple[Policy, str]]) -> None:
+        for session, sentence in withdrawn:
+            request = running.drop(session)
+            if request is not None:
+                with self._changed:
+                    self._batcher.lost([request])
+                request.item.late(sentence)
 
     def _again(self, batch: list[WaitingRequest[Ticket]]) -> None:
         """Queues the requests of a lost batch again that still need an answer; too late ones are answered so."""
@@ -203,6 +238,17 @@ class ModelWorker:
         for ticket in replaced:
             ticket.late("A newer image of this robot replaced it.")
         self.expire()
+
+
+def _answer(one: FinishedRequest[Ticket]) -> None:
+    ticket = one.request.item
+    if isinstance(one.outcome, Exception):
+        _settle(ticket.answer, error=one.outcome)
+    elif one.ended > ticket.deadline:
+        ticket.late()
+    else:
+        queue = max(one.began - ticket.arrival, 0.0)
+        _settle(ticket.answer, Decided(one.outcome, queue, one.ended - one.began, one.size))
 
 
 def _carry_out(function: Callable[[], Any], future: Future[Any]) -> None:

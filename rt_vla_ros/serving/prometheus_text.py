@@ -36,8 +36,8 @@ def _policies(metrics: FleetMetrics, rows: list[RobotRow]) -> Iterator[str]:
         yield _line("rt_vla_turned_away_total", {"reason": reason}, count)
     histograms = (
         ("rt_vla_request_seconds", "Time from a request's arrival to its answer.", "seconds"),
-        ("rt_vla_inference_seconds", "Duration of a batch.", "inference"),
-        ("rt_vla_batch_size", "Robots in a batch.", "batches"),
+        ("rt_vla_inference_seconds", "Duration of a batch, or of a step of continuous batching.", "inference"),
+        ("rt_vla_batch_size", "Robots in a batch, or in a step of continuous batching.", "batches"),
     )
     for metric, meaning, attribute in histograms:
         yield from _head(metric, "histogram", meaning)

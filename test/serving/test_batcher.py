@@ -219,10 +219,12 @@ def test_a_lost_batch_waits_again_with_its_old_deadlines() -> None:
     assert made.expected(3) == 0.0, "nothing is known about durations"
 
 
-def test_nothing_is_lost_or_decided_twice() -> None:
+@pytest.mark.parametrize("joins", [False, True])
+def test_nothing_is_lost_or_decided_twice(joins: bool) -> None:
     """Whatever the order of events, each request has exactly one fate."""
     chance = random.Random(0)
-    made, fates, now, number = batcher(max_batch=3), dict[str, str](), 0.0, 0
+    made = Batcher[str](max_batch=3, max_wait=0.005, joining=joins)
+    fates, now, number = dict[str, str](), 0.0, 0
     running: list[list[WaitingRequest[str]]] = []
 
     def fate(item: str | None, what: str) -> None:
@@ -248,6 +250,14 @@ def test_nothing_is_lost_or_decided_twice() -> None:
             assert len(set(together)) == len(together)
             assert all(one.deadline > now for one in batch)
             running.append(batch)
+        if joins and running and chance.random() < 0.3:
+            unfinished = chance.choice(running)
+            unfinished += made.take(now, unfinished)
+            assert len(unfinished) <= 3
+            if len(unfinished) > 1:
+                first = unfinished.pop(0)
+                made.done([first], 0.01, now, size=len(unfinished) + 1)
+                fate(first.item, "decided")
         if running and chance.random() < 0.3:
             ended = running.pop(chance.randrange(len(running)))
             if chance.random() < 0.1:
@@ -266,3 +276,66 @@ def test_nothing_is_lost_or_decided_twice() -> None:
 def test_impossible_settings_are_refused(max_batch: int, max_wait: float) -> None:
     with pytest.raises(ValueError, match="expected a batch of at least 1"):
         Batcher[str](max_batch=max_batch, max_wait=max_wait)
+
+
+# Requests that join a running batch -----------------------------------------------------------------------------------
+
+
+def joining(max_batch: int = 4) -> Batcher[str]:
+    return Batcher(max_batch=max_batch, max_wait=0.005, joining=True)
+
+
+def test_requests_join_a_running_batch_up_to_its_limit() -> None:
+    made = joining(max_batch=3)
+    made.put("a", "1", 0.0, FAR)
+    running = made.take(0.0)
+    for session in "bcd":
+        made.put(session, "1", 0.1, FAR)
+    joined = made.take(0.1, running)
+    assert [one.session for one in joined] == ["b", "c"]
+    assert made.take(0.1, [*running, *joined]) == []
+    made.done(running, 0.2, 0.2, size=3)
+    assert [one.session for one in made.take(0.2, joined)] == ["d"]
+
+
+def test_a_session_in_a_running_batch_does_not_join_it_again() -> None:
+    made = joining()
+    made.put("a", "1", 0.0, FAR)
+    running = made.take(0.0)
+    made.put("a", "2", 0.1, FAR)
+    assert made.take(0.1, running) == []
+    made.done(running, 0.2, 0.2)
+    assert [one.item for one in made.take(0.2)] == ["2"]
+
+
+def test_nobody_joins_whom_that_would_make_late_or_who_would_make_others_late() -> None:
+    made = joining()
+    for size, took in ((1, 0.1), (2, 0.15)):
+        for session in "ab"[:size]:
+            made.put(session, "0", 0.0, FAR)
+        made.done(made.take(0.0), took, 0.0)
+    made.put("a", "1", 0.0, 0.16)
+    running = made.take(0.0)
+    made.put("b", "1", 0.02, FAR)
+    assert made.take(0.02, running) == [], "a would take until 0.17"
+    assert [one.session for one in made.take(0.161, running)] == ["b"], "a is late anyway"
+
+
+def test_a_request_that_may_join_is_not_late_before_its_time() -> None:
+    made, whole = joining(), batcher()
+    for one in (made, whole):
+        one.put("a", "0", 0.0, FAR)
+        one.done(one.take(0.0), 0.1, 0.1)
+        one.put("a", "1", 0.2, FAR)
+        one.take(0.2)  # done at about 0.3
+        one.put("b", "hurried", 0.21, 0.35)
+    assert whole.late(0.21) == ["hurried"]
+    assert made.late(0.21) == []
+    assert made.late(0.26) == ["hurried"]
+
+
+def test_durations_are_those_of_the_size_that_a_batch_had() -> None:
+    made = joining()
+    made.put("a", "1", 0.0, FAR)
+    made.done(made.take(0.0), 0.1, 0.1, size=3)
+    assert (made.expected(2), made.expected(3)) == (0.0, 0.1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +31,9 @@ from rt_vla_ros.policies.rt2.decoding.action_vocabulary import (
     placeholders,
 )
 from rt_vla_ros.policies.rt2.decoding.batch import BatchError
+from rt_vla_ros.policies.rt2.decoding.batch_check import check_batches
 from rt_vla_ros.policies.rt2.decoding.engine import Decoded, DecodingEngine
+from rt_vla_ros.policies.rt2.decoding.joint import JointDecoding, OutputRequest
 from rt_vla_ros.policies.rt2.decoding.plan_grammar import Grammar, PlanGrammar
 from rt_vla_ros.policies.rt2.decoding.priority_lock import PriorityLock
 from rt_vla_ros.policies.rt2.decoding.stop_tokens import stop_tokens
@@ -164,7 +166,7 @@ class RT2Policy:
         return other
 
     def check_together(self) -> None:
-        """Raises BatchError, with the rest of a sentence, if `act_together` would give other results than `act`."""
+        """Raises BatchError, with the rest of a sentence, if a batch would give other results than `act`."""
         if self._temperature > 0:
             raise BatchError("its tokens are sampled")
         if not self._prepared:
@@ -172,8 +174,25 @@ class RT2Policy:
         longest = self._state(np.array([one.high for one in self.card.state]))
         text = robot_prompt(self.parts.config, WARM_UP_INSTRUCTION, longest)
         black = [np.zeros((camera.height, camera.width, 3), np.uint8) for camera in self.card.cameras]
-        with self._lock.high():
-            self._engine.check_together(self._to_device(self._make_prompt(text).inputs(black)), self._grammar)
+        with self.control():
+            check_batches(self._engine, self._to_device(self._make_prompt(text).inputs(black)), self._grammar)
+
+    def control(self) -> AbstractContextManager[None]:
+        """Waits for at most one pass of an answer, and keeps further ones out."""
+        return self._lock.high()
+
+    def joint_decoding(self) -> JointDecoding[RT2Policy]:
+        """Decodes outputs of several policies of this model (`another`), in `control`; see `request` and `finish`."""
+        return JointDecoding(self._engine, self._grammar)
+
+    def request(self, observation: Observation) -> OutputRequest:
+        """Begins a decision whose output is decoded elsewhere. Raises what `act` raises."""
+        return OutputRequest(*self._begin(observation))
+
+    def finish(self, decoded: Decoded) -> ActionChunk:
+        """The decision from the complete output of the last `request`. Raises DecodingError."""
+        self._remember(decoded)
+        return self._chunk(decoded)
 
     def act_streaming(self, observation: Observation) -> Iterator[ActionChunk]:
         """See policies.policy.StreamingPolicy."""
@@ -322,31 +341,6 @@ class RT2Policy:
             key: value.to(model.device, model.dtype if value.is_floating_point() else None)
             for key, value in inputs.items()
         }
-
-
-def act_together(requests: Sequence[tuple[RT2Policy, Observation]]) -> list[ActionChunk | Exception]:
-    """The results or errors of `act` for one or more policies of one model (`RT2Policy.another`)."""
-    first, outcomes = requests[0][0], dict[int, ActionChunk | Exception]()
-    begun: dict[int, tuple[dict[str, Tensor], tuple[int, ...]]] = {}
-    with first._lock.high():
-        for place, (policy, observation) in enumerate(requests):
-            try:
-                begun[place] = policy._begin(observation)
-            except Exception as error:  # reported to the robot that sent this; the others continue
-                outcomes[place] = error
-        try:
-            prompts, previous = [one for one, _ in begun.values()], [tried for _, tried in begun.values()]
-            written = first._engine.decode_together(prompts, first._grammar, previous) if begun else []
-        except Exception as error:  # such as out of memory: no robot gets an action
-            return [outcomes.get(place, error) for place in range(len(requests))]
-    for place, decoded in zip(begun, written, strict=True):
-        policy = requests[place][0]
-        policy._remember(decoded)
-        try:
-            outcomes[place] = policy._chunk(decoded)
-        except DecodingError as error:
-            outcomes[place] = error
-    return [outcomes[place] for place in range(len(requests))]
 
 
 def make_grammar(parts: RT2Parts) -> Grammar:

@@ -83,6 +83,9 @@ class ClusterDecider:
             outcomes.append(result.outcome.error() if isinstance(result.outcome, Refusal) else result.outcome)
         return outcomes
 
+    def running(self) -> None:
+        """See Decider."""
+
     def call(self, method: str, *arguments: Any, patience: float) -> Any:
         """A call without a deadline: tries another replica if one is lost. Raises ReplicaLostError, and its errors."""
         for attempt in range(1, ATTEMPTS + 1):

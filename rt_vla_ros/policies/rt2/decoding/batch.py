@@ -2,7 +2,8 @@
 
 The model's own code computes a prompt's embeddings, positions and mask for one robot at a time, including images; the
 language model, which has most of the weights, processes all rows at once. Rows are padded on the right; rejected tokens
-stay in the cache and are masked. A finished row leaves the batch.
+stay in the cache and are masked. Rows may join and leave between two passes; what no remaining row sees is then removed
+from the cache, so that its size depends on the rows in it, not on how many there were before.
 """
 
 from __future__ import annotations
@@ -75,11 +76,31 @@ class BatchSession:
             if count:
                 self._visible[place, start + length - count : start + length] = False
                 self._last[place] = self._last[place] - count
-        left = [place for place, count in enumerate(counts) if count is not None]
-        if left and len(left) < len(counts):
-            chosen = torch.tensor(left, device=self._device)
-            self._cache.batch_select_indices(chosen)
-            self._visible, self._last = self._visible[chosen], [self._last[place] for place in left]
+        if None in counts:
+            self.keep([place for place, count in enumerate(counts) if count is not None])
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Removes all other rows, between two passes."""
+        rows = torch.tensor(places, dtype=torch.long, device=self._device)
+        visible, self._last = self._visible[rows], [self._last[place] for place in places]
+        columns = visible.any(dim=0).nonzero()[:, 0]
+        for layer in self._filled():
+            layer.keys, layer.values = (part[rows].index_select(2, columns) for part in (layer.keys, layer.values))
+        self._visible = visible[:, columns]
+
+    def join(self, other: BatchSession) -> None:
+        """Moves the rows of another session of this model behind those of this one, between two passes of both."""
+        longest = max(self._visible.shape[1], other._visible.shape[1])
+        for mine, theirs in zip(self._filled(), other._filled(), strict=True):
+            mine.keys = torch.cat([_lengthened(one.keys, longest) for one in (mine, theirs)])
+            mine.values = torch.cat([_lengthened(one.values, longest) for one in (mine, theirs)])
+        pairs = (self._visible, other._visible)
+        self._visible = torch.cat([functional.pad(one, (0, longest - one.shape[1])) for one in pairs])
+        self._last += other._last
+
+    def _filled(self) -> list[Any]:
+        """The cache's layers; those that use another layer's keys and values have none."""
+        return [layer for layer in self._cache.layers if isinstance(layer, DynamicLayer) and layer.is_initialized]
 
     def _embedded(self, inputs: Mapping[str, Tensor], guess: Sequence[int]) -> _Row:
         """The inputs that the model's own code passes to its language model for one robot."""
@@ -152,3 +173,8 @@ class _Row:
 def _padded(positions: Tensor, count: int) -> Tensor:
     """Pads by repeating the last one, which is a valid position."""
     return torch.cat([positions, positions[..., -1:].expand(*positions.shape[:-1], count)], dim=-1)
+
+
+def _lengthened(part: Tensor, columns: int) -> Tensor:
+    """Keys or values (B, H, K, D) with further, masked columns."""
+    return functional.pad(part, (0, 0, 0, columns - part.shape[2]))

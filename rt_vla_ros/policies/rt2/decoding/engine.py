@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from rt_vla_ros.policies.rt2.decoding.action_grammar import END
-from rt_vla_ros.policies.rt2.decoding.batch import BatchError, BatchSession
 from rt_vla_ros.policies.rt2.decoding.constrained_decoding import choose
 from rt_vla_ros.policies.rt2.decoding.fixed_shapes import BUCKET, FixedSession, FixedShapes, FixedShapesError, bucket
 from rt_vla_ros.policies.rt2.decoding.plan_grammar import Grammar
@@ -131,13 +130,13 @@ class DecodingEngine:
         again = session.more([token], logits=True)[:, self._columns(grammar)].float() if self._takes_back else None
         self._sliced = isinstance(self._head, nn.Linear) and self.model.base_model is not self.model
         stepwise = self._one_by_one(inputs, grammar, token)
-        if self._sliced and not _alike(stepwise[:1], at_once[:1], HEAD_TOLERANCE):
+        if self._sliced and not alike(stepwise[:1], at_once[:1], HEAD_TOLERANCE):
             self._sliced = False
             stepwise = self._one_by_one(inputs, grammar, token)
         tolerance = STEP_TOLERANCE.get(self.model.dtype, 0.5)
-        if not _alike(stepwise, at_once, tolerance):
+        if not alike(stepwise, at_once, tolerance):
             raise ModelFamilyError(self.model.config, "gives different results for single tokens than for all at once")
-        if again is None or not _alike(again, stepwise[1:], tolerance):
+        if again is None or not alike(again, stepwise[1:], tolerance):
             self._takes_back = self._fixed = False
             logger.warning(
                 "Decoding continues without speculation and fixed shapes: this model cannot roll back its cache"
@@ -153,6 +152,16 @@ class DecodingEngine:
         first = session.prompt((), logits=not self._sliced)
         session.forget(0)
         return self._logits(torch.cat([first, session.more([token], logits=not self._sliced)]), grammar).float()
+
+    @property
+    def sliced(self) -> bool:
+        """Whether rows of the output head give the model's own logits, known after `prepare`."""
+        return self._sliced
+
+    @property
+    def takes_back(self) -> bool:
+        """Whether the cache can be rolled back, known after `prepare`."""
+        return self._takes_back
 
     @property
     def recorded(self) -> int:
@@ -215,7 +224,7 @@ class DecodingEngine:
         """
         session = self._session(inputs, grammar)
         limits = session.longest_first_guess, session.longest_guess
-        writing = self._write_action(grammar, previous, temperature, generator, early, limits)
+        writing = self.write_action(grammar, previous, temperature, generator, early, limits)
         rows = session.prompt(_reading(next(writing)).guess, logits=not self._sliced)
         while True:
             found = writing.send(rows)
@@ -228,57 +237,7 @@ class DecodingEngine:
             session.forget(step.rejected)
             rows = session.more([*step.tokens, *step.guess], logits=not self._sliced)
 
-    @torch.inference_mode()
-    def decode_together(
-        self, prompts: Sequence[Mapping[str, Tensor]], grammar: Grammar, previous: Sequence[Sequence[int]]
-    ) -> list[Decoded]:
-        """Greedy `decode` for a batch of prompts; a finished row leaves the batch.
-
-        Raises BatchError if this model's language model cannot process several prompts, see `check_together`.
-        """
-        if not self._sliced:
-            raise BatchError("its output head is not a plain linear layer")
-        session = BatchSession(self.model)
-        writings = {
-            place: self._write_action(grammar, one, 0.0, None, 0, (None, None)) for place, one in enumerate(previous)
-        }
-        guesses = [_reading(next(writing)).guess for writing in writings.values()]
-        rows, finished = session.prompt(prompts, guesses), dict[int, Decoded]()
-        while True:
-            steps = [writing.send(found) for writing, found in zip(writings.values(), rows, strict=True)]
-            finished |= {place: step for place, step in zip(writings, steps, strict=True) if isinstance(step, Decoded)}
-            writings = {place: writing for place, writing in writings.items() if place not in finished}
-            if not writings:
-                return [finished[place] for place in range(len(prompts))]
-            session.forget([step.rejected if isinstance(step, Reading) else None for step in steps])
-            rows = session.more([[*step.tokens, *step.guess] for step in steps if isinstance(step, Reading)])
-
-    @torch.inference_mode()
-    def check_together(self, inputs: Mapping[str, Tensor], grammar: Grammar) -> None:
-        """Raises BatchError unless prompts in a batch give the same hidden states as alone.
-
-        Uses three prompts with drafts of different lengths, of which some are rolled back and one row leaves.
-        """
-        tokens = [int(token) for token in grammar.columns[grammar.mask(grammar.start)]]
-        guesses, others = [tokens[:1] * 3, [], tokens[:1]], {**inputs}
-        others |= {key: value.flip(-1) for key, value in inputs.items() if value.is_floating_point()}
-        prompts, counts, further = [inputs, others, inputs], (2, 0, None), [tokens[-1:], tokens[:1] * 2]
-        batch = BatchSession(self.model)
-        found = [one[:1] for one in batch.prompt(prompts, guesses)]
-        batch.forget(counts)
-        found += batch.more(further)
-        alone = [DecodingSession(self.model, one) for one in prompts]
-        wanted = [one.prompt(guess, logits=False)[:1] for one, guess in zip(alone, guesses, strict=True)]
-        if not self._takes_back:
-            raise BatchError("its cache cannot be rolled back")
-        for one, count, read in zip(alone, counts, further, strict=False):
-            one.forget(count or 0)
-            wanted.append(one.more(read, logits=False))
-        every, expected = torch.cat(found).float(), torch.cat(wanted).float()
-        if not _alike(every, expected, FIXED_TOLERANCE.get(self.model.dtype, 0.1)):
-            raise BatchError("its results in a batch differ from those of single prompts")
-
-    def _write_action(
+    def write_action(
         self,
         grammar: Grammar,
         previous: Sequence[int],
@@ -287,7 +246,10 @@ class DecodingEngine:
         early: int,
         limits: tuple[int | None, int | None],
     ) -> Generator[Reading | Decoded, Tensor | None, None]:
-        """Yields the input of the next pass and receives the rows after it; see `decode`. limits: longest drafts."""
+        """Yields the input of the next pass and receives the rows after it; see `decode`. limits: longest drafts.
+
+        After a Decoded it must be resumed with None; the last one is the complete output.
+        """
         state, passes = grammar.start, 1
         guess = self._guess(grammar, state, previous, limits[0])
         rows = yield Reading((), guess, 0)
@@ -424,6 +386,6 @@ def _reading(step: Reading | Decoded) -> Reading:
     return step
 
 
-def _alike(one: Tensor, other: Tensor, tolerance: float) -> bool:
+def alike(one: Tensor, other: Tensor, tolerance: float) -> bool:
     """Whether no logit (R, C) differs by more than this, relative to the spread."""
     return one.shape == other.shape and float((one - other).abs().max()) <= tolerance * (float(one.std()) + 1e-6)
