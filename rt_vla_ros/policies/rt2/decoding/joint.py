@@ -42,7 +42,7 @@ class JointDecoding(Generic[K]):
     """
 
     def __init__(self, engine: DecodingEngine, grammar: Grammar) -> None:
-        """Raises BatchError for a model that cannot be batched, see `check_together`."""
+        """Raises BatchError for a model that cannot be batched, see `check_batches`."""
         if not engine.sliced:
             raise BatchError("its output head is not a plain linear layer")
         self._engine, self._grammar = engine, grammar
