@@ -67,7 +67,7 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="rt-vla-soak-") as folder, serving(policy, (*ALIKE, *options)) as server:
         expected = Path(folder) / "expected.json"
         tell("computing the expected answers ...")
-        local = load_policy(policy, device="cpu")
+        local = load_policy(policy, device="cpu", plan="--plan" in options)
         set_threads(1)
         expected.write_text(json.dumps(expected_tokens(local)))
         fleet = _Fleet(server.address, expected, Path(folder), source)

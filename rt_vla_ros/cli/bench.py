@@ -272,8 +272,8 @@ def _serve(args: argparse.Namespace) -> Any:
     if not all(word.isdecimal() and 1 <= int(word) <= MOST_ROBOTS for word in words):
         raise CliError(f"--robots is {args.robots!r}, expected comma-separated numbers from 1 to {MOST_ROBOTS}.")
     _check_soak(args.soak)
-    if args.soak and (args.plan or args.whole_batches):
-        raise CliError("--plan and --whole-batches do not apply to --soak.")
+    if args.soak and args.whole_batches:
+        raise CliError("--whole-batches does not apply to --soak.")
     if is_remote(args.policy):
         raise CliError(OWN_SERVER)
     from rt_vla_ros.benchmarks.serving import RAY, WAYS, WHOLE, measure, table
@@ -292,7 +292,8 @@ def _serve(args: argparse.Namespace) -> Any:
 def _serve_soak(args: argparse.Namespace, robots: int, tell: Callable[[str], None]) -> Any:
     from rt_vla_ros.benchmarks.serving_soak import measure, table
 
-    figures = measure(args.policy, robots, args.soak, tell, ("--ray", "--replicas", "2") if args.ray else ())
+    options = (*(("--ray", "--replicas", "2") if args.ray else ()), *(("--plan",) if args.plan else ()))
+    figures = measure(args.policy, robots, args.soak, tell, options)
     print(table(figures))
     return figures
 

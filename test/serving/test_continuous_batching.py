@@ -202,6 +202,16 @@ def test_a_decision_after_its_deadline_is_late(rig: Rig) -> None:
         late.answer.result(PATIENCE)
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_policy_decides_continuously_unless_whole_batches_are_asked_for(whole: bool) -> None:
+    decider = LocalDecider(CountingPolicy(), threads=1, share=Stepwise, whole_batches=whole)
+    assert (decider.running() is None) == whole
+
+
+def test_a_policy_of_one_pass_decides_whole_batches() -> None:
+    assert LocalDecider(CountingPolicy(), threads=1).running() is None
+
+
 def test_robots_that_plan_get_what_they_would_get_alone(serve: Serve) -> None:
     """Over the wire, on a model whose plans take different numbers of passes."""
     server = serve({"rt2-mini": lambda: load_policy("rt2-mini", device="cpu", plan=True)})

@@ -73,6 +73,11 @@ def test_a_soak_of_a_server_for_no_time_or_for_ever_is_refused(
 
 @pytest.mark.slow
 @pytest.mark.serial
+def test_a_soak_does_not_compare_kinds_of_batches(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "serve", "--soak", "1", "--whole-batches"]) == 2
+    assert "--whole-batches does not apply to --soak" in capsys.readouterr().err
+
+
 def test_a_soak_with_real_robots(tmp_path: Path) -> None:
     out = tmp_path / "soak.json"
     assert main(["bench", "serve", "--robots", "2", "--soak", "0.15", "--out", str(out)]) == 0
