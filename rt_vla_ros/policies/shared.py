@@ -67,7 +67,7 @@ class RunningDecisions(Protocol):
         """
 
     def drop(self, session: Policy) -> None:
-        """Ends a session's unfinished decision; to be called before its `reset`."""
+        """Ends a session's unfinished decision, if any; to be called before its `reset`."""
 
 
 @runtime_checkable

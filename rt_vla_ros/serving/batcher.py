@@ -43,7 +43,8 @@ class Batcher(Generic[T]):
     The estimate expires: after a second without a batch, the next request is tried.
     - As many batches run at the same time as there are replicas, and free replicas divide the waiting requests. A
     session is in one batch at a time, as the next decision needs the history of the last one.
-    - Where requests may join a running batch, they do, unless that would make one of its requests late.
+    - Where requests may join a running batch, they do, unless one of its requests would probably be late then. If the
+    next in turn cannot join, nobody does until the batch has ended.
 
     replicas: number of batches that may run at the same time; may change at any time.
 
@@ -120,6 +121,14 @@ class Batcher(Generic[T]):
         patience = min(one.arrival for one in requests) + self._worth(len(requests), len(active))
         return min(patience, min(one.deadline for one in requests) - self.expected(len(requests)))
 
+    def joinable(self, running: int) -> int:
+        """How many of the waiting requests a batch with `running` requests can take."""
+        return min(len(self._decidable(joining=True)), self.max_batch - running)
+
+    def decides(self, session: object) -> bool:
+        """Whether a request of this session is in a batch."""
+        return session in self._running
+
     def take(self, now: float, running: Sequence[WaitingRequest[T]] = ()) -> list[WaitingRequest[T]]:
         """The next batch, or those who join an earlier one; empty if there is none.
 
@@ -134,6 +143,8 @@ class Batcher(Generic[T]):
                 break
             soonest = min((*deadlines, one.deadline))
             if (running or batch) and now + self.expected(len(running) + len(batch) + 1) > soonest:
+                if running:
+                    break  # the batch has to end for it: others that join would put that off for ever
                 continue  # a larger batch would make one of them late
             batch.append(one)
             deadlines.append(one.deadline)
@@ -191,4 +202,5 @@ class Batcher(Generic[T]):
         return min(self.max_wait, max(apart - self.expected(whole), 0.0)) if self._durations else self.max_wait
 
     def _probes(self, now: float) -> bool:
-        return (self._joining or self._free() > 0) and now - self._computed_at > PROBE
+        idle = not self._running if self._joining else self._free() > 0
+        return idle and now - self._computed_at > PROBE

@@ -19,6 +19,7 @@ from rt_vla_ros.serving.running_batch import FinishedRequest, RunningBatch
 T = TypeVar("T")
 LOST = 2.0  # time after the last deadline of a batch without an answer until its replica is considered lost [s]
 RETRY = 0.02  # pause after a lost batch [s]
+LATE = "The decision could not be made in time."
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Ticket:
     deadline: float
     answer: Future[Decided] = field(default_factory=Future)
 
-    def late(self, sentence: str = "The decision could not be made in time.") -> None:
+    def late(self, sentence: str = LATE) -> None:
         """Answers that the request was not decided in time."""
         _settle(self.answer, error=LateRequestError(sentence))
 
@@ -75,8 +76,8 @@ class ModelWorker:
         self._limits = max_batch, max_wait
         self._batcher: Batcher[Ticket] = Batcher(max_batch=max_batch, max_wait=max_wait)
         self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
-        self._running: RunningBatch[Ticket] | None = None
-        self._withdrawn: list[tuple[Policy, str]] = []  # from the running batch
+        self._open: RunningBatch[Ticket] | None = None  # which requests may join; None: it decides whole batches
+        self._withdrawn: list[tuple[Policy, str]] = []  # from the open batch
         self._changed = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
@@ -116,7 +117,7 @@ class ModelWorker:
         """Drops a session's request, if it is not part of a whole batch in progress. for_good: the session is over."""
         with self._changed:
             ticket = self._batcher.drop(session) if for_good else self._batcher.withdraw(session)
-            if self._running is not None:
+            if self._open is not None and self._batcher.decides(session):
                 self._withdrawn.append((session, sentence))
         if ticket is not None:
             ticket.late(sentence)
@@ -141,9 +142,9 @@ class ModelWorker:
         try:
             decider = self._load()
             (max_batch, max_wait), decisions = self._limits, decider.running()
-            self._running = None if decisions is None else RunningBatch(decisions, self._clock)
+            self._open = None if decisions is None else RunningBatch(decisions, self._clock)
             limits: dict[str, Any] = {"max_batch": min(max_batch, decider.max_batch_size), "max_wait": max_wait}
-            self._batcher = Batcher(**limits, joining=self._running is not None)
+            self._batcher = Batcher(**limits, joining=self._open is not None)
         except BaseException as error:
             _settle(self.loaded, error=error)
             return
@@ -153,36 +154,39 @@ class ModelWorker:
         self._decide_batches(decider)
 
     def _decide_batches(self, decider: Decider) -> None:
-        running = self._running
         while True:
             with self._changed:
                 if not self._wait(decider):
-                    return
+                    break
                 withdrawn, self._withdrawn = self._withdrawn, []
                 call = self._calls.popleft() if self._calls else None
+            if self._open is not None:
+                self._drop(self._open, withdrawn)
+            if call is not None:
+                _carry_out(*call)
+            with self._changed:
                 now = self._clock()
                 late = self._batcher.late(now)
                 batch = [] if call is not None else self._take(now)
             for ticket in late:
                 ticket.late()
-            if running is not None:
-                self._drop(running, withdrawn)
-            if call is not None:
-                _carry_out(*call)
-            elif running is not None:
-                self._step(running, batch)
+            if self._open is not None:
+                self._step(self._open, batch)
             elif batch:
                 self._decide(decider, batch, now)
+        for one in () if self._open is None else self._open.requests:
+            one.item.late("The server is shutting down.")
 
     def _take(self, now: float) -> list[WaitingRequest[Ticket]]:
-        running = self._running
-        if not running:
+        opened = self._open
+        if not opened:
             return self._batcher.take(now)
-        return self._batcher.take(now, running.requests) if running.admits(len(self._batcher)) else []
+        joinable = self._batcher.joinable(len(opened))
+        return self._batcher.take(now, opened.requests) if joinable and opened.admits(joinable) else []
 
     def _wait(self, decider: Decider) -> bool:
         """Waits, with the lock held, until there is something to do; False when the worker closes."""
-        while not (self._closing or self._calls or self._running):
+        while not (self._closing or self._calls or self._open):
             self._batcher.replicas = max(decider.replicas, 1)  # without any, a request waits in the decider for one
             now = self._clock()
             due = self._batcher.due(now)
@@ -209,23 +213,32 @@ class ModelWorker:
         for request, outcome in zip(batch, outcomes, strict=True):
             _answer(FinishedRequest(request, outcome, began, ended, len(batch)))
 
-    def _step(self, running: RunningBatch[Ticket], joining: list[WaitingRequest[Ticket]]) -> None:
-        size, began = len(running) + len(joining), self._clock()
+    def _step(self, opened: RunningBatch[Ticket], joining: list[WaitingRequest[Ticket]]) -> None:
+        size, began = len(opened) + len(joining), self._clock()
         if not size:
             return
-        for one in running.step(joining):
-            with self._changed:
-                self._batcher.done([one.request], one.ended - one.began, one.ended, size=one.size)
+        for one in opened.step(joining):
+            self._record(one, known=isinstance(one.outcome, ActionChunk))
             _answer(one)
         self._on_batch(size, self._clock() - began)
 
-    def _drop(self, running: RunningBatch[Ticket], withdrawn: list[tuple[Policy, str]]) -> None:
-        for session, sentence in withdrawn:
-            request = running.drop(session)
-            if request is not None:
-                with self._changed:
-                    self._batcher.lost([request])
-                request.item.late(sentence)
+    def _drop(self, opened: RunningBatch[Ticket], withdrawn: list[tuple[Policy, str]]) -> None:
+        """Ends decisions that nobody waits for any more."""
+        now = self._clock()
+        late = [(one.item.session, LATE) for one in opened.requests if one.deadline <= now]
+        for session, sentence in (*withdrawn, *late):
+            one = opened.drop(session, LateRequestError(sentence))
+            if one is not None:
+                self._record(one, known=one.ended >= one.request.deadline)
+                one.request.item.late(sentence)
+
+    def _record(self, one: FinishedRequest[Ticket], *, known: bool) -> None:
+        """known: whether a decision took so long, or longer if it is late."""
+        with self._changed:
+            if known:
+                self._batcher.done([one.request], one.ended - one.began, one.ended, size=one.size)
+            else:
+                self._batcher.lost([one.request])
 
     def _again(self, batch: list[WaitingRequest[Ticket]]) -> None:
         """Queues the requests of a lost batch again that still need an answer; too late ones are answered so."""

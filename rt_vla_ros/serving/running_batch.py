@@ -40,7 +40,7 @@ class FinishedRequest(Generic[T]):
 
 
 @dataclass
-class _Place(Generic[T]):
+class _Entry(Generic[T]):
     request: WaitingRequest[T]
     began: float
     size: int
@@ -51,15 +51,15 @@ class RunningBatch(Generic[T]):
 
     def __init__(self, decisions: RunningDecisions, clock: Callable[[], float]) -> None:
         self._decisions, self._clock = decisions, clock
-        self._places: dict[Policy, _Place[T]] = {}
+        self._entries: dict[Policy, _Entry[T]] = {}
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._entries)
 
     @property
     def requests(self) -> list[WaitingRequest[T]]:
         """Those in progress."""
-        return [place.request for place in self._places.values()]
+        return [entry.request for entry in self._entries.values()]
 
     def admits(self, count: int) -> bool:
         """See RunningDecisions."""
@@ -68,25 +68,24 @@ class RunningBatch(Generic[T]):
     def step(self, joining: Sequence[WaitingRequest[T]]) -> Iterator[FinishedRequest[T]]:
         """See RunningDecisions; an error that ends the step is the outcome of all requests."""
         now = self._clock()
-        self._places |= {one.item.session: _Place(one, now, 0) for one in joining}
-        for place in self._places.values():
-            place.size = max(place.size, len(self._places))
+        self._entries |= {one.item.session: _Entry(one, now, 0) for one in joining}
+        for entry in self._entries.values():
+            entry.size = max(entry.size, len(self._entries))
         try:
             for session, outcome in self._decisions.step([(one.item.session, one.item.observation) for one in joining]):
                 yield self._finished(session, outcome)
         except Exception as error:
-            for session in list(self._places):
+            for session in list(self._entries):
                 self._decisions.drop(session)
                 yield self._finished(session, error)
 
-    def _finished(self, session: Policy, outcome: ActionChunk | Exception) -> FinishedRequest[T]:
-        place = self._places.pop(session)
-        return FinishedRequest(place.request, outcome, place.began, self._clock(), place.size)
-
-    def drop(self, session: Policy) -> WaitingRequest[T] | None:
-        """Ends a session's decision. Returns its request, if there is one."""
-        place = self._places.pop(session, None)
-        if place is None:
+    def drop(self, session: Policy, reason: Exception) -> FinishedRequest[T] | None:
+        """Ends a session's decision, if there is one; `reason` is its outcome."""
+        if session not in self._entries:
             return None
         self._decisions.drop(session)
-        return place.request
+        return self._finished(session, reason)
+
+    def _finished(self, session: Policy, outcome: ActionChunk | Exception) -> FinishedRequest[T]:
+        entry = self._entries.pop(session)
+        return FinishedRequest(entry.request, outcome, entry.began, self._clock(), entry.size)

@@ -12,17 +12,17 @@ RECENT_PASSES, RECENT_OUTPUTS = 16, 64
 class JoinEstimate:
     """Joining spares new outputs the wait for the end of the others, but their prompts' pass delays the others.
 
-    The sum of these times is what matters: this gives the lowest mean time to an action.
+    The smaller sum of these times decides, which approximately minimizes the mean time to an action.
     """
 
     def __init__(self) -> None:
-        self._prompts: dict[int, deque[float]] = {}  # durations of a pass, by the number of prompts [s]
+        self._prompts: deque[tuple[float, int]] = deque(maxlen=RECENT_PASSES)  # duration of a pass [s], and prompts
         self._passes: deque[float] = deque(maxlen=RECENT_PASSES)  # durations of a further pass [s]
         self._lengths: deque[int] = deque(maxlen=RECENT_OUTPUTS)  # passes of complete outputs
 
     def prompts_took(self, seconds: float, count: int) -> None:
         """Adds the duration of a pass of `count` prompts [s]."""
-        self._prompts.setdefault(count, deque(maxlen=RECENT_PASSES)).append(seconds)
+        self._prompts.append((seconds, count))
 
     def pass_took(self, seconds: float) -> None:
         """Adds the duration of a further pass [s]."""
@@ -43,9 +43,9 @@ class JoinEstimate:
         return joining * left * statistics.median(self._passes) > len(passes) * self._prompts_take(joining)
 
     def _prompts_take(self, count: int) -> float:
-        """The duration of a pass of `count` prompts [s], from that of the nearest measured number."""
-        nearest = min(self._prompts, key=lambda one: abs(one - count))
-        return statistics.median(self._prompts[nearest]) * count / nearest
+        """The duration of a pass of `count` prompts [s], from the passes of the nearest measured number."""
+        nearest = min((measured for _, measured in self._prompts), key=lambda measured: abs(measured - count))
+        return statistics.median(took for took, measured in self._prompts if measured == nearest) * count / nearest
 
     def _left(self, done: int) -> float:
         """Expected number of further passes: the mean over recent outputs that had more."""

@@ -96,13 +96,13 @@ class JointDecoding(Generic[K]):
 
     @torch.inference_mode()
     def drop(self, key: K) -> None:
-        """Ends an unfinished output."""
+        """Ends an unfinished output. After an error, the others are lost."""
         places = [place for place, one in enumerate(self._outputs) if one != key]
-        del self._outputs[key]
-        if self._session is not None:
-            self._session.keep(places)
-        if not places:
-            self._session = None
+        outputs, session, self._outputs, self._session = self._outputs, self._session, {}, None
+        del outputs[key]
+        if outputs and session is not None:
+            session.keep(places)
+            self._outputs, self._session = outputs, session
 
     def _join(self, session: BatchSession, outputs: dict[K, _Output]) -> None:
         others, before, self._outputs, self._session = self._outputs, self._session, {}, None

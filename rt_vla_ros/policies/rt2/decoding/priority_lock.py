@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 PATIENCE = 0.05
-"""For how long `low` waits for a gap in control [s]. A model that is always busy has none: a robot fleet's, say."""
+"""For how long `low` waits for a gap in control, before it goes next [s]. With many robots there may be no gap."""
 
 
 class PriorityLock:
@@ -25,8 +25,10 @@ class PriorityLock:
         """Acquires the lock for control."""
         with self._changed:
             self._waiting_high += 1
-            self._changed.wait_for(lambda: not self._held and not self._low_is_next)
-            self._waiting_high -= 1
+            try:
+                self._changed.wait_for(lambda: not self._held and not self._low_is_next)
+            finally:
+                self._waiting_high -= 1
             self._held = self._after_high = True
         yield from self._released()
 
@@ -36,8 +38,10 @@ class PriorityLock:
         with self._changed:
             if not self._changed.wait_for(lambda: not self._held and not self._waiting_high, PATIENCE):
                 self._overdue += 1
-                self._changed.wait_for(lambda: not self._held and (self._low_is_next or not self._waiting_high))
-                self._overdue -= 1
+                try:
+                    self._changed.wait_for(lambda: not self._held and (self._low_is_next or not self._waiting_high))
+                finally:
+                    self._overdue -= 1
             self._held, self._after_high = True, False
         yield from self._released()
 
