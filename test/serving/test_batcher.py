@@ -321,6 +321,54 @@ def test_nobody_joins_whom_that_would_make_late_or_who_would_make_others_late() 
     assert [one.session for one in made.take(0.161, running)] == ["b"], "a is late anyway"
 
 
+def test_a_robot_with_little_time_is_not_kept_out_by_others_that_join_all_the_time() -> None:
+    """It cannot be decided beside others, and they always overlap."""
+    made, served = joining(), dict.fromkeys("abc", 0)
+    for size, took in ((1, 0.10), (2, 0.15), (3, 0.20)):
+        made.put("a", "0", 0.0, FAR)
+        made.done(made.take(0.0), took, 0.0, size=size)
+    running: list[WaitingRequest[str]] = []
+    ends: dict[object, float] = {}
+    for step in range(2000):
+        now = 0.01 * step
+        for one in [one for one in running if ends[one.session] <= now]:
+            running.remove(one)
+            served[str(one.session)] += 1
+            made.done([one], 0.2, now, size=3)
+        for session, budget, start in (("a", 1.0, 0), ("b", 1.0, 5), ("c", 0.13, 8)):
+            if step >= start and not made.decides(session) and session not in made._waiting:
+                made.put(session, "again", now, now + budget)
+        made.late(now)
+        joined = made.take(now, running)
+        running += joined
+        ends |= {one.session: now + 0.1 for one in joined}
+    assert min(served.values()) > 30
+
+
+def test_only_requests_that_fit_may_join() -> None:
+    made = joining(max_batch=3)
+    made.put("a", "1", 0.0, FAR)
+    running = made.take(0.0)
+    for session in "abcd":
+        made.put(session, "2", 0.1, FAR)
+    assert made.joinable(len(running)) == 2, "a is being decided, and only two places are free"
+    assert made.joinable(3) == 0
+    assert [made.decides(session) for session in "ab"] == [True, False]
+
+
+def test_a_busy_model_is_not_tried_beyond_its_estimate() -> None:
+    made = joining()
+    for session in "ab":
+        made.put(session, "0", 0.0, FAR)
+    slow, quick = made.take(0.0)
+    made.done([quick], 3.0, 3.0, size=1)
+    made.put("b", "hurried", 3.0 + 2 * PROBE, 3.5 + 2 * PROBE)
+    assert made.late(3.0 + 2 * PROBE) == ["hurried"]
+    made.done([slow], 6.0, 6.0, size=1)
+    made.put("b", "hurried", 6.0 + 2 * PROBE, 6.5 + 2 * PROBE)
+    assert made.late(6.0 + 2 * PROBE) == [], "it is idle"
+
+
 def test_a_request_that_may_join_is_not_late_before_its_time() -> None:
     made, whole = joining(), batcher()
     for one in (made, whole):

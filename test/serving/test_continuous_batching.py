@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -16,6 +16,10 @@ from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.remote.settings import RemoteSettings
+from rt_vla_ros.policies.rt2.decoding.engine import Decoded
+from rt_vla_ros.policies.rt2.decoding.join_estimate import JoinEstimate
+from rt_vla_ros.policies.rt2.decoding.joint import JointDecoding, OutputRequest
+from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.serving.decider import LateRequestError, LocalDecider
 from rt_vla_ros.serving.model_worker import ModelWorker, Ticket
 
@@ -169,11 +173,11 @@ def test_a_new_instruction_ends_the_decision_in_progress_and_no_other(rig: Rig) 
 def test_a_call_runs_between_two_steps_of_a_long_decision(rig: Rig) -> None:
     long = rig.ask(0, 4)
     rig.permit()
-    called = rig.worker.call(lambda: "between")
-    rig.permit()
-    assert called.result(PATIENCE) == "between"
-    assert not long.answer.done()
+    called = [rig.worker.call(lambda number=number: number) for number in range(2)]  # type: ignore[misc]
     rig.permit(2)
+    assert [one.result(PATIENCE) for one in called] == [0, 1], "one after each step"
+    assert not long.answer.done()
+    rig.permit()
     long.answer.result(PATIENCE)
 
 
@@ -193,13 +197,52 @@ def test_an_error_of_a_step_is_the_answer_of_all_and_the_worker_goes_on(rig: Rig
     assert again.answer.result(PATIENCE).chunk.tokens == (1, 200)
 
 
-def test_a_decision_after_its_deadline_is_late(rig: Rig) -> None:
-    late = rig.ask(0, 2, budget=0.5)
+def test_a_decision_that_is_late_ends_and_does_not_hold_up_the_next(rig: Rig) -> None:
+    late = rig.ask(0, 9, budget=3.0)
+    other = rig.ask(1, 9)
     rig.permit()
-    time.sleep(0.6)
+    until(lambda: time.monotonic() > late.deadline)
     rig.permit()
     with pytest.raises(LateRequestError):
         late.answer.result(PATIENCE)
+    assert rig.robots[0] not in rig.policy.left
+    assert 2.0 < rig.worker._batcher.expected(2) < PATIENCE, "it would have taken longer"
+    again = rig.ask(0, 1)
+    rig.permit(2)
+    assert again.answer.result(PATIENCE).chunk.tokens == (1, 200)
+    assert not other.answer.done()
+
+
+def test_errors_are_not_taken_for_quick_decisions(rig: Rig) -> None:
+    rig.policy.broken = True
+    broken = rig.ask(0, 1)
+    rig.permit()
+    with pytest.raises(RuntimeError):
+        broken.answer.result(PATIENCE)
+    assert rig.worker._batcher.expected(1) == 0.0
+    assert not rig.worker._batcher._durations
+
+
+def test_requests_in_progress_are_answered_when_the_server_ends(rig: Rig) -> None:
+    asked = rig.ask(0, 9)
+    rig.permit()
+    ending = threading.Thread(target=rig.worker.close, args=(PATIENCE,))
+    ending.start()
+    until(lambda: rig.worker._closing)
+    rig.policy.permits.release()
+    with pytest.raises(LateRequestError, match="shutting down"):
+        asked.answer.result(PATIENCE)
+    ending.join(PATIENCE)
+
+
+def test_a_robot_that_leaves_ends_its_decision(rig: Rig) -> None:
+    gone = rig.ask(0, 9)
+    rig.permit()
+    rig.worker.forget(rig.robots[0], "The robot disconnected.", for_good=True)
+    rig.permit()
+    with pytest.raises(LateRequestError, match="disconnected"):
+        gone.answer.result(PATIENCE)
+    assert rig.policy.left == {}
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -212,8 +255,16 @@ def test_a_policy_of_one_pass_decides_whole_batches() -> None:
     assert LocalDecider(CountingPolicy(), threads=1).running() is None
 
 
-def test_robots_that_plan_get_what_they_would_get_alone(serve: Serve) -> None:
+def test_robots_that_plan_get_what_they_would_get_alone(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over the wire, on a model whose plans take different numbers of passes."""
+    monkeypatch.setattr(JoinEstimate, "pays", lambda *_: True)
+    real, joined = JointDecoding.begin, list[int]()
+
+    def begin(self: JointDecoding[RT2Policy], requests: Mapping[RT2Policy, OutputRequest]) -> dict[RT2Policy, Decoded]:
+        joined.extend([len(requests)] * (len(self.unfinished) > 0))
+        return real(self, requests)
+
+    monkeypatch.setattr(JointDecoding, "begin", begin)
     server = serve({"rt2-mini": lambda: load_policy("rt2-mini", device="cpu", plan=True)})
     local = load_policy("rt2-mini", device="cpu", plan=True)
     sentences = ("pick up the red cube", "pick up the blue cube", "pick up the green cube")
@@ -241,4 +292,5 @@ def test_robots_that_plan_get_what_they_would_get_alone(serve: Serve) -> None:
         thread.start()
     for thread in threads:
         thread.join(PATIENCE)
+    assert joined
     assert found == {sentence: decided(local, sentence) for sentence in sentences}

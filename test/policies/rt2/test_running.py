@@ -163,6 +163,48 @@ def test_an_error_in_a_joint_pass_ends_all_and_the_next_decisions_work(monkeypat
     assert first.tokens == second.tokens
 
 
+def test_one_failing_prompt_fails_only_its_robot(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = planning()
+    shared = SharedRT2(policy)
+    running, robots, real = shared.running(), [shared.session() for _ in range(4)], BatchSession.prompt
+    seens = [seen(policy, np.random.default_rng(number), 0.0) for number in range(4)]
+    seens[2] = Observation({name: np.zeros_like(image) for name, image in seens[2].images.items()}, 0.0)
+    for robot in robots:
+        robot.reset(SENTENCES[0])
+    bad = policy.another()
+    bad.reset(SENTENCES[0])
+    pixels = bad.request(seens[2]).inputs["pixel_values"]
+
+    def prompt(self: BatchSession, prompts: list[dict[str, torch.Tensor]], guesses: object) -> object:
+        if any(torch.equal(one["pixel_values"], pixels) for one in prompts):
+            raise ValueError("This image cannot be processed.")
+        return real(self, prompts, guesses)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(BatchSession, "prompt", prompt)
+    assert list(running.step([(robots[0], seens[0])])) == []
+    found = dict(running.step(list(zip(robots[1:], seens[1:], strict=True))))
+    assert {robot: str(error) for robot, error in found.items()} == {robots[2]: "This image cannot be processed."}
+    assert set(finish(running)) == {robots[0], robots[1], robots[3]}
+
+
+def test_an_error_while_one_leaves_is_the_result_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = planning()
+    shared = SharedRT2(policy)
+    running, robots = shared.running(), [shared.session() for _ in range(3)]
+    requests = [(robot, seen(policy, np.random.default_rng(0), 0.0)) for robot in robots]
+    for robot in robots:
+        robot.reset(SENTENCES[0])
+    assert list(running.step(requests)) == []
+    with monkeypatch.context() as failing:
+        failing.setattr(BatchSession, "keep", lambda *_: (_ for _ in ()).throw(RuntimeError("out of memory")))
+        running.drop(robots[0])
+    running.drop(robots[1])  # its instruction changes before it is told
+    assert [(robot, str(error)) for robot, error in running.step(())] == [(robots[2], "out of memory")]
+    robots[0].reset(SENTENCES[1])
+    assert list(running.step(requests[:1])) == []
+    assert list(finish(running)) == robots[:1]
+
+
 def finish(running: RunningRT2) -> dict[Policy, ActionChunk]:
     found: dict[Policy, ActionChunk] = {}
     while running._decoding.unfinished:
