@@ -180,7 +180,8 @@ class ModelWorker:
     def _take(self, now: float) -> list[WaitingRequest[Ticket]]:
         opened = self._open
         if not opened:
-            return self._batcher.take(now)
+            due = self._batcher.due(now)  # another replica's thread may have taken what was
+            return self._batcher.take(now) if due is not None and due <= now else []
         joinable = self._batcher.joinable(len(opened))
         return self._batcher.take(now, opened.requests) if joinable and opened.admits(joinable) else []
 
