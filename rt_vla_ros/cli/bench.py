@@ -88,26 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arm.set_defaults(measure=_arm, bounded=("requests",))
     changed = "RT-2: number of actions of a checkpoint that int8 and int4 weights change"
     _weights_arguments(what.add_parser("rt2-weights", help=changed))
-    serve = what.add_parser(
-        "serve", help="policy server: robot processes on loopback, batched, and one by one or on Ray"
-    )
-    serve.add_argument(
-        "--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="policy to serve (default rt1-mini)"
-    )
-    serve.add_argument(
-        "--robots", default="1,2,4,8", metavar="N,...", help="numbers of concurrent robots (default 1,2,4,8)"
-    )
-    serve.add_argument(
-        "--seconds", type=float, default=10.0, metavar="S", help="duration per number of robots (default 10)"
-    )
-    other = serve.add_mutually_exclusive_group()
-    other.add_argument("--ray", action="store_true", help="compare with a replica on Ray instead of one by one")
-    whole = "compare continuous batching with whole batches instead of one by one (RT-2)"
-    other.add_argument("--whole-batches", action="store_true", help=whole)
-    serve.add_argument("--plan", action="store_true", help="an RT-2 writes a plan before each action")
-    soak = "instead: check each answer and the memory while the last number of robots come and go for this long"
-    serve.add_argument("--soak", type=float, default=0.0, metavar="MINUTES", help=soak)
-    serve.set_defaults(measure=_serve, bounded=("seconds",))
+    _serve_arguments(what.add_parser("serve", help="policy server: robot processes on loopback, compared in two ways"))
     _link_arguments(
         what.add_parser("link", help="policy server: image to action over an emulated slow, lossy and cut link")
     )
@@ -196,6 +177,26 @@ def _weights_arguments(parser: argparse.ArgumentParser) -> None:
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
     add("--trust-remote-code", action="store_true", help="run code of the checkpoint")
     parser.set_defaults(measure=_weights, bounded=("prompts",))
+
+
+def _serve_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="policy to serve (default rt1-mini)"
+    )
+    parser.add_argument(
+        "--robots", default="1,2,4,8", metavar="N,...", help="numbers of concurrent robots (default 1,2,4,8)"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=10.0, metavar="S", help="duration per number of robots (default 10)"
+    )
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument("--ray", action="store_true", help="compare with a replica on Ray instead of one by one")
+    whole = "compare continuous batching with whole batches instead of one by one (RT-2)"
+    other.add_argument("--whole-batches", action="store_true", help=whole)
+    parser.add_argument("--plan", action="store_true", help="an RT-2 writes a plan before each action")
+    soak = "instead: check each answer and the memory while the last number of robots come and go for this long"
+    parser.add_argument("--soak", type=float, default=0.0, metavar="MINUTES", help=soak)
+    parser.set_defaults(measure=_serve, bounded=("seconds",))
 
 
 def _link_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,6 +15,14 @@ def batcher(max_batch: int = 4, max_wait: float = 0.005) -> Batcher[str]:
     return Batcher(max_batch=max_batch, max_wait=max_wait)
 
 
+def measured(made: Batcher[str], *durations: float, now: float = 0.0) -> None:
+    """Batches of one, two, ... robots, which took so long [s]."""
+    for size, took in enumerate(durations, 1):
+        for session in "abcd"[:size]:
+            made.put(session, "0", 0.0, FAR)
+        made.done(made.take(0.0), took, now)
+
+
 def sessions(made: Batcher[str], now: float) -> list[object]:
     return [one.session for one in made.take(now)]
 
@@ -70,10 +78,7 @@ def test_a_deadline_ends_the_wait_for_others() -> None:
 )
 def test_a_batch_waits_for_others_only_as_long_as_it_saves_time(together: float, waited: float) -> None:
     made = batcher()
-    for size, took in ((1, 0.010), (2, together)):
-        for session in "ab"[:size]:
-            made.put(session, "1", 0.0, FAR)
-        made.done(made.take(0.0), took, 0.1)
+    measured(made, 0.010, together, now=0.1)
     made.put("a", "2", 0.5, FAR)
     assert made.due(0.5) == pytest.approx(0.5 + waited)
 
@@ -138,10 +143,7 @@ def test_after_many_slow_batches_a_request_is_tried_again() -> None:
 
 def test_a_batch_does_not_grow_beyond_the_deadline_of_its_members() -> None:
     made = batcher()
-    for size, took in ((1, 0.01), (2, 0.05)):
-        for session in "abcd"[:size]:
-            made.put(session, "0", 0.0, FAR)
-        made.done(made.take(0.0), took, 0.0)
+    measured(made, 0.01, 0.05)
     made.put("a", "hurried", 0.1, 0.13)
     made.put("b", "patient", 0.1, FAR)
     assert sum(len(made.take(0.1)) for _ in range(1)) == 1
@@ -310,10 +312,7 @@ def test_a_session_in_a_running_batch_does_not_join_it_again() -> None:
 
 def test_nobody_joins_whom_that_would_make_late_or_who_would_make_others_late() -> None:
     made = joining()
-    for size, took in ((1, 0.1), (2, 0.15)):
-        for session in "ab"[:size]:
-            made.put(session, "0", 0.0, FAR)
-        made.done(made.take(0.0), took, 0.0)
+    measured(made, 0.1, 0.15)
     made.put("a", "1", 0.0, 0.16)
     running = made.take(0.0)
     made.put("b", "1", 0.02, FAR)
@@ -324,9 +323,7 @@ def test_nobody_joins_whom_that_would_make_late_or_who_would_make_others_late() 
 def test_a_robot_with_little_time_is_not_kept_out_by_others_that_join_all_the_time() -> None:
     """It cannot be decided beside others, and they always overlap."""
     made, served = joining(), dict.fromkeys("abc", 0)
-    for size, took in ((1, 0.10), (2, 0.15), (3, 0.20)):
-        made.put("a", "0", 0.0, FAR)
-        made.done(made.take(0.0), took, 0.0, size=size)
+    measured(made, 0.10, 0.15, 0.20)
     running: list[WaitingRequest[str]] = []
     ends: dict[object, float] = {}
     for step in range(2000):
