@@ -88,7 +88,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arm.set_defaults(measure=_arm, bounded=("requests",))
     changed = "RT-2: number of actions of a checkpoint that int8 and int4 weights change"
     _weights_arguments(what.add_parser("rt2-weights", help=changed))
-    _serve_arguments(what.add_parser("serve", help="policy server: robot processes on loopback, compared in two ways"))
+    served = "policy server: robot processes on loopback; batched compared with one by one"
+    _serve_arguments(what.add_parser("serve", help=served))
     _link_arguments(
         what.add_parser("link", help="policy server: image to action over an emulated slow, lossy and cut link")
     )
